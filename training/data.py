@@ -1,0 +1,169 @@
+"""Training samples: one picture with many questions, each able to see the picture and itself only.
+
+Packing questions behind one shared picture makes the picture's tokens cheap, and hiding the questions from one another
+keeps the model from copying an answer that stands in an earlier one: it must look. A share of the samples are
+conversations instead, seen whole. Sample `i` is the same whatever was drawn before it.
+"""
+
+import random
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from transformers import LlavaProcessor
+
+from training.questions import SHORT_SKILLS, Question, ask, conversation
+from training.scenes import BACKGROUNDS, CATEGORIES, GRID, OBJECTS, SIZES, Scene, patch_things, random_scene, render
+
+IGNORED = -100  # label of a position without a loss
+PREFIXES = ("Please tell me: ", "Tell me, ", "Now, ", "And ", "OK. ", "Please: ")
+
+PatchTargets = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture with its packed text; `turn` numbers the answer a token belongs to, 0 for what all can see."""
+
+    pixels: np.ndarray  # (3, 224, 224) float32
+    ids: list[int]
+    labels: list[int]
+    positions: list[int]
+    turn: list[int]
+    alone: bool  # whether the turns are hidden from each other
+    skills: list[str]  # of turn 1, 2, ...
+    patches: PatchTargets
+
+
+def patch_targets(scene: Scene, covered: np.ndarray) -> PatchTargets:
+    """What each patch shows: thing, category, row, column, size, colour where free, and whether it is a thing's middle.
+
+    Every array is (GRID * GRID,) of class numbers, IGNORED where the question makes no sense.
+    """
+    shown = patch_things(covered)
+    kinds, sizes = tuple(CATEGORIES), tuple(SIZES)
+    of_thing = {
+        "name": [OBJECTS.index(thing.name) + 1 for thing in scene.things],
+        "category": [kinds.index(thing.category) for thing in scene.things],
+        "row": [thing.cell // 3 for thing in scene.things],
+        "column": [thing.cell % 3 for thing in scene.things],
+        "size": [sizes.index(thing.size) for thing in scene.things],
+    }
+    targets = {key: np.array([IGNORED, *values])[shown] for key, values in of_thing.items()}
+    targets["name"] = np.where(shown > 0, targets["name"], 0)
+    targets["color"] = np.where(shown == 0, tuple(BACKGROUNDS).index(scene.background), IGNORED)
+    targets["middle"] = np.zeros(GRID * GRID, np.int64)
+    for number in np.unique(shown[shown > 0]):
+        at = np.flatnonzero(shown == number)
+        rows, columns = np.divmod(at, GRID)
+        nearest = (rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2
+        targets["middle"][at[nearest.argmin()]] = 1
+    return targets
+
+
+def loosely_typed(text: str, rng: random.Random) -> str:
+    """The question as visitors type it: sometimes with a word in front, in lower case, without its last mark."""
+    if rng.random() < 0.1:
+        text = rng.choice(PREFIXES) + text[0].lower() + text[1:]
+    if rng.random() < 0.1:
+        text = text[0].lower() + text[1:]
+    return text[:-1] if rng.random() < 0.1 else text
+
+
+class Packs(Dataset):
+    """Packed samples of about `length` tokens; a share `chats` of them are conversations."""
+
+    def __init__(self, processor: LlavaProcessor, length: int, chats: float, start: int, count: int) -> None:
+        self.processor, self.length, self.chats = processor, length, chats
+        self.start, self.count = start, count
+        self.encode = cache(lambda text: tuple(processor.tokenizer.encode(text, add_special_tokens=False)))
+        self.mean = np.array(processor.image_processor.image_mean, np.float32)
+        self.std = np.array(processor.image_processor.image_std, np.float32)
+        self.image_id = processor.tokenizer.convert_tokens_to_ids("<image>")
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Sample:
+        index += self.start
+        rng = random.Random(f"train {index}")
+        scene = random_scene(f"train {index}")
+        picture, covered = render(scene)
+        # What the processor does to a picture that already has the model's size, at a tenth of the time.
+        pixels = ((np.asarray(picture, np.float32) / 255 - self.mean) / self.std).transpose(2, 0, 1)
+        alone = rng.random() >= self.chats
+        questions = self._alone(scene, rng) if alone else conversation(scene, rng.randint(4, 8), rng)
+        return self._pack(pixels, questions, alone, patch_targets(scene, covered), rng)
+
+    def _alone(self, scene: Scene, rng: random.Random) -> list[Question]:
+        skills = [skill for _ in range(3) for skill in rng.sample(SHORT_SKILLS, len(SHORT_SKILLS))]
+        if rng.random() < 0.3:
+            skills.insert(0, "describe")
+        return [ask(scene, skill, rng) for skill in skills]
+
+    def _pack(
+        self, pixels: np.ndarray, questions: list[Question], alone: bool, patches: PatchTargets, rng: random.Random
+    ) -> Sample:
+        tokenizer = self.processor.tokenizer
+        ids = [tokenizer.bos_token_id, *self.encode("USER: "), *[self.image_id] * GRID**2]
+        prefix = len(ids)
+        labels, positions, turn = [IGNORED] * prefix, list(range(prefix)), [0] * prefix
+        skills = []
+        for number, question in enumerate(questions, start=1):
+            text = loosely_typed(question.text, rng)
+            lead = f"\n{text} ASSISTANT:" if alone or number == 1 else f"USER: {text} ASSISTANT:"
+            asked = self.encode(lead)
+            answer = (*self.encode(f" {question.answer}"), tokenizer.eos_token_id)
+            if len(ids) + len(asked) + len(answer) > self.length:
+                break
+            first = prefix if alone else len(ids)
+            ids += asked + answer
+            labels += [IGNORED] * len(asked) + list(answer)
+            positions += range(first, first + len(asked) + len(answer))
+            turn += [number] * (len(asked) + len(answer))
+            skills.append(question.skill)
+        return Sample(pixels, ids, labels, positions, turn, alone, skills, patches)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples side by side: B samples, T tokens, P patches."""
+
+    pixels: Tensor  # (B, 3, 224, 224)
+    ids: Tensor  # (B, T)
+    labels: Tensor  # (B, T)
+    positions: Tensor  # (B, T)
+    turn: Tensor  # (B, T), -1 on padding
+    visible: Tensor  # (B, 1, T, T) bool
+    alone: list[bool]
+    skills: list[list[str]]
+    patches: dict[str, Tensor]  # each (B, P)
+
+
+def collate(samples: list[Sample]) -> Batch:
+    """Pad samples on the right and say which token may see which."""
+    length = max(len(sample.ids) for sample in samples)
+
+    def padded(rows: list[list[int]], fill: int) -> Tensor:
+        return torch.tensor([[*row, *[fill] * (length - len(row))] for row in rows])
+
+    turn = padded([sample.turn for sample in samples], -1)
+    shown_to_all = turn.eq(0) | ~torch.tensor([[sample.alone] for sample in samples])
+    visible = (turn[:, None, :] == turn[:, :, None]) | shown_to_all[:, None, :]
+    visible &= torch.ones(length, length, dtype=torch.bool).tril()
+    return Batch(
+        pixels=torch.from_numpy(np.stack([sample.pixels for sample in samples])),
+        ids=padded([sample.ids for sample in samples], 0),
+        labels=padded([sample.labels for sample in samples], IGNORED),
+        positions=padded([sample.positions for sample in samples], 0),
+        turn=turn,
+        visible=visible[:, None],
+        alone=[sample.alone for sample in samples],
+        skills=[sample.skills for sample in samples],
+        patches={
+            key: torch.from_numpy(np.stack([sample.patches[key] for sample in samples])) for key in samples[0].patches
+        },
+    )

@@ -1,0 +1,133 @@
+"""Load a LLaVA and turn pictures and questions into what it reads.
+
+The embedded pocket-llava and a 13-billion-parameter checkpoint go through the same lines; only the name differs.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
+
+import elastic.attention  # noqa: F401  registers the attention function named below
+
+POCKET = Path(__file__).parent.parent / "assets" / "models" / "pocket-llava"
+MARK = "\ufffc"  # stands for an answer while its surroundings are rendered; no tokenizer joins it with a neighbour
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the model reads: ids (1, T) and, where a picture comes with them, pixels (1, 3, height, width)."""
+
+    ids: Tensor
+    pixels: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Llava:
+    """A model, its processor and the name it was loaded by."""
+
+    model: PreTrainedModel
+    processor: ProcessorMixin
+    name: str
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def layers(self) -> int:
+        return self.model.config.text_config.num_hidden_layers
+
+    @property
+    def is_pocket(self) -> bool:
+        """Whether this is the embedded model, which knows nothing but emoji scenes."""
+        return Path(self.name) == POCKET
+
+    @property
+    def title(self) -> str:
+        """A short name for people."""
+        return Path(self.name).name
+
+    @cached_property
+    def grid(self) -> tuple[int, int]:
+        """Patches per column and per row of the picture the model sees."""
+        vision = self.model.config.vision_config
+        side = vision.image_size // vision.patch_size
+        return side, side
+
+    @cached_property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens that end an answer."""
+        ids = self.model.generation_config.eos_token_id
+        ids = ids if ids is not None else self.processor.tokenizer.eos_token_id
+        return frozenset(ids if isinstance(ids, list) else [ids])
+
+    def first_turn(self, picture: Image.Image, question: str) -> Prompt:
+        """The prompt of a conversation's first question."""
+        text = self._render([_user(question, with_image=True)])
+        inputs = self.processor(images=picture, text=text, return_tensors="pt")
+        return Prompt(inputs["input_ids"].to(self.device), inputs["pixel_values"].to(self.device, self.model.dtype))
+
+    def next_turn(self, question: str) -> Prompt:
+        """What follows an answer already in the cache: the end of that turn and the next question."""
+        answer = {"role": "assistant", "content": [{"type": "text", "text": MARK}]}
+        text = self._render([_user("", with_image=True), answer, _user(question)])
+        tail = text[text.index(MARK) :]
+        encoded = self.processor.tokenizer(tail, add_special_tokens=False, return_offsets_mapping=True)
+        ids = [i for i, (start, _) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True) if start]
+        return Prompt(torch.tensor([ids], device=self.device))
+
+    def _render(self, messages: list[dict]) -> str:
+        return self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+
+    def pieces(self, ids: list[int]) -> list[str]:
+        """What each token reads as on its own; bytes that are no whole character show as the replacement mark."""
+        return [self.processor.tokenizer.decode([i]) for i in ids]
+
+    def text(self, ids: list[int]) -> str:
+        """An answer's tokens as text."""
+        return self.processor.tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+    def seen_image(self, prompt: Prompt) -> Image.Image:
+        """The picture as the model sees it, resized and cropped, from the pixels it gets."""
+        images = self.processor.image_processor
+        pixels = prompt.pixels[0].float().cpu().numpy().transpose(1, 2, 0)
+        pixels = pixels * np.array(images.image_std) + np.array(images.image_mean)
+        return Image.fromarray((pixels.clip(0, 1) * 255).round().astype(np.uint8))
+
+
+def _user(question: str, with_image: bool = False) -> dict:
+    image = [{"type": "image"}] if with_image else []
+    return {"role": "user", "content": [*image, {"type": "text", "text": question}]}
+
+
+def load(name_or_path: str | None = None, device: str = "auto") -> Llava:
+    """Load a LLaVA checkpoint by hub name or folder; the embedded pocket-llava when none is named.
+
+    Args:
+        device: `cpu`, `cuda`, or `auto` for a GPU where there is one. Weights are float32 on a CPU, where half precision
+            is slow or missing, and bfloat16 (float16 on older GPUs) elsewhere.
+
+    Raises:
+        ValueError: if a GPU is asked for and there is none, or the checkpoint cannot be read as a LLaVA.
+    """
+    name = str(name_or_path or POCKET)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("No CUDA device was found. Use --device cpu, or install a CUDA build of torch.")
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    half = torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
+    try:
+        processor = AutoProcessor.from_pretrained(name)
+        model = AutoModelForImageTextToText.from_pretrained(name, dtype=half if device == "cuda" else torch.float32)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"Could not load {name!r} as a LLaVA checkpoint ({str(error).splitlines()[0]}). "
+            "Give a hub name such as llava-hf/llava-1.5-7b-hf, or a folder with such a checkpoint."
+        ) from error
+    model.set_attn_implementation({"text_config": "elastic", "vision_config": "sdpa"})
+    return Llava(model.to(device).eval(), processor, name)

@@ -1,0 +1,75 @@
+"""Elastic Cache: merge at the prefill, eliminate at a fixed point while decoding."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from elastic.policies.base import LayerView, Policy
+
+
+@dataclass(frozen=True)
+class Elastic(Policy):
+    """Elastic Cache (Liu et al., ECCV 2024, arXiv 2407.18121), by the paper's equations.
+
+    Kept: per layer the tokens that received most attention, summed over all queries and averaged over heads; every
+    other token is averaged into the nearest of them. While decoding, the slot `distance` before the end of the
+    compressed prompt is deleted whenever the cache exceeds `keep` x tokens seen.
+
+    Departs from the source: summed causal attention favours early tokens, so the question after the image scores
+    lowest and the paper's rule throws it away. `protect_text` keeps every word the model was given and spends the
+    budget on image patches; switched off, the rule is the paper's.
+    """
+
+    keep: float = 0.5
+    protect_text: bool = True
+    distance: int = 25
+
+    title: ClassVar[str] = "Elastic Cache"
+    about: ClassVar[str] = (
+        "Tokens that receive most attention become anchors; every other token is averaged into the nearest anchor. "
+        "While answering, one slot at a fixed place is deleted whenever the cache is over its budget."
+    )
+    paper: ClassVar[str] = "arXiv 2407.18121"
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {"keep": (0.01, 1.0), "distance": (1, 500)}
+
+    def compress(self, layers: list[LayerView], seen: int) -> list[Tensor]:
+        """Most frequent tokens become anchors, the others join the nearest one."""
+        return [self._owner(layer, seen)[None] for layer in layers]
+
+    def _owner(self, layer: LayerView, seen: int) -> Tensor:
+        protected = self._protected(layer)
+        free = (~protected).nonzero()[:, 0]
+        anchors = min(len(free), self._slots(layer, seen) - int(protected.sum()))
+        best = free[layer.score[0, free].topk(anchors).indices.sort().values]
+        owner = torch.arange(layer.slots)
+        owner[free] = best[nearest(layer.position[0, free], layer.position[0, best])]
+        return owner
+
+    def evict(self, layer: LayerView, seen: int, prompt_slots: int) -> Tensor | None:
+        """The slot at the fixed point, protected ones not counted."""
+        if layer.slots <= self._slots(layer, seen):
+            return None
+        protected = self._protected(layer)
+        free = (~protected).nonzero()[:, 0]
+        point = prompt_slots - int(protected.sum()) - self.distance
+        return free[min(max(point, 0), len(free) - 1)][None]
+
+    def _protected(self, layer: LayerView) -> Tensor:
+        """The first token, the last one of the prompt, and the prompt's words if they are protected, (S,)."""
+        protected = layer.is_prompt_text[0].clone() if self.protect_text else torch.zeros(layer.slots, dtype=torch.bool)
+        protected[0] = True
+        protected[layer.is_prompt[0].nonzero()[-1]] = True
+        return protected
+
+    def _slots(self, layer: LayerView, seen: int) -> int:
+        """The limit, or what protection needs and one slot more where that is over the limit."""
+        return max(self.limit(seen), int(self._protected(layer).sum()) + 1)
+
+
+def nearest(position: Tensor, anchor: Tensor) -> Tensor:
+    """Index of the nearest anchor of each position, ties to the left: (N,), sorted (M,) -> (N,)."""
+    right = torch.searchsorted(anchor, position).clamp(max=len(anchor) - 1)
+    left = (right - 1).clamp(min=0)
+    return torch.where(position - anchor[left] <= anchor[right] - position, left, right)

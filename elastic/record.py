@@ -1,0 +1,89 @@
+"""Make a `Trace` of a state and the steps decoded from it."""
+
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+import torch
+
+from elastic.engine import State, Step
+from elastic.policies import POLICIES
+from elastic.trace import Trace
+
+
+@dataclass
+class Recorder:
+    """Takes a compressed state before its answer is decoded, then the steps as they come."""
+
+    start: Trace
+    state: State
+    steps: list[Step] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, state: State, question: str) -> "Recorder":
+        """A recorder for the answer to come; `state` is compressed and not yet decoded."""
+        names = {policy: name for name, policy in POLICIES.items()}
+        layers, heads = len(state.owner), max(len(owner) for owner in state.owner)
+        score = np.full((layers, state.seen), np.nan, np.float32)
+        for row, received in zip(score, state.received, strict=True):
+            row[received.position.mean(0).long()] = received.score.mean(0)
+        start = Trace(
+            model=state.llava.title,
+            policy=names[type(state.policy)],
+            options=asdict(state.policy),
+            question=question,
+            answer="",
+            finish="running",
+            pieces=state.llava.pieces(state.ids),
+            answer_pieces=[],
+            grid=state.llava.grid,
+            prefill_seconds=state.prefill_seconds,
+            compress_seconds=state.compress_seconds,
+            is_image=state.is_image.numpy(),
+            is_prompt=state.is_prompt.numpy(),
+            owner=torch.stack([owner.expand(heads, -1) for owner in state.owner]).numpy().astype(np.int32),
+            score=score,
+            prompt_slots=np.array(state.prompt_slots, np.int32),
+            prompt_bytes=np.array(state.cache.bytes_held, np.int64),
+            answer_ids=np.zeros(0, np.int32),
+            logprob=np.zeros(0, np.float32),
+            seconds=np.zeros(0, np.float32),
+            slots=np.zeros((0, layers), np.int32),
+            bytes_held=np.zeros((0, layers), np.int64),
+            bytes_allocated=np.zeros(0, np.int64),
+            dropped=np.full((0, layers, heads), -1, np.int32),
+        )
+        return cls(start, state)
+
+    def add(self, step: Step) -> None:
+        """Note one more answer token."""
+        self.steps.append(step)
+
+    @property
+    def answer(self) -> str:
+        """The answer so far."""
+        return self.state.llava.text([step.token for step in self.steps])
+
+    def trace(self, finish: str = "running") -> Trace:
+        """The record so far; `finish` says why it ends where it ends."""
+        if not self.steps:
+            return replace(self.start, finish=finish)
+        layers, heads, _ = self.start.owner.shape
+        dropped = np.full((len(self.steps), layers, heads), -1, np.int32)
+        for row, step in zip(dropped, self.steps, strict=True):
+            for layer, gone in enumerate(step.dropped):
+                if gone:
+                    row[layer] = gone
+        ids = [step.token for step in self.steps]
+        return replace(
+            self.start,
+            answer=self.answer,
+            finish=finish,
+            answer_pieces=self.state.llava.pieces(ids),
+            answer_ids=np.array(ids, np.int32),
+            logprob=np.array([step.logprob for step in self.steps], np.float32),
+            seconds=np.array([step.seconds for step in self.steps], np.float32),
+            slots=np.array([step.slots for step in self.steps], np.int32),
+            bytes_held=np.array([step.bytes_held for step in self.steps], np.int64),
+            bytes_allocated=np.array([step.bytes_allocated for step in self.steps], np.int64),
+            dropped=dropped,
+        )

@@ -1,0 +1,128 @@
+"""`Trace`: a frozen record of one side of a run, as numpy arrays and plain strings. Imports numpy only.
+
+It is what is drawn, streamed, saved and opened again: a recorded run and a live one are the same type.
+"""
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """One answer with one policy. L layers, H heads (1 where heads share), T tokens before the answer, N answer tokens."""
+
+    model: str
+    policy: str
+    options: dict[str, float | bool | str]  # the policy's fields
+    question: str
+    answer: str
+    finish: str  # end (end of sequence), limit (token limit), stopped (by the user) or running
+    pieces: list[str]  # T, what each token reads as; earlier turns of a conversation included
+    answer_pieces: list[str]  # N
+    grid: tuple[int, int]  # rows and columns of image patches
+    prefill_seconds: float
+    compress_seconds: float
+    is_image: np.ndarray  # (T,) bool
+    is_prompt: np.ndarray  # (T,) bool, False for tokens the model wrote in earlier turns
+    owner: np.ndarray  # (L, H or 1, T) int32: own number for an anchor, another's for merged, -1 for dropped
+    score: np.ndarray  # (L, T) float32: attention received, NaN for tokens that held no slot before compressing
+    prompt_slots: np.ndarray  # (L,) int32, after compressing
+    prompt_bytes: np.ndarray  # (L,) int64, after compressing
+    answer_ids: np.ndarray  # (N,) int32
+    logprob: np.ndarray  # (N,) float32
+    seconds: np.ndarray  # (N,) float32
+    slots: np.ndarray  # (N, L) int32
+    bytes_held: np.ndarray  # (N, L) int64, slots in use
+    bytes_allocated: np.ndarray  # (N,) int64, room for coming tokens included
+    dropped: np.ndarray  # (N, L, H or 1) int32: token whose slot was evicted after that step, -1 none
+
+    def __post_init__(self) -> None:
+        layers, heads, tokens = self.owner.shape
+        steps = len(self.answer_ids)
+        expected = {
+            "is_image": (tokens,),
+            "is_prompt": (tokens,),
+            "score": (layers, tokens),
+            "prompt_slots": (layers,),
+            "prompt_bytes": (layers,),
+            "logprob": (steps,),
+            "seconds": (steps,),
+            "slots": (steps, layers),
+            "bytes_held": (steps, layers),
+            "bytes_allocated": (steps,),
+            "dropped": (steps, layers, heads),
+        }
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"Trace: {name} has shape {getattr(self, name).shape}, expected {shape}.")
+        if len(self.pieces) != tokens or len(self.answer_pieces) != steps:
+            raise ValueError(f"Trace: {len(self.pieces)} pieces for {tokens} tokens.")
+        if self.is_image.sum() != self.grid[0] * self.grid[1]:
+            raise ValueError(f"Trace: {self.is_image.sum()} image tokens for a grid of {self.grid}.")
+
+    @property
+    def layers(self) -> int:
+        return self.owner.shape[0]
+
+    @property
+    def steps(self) -> int:
+        return len(self.answer_ids)
+
+    @cached_property
+    def patches(self) -> np.ndarray:
+        """Token numbers of the image patches, in reading order, (P,)."""
+        return np.flatnonzero(self.is_image)
+
+    def owner_after(self, steps: int) -> np.ndarray:
+        """Owners of the T tokens after that many answer tokens: an evicted slot takes its members along, (L, H, T)."""
+        owner = self.owner.copy()
+        tokens = owner.shape[2]
+        for gone in self.dropped[:steps]:
+            was_here = (gone >= 0) & (gone < tokens)
+            owner[(owner == gone[..., None]) & was_here[..., None]] = -1
+        return owner
+
+    @property
+    def total_bytes(self) -> np.ndarray:
+        """Bytes in use after compressing and after each step, over all layers, (N + 1,)."""
+        return np.concatenate([[self.prompt_bytes.sum()], self.bytes_held.sum(1)])
+
+    @property
+    def milliseconds_per_token(self) -> float:
+        """Median time of a decode step; NaN before the first."""
+        return float(np.median(self.seconds) * 1000) if self.steps else float("nan")
+
+    def save(self, path: str | Path) -> None:
+        """Write the trace to one file."""
+        plain = {name: value for name, value in asdict(self).items() if not isinstance(value, np.ndarray)}
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in plain}
+        with Path(path).open("wb") as file:
+            np.savez_compressed(file, trace_json=np.array(json.dumps({"schema": SCHEMA, **plain})), **arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Trace":
+        """Read a trace.
+
+        Raises:
+            ValueError: if the file is no trace, is damaged, or has another schema.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                plain = json.loads(str(stored["trace_json"]))
+                arrays = {name: stored[name] for name in stored.files if name != "trace_json"}
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{Path(path).name} is not a trace, or is damaged. Open a file saved by this page.") from error
+        schema = plain.pop("schema", None)
+        if schema != SCHEMA:
+            raise ValueError(f"{Path(path).name} has trace schema {schema}, this version reads {SCHEMA}. Record it again.")
+        try:
+            return cls(**plain | {"grid": tuple(plain["grid"])}, **arrays)
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"{Path(path).name} lacks parts of a trace ({error}). Record it again.") from error

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from elastic.engine import State, Step
-from elastic.policies import POLICIES
+from elastic.policies import POLICIES, LayerView
 from elastic.trace import Trace
 
 
@@ -23,9 +23,7 @@ class Recorder:
         """A recorder for the answer to come; `state` is compressed and not yet decoded."""
         names = {policy: name for name, policy in POLICIES.items()}
         layers, heads = len(state.owner), max(len(owner) for owner in state.owner)
-        score = np.full((layers, state.seen), np.nan, np.float32)
-        for row, received in zip(score, state.received, strict=True):
-            row[received.position.mean(0).long()] = received.score.mean(0)
+        score = np.stack([_mean_score(view, state.seen) for view in state.received])
         start = Trace(
             model=state.llava.title,
             policy=names[type(state.policy)],
@@ -87,3 +85,12 @@ class Recorder:
             bytes_allocated=np.array([step.bytes_allocated for step in self.steps], np.int64),
             dropped=dropped,
         )
+
+
+def _mean_score(view: LayerView, seen: int) -> np.ndarray:
+    """Mean score over the heads that hold a token, NaN where none does, (seen,) float32."""
+    position = view.position.expand_as(view.score).numpy()
+    total, heads = np.zeros(seen, np.float32), np.zeros(seen, np.float32)
+    np.add.at(total, position, view.score.numpy())
+    np.add.at(heads, position, 1)
+    return np.divide(total, heads, out=np.full(seen, np.nan, np.float32), where=heads > 0)

@@ -56,7 +56,9 @@ def elastic_attention(
     """
     queries, keys = query.shape[2], key.shape[2]
     if 1 < queries < keys:
-        attention_mask = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril(keys - queries)[None, None]
+        attention_mask = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril(keys - queries)[
+            None, None
+        ]
     if observer is not None:
         observer.see(module.layer_idx, query, key, scaling)
     return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)

@@ -49,7 +49,9 @@ class SlotLayer(CacheLayerMixin):
             new[:, :, : self.used] = old[:, :, : self.used]
             setattr(self, name, new)
 
-    def update(self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object) -> tuple[Tensor, Tensor]:
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
+    ) -> tuple[Tensor, Tensor]:
         """Store new tokens (1, H, n, D) and return all held keys and values, (1, H, S, D) each."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)

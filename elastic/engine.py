@@ -1,6 +1,6 @@
 """Four verbs: `prefill` once, `compress` per policy, `decode` as a generator, `extend` by the next question.
 
-Zipping two `decode`s is the side-by-side run. Nothing here knows any policy by name.
+Zipping two `decode`s is the side-by-side run. Nothing here knows what a policy's rule is.
 """
 
 import time
@@ -14,6 +14,7 @@ from elastic.attention import Observer
 from elastic.cache import SlotCache, SlotLayer
 from elastic.model import Llava, Prompt
 from elastic.policies import LayerView, Policy
+from elastic.policies.full import Full
 
 
 @dataclass
@@ -59,7 +60,7 @@ def prefill(llava: Llava, prompt: Prompt) -> State:
     state = State(
         llava=llava,
         cache=SlotCache.empty(llava.layers),
-        policy=Policy(),
+        policy=Full(),
         ids=[],
         is_image=torch.zeros(0, dtype=torch.bool),
         is_prompt=torch.zeros(0, dtype=torch.bool),
@@ -75,7 +76,8 @@ def extend(state: State, prompt: Prompt) -> None:
     """Let a state read further tokens: a prompt, or the next question of its conversation."""
     began = _now(state.llava)
     observer = Observer()
-    state.logits = _forward(state, prompt.ids, observer, pixel_values=prompt.pixels)
+    images = {"pixel_values": prompt.pixels} if prompt.encoded is None else {"mm_encoder_outputs": prompt.encoded}
+    state.logits = _forward(state, prompt.ids, observer, **images)
     state.prefill_seconds, state.compress_seconds = _now(state.llava) - began, 0.0
     _note(state, prompt.ids[0].tolist(), is_prompt=True)
     for index, layer in enumerate(state.cache.layers):
@@ -204,7 +206,7 @@ def _view(state: State, layer: SlotLayer, order: Tensor | None = None) -> LayerV
 
 
 def _follow(owner: Tensor, position: Tensor, chosen: Tensor) -> Tensor:
-    """Owners of all tokens (1 or H, seen) after their slots, at `position`, found new owners in `chosen` (1 or H, S)."""
+    """Owners of all tokens (1 or H, seen) once their slots, at `position`, have new owners `chosen` (1 or H, S)."""
     heads = max(len(owner), len(position), len(chosen))
     owner, position, chosen = (table.expand(heads, -1) for table in (owner, position, chosen))
     moved = torch.where(chosen >= 0, position.gather(1, chosen.clamp(min=0)), -1)

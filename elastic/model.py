@@ -3,7 +3,7 @@
 The embedded pocket-llava and a 13-billion-parameter checkpoint go through the same lines; only the name differs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,10 +21,14 @@ MARK = "\ufffc"  # stands for an answer while its surroundings are rendered; no 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What the model reads: ids (1, T) and, where a picture comes with them, pixels (1, 3, height, width)."""
+    """What the model reads: ids (1, T) and, where a picture comes with them, pixels (1, 3, height, width).
+
+    `encoded` is what the vision tower made of the pixels, once it has run.
+    """
 
     ids: Tensor
     pixels: Tensor | None = None
+    encoded: dict | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,18 @@ class Llava:
         inputs = self.processor(images=picture, text=text, return_tensors="pt")
         return Prompt(inputs["input_ids"].to(self.device), inputs["pixel_values"].to(self.device, self.model.dtype))
 
+    @torch.inference_mode()
+    def encode_image(self, prompt: Prompt) -> Prompt:
+        """The prompt with its picture gone through the vision tower, which `prefill` would do otherwise."""
+        config = self.model.config
+        encoded = self.model.model.get_image_features(
+            pixel_values=prompt.pixels,
+            vision_feature_layer=config.vision_feature_layer,
+            vision_feature_select_strategy=config.vision_feature_select_strategy,
+            return_dict=True,
+        )
+        return replace(prompt, encoded={"image": encoded})
+
     def next_turn(self, question: str) -> Prompt:
         """What follows an answer already in the cache: the end of that turn and the next question."""
         answer = {"role": "assistant", "content": [{"type": "text", "text": MARK}]}
@@ -110,8 +126,8 @@ def load(name_or_path: str | None = None, device: str = "auto") -> Llava:
     """Load a LLaVA checkpoint by hub name or folder; the embedded pocket-llava when none is named.
 
     Args:
-        device: `cpu`, `cuda`, or `auto` for a GPU where there is one. Weights are float32 on a CPU, where half precision
-            is slow or missing, and bfloat16 (float16 on older GPUs) elsewhere.
+        device: `cpu`, `cuda`, or `auto` for a GPU where there is one. Weights are float32 on a CPU, where half
+            precision is slow or missing, and bfloat16 (float16 on older GPUs) elsewhere.
 
     Raises:
         ValueError: if a GPU is asked for and there is none, or the checkpoint cannot be read as a LLaVA.

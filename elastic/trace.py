@@ -16,7 +16,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """One answer with one policy. L layers, H heads (1 where heads share), T tokens before the answer, N answer tokens."""
+    """One answer with one policy: L layers, H heads (1 where heads share), T tokens before it, N answer tokens."""
 
     model: str
     policy: str
@@ -99,6 +99,27 @@ class Trace:
         """Median time of a decode step; NaN before the first."""
         return float(np.median(self.seconds) * 1000) if self.steps else float("nan")
 
+    def figures(self) -> dict:
+        """The numbers of this side, ready for JSON: bytes are of keys and values in use, times in (milli)seconds."""
+        total = self.total_bytes
+        return {
+            "policy": self.policy,
+            "options": self.options,
+            "answer": self.answer,
+            "finish": self.finish,
+            "prompt_tokens": len(self.pieces),
+            "answer_tokens": self.steps,
+            "slots_prompt": self.prompt_slots.tolist(),
+            "slots_end": (self.slots[-1] if self.steps else self.prompt_slots).tolist(),
+            "bytes_prompt": int(total[0]),
+            "bytes_peak": int(total.max()),
+            "bytes_end": int(total[-1]),
+            "bytes_allocated": int(self.bytes_allocated.max(initial=0)),
+            "ms_per_token": self.milliseconds_per_token if self.steps else None,
+            "prefill_seconds": self.prefill_seconds,
+            "compress_seconds": self.compress_seconds,
+        }
+
     def save(self, path: str | Path) -> None:
         """Write the trace to one file."""
         plain = {name: value for name, value in asdict(self).items() if not isinstance(value, np.ndarray)}
@@ -118,11 +139,24 @@ class Trace:
                 plain = json.loads(str(stored["trace_json"]))
                 arrays = {name: stored[name] for name in stored.files if name != "trace_json"}
         except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{Path(path).name} is not a trace, or is damaged. Open a file saved by this page.") from error
+            raise ValueError(
+                f"{Path(path).name} is not a trace, or is damaged. Open a file saved by this page."
+            ) from error
         schema = plain.pop("schema", None)
         if schema != SCHEMA:
-            raise ValueError(f"{Path(path).name} has trace schema {schema}, this version reads {SCHEMA}. Record it again.")
+            raise ValueError(
+                f"{Path(path).name} has trace schema {schema}, this version reads {SCHEMA}. Record it again."
+            )
         try:
             return cls(**plain | {"grid": tuple(plain["grid"])}, **arrays)
         except (TypeError, KeyError) as error:
             raise ValueError(f"{Path(path).name} lacks parts of a trace ({error}). Record it again.") from error
+
+
+def first_difference(a: Trace, b: Trace) -> int | None:
+    """Number of the first answer token in which two sides differ, None where they do not."""
+    if a.answer_ids.tolist() == b.answer_ids.tolist():
+        return None
+    shared = min(a.steps, b.steps)
+    differs = np.flatnonzero(a.answer_ids[:shared] != b.answer_ids[:shared])
+    return int(differs[0]) if len(differs) else shared

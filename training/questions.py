@@ -337,3 +337,10 @@ def vocabulary() -> list[str]:
     places = ("top", "bottom", "left", "right", "center", "above", "below")
     words = [*nouns, *map(plural, nouns), *places, *NUMBERS, *BACKGROUNDS, "small", "large", "nothing"]
     return list(dict.fromkeys(words))
+
+
+def suggestions(scene: Scene, seed: int | str) -> list[str]:
+    """Questions that show what can be asked about a scene, a description first."""
+    rng = random.Random(f"suggestions {seed}")
+    skills = ["describe", "where", "what_at", "count_object", "relation", "list_category"]
+    return list(dict.fromkeys(ask(scene, skill, rng).text for skill in skills))

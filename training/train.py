@@ -41,7 +41,7 @@ def answer_loss(model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, tor
 
 
 def exact_answers(batch: Batch, right: torch.Tensor, tally: dict[str, list[bool]]) -> None:
-    """Add to the tally, per skill, whether each answer was right to the last token (which is what greedy decoding asks)."""
+    """Add to the tally, per skill, whether each answer was right to its last token, as greedy decoding would need."""
     target, turn = batch.labels[:, 1:], batch.turn[:, 1:]
     for row, skills in enumerate(batch.skills):
         for number, skill in enumerate(skills, start=1):

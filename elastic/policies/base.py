@@ -1,7 +1,7 @@
 """What a policy sees, and what it decides. A policy cannot see the model, the cache or another policy."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -27,25 +27,34 @@ class LayerView:
         return self.is_prompt & ~self.is_image
 
 
+def option(default: Any, about: str, low: float | None = None, high: float | None = None) -> Any:
+    """A hyper-parameter: its default, one sentence about it, and its legal range where it is a number."""
+    return field(default=default, metadata={"about": about, "low": low, "high": high})
+
+
 @dataclass(frozen=True)
 class Policy:
-    """Keep everything. Every other policy overrides one or both rules."""
+    """A method: what to keep after a prefill, and what to give up while decoding.
 
-    keep: float = 1.0  # share of the tokens seen that may hold a slot
+    The fields are its hyper-parameters; the page's controls and the command line's options are made from them.
+    """
 
-    title: ClassVar[str] = "Full cache"
-    about: ClassVar[str] = "Every token keeps its key and value, in every layer."
+    keep: float = option(0.5, "Share of the tokens seen that may hold a slot.", 0.01, 1.0)
+
+    title: ClassVar[str]
+    about: ClassVar[str]  # two lines for the page
     paper: ClassVar[str] = ""
-    ranges: ClassVar[dict[str, tuple[float, float]]] = {"keep": (0.01, 1.0)}
 
     def __post_init__(self) -> None:
-        for name, (low, high) in self.ranges.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} must be between {low:g} and {high:g}, got {value:g}.")
+        for option_field in fields(self):
+            low, high = option_field.metadata["low"], option_field.metadata["high"]
+            value = getattr(self, option_field.name)
+            if low is not None and not low <= value <= high:
+                raise ValueError(f"{option_field.name} must be between {low:g} and {high:g}, got {value:g}.")
 
     def limit(self, seen: int) -> int:
         """Slots a layer may hold after that many tokens."""
+        # Decimal fractions are not exact: 0.3 x 10 must be 3.
         return max(1, int(self.keep * seen + 1e-9))
 
     def compress(self, layers: list[LayerView], seen: int) -> list[Tensor]:
@@ -53,5 +62,5 @@ class Policy:
         return [torch.arange(layer.slots)[None] for layer in layers]
 
     def evict(self, layer: LayerView, seen: int, prompt_slots: int) -> Tensor | None:
-        """After a decode step: the slot to free in a layer, (1 or H,), or None; `prompt_slots` the last prefill left."""
+        """After a decode step: the slot to free in a layer, (1 or H,), or None; the prompt was left `prompt_slots`."""
         return None

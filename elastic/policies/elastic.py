@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from elastic.policies.base import LayerView, Policy
+from elastic.policies.base import LayerView, Policy, option
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,8 @@ class Elastic(Policy):
     budget on image patches; switched off, the rule is the paper's.
     """
 
-    keep: float = 0.5
-    protect_text: bool = True
-    distance: int = 25
+    protect_text: bool = option(True, "Keep every word of the prompt; spend the budget on image patches.")
+    distance: int = option(25, "Fixed point of elimination: slots before the end of the compressed prompt.", 1, 500)
 
     title: ClassVar[str] = "Elastic Cache"
     about: ClassVar[str] = (
@@ -32,7 +31,6 @@ class Elastic(Policy):
         "While answering, one slot at a fixed place is deleted whenever the cache is over its budget."
     )
     paper: ClassVar[str] = "arXiv 2407.18121"
-    ranges: ClassVar[dict[str, tuple[float, float]]] = {"keep": (0.01, 1.0), "distance": (1, 500)}
 
     def compress(self, layers: list[LayerView], seen: int) -> list[Tensor]:
         """Most frequent tokens become anchors, the others join the nearest one."""

@@ -1,0 +1,164 @@
+"""A comparison in progress: one picture, several questions, one side per policy, each with its own cache and past.
+
+Nothing here knows of pages; `Sessions` keeps what belongs to whom.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from threading import Lock
+
+from PIL import Image
+
+from elastic.engine import State, compress, decode, extend, prefill
+from elastic.model import Llava
+from elastic.policies import Policy
+from elastic.record import Recorder
+from elastic.trace import Trace
+
+MAX_QUESTION = 2000  # characters
+
+
+class Comparison:
+    """The sides of a conversation about one picture; `ask` runs a turn."""
+
+    def __init__(self, llava: Llava, picture: Image.Image, policies: Sequence[Policy]) -> None:
+        self.llava, self.picture, self.policies = llava, picture, list(policies)
+        self.seen_image: Image.Image | None = None  # the picture as the model sees it
+        self.states: list[State] = []
+        self.recorders: list[Recorder] = []
+        self.finish: list[str] = []
+        self.history: list[list[tuple[str, str]]] = [[] for _ in policies]  # earlier turns
+
+    def traces(self) -> list[Trace]:
+        """The records of the current turn, one per side; none before the first prefill."""
+        return [recorder.trace(finish) for recorder, finish in zip(self.recorders, self.finish, strict=True)]
+
+    def ask(self, question: str, max_new_tokens: int, temperature: float = 0.0, seed: int = 0) -> Iterator[str]:
+        """Answer a question on all sides, one step of each in turn, yielding after each round what is going on.
+
+        Closing the generator stops within a step; what was written by then stays part of the conversation.
+
+        Raises:
+            ValueError: if the question is empty, too long, or does not fit behind what was said before.
+        """
+        question = checked_question(question)
+        self._remember()
+        yield from self._read(question, max_new_tokens)
+        self.recorders = [Recorder.of(state, question) for state in self.states]
+        self.finish = ["running"] * len(self.states)
+        slots = ", ".join(f"{sum(state.prompt_slots) / len(state.prompt_slots):.0f}" for state in self.states)
+        yield f"Merged: {self.states[0].seen} tokens, slots held per layer: {slots}"
+        answers = [decode(state, max_new_tokens, temperature, seed) for state in self.states]
+        try:
+            for number in range(1, max_new_tokens + 1):
+                for side, answer in enumerate(answers):
+                    self._advance(side, answer)
+                yield f"Decoding {number}/{max_new_tokens}"
+                if "running" not in self.finish:
+                    return
+        finally:
+            for answer in answers:
+                answer.close()
+            self.finish = ["stopped" if finish == "running" else finish for finish in self.finish]
+
+    def _advance(self, side: int, answer: Iterator) -> None:
+        if self.finish[side] != "running":
+            return
+        step = next(answer)
+        self.recorders[side].add(step)
+        if step.is_last:
+            self.finish[side] = "end" if step.token in self.llava.end_ids else "limit"
+
+    def _read(self, question: str, max_new_tokens: int) -> Iterator[str]:
+        """Prefill and compress: shared by all sides at the first question, each side's own later."""
+        first = not self.states
+        prompt = self.llava.first_turn(self.picture, question) if first else self.llava.next_turn(question)
+        seen = prompt.ids.shape[1] + max((state.seen for state in self.states), default=0)
+        room = self.llava.model.config.text_config.max_position_embeddings
+        if seen + max_new_tokens > room:
+            raise ValueError(
+                f"{seen} tokens and an answer of {max_new_tokens} exceed the {room} this model can read. "
+                "Ask a shorter question, allow a shorter answer, or start a new conversation."
+            )
+        if first:
+            yield "Encoding the picture"
+            self.seen_image = self.llava.seen_image(prompt)
+            prompt = self.llava.encode_image(prompt)
+            yield f"Prefill: reading {seen} tokens"
+            start = prefill(self.llava, prompt)
+            yield f"Prefill done in {start.prefill_seconds:.2f} s, merging"
+            self.states = [compress(start, policy, max_new_tokens) for policy in self.policies]
+            return
+        yield f"Prefill: reading {prompt.ids.shape[1]} more tokens on each side"
+        for side, (state, policy) in enumerate(zip(self.states, self.policies, strict=True)):
+            extend(state, prompt)
+            self.states[side] = compress(state, policy, max_new_tokens)
+
+    def _remember(self) -> None:
+        for past, recorder in zip(self.history, self.recorders, strict=False):
+            past.append((recorder.start.question, recorder.answer))
+        self.recorders, self.finish = [], []
+
+
+def checked_question(question: str) -> str:
+    """The question without surrounding space.
+
+    Raises:
+        ValueError: if it is empty or has more than MAX_QUESTION characters.
+    """
+    question = (question or "").strip()
+    if not question:
+        raise ValueError("There is no question yet. Type one, or pick one of the suggestions.")
+    if len(question) > MAX_QUESTION:
+        raise ValueError(
+            f"The question has {len(question):,} characters, at most {MAX_QUESTION:,} are read. "
+            "Shorten it and ask again."
+        )
+    return question
+
+
+def run(comparison: Comparison, question: str, max_new_tokens: int) -> list[Trace]:
+    """Ask one question to the end and return the record of each side."""
+    with closing(comparison.ask(question, max_new_tokens)) as progress:
+        for _ in progress:
+            pass
+    return comparison.traces()
+
+
+class Sessions:
+    """Comparisons by visitor: the oldest is forgotten when there are more than `most`, each after `seconds` unused."""
+
+    def __init__(self, most: int = 16, seconds: float = 1800) -> None:
+        self.most, self.seconds = most, seconds
+        self._lock = Lock()
+        self._kept: OrderedDict[str, tuple[float, Comparison]] = OrderedDict()
+
+    def get(self, visitor: str) -> Comparison | None:
+        """A visitor's comparison, or None where there is none any more."""
+        with self._lock:
+            self._forget_old()
+            if visitor not in self._kept:
+                return None
+            comparison = self._kept[visitor][1]
+            self._kept[visitor] = (time.monotonic(), comparison)
+            self._kept.move_to_end(visitor)
+            return comparison
+
+    def put(self, visitor: str, comparison: Comparison) -> None:
+        """Remember a visitor's comparison in place of an earlier one."""
+        with self._lock:
+            self._kept[visitor] = (time.monotonic(), comparison)
+            self._kept.move_to_end(visitor)
+            self._forget_old()
+
+    def drop(self, visitor: str) -> None:
+        """Forget a visitor's comparison and free its caches."""
+        with self._lock:
+            self._kept.pop(visitor, None)
+
+    def _forget_old(self) -> None:
+        oldest = time.monotonic() - self.seconds
+        while self._kept and (len(self._kept) > self.most or next(iter(self._kept.values()))[0] < oldest):
+            self._kept.popitem(last=False)

@@ -1,0 +1,153 @@
+"""What the page's events do. No layout here."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+
+import gradio as gr
+
+from elastic.picture import open_picture
+from elastic.policies import Policy
+from elastic.trace import first_difference
+from page.controls import build_policy
+from page.model import Model
+from viz import view
+
+UPDATES_PER_SECOND = 8  # more make the browser slower, not the answers faster
+
+
+class Callbacks:
+    """What the page's events do, over one model."""
+
+    def __init__(self, model: Model, option_names: list[tuple[int, str, str]]) -> None:
+        self.model, self.option_names = model, option_names
+
+    def load(self) -> Iterator[str]:
+        """The line about the model, again once it is loaded."""
+        yield self.model.status()
+        self.model.ready.wait()
+        yield self.model.status()
+
+    def begin(self) -> tuple[gr.Button, gr.Button]:
+        """While a run goes on it can be stopped, not started again."""
+        return gr.Button(interactive=False), gr.Button(interactive=True)
+
+    def leave(self, request: gr.Request) -> None:
+        """A closed tab frees its caches."""
+        if self.model.sessions:
+            self.model.sessions.drop(request.session_hash)
+
+    def ask(
+        self,
+        request: gr.Request,
+        picture: str | None,
+        question: str,
+        keep: float,
+        tokens: float,
+        temperature: float,
+        seed: float,
+        *names_and_options: object,
+    ) -> Iterator[dict]:
+        """Run one question on both sides, about eight messages for the view a second."""
+        names, values = names_and_options[:2], names_and_options[2:]
+        yield status("Waiting for the model to load" if not self.model.ready.is_set() else "Starting")
+        self.model.wait()
+        try:
+            policies = [self._policy(side, name, keep / 100, values) for side, name in enumerate(names)]
+            comparison = self._comparison(request.session_hash, picture, policies)
+            yield from self._stream(comparison, question, int(tokens), temperature, int(seed or 0))
+        except ValueError as error:
+            raise gr.Error(str(error), title="Please check", print_exception=False) from error
+        except (MemoryError, RuntimeError) as error:
+            self.model.sessions.drop(request.session_hash)
+            raise gr.Error(explain(error), title="The run broke off", print_exception=False) from error
+
+    def _policy(self, side: int, name: str, keep: float, values: tuple) -> Policy:
+        named = zip(self.option_names, values, strict=True)
+        chosen = {field: value for (s, policy, field), value in named if (s, policy) == (side, name)}
+        return build_policy(name, keep, chosen)
+
+    def _comparison(self, visitor: str, picture: str | None, policies: list[Policy]) -> object:
+        """The visitor's conversation, or a new one where picture or policies have changed."""
+        if picture is None:
+            raise ValueError("There is no picture yet. Pick an example, draw a scene or upload one.")
+        comparison = self.model.sessions.get(visitor)
+        if comparison is None or comparison.policies != policies or comparison.source != picture:
+            comparison = self.model.session.Comparison(self.model.llava, open_picture(picture), policies)
+            comparison.source, comparison.run = picture, uuid.uuid4().hex
+            self.model.sessions.put(visitor, comparison)
+        return comparison
+
+    def _stream(self, comparison: object, question: str, tokens: int, temperature: float, seed: int) -> Iterator[dict]:
+        comparison.run, number, sent, due = uuid.uuid4().hex, 0, 0, 0.0
+        with closing(comparison.ask(question, tokens, temperature, seed)) as progress:
+            for line in progress:
+                if comparison.traces() and time.monotonic() < due:
+                    continue
+                due = time.monotonic() + 1 / UPDATES_PER_SECOND
+                yield message(comparison, line, since=sent, opening=number == 0)
+                sent = min((trace.steps for trace in comparison.traces()), default=0)
+                number += bool(comparison.traces())
+        yield final_message(comparison)
+
+    def settle(self, request: gr.Request) -> tuple[object, gr.Button, gr.Button]:
+        """After a run, also one that was stopped: the whole record to the view, the buttons as they were."""
+        comparison = self.model.sessions.get(request.session_hash) if self.model.sessions else None
+        value = final_message(comparison) if comparison is not None and comparison.recorders else gr.skip()
+        return value, gr.Button(interactive=True), gr.Button(interactive=False)
+
+    def forget(self, request: gr.Request) -> None:
+        """Begin anew: the visitor's caches are freed and the view emptied."""
+        if self.model.sessions:
+            self.model.sessions.drop(request.session_hash)
+
+    def compare(
+        self, picture: str | None, question: str, policy_a: str, policy_b: str, keep: float, max_new_tokens: float
+    ) -> tuple[str, str, dict]:
+        """Answer one question with two policies; `keep` is the fraction kept, 0 < keep <= 1."""
+        self.model.wait()
+        try:
+            if picture is None:
+                raise ValueError("There is no picture. Send one as the first argument.")
+            policies = [build_policy(name, keep, {}) for name in (policy_a, policy_b)]
+            comparison = self.model.session.Comparison(self.model.llava, open_picture(picture), policies)
+            a, b = self.model.session.run(comparison, question, int(max_new_tokens))
+        except ValueError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return (
+            a.answer,
+            b.answer,
+            {"model": a.model, "a": a.figures(), "b": b.figures(), "first_difference": first_difference(a, b)},
+        )
+
+
+def status(line: str) -> dict:
+    """A message for the view that only says what is going on."""
+    return view.message("", 0, [], 0, status=line)
+
+
+def message(comparison: object, line: str, since: int, opening: bool = False, done: bool = False) -> dict:
+    """A message for the view: the steps since `since`, and everything that stays as it is in an opening one."""
+    traces = comparison.traces()
+    static = {"picture": comparison.seen_image, "history": comparison.history} if opening and traces else {}
+    return view.message(comparison.run, since, traces, since, status=line, done=done, **static)
+
+
+def final_message(comparison: object) -> dict:
+    """The whole record of a turn, so that a view that missed messages is complete again."""
+    ends = {"end": "finished", "limit": "reached the longest answer allowed", "stopped": "stopped"}
+    line = "; ".join(
+        f"{letter}: {ends[trace.finish]} after {trace.steps} tokens"
+        for letter, trace in zip("AB", comparison.traces(), strict=False)
+    )
+    return message(comparison, line, since=0, opening=True, done=True)
+
+
+def explain(error: Exception) -> str:
+    """What a visitor should know of a run that broke."""
+    if isinstance(error, MemoryError) or "memory" in str(error).lower():
+        return "Out of memory. Allow a shorter answer, keep less of the cache, or start anew with Clear."
+    return (
+        f"The model failed ({type(error).__name__}). The conversation was cleared; ask again, or restart the program."
+    )

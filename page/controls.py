@@ -1,0 +1,124 @@
+"""The inputs of the page: picture, question, policies and their settings."""
+
+import json
+import random
+import tempfile
+from dataclasses import Field, fields
+from pathlib import Path
+
+import gradio as gr
+
+from elastic.picture import open_picture
+from elastic.policies import POLICIES, Policy
+from training.questions import suggestions
+from training.scenes import random_scene, render
+
+ASSETS = Path(__file__).parent.parent / "assets"
+PRIVATE = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+
+
+class Picture(gr.Image):
+    """An image input that hands over the file as it came: `open_picture` alone decides what can be read."""
+
+    def preprocess(self, payload: object) -> str | None:
+        return payload.path if payload is not None else None
+
+    def get_block_name(self) -> str:
+        return "image"
+
+
+def option_control(field: Field) -> gr.components.Component:
+    """The control that fits a hyper-parameter."""
+    label, about = field.name.replace("_", " ").capitalize(), field.metadata["about"]
+    if isinstance(field.default, bool):
+        return gr.Checkbox(field.default, label=label, info=about, interactive=True)
+    low, high = field.metadata["low"], field.metadata["high"]
+    step = 1 if isinstance(field.default, int) else 0.01
+    return gr.Slider(low, high, field.default, step=step, label=label, info=about, interactive=True)
+
+
+def adjustable(policy: type[Policy]) -> list[Field]:
+    """The hyper-parameters that can take more than one value."""
+    return [
+        field
+        for field in fields(policy)
+        if field.metadata["low"] is None or field.metadata["low"] < field.metadata["high"]
+    ]
+
+
+def build_policy(name: str, keep: float, options: dict[str, object]) -> Policy:
+    """A policy from what the page's controls say; `keep` goes to those that have the choice."""
+    names = {field.name for field in adjustable(POLICIES[name])}
+    return POLICIES[name](**{key: value for key, value in {"keep": keep, **options}.items() if key in names})
+
+
+def draw_scene(seed: float | None) -> tuple[str, int, gr.Dataset]:
+    """The picture file of a scene, its seed, and questions that fit it; a new seed when none is given."""
+    seed = random.randrange(100_000) if seed is None else int(seed)
+    scene = random_scene(seed)
+    path = Path(tempfile.mkdtemp(prefix="scene-")) / f"scene-{seed}.png"
+    render(scene)[0].save(path)
+    return str(path), seed, gr.Dataset(samples=[[question] for question in suggestions(scene, seed)])
+
+
+def check_upload(path: str | None) -> str | None:
+    """Refuse a file that cannot be read as a picture as soon as it is there."""
+    try:
+        open_picture(path)
+        return path
+    except ValueError as error:
+        gr.Warning(str(error), title="Picture not taken")
+        return None
+
+
+def picture_controls(pocket: bool) -> tuple[Picture, gr.Textbox]:
+    """Picture, examples, the random scene where the model knows scenes, and the question with suggestions."""
+    picture = Picture(
+        type="filepath", format="png", sources=["upload", "clipboard"], height=250, label="Picture", elem_id="picture"
+    )
+    if pocket:
+        with gr.Row():
+            new_scene = gr.Button("New random scene", size="sm", elem_id="new-scene")
+            scene_seed = gr.Number(None, label="Scene seed", precision=0, min_width=80, elem_id="scene-seed")
+    question = gr.Textbox(
+        label="Question for both sides", placeholder="Ask about the picture", lines=2, max_lines=6, elem_id="question"
+    )
+    suggested = gr.Dataset(
+        components=[question], samples=[["Describe the image in detail."]], label="Suggestions", elem_id="suggestions"
+    )
+    gr.Examples(examples(pocket), [picture, question], label="Examples", elem_id="examples")
+    if pocket:
+        drawn = [picture, scene_seed, suggested]
+        new_scene.click(lambda: draw_scene(None), None, drawn, **PRIVATE)
+        scene_seed.submit(draw_scene, scene_seed, drawn, **PRIVATE)
+    suggested.click(lambda sample: sample[0], suggested, question, **PRIVATE)
+    picture.upload(check_upload, picture, picture, **PRIVATE)
+    return picture, question
+
+
+def examples(pocket: bool) -> list[list[str]]:
+    """Pictures with a question each: scenes for the embedded model, photographs for others."""
+    if not pocket:
+        photos = json.loads((ASSETS / "photos" / "photos.json").read_text())
+        return [[str(ASSETS / "photos" / photo["file"]), photo["question"]] for photo in photos]
+    scenes = json.loads((ASSETS / "scenes" / "scenes.json").read_text())
+    return [[str(ASSETS / "scenes" / scene["file"]), scene["question"]] for scene in scenes]
+
+
+def side_controls() -> tuple[list[gr.Dropdown], list[tuple[int, str, str]], list[gr.components.Component]]:
+    """Policy and settings of each side: the two choices, and every option's (side, policy, field) with its control."""
+    choices = [(policy.title, name) for name, policy in POLICIES.items()]
+    names, keys, controls = [], [], []
+    for side, default in enumerate(("full", "elastic")):
+        names.append(gr.Dropdown(choices, value=default, label=f"Side {'AB'[side]}", elem_id=f"policy-{'ab'[side]}"))
+    for side, chosen in enumerate(names):
+        with gr.Accordion(f"Settings of side {'AB'[side]}", open=False):
+            for name, policy in POLICIES.items():
+                with gr.Group(visible=name == chosen.value) as group:
+                    gr.Markdown(f"{policy.about} {policy.paper}", container=True)
+                    for field in adjustable(policy):
+                        if field.name != "keep":
+                            keys.append((side, name, field.name))
+                            controls.append(option_control(field))
+                chosen.change(lambda now, name=name: gr.Group(visible=now == name), chosen, group, **PRIVATE)
+    return names, keys, controls

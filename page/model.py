@@ -1,0 +1,51 @@
+"""The model behind the page, loaded in the background."""
+
+import threading
+from pathlib import Path
+
+import gradio as gr
+
+
+class Model:
+    """The model, loaded in the background while the page is already there."""
+
+    def __init__(self, name: str | None, device: str) -> None:
+        self.name, self.device = name, device
+        self.error, self.llava, self.session, self.sessions = "", None, None, None
+        self.ready = threading.Event()
+        threading.Thread(target=self._load, daemon=True).start()
+
+    def _load(self) -> None:
+        try:
+            # Imported here: transformers takes seconds, and the page need not wait for it.
+            from elastic import model, session
+
+            self.session, self.sessions = session, session.Sessions()
+            self.llava = model.load(self.name, self.device)
+        except Exception as error:  # whatever happens in this thread must reach the page
+            self.error = str(error)
+        self.ready.set()
+
+    def wait(self) -> None:
+        """Return once the model is there; raise what the visitor should read if it cannot be."""
+        self.ready.wait()
+        if self.error:
+            raise gr.Error(self.error, title="The model could not be loaded", print_exception=False)
+
+    @property
+    def title(self) -> str:
+        return "pocket-llava" if self.name is None else Path(self.name).name
+
+    def status(self) -> str:
+        """One line about the model for the top of the page."""
+        if self.error:
+            return f"⚠️ **{self.title} could not be loaded.** {self.error}"
+        if self.llava is None:
+            return f"⏳ **Loading {self.title}.** You can already choose a picture and a question."
+        where = "CPU" if self.llava.device.type == "cpu" else "GPU"
+        if self.name is not None:
+            return f"🟢 **Live** · {self.title} on {where}"
+        return (
+            f"🟢 **Live** · pocket-llava on {where} · it knows **emoji scenes only**: ask what is where, how many, which, "
+            "how large, what is next to what. Photographs will puzzle it."
+        )

@@ -46,6 +46,6 @@ class Model:
         if self.name is not None:
             return f"🟢 **Live** · {self.title} on {where}"
         return (
-            f"🟢 **Live** · pocket-llava on {where} · it knows **emoji scenes only**: ask what is where, how many, which, "
-            "how large, what is next to what. Photographs will puzzle it."
+            f"🟢 **Live** · pocket-llava on {where} · it knows **emoji scenes only**: ask what is where, "
+            "how many, which, how large, what is next to what. Photographs will puzzle it."
         )

@@ -13,7 +13,7 @@ from PIL import Image
 from elastic.trace import Trace
 
 ASSETS = Path(__file__).parent.parent / "assets"
-SCRIPTS = ("words", "tokens", "paint", "chart", "strip", "main")  # in the order they are joined
+SCRIPTS = ("words", "tokens", "paint", "chart", "strip", "controls", "main")  # in the order they are joined
 VERSION = 1  # of the messages; the script ignores others
 PICTURE_LIMIT = 40_000  # characters of the data URI: the picture travels in two messages of every run
 

@@ -141,7 +141,9 @@ function meanSentence(side, token, planes, step) {
     const at = holder(side, plane, token, step);
     counts[at === token ? 'kept' : at === DROPPED ? 'dropped' : at === EVICTED ? 'evicted' : 'merged']++;
   }
-  const unit = side.heads > 1 && planes.length > side.layers ? 'layers and heads' : planes.length < side.layers ? 'heads' : 'layers';
+  const layerOf = (plane) => Math.floor(plane / side.heads);
+  const oneLayer = layerOf(planes[0]) === layerOf(planes.at(-1));
+  const unit = oneLayer ? 'heads' : planes.length > side.layers ? 'layers and heads' : 'layers';
   if (counts.kept === planes.length) return 'keeps its own slot in all ' + planes.length + ' ' + unit;
   const rest = ['merged', 'dropped', 'evicted'].filter((kind) => counts[kind]).map((kind) => kind + ' in ' + counts[kind]);
   return 'keeps its own slot in ' + counts.kept + ' of ' + planes.length + ' ' + unit + ', ' + rest.join(', ');

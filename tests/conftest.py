@@ -1,0 +1,59 @@
+"""Models for the tests: a tiny untrained LLaVA, saved and loaded like any other, and the embedded pocket-llava."""
+
+import os
+
+import pytest
+import torch
+
+from elastic.model import Llava, load
+from training.checkpoint import build_config, build_processor, build_tokenizer
+from training.scenes import random_scene, render
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory):
+    """A checkpoint of an untrained LLaVA with three layers and grouped-query attention."""
+    from transformers import GenerationConfig, LlavaForConditionalGeneration
+
+    torch.manual_seed(1)
+    tokenizer = build_tokenizer(sentences=500)
+    config = build_config(tokenizer)
+    config.text_config.num_hidden_layers = 3
+    config.text_config.hidden_size, config.text_config.head_dim = 64, 16
+    config.text_config.num_key_value_heads = 2
+    config.vision_config.num_hidden_layers = 1
+    # Weights far larger than usual: with the usual ones an untrained model attends to everything alike,
+    # and a lost token would make no difference to notice.
+    config.text_config.initializer_range = 0.3
+    model = LlavaForConditionalGeneration(config)
+    model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=0)
+    folder = tmp_path_factory.mktemp("tiny-llava")
+    model.save_pretrained(folder)
+    build_processor(tokenizer).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder) -> Llava:
+    return load(tiny_folder, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def pocket() -> Llava:
+    return load(device="cpu")
+
+
+@pytest.fixture(scope="session")
+def eager(tiny_folder):
+    """The tiny model with the library's own eager attention: an oracle that shares no code with ours."""
+    from transformers import AutoModelForImageTextToText
+
+    return AutoModelForImageTextToText.from_pretrained(tiny_folder, attn_implementation="eager").eval()
+
+
+@pytest.fixture(scope="session")
+def picture():
+    return render(random_scene("test"))[0]

@@ -1,0 +1,287 @@
+"""The engine against the library's own generation, against masking, and against itself."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from elastic.attention import Observer
+from elastic.engine import compress, decode, extend, prefill
+from elastic.policies import POLICIES, Policy
+from elastic.policies.elastic import Elastic
+from elastic.policies.full import Full
+
+QUESTION = "Describe the image in detail."
+
+
+def tokens_of(steps):
+    return [step.token for step in steps]
+
+
+def generated(llava, ids, pixels, new):
+    """What the library writes after `ids` (1, T), as a list of tokens."""
+    output = llava.model.generate(
+        input_ids=ids, pixel_values=pixels, attention_mask=torch.ones_like(ids), max_new_tokens=new, do_sample=False
+    )
+    return output[0, ids.shape[1] :].tolist()
+
+
+@pytest.mark.parametrize("name", ["tiny", "pocket"])
+def test_full_writes_what_generate_writes(name, picture, request):
+    llava = request.getfixturevalue(name)
+    prompt = llava.first_turn(picture, QUESTION)
+    ours = tokens_of(decode(compress(prefill(llava, prompt), Full()), 80))
+    assert ours == generated(llava, prompt.ids, prompt.pixels, 80)
+
+
+@pytest.mark.parametrize("name", ["tiny", "pocket"])
+def test_second_turn_under_full_writes_what_generate_writes_after_the_whole_transcript(name, picture, request):
+    llava = request.getfixturevalue(name)
+    prompt = llava.first_turn(picture, "How many objects are there?")
+    state = compress(prefill(llava, prompt), Full())
+    first = tokens_of(decode(state, 30))
+    more = llava.next_turn("And what is in the center?")
+    extend(state, more)
+    second = tokens_of(decode(compress(state, Full()), 30))
+    spoken = [token for token in first if token not in llava.end_ids]
+    transcript = torch.cat([prompt.ids, torch.tensor([spoken]), more.ids], dim=1)
+    assert second == generated(llava, transcript, prompt.pixels, 30)
+
+
+def test_next_turn_continues_the_rendered_transcript(pocket):
+    answer = "There are two dogs."
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": "One?"}]},
+        {"role": "assistant", "content": [{"type": "text", "text": answer}]},
+        {"role": "user", "content": [{"type": "text", "text": "Two?"}]},
+    ]
+    text = pocket.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    whole = pocket.processor.tokenizer.encode(text, add_special_tokens=False)
+    more = pocket.next_turn("Two?").ids[0].tolist()
+    assert whole[-len(more) :] == more
+    assert pocket.processor.tokenizer.decode(whole[: -len(more)]).endswith(answer)
+
+
+@dataclass(frozen=True)
+class DropEverySecond(Policy):
+    """Drops every second patch at the prefill, and the fourth oldest slot after each decode step."""
+
+    def compress(self, layers, seen):
+        owners = []
+        for layer in layers:
+            owner = torch.arange(layer.slots)
+            owner[20:200:2] = -1
+            owners.append(owner[None])
+        return owners
+
+    def evict(self, layer, seen, prompt_slots):
+        return torch.tensor([3])
+
+
+def test_dropping_tokens_equals_masking_them_in_the_full_cache(tiny, eager, picture):
+    prompt = tiny.first_turn(picture, QUESTION)
+    state = compress(prefill(tiny, prompt), DropEverySecond())
+    steps = list(decode(state, 12))
+    assert not any(step.is_last for step in steps[:-1])
+    total = prompt.ids.shape[1]
+    # The oracle reads the same answer in one pass, and may not look at what was gone by then.
+    ids = torch.cat([prompt.ids, torch.tensor([tokens_of(steps)])], dim=1)
+    visible = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).tril()
+    visible[total:, 20:200:2] = False
+    for number, step in enumerate(steps):
+        assert len({gone[0] for gone in step.dropped}) == 1
+        visible[total + number + 1 :, step.dropped[0][0]] = False
+    bias = torch.zeros(visible.shape).masked_fill(~visible, torch.finfo(torch.float32).min)
+    with torch.no_grad():
+        logits = eager(input_ids=ids, pixel_values=prompt.pixels, attention_mask=bias[None, None]).logits[0]
+    oracle = logits[total - 1 : -1].log_softmax(-1).gather(1, ids[0, total:, None])[:, 0]
+    ours = torch.tensor([step.logprob for step in steps])
+    assert torch.allclose(ours, oracle, atol=1e-3)
+    # The mask matters: without it the oracle says something else.
+    with torch.no_grad():
+        unmasked = eager(input_ids=ids, pixel_values=prompt.pixels, attention_mask=torch.ones_like(ids)).logits[0]
+    unmasked = unmasked[total - 1 : -1].log_softmax(-1).gather(1, ids[0, total:, None])[:, 0]
+    assert (unmasked - oracle).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("protect_text", [True, False])
+def test_elastic_that_keeps_everything_equals_full(pocket, picture, protect_text):
+    start = prefill(pocket, pocket.first_turn(picture, QUESTION))
+    full = list(decode(compress(start, Full()), 60))
+    elastic = list(decode(compress(start, Elastic(keep=1.0, protect_text=protect_text)), 60))
+    assert tokens_of(full) == tokens_of(elastic)
+    assert [s.logprob for s in full] == pytest.approx([s.logprob for s in elastic], abs=1e-5)
+    assert full[-1].slots == elastic[-1].slots
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.2, 0.1])
+def test_a_budget_is_held_at_every_step_of_a_long_answer(tiny, picture, keep):
+    prompt = tiny.first_turn(picture, QUESTION)
+    total = prompt.ids.shape[1]
+    state = compress(prefill(tiny, prompt), Elastic(keep=keep, protect_text=False))
+    assert set(state.prompt_slots) == {int(keep * total)}
+    steps = list(decode(state, 400))
+    assert len(steps) > 100
+    for number, step in enumerate(steps, start=1):
+        assert set(step.slots) == {int(keep * (total + number) + 1e-9)}
+
+
+def test_protected_words_set_a_floor_under_the_budget(tiny, picture):
+    prompt = tiny.first_turn(picture, QUESTION)
+    words = int((prompt.ids != tiny.model.config.image_token_id).sum())
+    state = compress(prefill(tiny, prompt), Elastic(keep=0.01, protect_text=True))
+    assert set(state.prompt_slots) == {words + 1}
+    for step in decode(state, 50):
+        assert set(step.slots) == {words + 1}
+
+
+def test_two_interleaved_answers_equal_each_alone(pocket, picture):
+    start = prefill(pocket, pocket.first_turn(picture, QUESTION))
+    policies = Full(), Elastic(keep=0.3)
+    alone = [tokens_of(decode(compress(start, policy), 40)) for policy in policies]
+    sides = [decode(compress(start, policy), 40) for policy in policies]
+    together = [[], []]
+    running = [0, 1]
+    while running:
+        for side in list(running):
+            step = next(sides[side], None)
+            if step is None:
+                running.remove(side)
+            else:
+                together[side].append(step.token)
+    assert together == alone
+
+
+def check_books(state):
+    """Owners, slots and counts tell one story."""
+    for owner, layer in zip(state.owner, state.cache.layers, strict=True):
+        held = [s for i, s in enumerate(layer.source[0].tolist()) if layer.hole is None or i != layer.hole[0]]
+        alive = owner[0] >= 0
+        assert torch.equal(owner[0][owner[0][alive]], owner[0][alive]), "an owner must own itself"
+        assert sorted(held) == sorted(set(owner[0][alive].tolist()))
+        stands_for = {s: c for s, c in zip(layer.source[0].tolist(), layer.count[0].tolist(), strict=True)}
+        for anchor in held:
+            assert stands_for[anchor] == (owner[0] == anchor).sum()
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.15])
+def test_every_owner_owns_itself_through_a_conversation(tiny, picture, keep):
+    state = compress(prefill(tiny, tiny.first_turn(picture, QUESTION)), Elastic(keep=keep))
+    check_books(state)
+    for question in ("Where is the dog?", "And the cat?", "How many are there?"):
+        for _ in decode(state, 25):
+            check_books(state)
+        extend(state, tiny.next_turn(question))
+        check_books(state)
+        state = compress(state, state.policy)
+        check_books(state)
+        assert all(len(owner[0]) == state.seen for owner in state.owner)
+
+
+def test_merging_again_weights_by_the_tokens_a_slot_stands_for(tiny, picture):
+    """Two compressions in a row leave the mean over all members, as one merge of the full cache into them would."""
+    start = prefill(tiny, tiny.first_turn(picture, QUESTION))
+    twice = compress(compress(start, Elastic(keep=0.6)), Elastic(keep=0.2))
+    for index, layer in enumerate(twice.cache.layers):
+        owner = twice.owner[index][0]
+        values = start.cache.layers[index].held_tensors()[1][0]
+        for slot, anchor in enumerate(layer.source[0].tolist()):
+            mean = values[:, owner == anchor].double().mean(1)
+            assert torch.allclose(layer.values[0, :, slot].double(), mean, atol=1e-4)
+
+
+def test_observed_sums_equal_those_of_eager_attention(tiny, eager, picture):
+    prompt = tiny.first_turn(picture, "Is there a dog? " * 12)
+    state = prefill(tiny, prompt)
+    with torch.no_grad():
+        maps = eager(input_ids=prompt.ids, pixel_values=prompt.pixels, output_attentions=True).attentions
+    for layer, attention in zip(state.cache.layers, maps, strict=True):
+        assert torch.allclose(layer.score[0], attention[0].mean(0).sum(0), atol=1e-4)
+
+
+def test_watching_does_not_change_the_logits(tiny, picture):
+    prompt = tiny.first_turn(picture, QUESTION)
+    inputs = {"input_ids": prompt.ids, "pixel_values": prompt.pixels, "logits_to_keep": 1}
+    with torch.no_grad():
+        watched = tiny.model(**inputs, observer=Observer()).logits
+        alone = tiny.model(**inputs).logits
+    assert torch.equal(watched, alone)
+
+
+def test_a_second_turn_adds_to_the_scores_of_old_slots(tiny, picture):
+    state = compress(prefill(tiny, tiny.first_turn(picture, QUESTION)), Full())
+    before = state.cache.layers[0].score[0].clone()
+    more = tiny.next_turn("Where?")
+    extend(state, more)
+    after = state.cache.layers[0].score[0]
+    # Every query hands out a total of one.
+    assert float(after.sum() - before.sum()) == pytest.approx(more.ids.shape[1], abs=1e-3)
+    assert (after[: len(before)] > before).all()
+
+
+def test_bytes_are_those_of_the_tensors(tiny, picture):
+    state = compress(prefill(tiny, tiny.first_turn(picture, QUESTION)), Elastic(keep=0.4), reserve=30)
+    config = tiny.model.config.text_config
+    per_slot = 2 * config.num_key_value_heads * config.head_dim * 4
+    step = next(decode(state, 5))
+    assert step.bytes_held == [slots * per_slot for slots in step.slots]
+    assert step.bytes_allocated == sum((slots + 30) * per_slot for slots in state.prompt_slots)
+
+
+def test_no_storage_is_allocated_while_decoding(tiny, picture):
+    state = compress(prefill(tiny, tiny.first_turn(picture, QUESTION)), Elastic(keep=0.4), reserve=50)
+    addresses = {layer.keys.data_ptr() for layer in state.cache.layers}
+    for _ in decode(state, 50):
+        assert {layer.keys.data_ptr() for layer in state.cache.layers} == addresses
+
+
+def test_closing_an_answer_leaves_its_state_usable(pocket, picture):
+    state = compress(prefill(pocket, pocket.first_turn(picture, QUESTION)), Elastic(keep=0.5))
+    answer = decode(state, 50)
+    seen = state.seen
+    written = [next(answer) for _ in range(7)]
+    answer.close()
+    assert state.seen == seen + len(written)
+    extend(state, pocket.next_turn("How many objects are there?"))
+    assert list(decode(compress(state, state.policy), 10))
+
+
+def test_sampling_is_reproducible_and_shared_between_sides(pocket, picture):
+    start = prefill(pocket, pocket.first_turn(picture, QUESTION))
+
+    def sample(policy, seed):
+        return tokens_of(decode(compress(start, policy), 30, temperature=2.0, seed=seed))
+
+    assert sample(Full(), 1) == sample(Full(), 1) == sample(Elastic(keep=1.0), 1)
+    assert sample(Full(), 1) != sample(Full(), 2)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_policy_keeps_its_first_and_last_prompt_token(name, tiny, picture):
+    state = compress(prefill(tiny, tiny.first_turn(picture, QUESTION)), POLICIES[name]())
+    for layer in state.cache.layers:
+        assert {0, state.seen - 1} <= set(layer.source[0].tolist())
+
+
+@pytest.mark.parametrize("bad", [{"max_new_tokens": 0}, {"max_new_tokens": 5, "temperature": -1.0}])
+def test_decode_refuses_what_makes_no_sense(tiny, picture, bad):
+    state = compress(prefill(tiny, tiny.first_turn(picture, QUESTION)), Full())
+    with pytest.raises(ValueError, match=r"max_new_tokens >= 1"):
+        next(decode(state, **bad))
+
+
+def test_padded_prompts_are_refused(tiny, picture):
+    prompt = tiny.first_turn(picture, QUESTION)
+    mask = torch.ones_like(prompt.ids)
+    mask[0, :3] = 0
+    with pytest.raises(ValueError, match="Padded"), torch.no_grad():
+        tiny.model(input_ids=prompt.ids, pixel_values=prompt.pixels, attention_mask=mask)
+
+
+def test_positions_stay_true_after_compression(tiny, picture):
+    state = compress(prefill(tiny, tiny.first_turn(picture, QUESTION)), Elastic(keep=0.2))
+    total = state.seen
+    list(decode(state, 3))
+    assert sorted(state.cache.layers[0].source[0].tolist())[-1] in range(total, total + 3)
+    assert np.isclose(state.cache.layers[0].get_seq_length(), state.seen)

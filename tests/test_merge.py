@@ -1,0 +1,67 @@
+"""Merging against a group mean written out in numpy."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elastic.merge import anchors, group_counts, merge
+
+
+def brute_force(x, owner, count):
+    """For each head, each anchor in order: the weighted mean of everything that names it its owner."""
+    _, heads, _, _ = x.shape
+    kept = []
+    for head in range(heads):
+        row = owner[head if len(owner) > 1 else 0]
+        weights = count[head if len(count) > 1 else 0]
+        slots = []
+        for anchor in range(len(row)):
+            if row[anchor] != anchor:
+                continue
+            members = [t for t in range(len(row)) if row[t] == anchor]
+            slots.append(sum(weights[t] * x[0, head, t] for t in members) / sum(weights[t] for t in members))
+        kept.append(slots)
+    return np.array(kept)[None]
+
+
+@st.composite
+def owners(draw):
+    """Valid owners for one or three heads, with equally many anchors in every head."""
+    heads, tokens = draw(st.sampled_from([1, 3])), draw(st.integers(2, 12))
+    kept = draw(st.integers(1, tokens))
+    rows = []
+    for _ in range(heads):
+        chosen = draw(st.permutations(range(tokens)))[:kept]
+        rows.append([t if t in chosen else draw(st.sampled_from([-1, *chosen])) for t in range(tokens)])
+    return np.array(rows)
+
+
+@settings(deadline=None, max_examples=60)
+@given(owners(), st.integers(0, 2**31), st.booleans())
+def test_merging_is_the_mean_of_each_group(owner, seed, counted):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(1, 3, owner.shape[1], 4))
+    count = rng.integers(1, 9, size=owner.shape).astype(np.float32) if counted else np.ones(owner.shape, np.float32)
+    merged = merge(torch.tensor(x), torch.tensor(owner), torch.tensor(count) if counted else None)
+    assert np.allclose(merged, brute_force(x, owner, count), atol=1e-5)
+    expected = [[count[h][owner[h] == a].sum() for a in range(len(owner[h])) if owner[h][a] == a] for h in range(len(owner))]
+    assert np.allclose(group_counts(torch.tensor(owner), torch.tensor(count)), expected)
+
+
+def test_full_ownership_is_the_identity():
+    x = torch.randn(1, 2, 7, 5)
+    assert torch.equal(merge(x, torch.arange(7)[None]), x)
+
+
+def test_half_precision_is_averaged_in_single():
+    # 2048 + 1 is not a half-precision number: summing in half would lose every one of the small members.
+    x = torch.tensor([2048.0, *[1.0] * 63], dtype=torch.float16).view(1, 1, 64, 1)
+    merged = merge(x, torch.zeros(1, 64, dtype=torch.long))
+    assert merged.dtype == torch.float16
+    assert merged.item() == pytest.approx((2048 + 63) / 64, rel=1e-3)
+
+
+def test_anchors_are_the_tokens_that_own_themselves():
+    assert anchors(torch.tensor([[0, 0, 2, -1, 2]])).tolist() == [[True, False, True, False, False]]

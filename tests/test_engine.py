@@ -160,7 +160,7 @@ def check_books(state):
         alive = owner[0] >= 0
         assert torch.equal(owner[0][owner[0][alive]], owner[0][alive]), "an owner must own itself"
         assert sorted(held) == sorted(set(owner[0][alive].tolist()))
-        stands_for = {s: c for s, c in zip(layer.source[0].tolist(), layer.count[0].tolist(), strict=True)}
+        stands_for = dict(zip(layer.source[0].tolist(), layer.count[0].tolist(), strict=True))
         for anchor in held:
             assert stands_for[anchor] == (owner[0] == anchor).sum()
 

@@ -46,7 +46,10 @@ def test_merging_is_the_mean_of_each_group(owner, seed, counted):
     count = rng.integers(1, 9, size=owner.shape).astype(np.float32) if counted else np.ones(owner.shape, np.float32)
     merged = merge(torch.tensor(x), torch.tensor(owner), torch.tensor(count) if counted else None)
     assert np.allclose(merged, brute_force(x, owner, count), atol=1e-5)
-    expected = [[count[h][owner[h] == a].sum() for a in range(len(owner[h])) if owner[h][a] == a] for h in range(len(owner))]
+    expected = [
+        [weights[row == anchor].sum() for anchor in range(len(row)) if row[anchor] == anchor]
+        for row, weights in zip(owner, count, strict=True)
+    ]
     assert np.allclose(group_counts(torch.tensor(owner), torch.tensor(count)), expected)
 
 

@@ -145,9 +145,6 @@ def main() -> None:
             optimizer_states = [optimizer.state_dict() for optimizer in optimizers]
             state = {"model": model.state_dict(), "words": words.state_dict(), "optimizers": optimizer_states}
             save(checkpoint, state | {"step": step + 1})
-    model.half().save_pretrained(args.out / "pocket-llava")
-    processor.save_pretrained(args.out / "pocket-llava")
-    processor.image_processor.save_pretrained(args.out / "pocket-llava")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ function drawMemory(box, sides, step, last) {
     nodes.push(svg('path', { class: 'tv-line', 'data-side': side.letter, d: path(memoryPoints(side), x, y) }));
   }
   if (last) nodes.push(svg('line', { class: 'tv-now', x1: x(step), x2: x(step), y1: edge.top - 6, y2: y(0) }));
-  nodes.push(...endLabels(open, x, y, step, width, edge));
+  nodes.push(...endLabels(open, y, step, width, edge));
   box.replaceChildren(...nodes);
   box.setAttribute('aria-label', 'Bytes of keys and values after ' + step + ' answer tokens: '
     + open.map((side) => side.title + ' ' + bytesText(bytesAfter(side, step))).join(', '));
@@ -76,7 +76,7 @@ function bytesAfter(side, step) {
 }
 
 // The name and the bytes at the marked step, above each line, or below the lower one where there is no room between.
-function endLabels(sides, x, y, step, width, edge) {
+function endLabels(sides, y, step, width, edge) {
   const tall = 17;
   const labels = sides.map((side) => ({ side, bytes: bytesAfter(side, step), line: y(bytesAfter(side, step)) }))
     .filter((label) => Number.isFinite(label.bytes))
@@ -87,9 +87,7 @@ function endLabels(sides, x, y, step, width, edge) {
     labels[1].at = below < y(0) - 2 ? below : labels[0].at - tall;
     if (labels[1].at < labels[0].at) [labels[0].at, labels[1].at] = [labels[1].at, labels[0].at];
   }
-  return labels.flatMap(({ side, bytes, at }) => {
-    const text = svg('text', { class: 'tv-label', x: width - edge.right, y: at, 'text-anchor': 'end' },
-      side.title + ' ' + bytesText(bytes));
-    return [text];
-  });
+  return labels.map(({ side, bytes, at }) => svg(
+    'text', { class: 'tv-label', x: width - edge.right - 9, y: at, 'text-anchor': 'end' }, side.title + ' ' + bytesText(bytes),
+  ));
 }

@@ -17,9 +17,8 @@ function fitControls() {
   slider.max = Math.max(1, lastStep());
   slider.disabled = !lastStep();
   slider.value = state.step;
-  const words = 'after token ' + state.step + ' of ' + lastStep();
-  find('.tv-step-name').textContent = state.step ? words : 'before the first answer token';
-  slider.setAttribute('aria-valuetext', words);
+  find('.tv-step-name').textContent = state.step + ' of ' + lastStep();
+  slider.setAttribute('aria-valuetext', 'after token ' + state.step + ' of ' + lastStep());
   find('.tv-latest').hidden = state.follow;
 }
 

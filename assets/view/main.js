@@ -238,8 +238,11 @@ function drawHover() {
       patch: patchOf(token), anchor: patchOf(at), members: members.map(patchOf).filter((patch) => patch >= 0),
     }, ink);
     const says = ofSide('.tv-says', side);
-    const text = token === null ? '' : sentence(side, token, where, stepOn(side), state.grid) + received(side, token);
+    const text = token === null
+      ? idleSentence(side, side.scene.shares, !single)
+      : sentence(side, token, where, stepOn(side), state.grid) + received(side, token);
     if (says.textContent !== text) says.textContent = text;
+    says.classList.toggle('tv-idle', token === null);
     const lit = new Set(token === null ? [] : [token, at, ...members]);
     side.boxes.forEach((box, number) => box.classList.toggle('tv-lit', lit.has(number)));
   });

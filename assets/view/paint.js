@@ -16,7 +16,7 @@ function readColours(root) {
   const style = getComputedStyle(root);
   const get = (name) => style.getPropertyValue('--tv-' + name).trim();
   return {
-    anchor: get('anchor'), veil: get('veil'), hatch: get('hatch'), text: get('merged'), plain: get('plain'),
+    anchor: get('anchor'), veil: get('veil'), blank: get('blank'), hatch: get('hatch'), text: get('merged'), plain: get('plain'),
     groups: [...Array(PALETTE).keys()].map((number) => get('group-' + number)),
   };
 }
@@ -79,7 +79,7 @@ function paintBase(canvas, scene, ink) {
 
 function paintImportance(scene, { context, cell }) {
   const [low, high] = scene.range;
-  context.globalAlpha = 0.72;
+  context.globalAlpha = 0.62;
   scene.scores.forEach((score, patch) => {
     if (Number.isNaN(score)) return;
     context.fillStyle = cividis(high > low ? (score - low) / (high - low) : 0);
@@ -94,39 +94,41 @@ function paintGroups(scene, { context, cell, ink, dot, ratio }) {
       context.fillStyle = ink.groups[colour];
       context.fillRect(...cell(patch));
     }
-    if (scene.shares.intoText[scene.patches[patch]]) veil(context, cell(patch), 0.55, ink, dot);
+    if (scene.shares.intoText[scene.patches[patch]]) fill(context, cell(patch), 0.7, ink.blank, dot);
   });
   context.globalAlpha = 1;
   context.strokeStyle = 'rgba(0, 0, 0, 0.75)';
   context.lineWidth = ratio;
-  strokeBorders(scene, context, cell, (p, q) => (scene.at[p] === scene.at[q] ? 0 : 1));
+  const isAlone = (patch) => scene.colours[patch] < 0 && scene.at[patch] >= 0;
+  strokeBorders(scene, context, cell, (p, q) => (scene.at[p] === scene.at[q] ? 0 : isAlone(p) && isAlone(q) ? 0.2 : 0.9));
 }
 
 function paintKept(scene, { context, cell, ink, dot }) {
   scene.patches.forEach((token, patch) => {
     const merged = scene.shares.merged[token];
-    if (merged) veil(context, cell(patch), 0.78 * merged, ink);
-    if (scene.shares.intoText[token]) veil(context, cell(patch), 0.78 * scene.shares.intoText[token], ink, dot);
+    const intoText = scene.shares.intoText[token];
+    if (merged) fill(context, cell(patch), 0.6 * merged, ink.veil);
+    if (intoText) fill(context, cell(patch), 0.7 * intoText, ink.blank, dot);
   });
 }
 
-function veil(context, box, alpha, ink, pattern) {
+function fill(context, box, alpha, colour, pattern) {
   context.globalAlpha = alpha;
-  context.fillStyle = ink.veil;
+  context.fillStyle = colour;
   context.fillRect(...box);
   if (!pattern) return;
-  context.globalAlpha = 1;
+  context.globalAlpha = Math.min(1, alpha / 0.7);
   context.fillStyle = pattern;
   context.fillRect(...box);
 }
 
 function paintGone(scene, { context, cell, ink, hatch }) {
+  // The heat of a dropped patch is worth seeing: only lines go over it.
+  const cover = scene.mode === 'importance' ? 0 : 0.7;
   scene.patches.forEach((token, patch) => {
     const gone = scene.shares.dropped[token] + scene.shares.evicted[token];
     if (!gone) return;
-    context.globalAlpha = 0.8 * gone;
-    context.fillStyle = ink.veil;
-    context.fillRect(...cell(patch));
+    fill(context, cell(patch), cover * gone, ink.blank);
     context.globalAlpha = gone;
     context.fillStyle = hatch;
     context.fillRect(...cell(patch));
@@ -196,19 +198,41 @@ function paintHover(canvas, base, scene, hover, ink) {
   context.clearRect(0, 0, canvas.width, canvas.height);
   context.drawImage(base, 0, 0);
   if (!hover) return;
-  const frame = (patch, width, colour) => {
-    const x = (patch % scene.columns) * canvas.width / scene.columns;
-    const y = Math.floor(patch / scene.columns) * canvas.height / scene.rows;
-    const w = canvas.width / scene.columns;
-    const h = canvas.height / scene.rows;
-    context.lineWidth = (width + 2) * ratio;
-    context.strokeStyle = 'rgba(0, 0, 0, 0.85)';
-    context.strokeRect(x, y, w, h);
-    context.lineWidth = width * ratio;
-    context.strokeStyle = colour;
-    context.strokeRect(x, y, w, h);
+  const w = canvas.width / scene.columns;
+  const h = canvas.height / scene.rows;
+  const corner = (patch) => [(patch % scene.columns) * w, Math.floor(patch / scene.columns) * h];
+  const stroke = (path, width, colour) => {
+    for (const [line, tint] of [[width + 2, 'rgba(0, 0, 0, 0.85)'], [width, colour]]) {
+      context.lineWidth = line * ratio;
+      context.strokeStyle = tint;
+      context.stroke(path);
+    }
   };
-  hover.members.forEach((patch) => frame(patch, 1.5, '#fff'));
-  if (hover.anchor >= 0) frame(hover.anchor, 2.5, ink.anchor);
-  if (hover.patch >= 0 && hover.patch !== hover.anchor) frame(hover.patch, 2.5, '#fff');
+  const frame = (patch, colour) => {
+    const path = new Path2D();
+    path.rect(...corner(patch), w, h);
+    stroke(path, 2.5, colour);
+  };
+  stroke(outline(hover.members, scene.columns, corner, w, h), 1.5, '#fff');
+  if (hover.anchor >= 0) frame(hover.anchor, ink.anchor);
+  if (hover.patch >= 0 && hover.patch !== hover.anchor) frame(hover.patch, '#fff');
+}
+
+// The edges of a set of patches.
+function outline(patches, columns, corner, w, h) {
+  const inside = new Set(patches);
+  const path = new Path2D();
+  for (const patch of patches) {
+    const [x, y] = corner(patch);
+    const edge = (isOpen, x1, y1, x2, y2) => {
+      if (!isOpen) return;
+      path.moveTo(x1, y1);
+      path.lineTo(x2, y2);
+    };
+    edge(!inside.has(patch - columns), x, y, x + w, y);
+    edge(!inside.has(patch + columns), x, y + h, x + w, y + h);
+    edge(patch % columns === 0 || !inside.has(patch - 1), x, y, x, y + h);
+    edge((patch + 1) % columns === 0 || !inside.has(patch + 1), x + w, y, x + w, y + h);
+  }
+  return path;
 }

@@ -84,15 +84,24 @@ function neverStored(side, number) {
   return side.finish === 'end' && number === side.steps - 1;
 }
 
+function patchCounts(side, shares) {
+  const sum = (name) => side.patches.reduce((total, token) => total + shares[name][token], 0);
+  const merged = sum('merged') + sum('intoText');
+  const counts = { kept: sum('kept'), merged, dropped: sum('dropped'), evicted: sum('evicted') };
+  return Object.entries(counts).map(([name, value]) => [String(Math.round(value * 10) / 10), name]);
+}
+
 // "256 image patches: 115 kept, 141 merged, 0 dropped"
 function imageSummary(side, shares) {
-  const sum = (name) => side.patches.reduce((total, token) => total + shares[name][token], 0);
-  const text = (value) => String(Math.round(value * 10) / 10);
-  const counts = [
-    [sum('kept'), 'kept'], [sum('merged') + sum('intoText'), 'merged'],
-    [sum('dropped'), 'dropped'], [sum('evicted'), 'evicted'],
-  ].filter(([value, name]) => name !== 'evicted' || value > 0.05);
-  return side.patches.length + ' image patches: ' + counts.map(([value, name]) => text(value) + ' ' + name).join(', ');
+  const counts = patchCounts(side, shares).filter(([value, name]) => name !== 'evicted' || value !== '0');
+  return side.patches.length + ' image patches: ' + counts.map((count) => count.join(' ')).join(', ');
+}
+
+// "115 of 256 patches kept, 141 merged"
+function idleSentence(side, shares, isMean) {
+  const [[kept], ...others] = patchCounts(side, shares);
+  const rest = others.filter(([value]) => value !== '0').map((count) => ', ' + count.join(' '));
+  return (isMean ? 'On average ' : '') + kept + ' of ' + side.patches.length + ' patches kept' + rest.join('');
 }
 
 // A sentence about a token: where it is and who holds its key and value.

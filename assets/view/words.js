@@ -2,8 +2,9 @@
 
 const UNITS = [['GiB', 2 ** 30], ['MiB', 2 ** 20], ['KiB', 2 ** 10], ['B', 1]];
 
+// Half a MiB rather than 512 KiB: two sides are easier to compare in one unit.
 function unitFor(bytes) {
-  return UNITS.find(([, size]) => bytes >= size) ?? UNITS.at(-1);
+  return UNITS.find(([, size]) => bytes >= size / 4) ?? UNITS.at(-1);
 }
 
 function bytesText(bytes) {

@@ -1,0 +1,83 @@
+"""Small traces made by hand, for the tests of what draws them. No model, no torch."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from elastic.trace import Trace
+
+WORDS = ("The", " picture", " shows", " a", " dog", " and", " a", " red", " ball")
+
+
+def nearest_anchor(anchors: np.ndarray) -> np.ndarray:
+    """Every token's nearest anchor, ties to the left: (T,) bool -> (T,)."""
+    where = np.flatnonzero(anchors)
+    return where[np.abs(np.arange(len(anchors))[:, None] - where).argmin(1)]
+
+
+def make(
+    seed: int, grid: int = 4, layers: int = 3, heads: int = 1, policy: str = "elastic", words: tuple[str, ...] = WORDS
+) -> Trace:
+    """4 words, grid x grid patches, 6 words; `full` keeps all, `elastic` merges, anything else drops; later evicts."""
+    rng = np.random.default_rng(seed)
+    patches, steps = grid * grid, len(words)
+    tokens = 4 + patches + 6
+    everyone = np.arange(tokens)
+    owner = np.tile(everyone, (layers, heads, 1))
+    dropped = np.full((steps, layers, heads), -1)
+    if policy != "full":
+        for layer in range(layers):
+            for head in range(heads):
+                keeps = rng.random(tokens) < 0.4
+                keeps[:2] = keeps[-1] = True
+                keeps[tokens - 4] = policy != "elastic"
+                owner[layer, head] = nearest_anchor(keeps) if policy == "elastic" else np.where(keeps, everyone, -1)
+                gone = rng.permutation(np.flatnonzero(keeps)[2:])[: steps // 3]
+                dropped[2 : 2 + 2 * len(gone) : 2, layer, head] = gone
+        dropped[-1, 0] = tokens + 1  # a token of the answer itself
+    kept = np.stack([[(head == everyone).sum() for head in layer] for layer in owner]).max(1)
+    slots = kept[None] + np.arange(1, steps + 1)[:, None] - (dropped >= 0).any(2).cumsum(0)
+    image = np.zeros(tokens, bool)
+    image[4 : 4 + patches] = True
+    text = ["<s>", "USER", ":", " "], ["\n", "What", " is", " this", "?", " ASSISTANT:"]
+    score = rng.exponential(size=(layers, tokens)).astype(np.float32)
+    score[0, 4] = 40  # a sink
+    return Trace(
+        model="by hand",
+        policy=policy,
+        options={"keep": 1.0 if policy == "full" else 0.4},
+        question="What is this?",
+        answer="".join(words).strip(),
+        finish="limit",
+        pieces=[*text[0], *["<image>"] * patches, *text[1]],
+        answer_pieces=list(words),
+        grid=(grid, grid),
+        prefill_seconds=0.5,
+        compress_seconds=0.02,
+        is_image=image,
+        is_prompt=np.ones(tokens, bool),
+        owner=owner.astype(np.int32),
+        score=score,
+        prompt_slots=kept.astype(np.int32),
+        prompt_bytes=kept.astype(np.int64) * 2048,
+        answer_ids=np.arange(steps, dtype=np.int32),
+        logprob=np.full(steps, -0.5, np.float32),
+        seconds=np.full(steps, 0.03, np.float32),
+        slots=slots.astype(np.int32),
+        bytes_held=slots.astype(np.int64) * 2048,
+        bytes_allocated=np.full(steps, (tokens + 64) * layers * 2048, np.int64),
+        dropped=dropped.astype(np.int32),
+    )
+
+
+def cut(trace: Trace, steps: int) -> Trace:
+    """The trace as it was after that many answer tokens."""
+    names = ("answer_ids", "logprob", "seconds", "slots", "bytes_held", "bytes_allocated", "dropped")
+    pieces = trace.answer_pieces[:steps]
+    return replace(
+        trace,
+        answer="".join(pieces).strip(),
+        finish="running" if steps < trace.steps else trace.finish,
+        answer_pieces=pieces,
+        **{name: getattr(trace, name)[:steps] for name in names},
+    )

@@ -12,13 +12,13 @@ function bytesText(bytes) {
   return shortNumber(bytes / size) + ' ' + name;
 }
 
-// Three digits, whatever the size.
+// About three digits, whatever the size.
 function shortNumber(value) {
   if (!Number.isFinite(value)) return '–';
   const size = Math.abs(value);
   if (size === 0) return '0';
   if (size < 0.001 || size >= 1e6) return value.toExponential(1);
-  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3).replace(/\.0+$/, '');
+  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 3).replace(/\.0+$/, '');
 }
 
 // A token as it can be seen: blanks and line ends have a shape too.

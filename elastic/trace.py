@@ -118,6 +118,7 @@ class Trace:
             "ms_per_token": self.milliseconds_per_token if self.steps else None,
             "prefill_seconds": self.prefill_seconds,
             "compress_seconds": self.compress_seconds,
+            "first_token_seconds": self.prefill_seconds + self.compress_seconds + float(self.seconds[:1].sum()),
         }
 
     def save(self, path: str | Path) -> None:

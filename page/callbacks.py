@@ -83,12 +83,12 @@ class Callbacks:
         comparison.run, number, sent, due = uuid.uuid4().hex, 0, 0, 0.0
         with closing(comparison.ask(question, tokens, temperature, seed)) as progress:
             for line in progress:
-                if comparison.traces() and time.monotonic() < due:
-                    continue
-                due = time.monotonic() + 1 / UPDATES_PER_SECOND
-                yield message(comparison, line, since=sent, opening=number == 0)
-                sent = min((trace.steps for trace in comparison.traces()), default=0)
-                number += bool(comparison.traces())
+                if not comparison.recorders:
+                    yield status(line)
+                elif time.monotonic() >= due:
+                    yield message(comparison, line, seq=number, since=sent)
+                    number, sent = number + 1, min(trace.steps for trace in comparison.traces())
+                    due = time.monotonic() + 1 / UPDATES_PER_SECOND
         yield final_message(comparison)
 
     def settle(self, request: gr.Request) -> tuple[object, gr.Button, gr.Button]:
@@ -127,11 +127,12 @@ def status(line: str) -> dict:
     return view.message("", 0, [], 0, status=line)
 
 
-def message(comparison: object, line: str, since: int, opening: bool = False, done: bool = False) -> dict:
-    """A message for the view: the steps since `since`, and everything that stays as it is in an opening one."""
+def message(comparison: object, line: str, seq: int, since: int, done: bool = False) -> dict:
+    """A message for the view: the steps since `since`; the first and the last carry what stays as it is, too."""
     traces = comparison.traces()
-    static = {"picture": comparison.seen_image, "history": comparison.history} if opening and traces else {}
-    return view.message(comparison.run, since, traces, since, status=line, done=done, **static)
+    titles = [policy.title for policy in comparison.policies]
+    static = {"picture": comparison.seen_image, "history": comparison.history, "titles": titles}
+    return view.message(comparison.run, seq, traces, since, status=line, done=done, **static)
 
 
 def final_message(comparison: object) -> dict:
@@ -141,7 +142,7 @@ def final_message(comparison: object) -> dict:
         f"{letter}: {ends[trace.finish]} after {trace.steps} tokens"
         for letter, trace in zip("AB", comparison.traces(), strict=False)
     )
-    return message(comparison, line, since=0, opening=True, done=True)
+    return message(comparison, line, seq=1_000_000, since=0, done=True)
 
 
 def explain(error: Exception) -> str:

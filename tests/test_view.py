@@ -8,12 +8,9 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from tests.view_traces import cut, make
+from tests.view_traces import ELASTIC, FULL, PAIR, PICTURE, cut
 from viz import view
 
-FULL, ELASTIC = make(1, policy="full"), make(2)
-PAIR = (FULL, ELASTIC)
-PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (224, 224, 3), np.uint8))
 RUN = [
     view.message("run", 0, [cut(side, 0) for side in PAIR], 0, picture=PICTURE),
     view.message("run", 1, [cut(side, 5) for side in PAIR], 0),

@@ -1,10 +1,12 @@
-"""Small traces made by hand, for the tests of what draws them. No model, no torch."""
+"""Small traces made by hand and messages made of them, for the tests of what draws them. No model, no torch."""
 
 from dataclasses import replace
 
 import numpy as np
+from PIL import Image
 
 from elastic.trace import Trace
+from viz import view
 
 WORDS = ("The", " picture", " shows", " a", " dog", " and", " a", " red", " ball")
 
@@ -81,3 +83,54 @@ def cut(trace: Trace, steps: int) -> Trace:
         answer_pieces=pieces,
         **{name: getattr(trace, name)[:steps] for name in names},
     )
+
+
+FULL, ELASTIC = make(1, policy="full"), make(2)
+HEADS = make(3, policy="h2o", heads=2, words=("The", " picture", " shows", " a", " cat", ".", "</s>"))
+LARGE = make(5, grid=24, layers=2)
+PAIR = (FULL, ELASTIC)
+NASTY = (
+    "<script>window.hurt=1</script> <img src=x onerror=window.hurt=1> \"a\" 'b' ${window.hurt=1} {{x}} \u202eabc שלום"
+)
+PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (224, 224, 3), np.uint8))
+
+
+def whole(sides, run="run", **more):
+    """One message that says all."""
+    return view.message(run, 0, sides, 0, picture=PICTURE, done=True, **more)
+
+
+def steps_of(run, sides, *counts):
+    """Messages of a run at those numbers of answer tokens, then the last."""
+    seen = 0
+    for seq, count in enumerate(counts):
+        yield view.message(run, seq, [cut(side, count) for side in sides], seen, picture=PICTURE, status=f"at {count}")
+        seen = count
+    yield view.message(run, len(counts), sides, 0, picture=PICTURE, status="finished", done=True)
+
+
+MESSAGES = {
+    "pair": [whole(PAIR, titles=["Full cache", "Elastic Cache"])],
+    "large": [whole((make(4, grid=24, layers=2, policy="full"), LARGE))],
+    "heads": [whole((FULL, HEADS))],
+    "nasty": [
+        whole(
+            [
+                replace(
+                    side, answer=NASTY, question=NASTY, pieces=[*side.pieces[:-1], NASTY], answer_pieces=[NASTY] * 9
+                )
+                for side in PAIR
+            ],
+            titles=[NASTY, NASTY],
+            history=[[(NASTY, NASTY)]] * 2,
+            status=NASTY,
+        )
+    ],
+    "differ": [whole([replace(FULL, answer="a c d b and a ball"), replace(ELASTIC, answer="a b c d and one ball")])],
+    "stream": list(steps_of("stream", PAIR, 0, 3, 6)),
+    "gap": [message for i, message in enumerate(steps_of("gap", PAIR, 0, 3, 6)) if i != 1],
+    "late": list(steps_of("late", PAIR, 0, 3, 6))[2:],
+    "half": list(steps_of("half", PAIR, 0, 6, 8))[:2],
+    "rest": list(steps_of("half", PAIR, 0, 6, 8))[2:3],
+    "empty": [None],
+}

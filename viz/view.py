@@ -116,6 +116,7 @@ def message(
     """One value of the component: the steps from `since` on; the first and the last message carry the opening too.
 
     The last one also carries every step, so that a view that missed messages, or was not there yet, is whole again.
+    Without sides it only says what is going on.
     """
     since = 0 if done else since
     return {
@@ -125,7 +126,7 @@ def message(
         "since": since,
         "status": status,
         "done": done,
-        "opening": opening(sides, picture, history, titles) if done or seq == 0 else None,
+        "opening": opening(sides, picture, history, titles) if sides and (done or seq == 0) else None,
         "sides": chunk(sides, since),
     }
 

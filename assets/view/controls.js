@@ -25,7 +25,7 @@ function fitControls() {
 function fitHeads() {
   const count = mostHeads();
   find('.tv-heads').hidden = count < 2;
-  if (count < 2) state.head = 0;
+  state.head = count < 2 ? 0 : Math.min(state.head, count);
   find('.tv-head-choice').replaceChildren(...Array.from({ length: count + 1 }, (_, head) => {
     const option = document.createElement('option');
     option.value = head;

@@ -58,6 +58,10 @@ function read() {
     note();
     return;
   }
+  if (!value.sides.length) {
+    say(value.status);
+    return;
+  }
   if (value.run !== state.run || value.seq === 0) reset(value.run, value.sides.length);
   // Messages may be joined or come late; each says where its steps belong.
   if (value.seq < state.seq) return;
@@ -66,10 +70,14 @@ function read() {
   state.status = value.status;
   if (value.opening && !isOpen()) open(value.opening);
   value.sides.forEach((given, number) => takeSteps(state.sides[number], given, value.since));
-  if (find('.tv-status').textContent !== state.status) find('.tv-status').textContent = state.status;
+  say(state.status);
   if (state.follow) state.step = lastStep();
   fitControls();
   redraw('answers', 'patches', 'chart');
+}
+
+function say(status) {
+  if (find('.tv-status').textContent !== status) find('.tv-status').textContent = status;
 }
 
 function reset(run, count) {

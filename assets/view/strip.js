@@ -101,7 +101,7 @@ function imageSummary(side, shares) {
 function idleSentence(side, shares, isMean) {
   const [[kept], ...others] = patchCounts(side, shares);
   const rest = others.filter(([value]) => value !== '0').map((count) => ', ' + count.join(' '));
-  return (isMean ? 'On average ' : '') + kept + ' of ' + side.patches.length + ' patches kept' + rest.join('');
+  return (isMean && rest.length ? 'On average ' : '') + kept + ' of ' + side.patches.length + ' patches kept' + rest.join('');
 }
 
 // A sentence about a token: where it is and who holds its key and value.

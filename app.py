@@ -1,6 +1,7 @@
 """The page: `python app.py --help` lists the options."""
 
 import argparse
+import json
 import os
 from pathlib import Path
 
@@ -20,8 +21,9 @@ class TraceView(gr.HTML):
     def __init__(self, **kwargs: object) -> None:
         super().__init__(html_template=view.template(), css_template=view.style(), js_on_load=view.script(), **kwargs)
 
-    def api_info(self) -> dict:
-        return {"type": "object"}
+    def postprocess(self, value: dict | None) -> str | None:
+        # As one string: Gradio 6.31 streams differences, and its differences of nested lists that shrink are wrong.
+        return None if value is None else json.dumps(value)
 
 
 def build_page(model: Model) -> gr.Blocks:
@@ -49,7 +51,7 @@ def build_page(model: Model) -> gr.Blocks:
         inputs = [picture, question, keep, tokens, temperature, seed, *names, *options]
         buttons = [ask, stop]
         started = gr.on([ask.click, question.submit], events.begin, None, buttons, **PRIVATE)
-        running = started.then(
+        running = started.success(
             events.ask,
             inputs,
             live,

@@ -4,6 +4,7 @@ Nothing here knows of pages; `Sessions` keeps what belongs to whom.
 """
 
 import time
+import uuid
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -21,10 +22,11 @@ MAX_QUESTION = 2000  # characters
 
 
 class Comparison:
-    """The sides of a conversation about one picture; `ask` runs a turn."""
+    """The sides of a conversation about one picture; `ask` runs a turn. `source` says where the picture is from."""
 
-    def __init__(self, llava: Llava, picture: Image.Image, policies: Sequence[Policy]) -> None:
-        self.llava, self.picture, self.policies = llava, picture, list(policies)
+    def __init__(self, llava: Llava, picture: Image.Image, policies: Sequence[Policy], source: str = "") -> None:
+        self.llava, self.picture, self.policies, self.source = llava, picture, list(policies), source
+        self.run = ""  # of the current turn, unlike any other
         self.seen_image: Image.Image | None = None  # the picture as the model sees it
         self.states: list[State] = []
         self.recorders: list[Recorder] = []
@@ -44,6 +46,7 @@ class Comparison:
             ValueError: if the question is empty, too long, or does not fit behind what was said before.
         """
         question = checked_question(question)
+        self.run = uuid.uuid4().hex
         self._remember()
         yield from self._read(question, max_new_tokens)
         self.recorders = [Recorder.of(state, question) for state in self.states]

@@ -1,7 +1,6 @@
 """What the page's events do. No layout here."""
 
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -22,6 +21,7 @@ class Callbacks:
 
     def __init__(self, model: Model, option_names: list[tuple[int, str, str]]) -> None:
         self.model, self.option_names = model, option_names
+        self.busy: set[str] = set()  # visitors whose question is being answered
 
     def load(self) -> Iterator[str]:
         """The line about the model, again once it is loaded."""
@@ -29,12 +29,16 @@ class Callbacks:
         self.model.ready.wait()
         yield self.model.status()
 
-    def begin(self) -> tuple[gr.Button, gr.Button]:
+    def begin(self, request: gr.Request) -> tuple[gr.Button, gr.Button]:
         """While a run goes on it can be stopped, not started again."""
+        if request.session_hash in self.busy:
+            raise gr.Error("Still answering the last question. Wait, or press Stop.", print_exception=False)
+        self.busy.add(request.session_hash)
         return gr.Button(interactive=False), gr.Button(interactive=True)
 
     def leave(self, request: gr.Request) -> None:
         """A closed tab frees its caches."""
+        self.busy.discard(request.session_hash)
         if self.model.sessions:
             self.model.sessions.drop(request.session_hash)
 
@@ -74,13 +78,12 @@ class Callbacks:
             raise ValueError("There is no picture yet. Pick an example, draw a scene or upload one.")
         comparison = self.model.sessions.get(visitor)
         if comparison is None or comparison.policies != policies or comparison.source != picture:
-            comparison = self.model.session.Comparison(self.model.llava, open_picture(picture), policies)
-            comparison.source, comparison.run = picture, uuid.uuid4().hex
+            comparison = self.model.session.Comparison(self.model.llava, open_picture(picture), policies, picture)
             self.model.sessions.put(visitor, comparison)
         return comparison
 
     def _stream(self, comparison: object, question: str, tokens: int, temperature: float, seed: int) -> Iterator[dict]:
-        comparison.run, number, sent, due = uuid.uuid4().hex, 0, 0, 0.0
+        number, sent, due = 0, 0, 0.0
         with closing(comparison.ask(question, tokens, temperature, seed)) as progress:
             for line in progress:
                 if not comparison.recorders:
@@ -93,6 +96,7 @@ class Callbacks:
 
     def settle(self, request: gr.Request) -> tuple[object, gr.Button, gr.Button]:
         """After a run, also one that was stopped: the whole record to the view, the buttons as they were."""
+        self.busy.discard(request.session_hash)
         comparison = self.model.sessions.get(request.session_hash) if self.model.sessions else None
         value = final_message(comparison) if comparison is not None and comparison.recorders else gr.skip()
         return value, gr.Button(interactive=True), gr.Button(interactive=False)

@@ -73,36 +73,72 @@ def check_upload(path: str | None) -> str | None:
 
 def picture_controls(pocket: bool) -> tuple[Picture, gr.Textbox]:
     """Picture, examples, the random scene where the model knows scenes, and the question with suggestions."""
+    shown = examples(pocket)
     picture = Picture(
-        type="filepath", format="png", sources=["upload", "clipboard"], height=250, label="Picture", elem_id="picture"
+        shown[0]["path"],
+        type="filepath",
+        format="png",
+        sources=["upload", "clipboard"],
+        height=230,
+        label="Picture",
+        elem_id="picture",
+    )
+    chosen = gr.Dataset(
+        components=[gr.Image(visible=False)],
+        samples=[[example["path"]] for example in shown],
+        type="index",
+        label="Examples",
+        elem_id="examples",
     )
     if pocket:
-        with gr.Row():
-            new_scene = gr.Button("New random scene", size="sm", elem_id="new-scene")
-            scene_seed = gr.Number(None, label="Scene seed", precision=0, min_width=80, elem_id="scene-seed")
+        with gr.Row(elem_id="scenes"):
+            new_scene = gr.Button("New random scene", size="sm", elem_id="new-scene", min_width=120)
+            scene_seed = gr.Number(
+                shown[0]["seed"], label="Scene seed", precision=0, minimum=0, min_width=90, elem_id="scene-seed"
+            )
     question = gr.Textbox(
-        label="Question for both sides", placeholder="Ask about the picture", lines=2, max_lines=6, elem_id="question"
+        shown[0]["question"],
+        label="Question for both sides",
+        placeholder="Ask about the picture",
+        lines=1,
+        max_lines=6,
+        elem_id="question",
     )
     suggested = gr.Dataset(
-        components=[question], samples=[["Describe the image in detail."]], label="Suggestions", elem_id="suggestions"
+        components=[question],
+        samples=[[text] for text in shown[0]["suggestions"]],
+        label="Suggestions",
+        elem_id="suggestions",
     )
-    gr.Examples(examples(pocket), [picture, question], label="Examples", elem_id="examples")
     if pocket:
         drawn = [picture, scene_seed, suggested]
         new_scene.click(lambda: draw_scene(None), None, drawn, **PRIVATE)
         scene_seed.submit(draw_scene, scene_seed, drawn, **PRIVATE)
+    else:
+        scene_seed = gr.State()
+    chosen.click(
+        lambda number: show_example(shown[number]), chosen, [picture, question, suggested, scene_seed], **PRIVATE
+    )
     suggested.click(lambda sample: sample[0], suggested, question, **PRIVATE)
     picture.upload(check_upload, picture, picture, **PRIVATE)
     return picture, question
 
 
-def examples(pocket: bool) -> list[list[str]]:
+def show_example(example: dict) -> tuple[str, str, gr.Dataset, int | None]:
+    """Picture, question, suggestions and scene seed of an example."""
+    samples = [[text] for text in example["suggestions"]]
+    return example["path"], example["question"], gr.Dataset(samples=samples), example.get("seed")
+
+
+def examples(pocket: bool) -> list[dict]:
     """Pictures with a question each: scenes for the embedded model, photographs for others."""
-    if not pocket:
-        photos = json.loads((ASSETS / "photos" / "photos.json").read_text())
-        return [[str(ASSETS / "photos" / photo["file"]), photo["question"]] for photo in photos]
-    scenes = json.loads((ASSETS / "scenes" / "scenes.json").read_text())
-    return [[str(ASSETS / "scenes" / scene["file"]), scene["question"]] for scene in scenes]
+    folder = ASSETS / ("scenes" if pocket else "photos")
+    listed = json.loads((folder / f"{folder.name}.json").read_text(encoding="utf-8"))
+    for example in listed:
+        example["path"] = str(folder / example["file"])
+        scene = random_scene(example["seed"]) if pocket else None
+        example["suggestions"] = suggestions(scene, example["seed"]) if scene else [example["question"]]
+    return listed
 
 
 def side_controls() -> tuple[list[gr.Dropdown], list[tuple[int, str, str]], list[gr.components.Component]]:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tests.view_traces import ELASTIC, FULL, HEADS, LARGE, MESSAGES, NASTY, PAIR
-from viz import view
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -16,15 +15,11 @@ def address():
     """A page with the component and a way to send it the messages above."""
     gradio = pytest.importorskip("gradio")
 
-    class TraceView(gradio.HTML):
-        def api_info(self):
-            return {"type": "object"}
+    from app import TraceView
 
     with gradio.Blocks(fill_width=True) as page:
         box = gradio.Textbox(elem_id="name")
-        shown = TraceView(
-            html_template=view.template(), css_template=view.style(), js_on_load=view.script(), elem_id="view"
-        )
+        shown = TraceView(elem_id="view")
 
         def send(name):
             yield from MESSAGES[name]

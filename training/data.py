@@ -26,6 +26,18 @@ PatchTargets = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
+class Look:
+    """A token that should look at the patches of some things (numbered from 1)."""
+
+    stage: str  # one of STAGES
+    token: int
+    things: tuple[int, ...]
+
+
+STAGES = ("subject", "answer")  # the word that is asked about; the token from which an answer's word is written
+
+
+@dataclass(frozen=True)
 class Sample:
     """One picture with its packed text; `turn` numbers the answer a token belongs to, 0 for what all can see."""
 
@@ -37,6 +49,8 @@ class Sample:
     alone: bool  # whether the turns are hidden from each other
     skills: list[str]  # of turn 1, 2, ...
     patches: PatchTargets
+    shown: np.ndarray  # (P,) number of the thing each patch shows, 0 for none
+    looks: list["Look"]
 
 
 def patch_targets(scene: Scene, covered: np.ndarray) -> PatchTargets:
@@ -94,7 +108,7 @@ class Packer:
         ids = [self.tokenizer.bos_token_id, *self.encode("USER: "), *[self.image_id] * GRID**2]
         prefix = len(ids)
         labels, positions, turn = [IGNORED] * prefix, list(range(prefix)), [0] * prefix
-        skills = []
+        skills, looks = [], []
         for number, question in enumerate(questions, start=1):
             lead = "\n" if alone or number == 1 else "USER: "
             asked = self.encode(f"{lead}{question.text} ASSISTANT:")
@@ -103,13 +117,42 @@ class Packer:
             if len(ids) + size > self.length:
                 break
             first = prefix if alone else len(ids)
+            looks += self._looks(scene, question, asked, answer, len(ids))
             ids += asked + answer
             labels += [IGNORED] * len(asked) + list(answer)
             positions += range(first, first + size)
             turn += [number] * size
             skills.append(question.skill)
-        patches = patch_targets(scene, covered)
-        return Sample(self.pixels(picture), ids, labels, positions, turn, alone, skills, patches)
+        patches, shown = patch_targets(scene, covered), patch_things(covered)
+        return Sample(self.pixels(picture), ids, labels, positions, turn, alone, skills, patches, shown, looks)
+
+    def _looks(
+        self, scene: Scene, question: Question, asked: tuple[int, ...], answer: tuple[int, ...], start: int
+    ) -> list[Look]:
+        """Where the words of a question and its answer should look, `start` being the question's first token."""
+        if not question.about:
+            return []
+        numbers = [scene.things.index(thing) + 1 for thing in question.about]
+        looks = []
+        word = self.encode(f" {question.subject}")[0]
+        if question.subject and word in asked:
+            sought = numbers[:1] if question.skill == "relation" else numbers
+            at = len(asked) - 1 - asked[::-1].index(word)
+            looks.append(Look("subject", start + at, tuple(sought)))
+        if question.skill not in ("describe", "list_category"):
+            looks.append(
+                Look("answer", start + len(asked) - 1, tuple(numbers[-1:] if question.skill == "relation" else numbers))
+            )
+            return looks
+        # A list names one thing after the other: each name is written from the token before it.
+        at = 0
+        for number, thing in zip(numbers, question.about, strict=True):
+            at = answer.index(self.encode(f" {thing.name}")[0], at)
+            looks.append(Look("answer", start + len(asked) + at - 1, (number,)))
+            if question.skill == "describe":
+                looks.append(Look("answer", start + len(asked) + at - 2, (number,)))  # its size
+            at += 1
+        return looks
 
 
 class Packs(Dataset):
@@ -151,6 +194,7 @@ class Batch:
     alone: list[bool]
     skills: list[list[str]]
     patches: dict[str, Tensor]  # each (B, P)
+    looks: dict[str, tuple[Tensor, Tensor]]  # per stage: token (B, R), -1 on padding; its patches (B, R, P) bool
 
 
 def collate(samples: list[Sample]) -> Batch:
@@ -176,4 +220,17 @@ def collate(samples: list[Sample]) -> Batch:
         patches={
             key: torch.from_numpy(np.stack([sample.patches[key] for sample in samples])) for key in samples[0].patches
         },
+        looks={stage: _collate_looks(samples, stage) for stage in STAGES},
     )
+
+
+def _collate_looks(samples: list[Sample], stage: str) -> tuple[Tensor, Tensor]:
+    looks = [[look for look in sample.looks if look.stage == stage] for sample in samples]
+    most = max(map(len, looks))
+    tokens = torch.full((len(samples), most), -1)
+    patches = torch.zeros(len(samples), most, GRID * GRID, dtype=torch.bool)
+    for row, (sample, wanted) in enumerate(zip(samples, looks, strict=True)):
+        for column, look in enumerate(wanted):
+            tokens[row, column] = look.token
+            patches[row, column] = torch.from_numpy(np.isin(sample.shown, look.things))
+    return tokens, patches

@@ -131,12 +131,16 @@ SHORT_SKILLS: tuple[str, ...] = tuple(skill for skill in PHRASINGS if skill != "
 
 @dataclass(frozen=True)
 class Question:
-    """A question, its one right answer, the skill it tests and the things of the scene it is about."""
+    """A question, its one right answer, the skill it tests, the things of the scene it is about, and its subject.
+
+    The subject is the word of the question that says what to look for: an object, a category, a place.
+    """
 
     skill: str
     text: str
     answer: str
     about: tuple[Thing, ...] = ()
+    subject: str = ""
 
 
 Drawn = tuple[dict[str, str], str, tuple[Thing, ...]]  # words for the phrasing, answer, things asked about
@@ -311,7 +315,8 @@ def ask(scene: Scene, skill: str, rng: random.Random, phrasings: dict[str, tuple
     if drawn is None:
         return ask(scene, "background", rng, phrasings)
     words, answer, about = drawn
-    return Question(skill, rng.choice(phrasings[skill]).format(**words), answer, about)
+    subject = next((word.split()[-1] for key, word in words.items() if key != "direction"), "")
+    return Question(skill, rng.choice(phrasings[skill]).format(**words), answer, about, subject)
 
 
 def conversation(

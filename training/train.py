@@ -15,22 +15,31 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
+import elastic.attention  # noqa: F401  registers the attention function that lets `Looking` see queries and keys
 from training.checkpoint import build_model, build_processor, build_tokenizer
 from training.data import IGNORED, Batch, Packs, collate
+from training.looking import Looking
 from training.optimizer import build_optimizers
 from training.patches import PatchWords, project
 
 PATCH_LOSS = 0.2  # weight of the patch words beside the answers in the chat stage
+LOOK_LOSS = 0.2  # weight of looking at what is asked about
 
 
-def answer_loss(model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def answer_loss(
+    model: torch.nn.Module, batch: Batch, looking: Looking | None = None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Cross-entropy of the answer tokens; also projected patches (B, P, D) and which tokens were right (B, T - 1)."""
     patches = project(model, batch.pixels)
     embeds = model.get_input_embeddings()(batch.ids)
     is_image = (batch.ids == model.config.image_token_id)[..., None].expand_as(embeds)
     embeds = embeds.masked_scatter(is_image, patches)
     hidden = model.model.language_model(
-        inputs_embeds=embeds, attention_mask=batch.visible, position_ids=batch.positions, use_cache=False
+        inputs_embeds=embeds,
+        attention_mask=batch.visible,
+        position_ids=batch.positions,
+        use_cache=False,
+        **({"observer": looking} if looking else {}),
     ).last_hidden_state
     target = batch.labels[:, 1:]
     answers = target != IGNORED
@@ -90,6 +99,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     tokenizer = build_tokenizer()
     processor, model = build_processor(tokenizer), build_model(tokenizer)
+    model.set_attn_implementation({"text_config": "elastic", "vision_config": "sdpa"})
     words = PatchWords(tokenizer, model.config.text_config.hidden_size)
     checkpoint = args.out / f"{args.stage}.pt"
     start, state = 0, None
@@ -121,10 +131,13 @@ def main() -> None:
         if args.stage == "vision":
             loss, accuracy = words(project(model, batch.pixels), language.embed_tokens.weight, batch.patches)
         else:
-            answers, patches, right = answer_loss(model, batch)
+            looking = Looking(batch, model.config.image_token_id)
+            answers, patches, right = answer_loss(model, batch, looking)
             patch_loss, accuracy = words(patches, language.embed_tokens.weight, batch.patches)
-            loss = answers + PATCH_LOSS * patch_loss
+            loss = answers + PATCH_LOSS * patch_loss + LOOK_LOSS * looking.loss
             seen["answers"].append(answers.item())
+            for stage, share in looking.shares.items():
+                seen[f"look {stage}"].append(share)
             exact_answers(batch, right, tally)
         loss.backward()
         torch.nn.utils.clip_grad_norm_([p for part in parts for p in part.parameters()], 1.0)

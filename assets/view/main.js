@@ -52,7 +52,7 @@ function note() {
 // ---- messages
 
 function read() {
-  const value = props.value ? JSON.parse(JSON.stringify(props.value)) : null;
+  const value = props.value ? JSON.parse(props.value) : null;
   if (!value || value.v !== 1) {
     reset(null, 0);
     note();

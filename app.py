@@ -34,16 +34,12 @@ def build_page(model: Model) -> gr.Blocks:
             badge = gr.Markdown(model.status(), elem_id="badge")
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=3, min_width=320, elem_id="controls"):
-                picture, question = picture_controls(pocket=model.name is None)
-                with gr.Row(elem_id="buttons"):
-                    ask = gr.Button("Ask both", variant="primary", elem_id="ask", min_width=80)
-                    stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop", min_width=80)
-                    clear = gr.Button("Clear", elem_id="clear", min_width=80)
+                picture, question, (ask, stop, clear) = picture_controls(pocket=model.name is None)
                 keep = gr.Slider(5, 100, 50, step=1, label="Cache kept (%)", elem_id="keep")
                 names, option_names, options = side_controls()
                 with gr.Accordion("Answer", open=False):
                     tokens = gr.Slider(1, 512, 128, step=1, label="Longest answer (tokens)", elem_id="tokens")
-                    temperature = gr.Slider(0, 2, 0, step=0.1, label="Temperature", info="0 is greedy: no luck.")
+                    temperature = gr.Slider(0, 2, 0, step=0.1, label="Temperature (0 is greedy)", elem_id="temperature")
                     seed = gr.Number(0, precision=0, label="Seed", info="Both sides draw the same random numbers.")
             with gr.Column(scale=9, min_width=340):
                 live = TraceView(elem_id="view")

@@ -47,7 +47,13 @@ def adjustable(policy: type[Policy]) -> list[Field]:
 
 
 def build_policy(name: str, keep: float, options: dict[str, object]) -> Policy:
-    """A policy from what the page's controls say; `keep` goes to those that have the choice."""
+    """A policy from what the page's controls say; `keep` goes to those that have the choice.
+
+    Raises:
+        ValueError: if there is no policy of that name, or a value is out of its range.
+    """
+    if name not in POLICIES:
+        raise ValueError(f"There is no policy named {name!r}. Choose one of: {', '.join(POLICIES)}.")
     names = {field.name for field in adjustable(POLICIES[name])}
     return POLICIES[name](**{key: value for key, value in {"keep": keep, **options}.items() if key in names})
 
@@ -71,8 +77,8 @@ def check_upload(path: str | None) -> str | None:
         return None
 
 
-def picture_controls(pocket: bool) -> tuple[Picture, gr.Textbox]:
-    """Picture, examples, the random scene where the model knows scenes, and the question with suggestions."""
+def picture_controls(pocket: bool) -> tuple[Picture, gr.Textbox, tuple[gr.Button, gr.Button, gr.Button]]:
+    """Picture, examples, the random scene where the model knows scenes, the question and the buttons that ask it."""
     shown = examples(pocket)
     picture = Picture(
         shown[0]["path"],
@@ -104,6 +110,10 @@ def picture_controls(pocket: bool) -> tuple[Picture, gr.Textbox]:
         max_lines=6,
         elem_id="question",
     )
+    with gr.Row(elem_id="buttons"):
+        ask = gr.Button("Ask", variant="primary", elem_id="ask", min_width=70)
+        stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop", min_width=70)
+        clear = gr.Button("Clear", elem_id="clear", min_width=70)
     suggested = gr.Dataset(
         components=[question],
         samples=[[text] for text in shown[0]["suggestions"]],
@@ -121,7 +131,7 @@ def picture_controls(pocket: bool) -> tuple[Picture, gr.Textbox]:
     )
     suggested.click(lambda sample: sample[0], suggested, question, **PRIVATE)
     picture.upload(check_upload, picture, picture, **PRIVATE)
-    return picture, question
+    return picture, question, (ask, stop, clear)
 
 
 def show_example(example: dict) -> tuple[str, str, gr.Dataset, int | None]:

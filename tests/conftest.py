@@ -1,6 +1,7 @@
 """Models for the tests: a tiny untrained LLaVA, saved and loaded like any other, and the embedded pocket-llava."""
 
 import os
+import shutil
 
 import pytest
 import torch
@@ -57,3 +58,19 @@ def eager(tiny_folder):
 @pytest.fixture(scope="session")
 def picture():
     return render(random_scene("test"))[0]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The system's Chromium; without one, browser tests are skipped here and fail where REQUIRE_BROWSER is set."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        message = "Browser tests need Chromium: apt-get install chromium"
+        pytest.fail(message) if os.environ.get("REQUIRE_BROWSER") else pytest.skip(message)
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", *quiet])
+        yield browser
+        browser.close()

@@ -1,19 +1,15 @@
 """The live view in a browser: it shows what numpy computes from the same traces."""
 
-import shutil
-
 import numpy as np
 import pytest
 
 from tests.view_traces import ELASTIC, FULL, HEADS, LARGE, MESSAGES, NASTY, PAIR
 
-playwright = pytest.importorskip("playwright.sync_api")
-
 
 @pytest.fixture(scope="module")
 def address():
     """A page with the component and a way to send it the messages above."""
-    gradio = pytest.importorskip("gradio")
+    import gradio
 
     from app import TraceView
 
@@ -28,19 +24,6 @@ def address():
     url = page.launch(prevent_thread_lock=True, quiet=True)[1]
     yield url
     page.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium, of the system."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium:
-        pytest.skip("needs a Chromium on this machine")
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", *quiet])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

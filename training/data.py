@@ -6,6 +6,7 @@ conversations instead, seen whole. Sample `i` is the same whatever was drawn bef
 """
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import LlavaProcessor
 
-from training.questions import SHORT_SKILLS, Question, ask, conversation
+from training.questions import NUMBERS, SHORT_SKILLS, Question, ask, conversation, located
 from training.scenes import BACKGROUNDS, CATEGORIES, GRID, OBJECTS, SIZES, Scene, patch_things, random_scene, render
 
 IGNORED = -100  # label of a position without a loss
@@ -139,20 +140,32 @@ class Packer:
             sought = numbers[:1] if question.skill == "relation" else numbers
             at = len(asked) - 1 - asked[::-1].index(word)
             looks.append(Look("subject", start + at, tuple(sought)))
-        if question.skill not in ("describe", "list_category"):
-            looks.append(
-                Look("answer", start + len(asked) - 1, tuple(numbers[-1:] if question.skill == "relation" else numbers))
-            )
-            return looks
-        # A list names one thing after the other: each name is written from the token before it.
-        at = 0
-        for number, thing in zip(numbers, question.about, strict=True):
-            at = answer.index(self.encode(f" {thing.name}")[0], at)
-            looks.append(Look("answer", start + len(asked) + at - 1, (number,)))
-            if question.skill == "describe":
-                looks.append(Look("answer", start + len(asked) + at - 2, (number,)))  # its size
-            at += 1
+        for before, word, things in self._spoken(question, numbers, answer):
+            # A word is written from the token before it.
+            looks += [Look("answer", start + len(asked) + at - 1, things) for at in range(before, word + 1)]
         return looks
+
+    def _spoken(
+        self, question: Question, numbers: list[int], answer: tuple[int, ...]
+    ) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+        """Stretches of the answer, from one token to another, that speak of certain things."""
+        if question.skill == "is_there":
+            yield 0, 0, tuple(numbers)
+        elif question.skill in ("describe", "list_category", "where"):
+            at = 0
+            for number, thing in zip(numbers, question.about, strict=True):
+                word = located(thing.place).split()[-1] if question.skill == "where" else thing.name
+                last = answer.index(self.encode(f" {word}")[0], at)
+                # What comes before the word already depends on the thing: its size, its article, its preposition.
+                yield max(at, last - {"describe": 1, "list_category": 1, "where": 4}[question.skill]), last, (number,)
+                at = last + 1
+        else:
+            said = {"what_at": question.about[-1].name, "relation": question.about[-1].name}
+            said |= {"size": question.about[0].size}
+            word = said.get(question.skill, NUMBERS[len(numbers)])
+            spoken = numbers[1:] if question.skill == "relation" else numbers
+            if spoken:
+                yield 0, answer.index(self.encode(f" {word}")[0]), tuple(spoken)
 
 
 class Packs(Dataset):

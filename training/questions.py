@@ -347,5 +347,5 @@ def vocabulary() -> list[str]:
 def suggestions(scene: Scene, seed: int | str) -> list[str]:
     """Questions that show what can be asked about a scene, a description first."""
     rng = random.Random(f"suggestions {seed}")
-    skills = ["describe", "where", "what_at", "count_object", "relation", "list_category"]
+    skills = ["describe", "where", "count_object", "relation", "list_category"]
     return list(dict.fromkeys(ask(scene, skill, rng).text for skill in skills))

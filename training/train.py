@@ -118,7 +118,11 @@ def main() -> None:
     if args.resume:
         start = state["step"]
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            peaks = [group["peak"] for group in optimizer.param_groups]
             optimizer.load_state_dict(saved)
+            # The learning rate is this run's, not the one the checkpoint was written with.
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["peak"] = peak
 
     # The stages draw from different samples: the vision stage from negative numbers on, the chat stage from 0.
     first = start * args.batch - (10_000_000 if args.stage == "vision" else 0)

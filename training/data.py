@@ -28,7 +28,10 @@ PatchTargets = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Look:
-    """A token that should look at the patches of some things (numbered from 1)."""
+    """A token that should look at the patches of some things (numbered from 1), or at the first token if there is none.
+
+    Looking at the first token is how "it is not there" shows itself to the words that follow.
+    """
 
     stage: str  # one of STAGES
     token: int
@@ -131,12 +134,10 @@ class Packer:
         self, scene: Scene, question: Question, asked: tuple[int, ...], answer: tuple[int, ...], start: int
     ) -> list[Look]:
         """Where the words of a question and its answer should look, `start` being the question's first token."""
-        if not question.about:
-            return []
         numbers = [scene.things.index(thing) + 1 for thing in question.about]
         looks = []
-        word = self.encode(f" {question.subject}")[0]
-        if question.subject and word in asked:
+        word = self.encode(f" {question.subject}")[0] if question.subject else None
+        if word in asked:
             sought = numbers[:1] if question.skill == "relation" else numbers
             at = len(asked) - 1 - asked[::-1].index(word)
             looks.append(Look("subject", start + at, tuple(sought)))
@@ -149,8 +150,13 @@ class Packer:
         self, question: Question, numbers: list[int], answer: tuple[int, ...]
     ) -> Iterator[tuple[int, int, tuple[int, ...]]]:
         """Stretches of the answer, from one token to another, that speak of certain things."""
+        if question.skill == "background":
+            return
         if question.skill == "is_there":
             yield 0, 0, tuple(numbers)
+        elif not numbers:
+            word = {"what_at": "nothing"}.get(question.skill, "no")
+            yield 0, answer.index(self.encode(f" {word}")[0]), ()
         elif question.skill in ("describe", "list_category", "where"):
             at = 0
             for number, thing in zip(numbers, question.about, strict=True):
@@ -160,12 +166,11 @@ class Packer:
                 yield max(at, last - {"describe": 1, "list_category": 1, "where": 4}[question.skill]), last, (number,)
                 at = last + 1
         else:
-            said = {"what_at": question.about[-1].name, "relation": question.about[-1].name}
-            said |= {"size": question.about[0].size}
-            word = said.get(question.skill, NUMBERS[len(numbers)])
             spoken = numbers[1:] if question.skill == "relation" else numbers
-            if spoken:
-                yield 0, answer.index(self.encode(f" {word}")[0]), tuple(spoken)
+            name = question.about[-1].name if spoken else "nothing"
+            said = {"what_at": name, "relation": name, "size": question.about[0].size}
+            word = said.get(question.skill, NUMBERS[len(numbers)])
+            yield 0, answer.index(self.encode(f" {word}")[0]), tuple(spoken)
 
 
 class Packs(Dataset):
@@ -207,7 +212,7 @@ class Batch:
     alone: list[bool]
     skills: list[list[str]]
     patches: dict[str, Tensor]  # each (B, P)
-    looks: dict[str, tuple[Tensor, Tensor]]  # per stage: token (B, R), -1 on padding; its patches (B, R, P) bool
+    looks: dict[str, tuple[Tensor, Tensor]]  # per stage: token (B, R), -1 on padding; where to look (B, R, 1 + P) bool
 
 
 def collate(samples: list[Sample]) -> Batch:
@@ -241,9 +246,10 @@ def _collate_looks(samples: list[Sample], stage: str) -> tuple[Tensor, Tensor]:
     looks = [[look for look in sample.looks if look.stage == stage] for sample in samples]
     most = max(map(len, looks))
     tokens = torch.full((len(samples), most), -1)
-    patches = torch.zeros(len(samples), most, GRID * GRID, dtype=torch.bool)
+    wanted_at = torch.zeros(len(samples), most, 1 + GRID * GRID, dtype=torch.bool)  # the first token, the patches
     for row, (sample, wanted) in enumerate(zip(samples, looks, strict=True)):
         for column, look in enumerate(wanted):
             tokens[row, column] = look.token
-            patches[row, column] = torch.from_numpy(np.isin(sample.shown, look.things))
-    return tokens, patches
+            wanted_at[row, column, 1:] = torch.from_numpy(np.isin(sample.shown, look.things))
+            wanted_at[row, column, 0] = not look.things
+    return tokens, wanted_at

@@ -27,15 +27,16 @@ class Looking:
         stage = LAYER.get(layer)
         if stage is None:
             return
-        token, patches = self.batch.looks[stage]
+        token, wanted_at = self.batch.looks[stage]
         sample = torch.arange(len(token))[:, None]
         rows = query[:, :HEADS].transpose(1, 2)[sample, token.clamp(min=0)]  # (B, R, heads, D)
         logits = torch.einsum("brhd,bhtd->brht", rows, key[:, :HEADS]) * scaling
         seen = self.batch.visible[:, 0][sample, token.clamp(min=0)]
         log_attention = logits.masked_fill(~seen[:, :, None], -torch.inf).log_softmax(-1)
         # Every sample has the picture at the same place.
-        on_patches = log_attention[..., self.is_image[0]].masked_fill(~patches[:, :, None], -torch.inf).logsumexp(-1)
-        wanted = on_patches[(token >= 0) & patches.any(-1)]
+        places = torch.cat([log_attention[..., :1], log_attention[..., self.is_image[0]]], dim=-1)
+        on_wanted = places.masked_fill(~wanted_at[:, :, None], -torch.inf).logsumexp(-1)
+        wanted = on_wanted[(token >= 0) & wanted_at.any(-1)]
         self.losses.append(-wanted.mean())
         self.shares[stage] = wanted.detach().exp().mean().item()
 

@@ -56,7 +56,9 @@ def build_page(model: Model) -> gr.Blocks:
             concurrency_limit=1,
             api_visibility="private",
         )
-        running.then(events.settle, None, [live, *buttons], **PRIVATE)
+        # After a failure Gradio 6.31 runs what follows by `failure`, not what follows by `then`.
+        for follow in (running.then, running.failure):
+            follow(events.settle, None, [live, *buttons], **PRIVATE)
         stop.click(None, None, None, cancels=[running], **PRIVATE)
         anew = gr.on([clear.click, picture.change], events.forget, None, live, cancels=[running], **PRIVATE)
         anew.then(events.settle, None, [live, *buttons], **PRIVATE)

@@ -98,7 +98,7 @@ class Callbacks:
         """After a run, also one that was stopped: the whole record to the view, the buttons as they were."""
         self.busy.discard(request.session_hash)
         comparison = self.model.sessions.get(request.session_hash) if self.model.sessions else None
-        value = final_message(comparison) if comparison is not None and comparison.recorders else gr.skip()
+        value = final_message(comparison) if comparison is not None and comparison.recorders else status("")
         return value, gr.Button(interactive=True), gr.Button(interactive=False)
 
     def forget(self, request: gr.Request) -> None:
@@ -107,15 +107,15 @@ class Callbacks:
             self.model.sessions.drop(request.session_hash)
 
     def compare(
-        self, picture: str | None, question: str, policy_a: str, policy_b: str, keep: float, max_new_tokens: float
+        self, image: str | None, question: str, policy_a: str, policy_b: str, keep: float, max_new_tokens: float
     ) -> tuple[str, str, dict]:
         """Answer one question with two policies; `keep` is the fraction kept, 0 < keep <= 1."""
         self.model.wait()
         try:
-            if picture is None:
+            if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
             policies = [build_policy(name, keep, {}) for name in (policy_a, policy_b)]
-            comparison = self.model.session.Comparison(self.model.llava, open_picture(picture), policies)
+            comparison = self.model.session.Comparison(self.model.llava, open_picture(image), policies)
             a, b = self.model.session.run(comparison, question, int(max_new_tokens))
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from error

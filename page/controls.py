@@ -130,7 +130,8 @@ def picture_controls(pocket: bool) -> tuple[Picture, gr.Textbox, tuple[gr.Button
         lambda number: show_example(shown[number]), chosen, [picture, question, suggested, scene_seed], **PRIVATE
     )
     suggested.click(lambda sample: sample[0], suggested, question, **PRIVATE)
-    picture.upload(check_upload, picture, picture, **PRIVATE)
+    # Through the queue: without it a warning does not reach the visitor.
+    picture.upload(check_upload, picture, picture, **PRIVATE | {"queue": True})
     return picture, question, (ask, stop, clear)
 
 

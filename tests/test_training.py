@@ -174,3 +174,32 @@ def test_newton_schulz_makes_matrices_nearly_orthogonal():
     singular = torch.linalg.svdvals(x)
     assert singular.min() > 0.5 and singular.max() < 1.5
     assert orthogonal(torch.randn(2, 50, 20)).shape == (2, 50, 20)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_looks_point_from_the_asked_word_to_the_patches_of_its_thing(pocket, seed):
+    scene, rng = random_scene(f"looks {seed}"), random.Random(seed)
+    questions = [ask(scene, skill, rng) for skill in SKILLS]
+    packer = Packer(pocket.processor, 1600)
+    sample = packer.pack(scene, questions, alone=True)
+    covered = render(scene)[1]
+    batch = collate([sample])
+    for question, number in zip(questions, range(1, len(questions) + 1), strict=True):
+        own = [look for look in sample.looks if sample.turn[look.token] == number]
+        subjects = [look for look in own if look.stage == "subject"]
+        for look in subjects:
+            assert pocket.processor.tokenizer.decode([sample.ids[look.token]]).strip() == question.subject
+        if question.skill in ("where", "size", "is_there", "count_object"):
+            named = {scene.things[n - 1].name for look in subjects for n in look.things}
+            assert named == {thing.name for thing in question.about}
+        # The words of an answer look ahead: what they point at is what the next token speaks of, or a part of it.
+        for look in own:
+            if look.stage == "answer":
+                assert set(look.things) <= {scene.things.index(thing) + 1 for thing in question.about}
+    tokens, wanted = batch.looks["answer"]
+    for row, look in enumerate(look for look in sample.looks if look.stage == "answer"):
+        assert tokens[0, row] == look.token
+        blocks = covered.reshape(GRID, 14, GRID, 14).swapaxes(1, 2).reshape(GRID**2, -1)
+        for patch in wanted[0, row, 1:].nonzero()[:, 0]:
+            assert set(blocks[patch][blocks[patch] > 0].tolist()) & set(look.things)
+        assert wanted[0, row, 0] == (not look.things)

@@ -1,0 +1,95 @@
+"""Conversations with two sides, and who owns which."""
+
+from contextlib import closing
+
+import pytest
+
+from elastic.engine import compress, decode, extend, prefill
+from elastic.policies.elastic import Elastic
+from elastic.policies.full import Full
+from elastic.session import MAX_QUESTION, Comparison, Sessions, run
+
+POLICIES = [Full(), Elastic(keep=0.3)]
+
+
+def test_each_side_writes_what_it_writes_alone_over_two_turns(pocket, picture):
+    comparison = Comparison(pocket, picture, POLICIES)
+    together = [[trace.answer_ids.tolist() for trace in run(comparison, q, 40)] for q in ("What is here?", "How many?")]
+    start = prefill(pocket, pocket.first_turn(picture, "What is here?"))
+    for side, policy in enumerate(POLICIES):
+        state = compress(start, policy)
+        first = [step.token for step in decode(state, 40)]
+        extend(state, pocket.next_turn("How many?"))
+        second = [step.token for step in decode(compress(state, policy), 40)]
+        assert [turn[side] for turn in together] == [first, second]
+
+
+def test_each_side_remembers_its_own_answers(pocket, picture):
+    comparison = Comparison(pocket, picture, POLICIES)
+    answers = [trace.answer for trace in run(comparison, "What is here?", 20)]
+    run(comparison, "How many?", 20)
+    assert comparison.history == [[("What is here?", answer)] for answer in answers]
+
+
+def test_the_status_tells_every_stage_in_order(pocket, picture):
+    lines = list(Comparison(pocket, picture, POLICIES).ask("What is here?", 30))
+    stages = ["Encoding the picture", "Prefill: reading", "Prefill done", "Merged", "Decoding 1/30"]
+    at = [next(i for i, line in enumerate(lines) if line.startswith(stage)) for stage in stages]
+    assert at == sorted(at)
+
+
+def test_stopping_keeps_what_was_written_and_says_so(tiny, picture):
+    comparison = Comparison(tiny, picture, POLICIES)
+    with closing(comparison.ask("What is here?", 200)) as progress:
+        for line in progress:
+            if line.startswith("Decoding 5/"):
+                break
+    traces = comparison.traces()
+    assert [trace.steps for trace in traces] == [5, 5]
+    assert {trace.finish for trace in traces} == {"stopped"}
+    again = run(comparison, "And now?", 10)
+    assert [len(past) for past in comparison.history] == [1, 1]
+    assert all(trace.steps == 10 for trace in again)
+
+
+def test_the_shared_prefill_leaves_sides_independent(tiny, picture):
+    comparison = Comparison(tiny, picture, [Full(), Full()])
+    a, b = run(comparison, "What?", 30)
+    assert a.answer_ids.tolist() == b.answer_ids.tolist()
+    assert {layer.keys.data_ptr() for layer in comparison.states[0].cache.layers}.isdisjoint(
+        layer.keys.data_ptr() for layer in comparison.states[1].cache.layers
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "tokens", "expected"),
+    [("  ", 10, "no question yet"), ("x" * (MAX_QUESTION + 1), 10, "at most"), ("What?", 3000, "exceed the 2048")],
+)
+def test_what_cannot_be_asked_is_said_and_the_comparison_stays_usable(tiny, picture, question, tokens, expected):
+    comparison = Comparison(tiny, picture, POLICIES)
+    with pytest.raises(ValueError, match=expected):
+        list(comparison.ask(question, tokens))
+    assert run(comparison, "What?", 5)
+
+
+def test_the_oldest_of_too_many_visitors_is_forgotten():
+    sessions = Sessions(most=2)
+    for visitor in "abc":
+        sessions.put(visitor, visitor.upper())
+    assert [sessions.get(visitor) for visitor in "abc"] == [None, "B", "C"]
+    sessions.get("b")
+    sessions.put("d", "D")
+    assert sessions.get("b") == "B" and sessions.get("c") is None
+
+
+def test_an_unused_comparison_is_forgotten_in_time(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("elastic.session.time.monotonic", lambda: now[0])
+    sessions = Sessions(seconds=10)
+    sessions.put("a", "A")
+    now[0] = 9.0
+    assert sessions.get("a") == "A"
+    now[0] = 18.0
+    assert sessions.get("a") == "A", "using it keeps it"
+    now[0] = 29.0
+    assert sessions.get("a") is None

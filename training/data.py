@@ -21,6 +21,7 @@ from training.questions import NUMBERS, SHORT_SKILLS, Question, ask, conversatio
 from training.scenes import BACKGROUNDS, CATEGORIES, GRID, OBJECTS, SIZES, Scene, patch_things, random_scene, render
 
 IGNORED = -100  # label of a position without a loss
+EASY = ("background", "size", "is_there", "count_all")  # learned early; the others are asked three times as often
 PREFIXES = ("Please tell me: ", "Tell me, ", "Now, ", "And ", "OK. ", "Please: ")
 
 PatchTargets = dict[str, np.ndarray]
@@ -38,7 +39,8 @@ class Look:
     things: tuple[int, ...]
 
 
-STAGES = ("subject", "answer")  # the word that is asked about; the token from which an answer's word is written
+# The word that is asked about; a token from which a word of the answer is written; one from which a number is.
+STAGES = ("subject", "answer", "count")
 
 
 @dataclass(frozen=True)
@@ -141,10 +143,32 @@ class Packer:
             sought = numbers[:1] if question.skill == "relation" else numbers
             at = len(asked) - 1 - asked[::-1].index(word)
             looks.append(Look("subject", start + at, tuple(sought)))
-        for before, word, things in self._spoken(question, numbers, answer):
-            # A word is written from the token before it.
-            looks += [Look("answer", start + len(asked) + at - 1, things) for at in range(before, word + 1)]
+        # A word is written from the token before it.
+        before = start + len(asked) - 1
+        for first, last, things in self._spoken(question, numbers, answer):
+            looks += [Look("answer", before + at, things) for at in range(first, last + 1)]
+        for at, things in self._counted(scene, question, numbers, answer):
+            looks.append(Look("count", before + at, things))
         return looks
+
+    def _counted(
+        self, scene: Scene, question: Question, numbers: list[int], answer: tuple[int, ...]
+    ) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Tokens of the answer that are a number, with the things it counts."""
+        if question.skill.startswith("count"):
+            at = answer.index(self.encode(f" {NUMBERS[len(numbers)]}")[0])
+            # "is" or "are" depends on the number already.
+            yield at - 1, tuple(numbers)
+            yield at, tuple(numbers)
+        elif question.skill == "describe":
+            groups = [[thing.category == kind for thing in scene.things] for kind in CATEGORIES]
+            groups = [group for group in groups if any(group)]
+            groups += [[thing.size == size for thing in scene.things] for size in ("large", "small")]
+            counts = [[True] * len(scene.things), *groups]
+            words = {self.encode(f" {word}")[0] for word in NUMBERS}
+            at = [place for place, token in enumerate(answer) if token in words]
+            for place, group in zip(at, counts, strict=True):
+                yield place, tuple(n for n, counted in enumerate(group, start=1) if counted)
 
     def _spoken(
         self, question: Question, numbers: list[int], answer: tuple[int, ...]
@@ -154,6 +178,8 @@ class Packer:
             return
         if question.skill == "is_there":
             yield 0, 0, tuple(numbers)
+        elif question.skill.startswith("count"):
+            return
         elif not numbers:
             word = {"what_at": "nothing"}.get(question.skill, "no")
             yield 0, answer.index(self.encode(f" {word}")[0]), ()
@@ -168,8 +194,7 @@ class Packer:
         else:
             spoken = numbers[1:] if question.skill == "relation" else numbers
             name = question.about[-1].name if spoken else "nothing"
-            said = {"what_at": name, "relation": name, "size": question.about[0].size}
-            word = said.get(question.skill, NUMBERS[len(numbers)])
+            word = question.about[0].size if question.skill == "size" else name
             yield 0, answer.index(self.encode(f" {word}")[0]), tuple(spoken)
 
 
@@ -193,7 +218,8 @@ class Packs(Dataset):
         return self.packer.pack(scene, typed, alone)
 
     def _alone(self, scene: Scene, rng: random.Random) -> list[Question]:
-        skills = [skill for _ in range(3) for skill in rng.sample(SHORT_SKILLS, len(SHORT_SKILLS))]
+        skills = [skill for skill in SHORT_SKILLS for _ in range(1 if skill in EASY else 3)]
+        rng.shuffle(skills)
         if rng.random() < 0.3:
             skills.insert(0, "describe")
         return [ask(scene, skill, rng) for skill in skills]
@@ -212,7 +238,7 @@ class Batch:
     alone: list[bool]
     skills: list[list[str]]
     patches: dict[str, Tensor]  # each (B, P)
-    looks: dict[str, tuple[Tensor, Tensor]]  # per stage: token (B, R), -1 on padding; where to look (B, R, 1 + P) bool
+    looks: dict[str, tuple[Tensor, Tensor]]  # per stage: token (B, R), -1 on padding; where to look (B, R, 1 + P)
 
 
 def collate(samples: list[Sample]) -> Batch:
@@ -246,10 +272,14 @@ def _collate_looks(samples: list[Sample], stage: str) -> tuple[Tensor, Tensor]:
     looks = [[look for look in sample.looks if look.stage == stage] for sample in samples]
     most = max(map(len, looks))
     tokens = torch.full((len(samples), most), -1)
-    wanted_at = torch.zeros(len(samples), most, 1 + GRID * GRID, dtype=torch.bool)  # the first token, the patches
+    wanted_at = torch.zeros(len(samples), most, 1 + GRID * GRID)  # of the first token and of the patches
     for row, (sample, wanted) in enumerate(zip(samples, looks, strict=True)):
         for column, look in enumerate(wanted):
             tokens[row, column] = look.token
-            wanted_at[row, column, 1:] = torch.from_numpy(np.isin(sample.shown, look.things))
-            wanted_at[row, column, 0] = not look.things
+            shown = np.isin(sample.shown, look.things)
+            if stage == "count":
+                # One part to each thing's middle and one to the first token: the shares tell how many there are.
+                shown &= sample.patches["middle"] == 1
+            wanted_at[row, column, 1:] = torch.from_numpy(shown)
+            wanted_at[row, column, 0] = not look.things or stage == "count"
     return tokens, wanted_at

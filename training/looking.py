@@ -2,7 +2,8 @@
 
 Finding a patch by a word is a circuit that answers alone do not bring about in hours: while attention is spread over
 hundreds of patches, the right ones are too faint to be of use, and so nothing rewards attending to them. Two heads of
-an early layer are told where the asked word's thing is, two of a late layer where the answer is; all others are free.
+an early layer are told where the asked word's thing is, two of a late layer where the answer is, and two there to
+spread over what a number counts; all others are free.
 """
 
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor
 
 from training.data import Batch
 
-LAYER = {1: "subject", 4: "answer"}
-HEADS = 2  # of each of those layers
+HEADS = {  # per layer, which heads are taught which look
+    1: {"subject": slice(0, 2)},
+    4: {"answer": slice(0, 2), "count": slice(2, 4)},
+}
 
 
 class Looking:
@@ -23,24 +26,36 @@ class Looking:
         self.shares: dict[str, float] = {}
 
     def see(self, layer: int, query: Tensor, key: Tensor, scaling: float) -> None:
-        """Add the loss of a layer: minus log of the attention that falls on the right patches."""
-        stage = LAYER.get(layer)
-        if stage is None:
-            return
-        token, wanted_at = self.batch.looks[stage]
+        """Add the losses of a layer."""
+        for stage, heads in HEADS.get(layer, {}).items():
+            token, wanted = self.batch.looks[stage]
+            real = token >= 0
+            if not real.any():
+                continue
+            # Padding stands in for the last patch, which sees all others: a row of -inf would make gradients NaN.
+            token = token.where(real, self.is_image[0].nonzero()[-1])
+            log_attention = self._log_attention(query[:, heads], key[:, heads], token, scaling)
+            unwanted = (wanted == 0) & real[..., None]
+            on_wanted = log_attention.masked_fill(unwanted[:, :, None], -torch.inf).logsumexp(-1)[real]
+            loss = -on_wanted.mean()
+            if stage == "count":
+                # Attention in equal parts, so that the share of each tells the number of all.
+                share = wanted / wanted.sum(-1, keepdim=True).clamp(min=1)
+                loss = -(share[:, :, None] * log_attention).sum(-1)[real].mean()
+            self.losses.append(loss)
+            self.shares[stage] = on_wanted.detach().exp().mean().item()
+
+    def _log_attention(self, query: Tensor, key: Tensor, token: Tensor, scaling: float) -> Tensor:
+        """Log of the attention that tokens (B, R) give to the first token and the patches, (B, R, heads, 1 + P)."""
         sample = torch.arange(len(token))[:, None]
-        rows = query[:, :HEADS].transpose(1, 2)[sample, token.clamp(min=0)]  # (B, R, heads, D)
-        logits = torch.einsum("brhd,bhtd->brht", rows, key[:, :HEADS]) * scaling
-        seen = self.batch.visible[:, 0][sample, token.clamp(min=0)]
+        rows = query.transpose(1, 2)[sample, token]  # (B, R, heads, D)
+        logits = torch.einsum("brhd,bhtd->brht", rows, key) * scaling
+        seen = self.batch.visible[:, 0][sample, token]
         log_attention = logits.masked_fill(~seen[:, :, None], -torch.inf).log_softmax(-1)
         # Every sample has the picture at the same place.
-        places = torch.cat([log_attention[..., :1], log_attention[..., self.is_image[0]]], dim=-1)
-        on_wanted = places.masked_fill(~wanted_at[:, :, None], -torch.inf).logsumexp(-1)
-        wanted = on_wanted[(token >= 0) & wanted_at.any(-1)]
-        self.losses.append(-wanted.mean())
-        self.shares[stage] = wanted.detach().exp().mean().item()
+        return torch.cat([log_attention[..., :1], log_attention[..., self.is_image[0]]], dim=-1)
 
     @property
     def loss(self) -> Tensor:
-        """The mean over the layers that were seen."""
+        """The mean over what was looked for."""
         return torch.stack(self.losses).mean()

@@ -154,12 +154,19 @@ class Packer:
     def _counted(
         self, scene: Scene, question: Question, numbers: list[int], answer: tuple[int, ...]
     ) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """Tokens of the answer that are a number, with the things it counts."""
+        """Tokens of the answer that depend on a number, with the things it counts."""
         if question.skill.startswith("count"):
             at = answer.index(self.encode(f" {NUMBERS[len(numbers)]}")[0])
             # "is" or "are" depends on the number already.
             yield at - 1, tuple(numbers)
             yield at, tuple(numbers)
+        elif question.skill == "where" and numbers:
+            yield 1, tuple(numbers)  # one thing or several: "The dog", "The dogs"
+        elif question.skill == "list_category" and numbers:
+            at = 0
+            for named, thing in enumerate(question.about, start=1):
+                at = answer.index(self.encode(f" {thing.name}")[0], at) + 1
+                yield at, tuple(numbers[named:])  # what is still to come: a comma, "and" or the end
         elif question.skill == "describe":
             groups = [[thing.category == kind for thing in scene.things] for kind in CATEGORIES]
             groups = [group for group in groups if any(group)]

@@ -105,6 +105,17 @@ def test_dropping_tokens_equals_masking_them_in_the_full_cache(tiny, eager, pict
     assert (unmasked - oracle).abs().max() > 0.05
 
 
+def test_policies_name_slots_in_the_order_of_their_tokens_whatever_the_storage(tiny, picture):
+    prompt = tiny.first_turn(picture, QUESTION)
+    state = compress(prefill(tiny, prompt), DropEverySecond())
+    total = prompt.ids.shape[1]
+    alive = [t for t in range(total) if not (20 <= t < 200 and t % 2 == 0)]
+    for number, step in enumerate(decode(state, 30)):
+        alive.append(total + number)
+        assert [gone[0] for gone in step.dropped] == [alive[3]] * len(step.dropped)
+        del alive[3]
+
+
 @pytest.mark.parametrize("protect_text", [True, False])
 def test_elastic_that_keeps_everything_equals_full(pocket, picture, protect_text):
     start = prefill(pocket, pocket.first_turn(picture, QUESTION))

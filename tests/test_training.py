@@ -11,7 +11,8 @@ from elastic.policies.full import Full
 from training.data import IGNORED, Packer, Packs, collate, patch_targets
 from training.evaluate import right_answers, third_turn
 from training.optimizer import orthogonal
-from training.questions import DIRECTIONS, HELD_OUT, PHRASINGS, SHORT_SKILLS, SKILLS, ask, conversation, vocabulary
+from training.phrasings import HELD_OUT, PHRASINGS
+from training.questions import DIRECTIONS, SHORT_SKILLS, SKILLS, ask, conversation, vocabulary
 from training.scenes import GRID, OBJECTS, PLACES, random_scene, render, sprite
 
 

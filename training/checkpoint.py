@@ -18,7 +18,8 @@ from transformers import (
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from training.questions import HELD_OUT, PHRASINGS, SKILLS, ask, vocabulary
+from training.phrasings import HELD_OUT, PHRASINGS
+from training.questions import SKILLS, ask, vocabulary
 from training.scenes import GRID, IMAGE_SIZE, PATCH_SIZE, random_scene
 
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<unk>", "<image>")

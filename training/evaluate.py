@@ -18,7 +18,8 @@ from elastic.engine import compress, decode, extend, prefill
 from elastic.model import Llava, load
 from elastic.policies.full import Full
 from training.data import Packer, Sample, collate
-from training.questions import HELD_OUT, SHORT_SKILLS, Question, ask, conversation
+from training.phrasings import HELD_OUT
+from training.questions import SHORT_SKILLS, Question, ask, conversation
 from training.scenes import Scene, random_scene, render
 from training.train import answer_loss
 

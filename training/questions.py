@@ -1,12 +1,10 @@
-"""Questions about emoji scenes and their exact answers: one function per skill, phrasings apart.
-
-Each skill has phrasings used in training and others that training never sees (`HELD_OUT`).
-"""
+"""Questions about emoji scenes and their exact answers: one function per skill, phrasings apart."""
 
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from training.phrasings import PHRASINGS
 from training.scenes import BACKGROUNDS, CATEGORIES, OBJECTS, PLACES, Scene, Thing
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
@@ -21,111 +19,6 @@ DIRECTIONS: dict[str, tuple[int, int]] = {  # words -> step in (row, column)
     "below": (1, 0),
 }
 
-PHRASINGS: dict[str, tuple[str, ...]] = {
-    "describe": (
-        "Describe the image in detail.",
-        "Describe this image.",
-        "What do you see in this picture?",
-        "Tell me everything about this image.",
-        "Give a detailed description of the picture.",
-        "Please describe the scene.",
-    ),
-    "what_at": (
-        "What is {place}?",
-        "What can you see {place}?",
-        "Which object is {place}?",
-        "What is there {place}?",
-        "Tell me what is {place}.",
-        "Look {place}. What is there?",
-        "What object do you see {place} of the image?",
-    ),
-    "where": (
-        "Where is the {name}?",
-        "Where can I find the {name}?",
-        "In which place is the {name}?",
-        "Tell me where the {name} is.",
-        "Where in the image is the {name}?",
-        "Can you find the {name}?",
-        "Where do you see the {name}?",
-    ),
-    "count_object": (
-        "How many {names} are there?",
-        "How many {names} can you see?",
-        "Count the {names}.",
-        "How many {names} are in the image?",
-        "What is the number of {names}?",
-        "Tell me how many {names} there are.",
-    ),
-    "count_category": (
-        "How many {kinds} are there?",
-        "How many {kinds} can you see?",
-        "Count the {kinds}.",
-        "How many {kinds} are in the image?",
-        "What is the number of {kinds}?",
-        "Tell me how many {kinds} there are.",
-    ),
-    "count_all": (
-        "How many objects are there?",
-        "How many things can you see?",
-        "Count the objects.",
-        "How many objects are in the image?",
-        "What is the number of objects?",
-        "Tell me how many things there are.",
-    ),
-    "list_category": (
-        "Which {kinds} are in the image?",
-        "Which {kinds} can you see?",
-        "List the {kinds}.",
-        "What {kinds} are there?",
-        "Name all the {kinds}.",
-        "Tell me which {kinds} are in the picture.",
-    ),
-    "is_there": (
-        "Is there {a_name} in the image?",
-        "Is there {a_name}?",
-        "Can you see {a_name}?",
-        "Do you see {a_name} in the picture?",
-        "Does the image show {a_name}?",
-        "Is {a_name} in the picture?",
-    ),
-    "background": (
-        "What color is the background?",
-        "Which color does the background have?",
-        "What is the background color?",
-        "Tell me the color of the background.",
-        "What is the color of the background?",
-        "Name the color of the background.",
-    ),
-    "size": (
-        "Is the {name} small or large?",
-        "How large is the {name}?",
-        "What size is the {name}?",
-        "Is the {name} large or small?",
-        "Tell me the size of the {name}.",
-        "Does the {name} look small or large?",
-    ),
-    "relation": (
-        "What is {direction} the {name}?",
-        "Which object is {direction} the {name}?",
-        "What can you see {direction} the {name}?",
-        "Tell me what is {direction} the {name}.",
-        "What is there {direction} the {name}?",
-        "Look {direction} the {name}. What is there?",
-    ),
-}
-HELD_OUT: dict[str, tuple[str, ...]] = {
-    "describe": ("Can you describe this picture in detail?", "Tell me what the image shows."),
-    "what_at": ("Name the object {place}.", "Can you tell me what is {place}?"),
-    "where": ("Please tell me where I can find the {name}.", "Where does the image show the {name}?"),
-    "count_object": ("How many {names} do you see in the picture?", "Please count all the {names}."),
-    "count_category": ("How many {kinds} do you see in the picture?", "Please count all the {kinds}."),
-    "count_all": ("How many objects do you see in the picture?", "Please count all the things."),
-    "list_category": ("Please list all the {kinds}.", "Which {kinds} do you see in this image?"),
-    "is_there": ("Can you find {a_name} in this image?", "Tell me, is there {a_name} in the picture?"),
-    "background": ("Which color is the background of the image?", "Please name the background color."),
-    "size": ("Please tell me if the {name} is small or large.", "What is the size of the {name}?"),
-    "relation": ("Name the object {direction} the {name}.", "Which thing do you see {direction} the {name}?"),
-}
 SHORT_SKILLS: tuple[str, ...] = tuple(skill for skill in PHRASINGS if skill != "describe")
 
 

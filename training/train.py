@@ -9,11 +9,13 @@ import argparse
 import json
 import time
 from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 import elastic.attention  # noqa: F401  registers the attention function that lets `Looking` see queries and keys
 from training.checkpoint import build_model, build_processor, build_tokenizer
@@ -88,7 +90,96 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of this stage")
+    parser.add_argument("--init", type=Path, help="chat stage only: begin with the weights of an exported checkpoint")
     return parser.parse_args()
+
+
+@dataclass
+class Run:
+    """What a stage trains, where it stands, and what it has seen since the last line of its log."""
+
+    model: torch.nn.Module
+    processor: LlavaProcessor
+    words: PatchWords
+    parts: dict[torch.nn.Module, float]  # with a factor on the learning rate
+    optimizers: list[torch.optim.Optimizer]
+    start: int = 0  # steps done before
+    seen: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    exact: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+
+    def loss(self, stage: str, batch: Batch) -> torch.Tensor:
+        """The loss of a batch, noting what it consists of."""
+        embedding = self.model.get_input_embeddings().weight
+        if stage == "vision":
+            loss, accuracy = self.words(project(self.model, batch.pixels), embedding, batch.patches)
+        else:
+            looking = Looking(batch, self.model.config.image_token_id)
+            answers, patches, right = answer_loss(self.model, batch, looking)
+            patch_loss, accuracy = self.words(patches, embedding, batch.patches)
+            loss = answers + PATCH_LOSS * patch_loss + LOOK_LOSS * looking.loss
+            accuracy |= {"answers": answers.item()} | {f"look {key}": share for key, share in looking.shares.items()}
+            exact_answers(batch, right, self.exact)
+        for key, value in (accuracy | {"loss": loss.item()}).items():
+            self.seen[key].append(value)
+        return loss
+
+    def update(self, loss: torch.Tensor) -> None:
+        """One step of all optimizers."""
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([p for part in self.parts for p in part.parameters()], 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+
+    def report(self) -> dict[str, float]:
+        """Means of what was seen, which is then forgotten."""
+        line = {key: round(sum(values) / len(values), 4) for key, values in self.seen.items()}
+        line |= {f"exact {key}": round(sum(values) / len(values), 3) for key, values in sorted(self.exact.items())}
+        self.seen.clear()
+        self.exact.clear()
+        return line
+
+    def state(self, step: int) -> dict:
+        """Everything needed to go on from here."""
+        optimizers = [optimizer.state_dict() for optimizer in self.optimizers]
+        return {
+            "step": step,
+            "model": self.model.state_dict(),
+            "words": self.words.state_dict(),
+            "optimizers": optimizers,
+        }
+
+
+def prepare(args: argparse.Namespace) -> Run:
+    """Model and optimizers of a stage, with the weights it begins with."""
+    tokenizer = build_tokenizer()
+    model = build_model(tokenizer)
+    model.set_attn_implementation({"text_config": "elastic", "vision_config": "sdpa"})
+    words = PatchWords(tokenizer, model.config.text_config.hidden_size)
+    state = None
+    if args.init:
+        model.load_state_dict(
+            LlavaForConditionalGeneration.from_pretrained(args.init, dtype=torch.float32).state_dict()
+        )
+    elif args.resume or args.stage == "chat":
+        state = torch.load(args.out / f"{args.stage if args.resume else 'vision'}.pt", weights_only=True)
+        model.load_state_dict(state["model"])
+        words.load_state_dict(state["words"])
+    language, tower, projector = model.model.language_model, model.model.vision_tower, model.model.multi_modal_projector
+    if args.stage == "vision":
+        parts = {tower: 1.0, projector: 1.0, words: 1.0, language.embed_tokens: 1.0}
+    else:
+        parts = {language: 1.0, projector: args.vision_lr, words: args.vision_lr, tower: args.vision_lr}
+    run = Run(model, build_processor(tokenizer), words, parts, build_optimizers(parts, args.lr))
+    if args.resume:
+        run.start = state["step"]
+        for optimizer, saved in zip(run.optimizers, state["optimizers"], strict=True):
+            peaks = [group["peak"] for group in optimizer.param_groups]
+            optimizer.load_state_dict(saved)
+            # The learning rate is this run's, not the one the checkpoint was written with.
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["peak"] = peak
+    return run
 
 
 def main() -> None:
@@ -97,71 +188,22 @@ def main() -> None:
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
-    tokenizer = build_tokenizer()
-    processor, model = build_processor(tokenizer), build_model(tokenizer)
-    model.set_attn_implementation({"text_config": "elastic", "vision_config": "sdpa"})
-    words = PatchWords(tokenizer, model.config.text_config.hidden_size)
-    checkpoint = args.out / f"{args.stage}.pt"
-    start, state = 0, None
-    if args.resume or args.stage == "chat":
-        state = torch.load(checkpoint if args.resume else args.out / "vision.pt", weights_only=True)
-        model.load_state_dict(state["model"])
-        words.load_state_dict(state["words"])
-    language = model.model.language_model
-    if args.stage == "vision":
-        parts = {model.model.vision_tower: 1.0, model.model.multi_modal_projector: 1.0, words: 1.0}
-        parts[language.embed_tokens] = 1.0
-    else:
-        parts = {language: 1.0, model.model.multi_modal_projector: args.vision_lr, words: args.vision_lr}
-        parts[model.model.vision_tower] = args.vision_lr
-    optimizers = build_optimizers(parts, args.lr)
-    if args.resume:
-        start = state["step"]
-        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-            peaks = [group["peak"] for group in optimizer.param_groups]
-            optimizer.load_state_dict(saved)
-            # The learning rate is this run's, not the one the checkpoint was written with.
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["peak"] = peak
-
+    run = prepare(args)
     # The stages draw from different samples: the vision stage from negative numbers on, the chat stage from 0.
-    first = start * args.batch - (10_000_000 if args.stage == "vision" else 0)
-    packs = Packs(processor, args.length, args.chats, first, (args.steps - start) * args.batch)
+    first = run.start * args.batch - (10_000_000 if args.stage == "vision" else 0)
+    packs = Packs(run.processor, args.length, args.chats, first, (args.steps - run.start) * args.batch)
     loader = DataLoader(packs, args.batch, num_workers=1, prefetch_factor=4, collate_fn=collate)
-    log = (args.out / f"{args.stage}.jsonl").open("a")
-    tally, seen, began = defaultdict(list), defaultdict(list), time.time()
-    for step, batch in enumerate(loader, start=start):
-        schedule(optimizers, step, args.steps, args.decay)
-        if args.stage == "vision":
-            loss, accuracy = words(project(model, batch.pixels), language.embed_tokens.weight, batch.patches)
-        else:
-            looking = Looking(batch, model.config.image_token_id)
-            answers, patches, right = answer_loss(model, batch, looking)
-            patch_loss, accuracy = words(patches, language.embed_tokens.weight, batch.patches)
-            loss = answers + PATCH_LOSS * patch_loss + LOOK_LOSS * looking.loss
-            seen["answers"].append(answers.item())
-            for stage, share in looking.shares.items():
-                seen[f"look {stage}"].append(share)
-            exact_answers(batch, right, tally)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_([p for part in parts for p in part.parameters()], 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
-        for key, value in accuracy.items():
-            seen[key].append(value)
-        seen["loss"].append(loss.item())
-        if (step + 1) % 25 == 0:
-            line = {"step": step + 1, "seconds": round(time.time() - began), "lr": optimizers[0].param_groups[0]["lr"]}
-            line |= {key: round(sum(values) / len(values), 4) for key, values in seen.items()}
-            line |= {f"exact {key}": round(sum(values) / len(values), 3) for key, values in sorted(tally.items())}
-            print(json.dumps(line), file=log, flush=True)
-            tally.clear()
-            seen.clear()
-        if (step + 1) % 100 == 0 or step + 1 == args.steps:
-            optimizer_states = [optimizer.state_dict() for optimizer in optimizers]
-            state = {"model": model.state_dict(), "words": words.state_dict(), "optimizers": optimizer_states}
-            save(checkpoint, state | {"step": step + 1})
+    began = time.time()
+    with (args.out / f"{args.stage}.jsonl").open("a") as log:
+        for step, batch in enumerate(loader, start=run.start):
+            schedule(run.optimizers, step, args.steps, args.decay)
+            run.update(run.loss(args.stage, batch))
+            if (step + 1) % 25 == 0:
+                rate = run.optimizers[0].param_groups[0]["lr"]
+                line = {"step": step + 1, "seconds": round(time.time() - began), "lr": rate, **run.report()}
+                print(json.dumps(line), file=log, flush=True)
+            if (step + 1) % 100 == 0 or step + 1 == args.steps:
+                save(args.out / f"{args.stage}.pt", run.state(step + 1))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class TraceView(gr.HTML):
 
 def build_page(model: Model) -> gr.Blocks:
     """The whole page over one model."""
-    with gr.Blocks(title="Elastic KV cache, side by side", fill_width=True) as page:
+    with gr.Blocks(title="Elastic KV cache, side by side", fill_width=True, delete_cache=(3600, 7200)) as page:
         with gr.Row(elem_id="head"):
             gr.Markdown("# Elastic KV cache, side by side", elem_id="title")
             badge = gr.Markdown(model.status(), elem_id="badge")
@@ -60,8 +60,9 @@ def build_page(model: Model) -> gr.Blocks:
         for follow in (running.then, running.failure):
             follow(events.settle, None, [live, *buttons], **PRIVATE)
         stop.click(None, None, None, cancels=[running], **PRIVATE)
-        anew = gr.on([clear.click, picture.change], events.forget, None, live, cancels=[running], **PRIVATE)
-        anew.then(events.settle, None, [live, *buttons], **PRIVATE)
+        anew = gr.on([clear.click, picture.change], None, None, None, cancels=[running], **PRIVATE)
+        # Last, so that what the cancelled run leaves behind does not appear again.
+        anew.then(events.forget, None, [live, *buttons], **PRIVATE)
         page.load(events.load, None, badge, show_progress="hidden", concurrency_limit=None, api_visibility="private")
         page.unload(events.leave)
         compare_api(events)

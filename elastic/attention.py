@@ -19,12 +19,11 @@ class Observer:
 
     def __init__(self) -> None:
         self.frequency: dict[int, Tensor] = {}
-        self.last_row: dict[int, Tensor] = {}
 
     def see(self, layer: int, query: Tensor, key: Tensor, scaling: float) -> None:
         """Reduce the attention of `query` (1, H, Q, D) over `key` (1, H_kv, T, D), the queries being the last tokens.
 
-        Keeps the column sums of the head-mean attention, I_n = (1/H) sum_h sum_m A_hmn, and its last row.
+        Keeps the column sums of the head-mean attention, I_n = (1/H) sum_h sum_m A_hmn.
         """
         key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1).float()
         queries, keys = query.shape[2], key.shape[2]
@@ -36,7 +35,6 @@ class Observer:
             weights = logits.masked_fill(hidden, -torch.inf).softmax(-1).mean((0, 1))
             total += weights.sum(0)
         self.frequency[layer] = total[None]
-        self.last_row[layer] = weights[-1][None]
 
 
 def elastic_attention(

@@ -17,14 +17,13 @@ class SlotLayer(CacheLayerMixin):
     """One layer: `used` of its allocated slots hold a key and a value, (1, H, S, D).
 
     Beside them, per slot and (where heads differ) per head: `source`, the token whose slot it is, `count`, how many
-    tokens it stands for, and `score`, the attention it has received; each (1 or H, S).
+    tokens it stands for, and `score`, the attention that prompts gave to it; each (1 or H, S).
     """
 
     is_croppable = False
 
-    def __init__(self, reserve: int = 0) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.reserve = reserve
         self.used = 0
         self.seen = 0  # tokens that passed through this layer
         self.hole: Tensor | None = None  # (1 or H,) evicted slot per head, where the next token goes
@@ -42,10 +41,9 @@ class SlotLayer(CacheLayerMixin):
         """Make room for that many slots at least."""
         if self.keys.shape[2] >= slots:
             return
-        room = max(slots, self.used + self.reserve)
         for name in ("keys", "values"):
             old = getattr(self, name)
-            new = old.new_empty(*old.shape[:2], room, old.shape[3])
+            new = old.new_empty(*old.shape[:2], slots, old.shape[3])
             new[:, :, : self.used] = old[:, :, : self.used]
             setattr(self, name, new)
 
@@ -63,7 +61,9 @@ class SlotLayer(CacheLayerMixin):
         else:
             # Several tokens see each other by their order, so they must stand at the end, behind no hole.
             self.settle()
-            self.grow(self.used + new)
+            if self.used + new > self.keys.shape[2]:
+                # Doubling, so that a conversation that outgrows its room does not move at every token.
+                self.grow(max(self.used + new, 2 * self.keys.shape[2]))
             here = slice(self.used, self.used + new)
             self.keys[:, :, here], self.values[:, :, here] = key_states, value_states
             self.used += new
@@ -98,8 +98,8 @@ class SlotLayer(CacheLayerMixin):
             tensor[:, :, : order.shape[1]] = tensor.gather(2, index)
         self.used = order.shape[1]
 
-    def compress(self, owner: Tensor) -> None:
-        """Keep the anchors of `owner` (1 or H, S), merging their members into them, in storage of their own.
+    def compress(self, owner: Tensor, room: int) -> None:
+        """Keep the anchors of `owner` (1 or H, S), merging their members into them, with `room` slots beyond.
 
         The slots must be settled. What is kept is copied: a slice would hold on to the full storage.
         """
@@ -111,7 +111,7 @@ class SlotLayer(CacheLayerMixin):
         self.count = group_counts(owner, count)
         self.source, self.score = source[keep].view(heads, -1), score[keep].view(heads, -1)
         self.used = self.keys.shape[2]
-        self.grow(self.used + self.reserve)
+        self.grow(self.used + room)
 
     def held_tensors(self) -> tuple[Tensor, Tensor]:
         """Keys and values of the slots in use, (1, H, S, D) each."""
@@ -147,21 +147,20 @@ class SlotCache(Cache):
         super().__init__(layers=list(layers))
 
     @classmethod
-    def empty(cls, layers: int, reserve: int = 0) -> "SlotCache":
-        """A cache of that many layers, each allocating room for `reserve` tokens beyond its prompt."""
-        return cls([SlotLayer(reserve) for _ in range(layers)])
+    def empty(cls, layers: int) -> "SlotCache":
+        """A cache of that many layers, nothing in them."""
+        return cls([SlotLayer() for _ in range(layers)])
 
-    def copy(self, reserve: int) -> "SlotCache":
-        """The same contents in storage of their own, with room for `reserve` more tokens per layer."""
+    def copy(self) -> "SlotCache":
+        """The same contents in storage of their own."""
         twins = []
         for layer in self.layers:
-            twin = SlotLayer(reserve)
+            twin = SlotLayer()
             twin.lazy_initialization(layer.keys, layer.values)
-            twin.keys, twin.values = layer.held_tensors()
+            twin.keys, twin.values = (held.clone() for held in layer.held_tensors())
             twin.used, twin.seen = layer.used, layer.seen
             twin.hole = layer.hole
             twin.source, twin.count, twin.score = layer.source.clone(), layer.count.clone(), layer.score.clone()
-            twin.grow(layer.used + max(1, reserve))
             twins.append(twin)
         return SlotCache(twins)
 

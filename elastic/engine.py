@@ -12,6 +12,7 @@ from torch import Tensor
 
 from elastic.attention import Observer
 from elastic.cache import SlotCache, SlotLayer
+from elastic.merge import anchors
 from elastic.model import Llava, Prompt
 from elastic.policies import LayerView, Policy
 from elastic.policies.full import Full
@@ -87,9 +88,9 @@ def extend(state: State, prompt: Prompt) -> None:
 
 @torch.inference_mode()
 def compress(state: State, policy: Policy, reserve: int = 256) -> State:
-    """A state with a cache of its own, compressed as the policy says, with room for `reserve` more tokens."""
+    """A state with a cache of its own, compressed as the policy says, with room for what `reserve` more tokens need."""
     began = _now(state.llava)
-    cache = state.cache.copy(reserve)
+    cache = state.cache.copy()
     for layer in cache.layers:
         layer.settle()
     views = [_view(state, layer) for layer in cache.layers]
@@ -97,7 +98,9 @@ def compress(state: State, policy: Policy, reserve: int = 256) -> State:
     for layer, view, chosen, old in zip(
         cache.layers, views, policy.compress(views, state.seen), state.owner, strict=True
     ):
-        layer.compress(chosen)
+        held = int(anchors(chosen)[0].sum())
+        # A policy that holds a share of what is seen needs that share of the room, no more.
+        layer.compress(chosen, room=max(1, policy.limit(state.seen + reserve) + 1 - held))
         owner.append(_follow(old, view.position, chosen))
     return State(
         llava=state.llava,
@@ -220,7 +223,7 @@ def _pick(logits: Tensor, temperature: float, seed: int, number: int) -> int:
     """The next token; sampling adds Gumbel noise that depends on the seed and the step alone."""
     if temperature == 0:
         return int(logits.argmax())
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + number) % 2**63)
     uniform = torch.rand(logits.shape, generator=generator).clamp(min=1e-20).to(logits.device)
     return int((logits / temperature - (-uniform.log()).log()).argmax())
 

@@ -48,11 +48,6 @@ class Llava:
         return self.model.config.text_config.num_hidden_layers
 
     @property
-    def is_pocket(self) -> bool:
-        """Whether this is the embedded model, which knows nothing but emoji scenes."""
-        return Path(self.name) == POCKET
-
-    @property
     def title(self) -> str:
         """A short name for people."""
         return Path(self.name).name
@@ -73,7 +68,7 @@ class Llava:
 
     def first_turn(self, picture: Image.Image, question: str) -> Prompt:
         """The prompt of a conversation's first question."""
-        text = self._render([_user(question, with_image=True)])
+        text = self._render([_user(self._spelled(question), with_image=True)])
         inputs = self.processor(images=picture, text=text, return_tensors="pt")
         return Prompt(inputs["input_ids"].to(self.device), inputs["pixel_values"].to(self.device, self.model.dtype))
 
@@ -92,11 +87,17 @@ class Llava:
     def next_turn(self, question: str) -> Prompt:
         """What follows an answer already in the cache: the end of that turn and the next question."""
         answer = {"role": "assistant", "content": [{"type": "text", "text": MARK}]}
-        text = self._render([_user("", with_image=True), answer, _user(question)])
+        text = self._render([_user("", with_image=True), answer, _user(self._spelled(question))])
         tail = text[text.index(MARK) :]
         encoded = self.processor.tokenizer(tail, add_special_tokens=False, return_offsets_mapping=True)
         ids = [i for i, (start, _) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True) if start]
         return Prompt(torch.tensor([ids], device=self.device))
+
+    def _spelled(self, question: str) -> str:
+        """The question with control tokens that somebody typed, such as `<image>`, broken up into plain text."""
+        for token in {*self.processor.tokenizer.all_special_tokens, self.processor.image_token}:
+            question = question.replace(token, f"{token[0]} {token[1:]}")
+        return question
 
     def _render(self, messages: list[dict]) -> str:
         return self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
@@ -141,9 +142,14 @@ def load(name_or_path: str | None = None, device: str = "auto") -> Llava:
         processor = AutoProcessor.from_pretrained(name)
         model = AutoModelForImageTextToText.from_pretrained(name, dtype=half if device == "cuda" else torch.float32)
     except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"Could not load {name!r} as a LLaVA checkpoint ({str(error).splitlines()[0]}). "
+            f"Could not load {name!r} as a LLaVA checkpoint ({reason}). "
             "Give a hub name such as llava-hf/llava-1.5-7b-hf, or a folder with such a checkpoint."
         ) from error
+    if model.config.model_type != "llava":
+        raise ValueError(
+            f"{name!r} is a {model.config.model_type} model. Only LLaVA-1.5-like checkpoints are shown here."
+        )
     model.set_attn_implementation({"text_config": "elastic", "vision_config": "sdpa"})
     return Llava(model.to(device).eval(), processor, name)

@@ -6,6 +6,7 @@ from pathlib import Path
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 50_000_000
+MAX_ASPECT = 20  # the processor enlarges the short side to the model's size: a strip would become enormous
 MAX_SIDE = 1344  # larger pictures are reduced: no model here looks at more
 
 
@@ -26,9 +27,15 @@ def open_picture(path: str | Path) -> Image.Image:
                         f"The picture has {width:,} x {height:,} pixels, more than the {MAX_PIXELS:,} that are read. "
                         "Save a smaller copy and try again."
                     )
+                if max(width, height) > MAX_ASPECT * min(width, height):
+                    raise ValueError(
+                        f"The picture has {width:,} x {height:,} pixels: a strip of which the model would see next to "
+                        "nothing. Crop it and try again."
+                    )
                 # A JPEG can be read smaller at once, which saves memory on phone pictures.
                 picture.draft("RGB", (2 * MAX_SIDE, 2 * MAX_SIDE))
                 picture.load()
+                picture.thumbnail((2 * MAX_SIDE, 2 * MAX_SIDE))
                 upright = ImageOps.exif_transpose(picture)
     except Image.DecompressionBombError as error:
         raise ValueError(

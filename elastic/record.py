@@ -63,26 +63,27 @@ class Recorder:
 
     def trace(self, finish: str = "running") -> Trace:
         """The record so far; `finish` says why it ends where it ends."""
-        if not self.steps:
+        steps = list(self.steps)  # the run may go on meanwhile
+        if not steps:
             return replace(self.start, finish=finish)
         layers, heads, _ = self.start.owner.shape
-        dropped = np.full((len(self.steps), layers, heads), -1, np.int32)
-        for row, step in zip(dropped, self.steps, strict=True):
+        dropped = np.full((len(steps), layers, heads), -1, np.int32)
+        for row, step in zip(dropped, steps, strict=True):
             for layer, gone in enumerate(step.dropped):
                 if gone:
                     row[layer] = gone
-        ids = [step.token for step in self.steps]
+        ids = [step.token for step in steps]
         return replace(
             self.start,
-            answer=self.answer,
+            answer=self.state.llava.text(ids),
             finish=finish,
             answer_pieces=self.state.llava.pieces(ids),
             answer_ids=np.array(ids, np.int32),
-            logprob=np.array([step.logprob for step in self.steps], np.float32),
-            seconds=np.array([step.seconds for step in self.steps], np.float32),
-            slots=np.array([step.slots for step in self.steps], np.int32),
-            bytes_held=np.array([step.bytes_held for step in self.steps], np.int64),
-            bytes_allocated=np.array([step.bytes_allocated for step in self.steps], np.int64),
+            logprob=np.array([step.logprob for step in steps], np.float32),
+            seconds=np.array([step.seconds for step in steps], np.float32),
+            slots=np.array([step.slots for step in steps], np.int32),
+            bytes_held=np.array([step.bytes_held for step in steps], np.int64),
+            bytes_allocated=np.array([step.bytes_allocated for step in steps], np.int64),
             dropped=dropped,
         )
 

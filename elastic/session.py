@@ -46,15 +46,17 @@ class Comparison:
             ValueError: if the question is empty, too long, or does not fit behind what was said before.
         """
         question = checked_question(question)
+        if max_new_tokens < 1 or temperature < 0:
+            raise ValueError(f"An answer needs 1 token or more and a temperature of 0 or more, not {max_new_tokens}.")
         self.run = uuid.uuid4().hex
         self._remember()
         yield from self._read(question, max_new_tokens)
         self.recorders = [Recorder.of(state, question) for state in self.states]
-        self.finish = ["running"] * len(self.states)
-        slots = ", ".join(f"{sum(state.prompt_slots) / len(state.prompt_slots):.0f}" for state in self.states)
-        yield f"Merged: {self.states[0].seen} tokens, slots held per layer: {slots}"
+        finish = self.finish = ["running"] * len(self.states)
         answers = [decode(state, max_new_tokens, temperature, seed) for state in self.states]
+        slots = ", ".join(f"{sum(state.prompt_slots) / len(state.prompt_slots):.0f}" for state in self.states)
         try:
+            yield f"Merged: {self.states[0].seen} tokens, slots held per layer: {slots}"
             for number in range(1, max_new_tokens + 1):
                 for side, answer in enumerate(answers):
                     self._advance(side, answer)
@@ -64,7 +66,8 @@ class Comparison:
         finally:
             for answer in answers:
                 answer.close()
-            self.finish = ["stopped" if finish == "running" else finish for finish in self.finish]
+            # In place: by now the next question may have a list of its own.
+            finish[:] = ["stopped" if how == "running" else how for how in finish]
 
     def _advance(self, side: int, answer: Iterator) -> None:
         if self.finish[side] != "running":
@@ -155,6 +158,11 @@ class Sessions:
             self._kept[visitor] = (time.monotonic(), comparison)
             self._kept.move_to_end(visitor)
             self._forget_old()
+
+    def drop_all(self) -> None:
+        """Forget every comparison: the last resort when memory runs out."""
+        with self._lock:
+            self._kept.clear()
 
     def drop(self, visitor: str) -> None:
         """Forget a visitor's comparison and free its caches."""

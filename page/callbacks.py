@@ -1,7 +1,8 @@
 """What the page's events do. No layout here."""
 
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 
 import gradio as gr
@@ -23,10 +24,11 @@ class Callbacks:
         self.model, self.option_names = model, option_names
         self.busy: set[str] = set()  # visitors whose question is being answered
 
-    def load(self) -> Iterator[str]:
-        """The line about the model, again once it is loaded."""
+    async def load(self) -> AsyncIterator[str]:
+        """The line about the model, again once it is loaded; waiting visitors hold no thread."""
         yield self.model.status()
-        self.model.ready.wait()
+        while not self.model.ready.is_set():
+            await asyncio.sleep(0.2)
         yield self.model.status()
 
     def begin(self, request: gr.Request) -> tuple[gr.Button, gr.Button]:
@@ -65,6 +67,8 @@ class Callbacks:
             raise gr.Error(str(error), title="Please check", print_exception=False) from error
         except (MemoryError, RuntimeError) as error:
             self.model.sessions.drop(request.session_hash)
+            if out_of_memory(error):
+                self.model.sessions.drop_all()
             raise gr.Error(explain(error), title="The run broke off", print_exception=False) from error
 
     def _policy(self, side: int, name: str, keep: float, values: tuple) -> Policy:
@@ -89,8 +93,11 @@ class Callbacks:
                 if not comparison.recorders:
                     yield status(line)
                 elif time.monotonic() >= due:
-                    yield message(comparison, line, seq=number, since=sent)
-                    number, sent = number + 1, min(trace.steps for trace in comparison.traces())
+                    value = message(comparison, line, seq=number, since=sent)
+                    yield value
+                    # What a side that has ended wrote is sent; only those that go on have more to come.
+                    going_on = [side["steps"] for side in value["sides"] if side["finish"] == "running"]
+                    number, sent = number + 1, min(going_on, default=sent)
                     due = time.monotonic() + 1 / UPDATES_PER_SECOND
         yield final_message(comparison)
 
@@ -101,10 +108,12 @@ class Callbacks:
         value = final_message(comparison) if comparison is not None and comparison.recorders else status("")
         return value, gr.Button(interactive=True), gr.Button(interactive=False)
 
-    def forget(self, request: gr.Request) -> None:
-        """Begin anew: the visitor's caches are freed and the view emptied."""
+    def forget(self, request: gr.Request) -> tuple[None, gr.Button, gr.Button]:
+        """Begin anew: the visitor's caches are freed, the view emptied, the buttons as they were."""
+        self.busy.discard(request.session_hash)
         if self.model.sessions:
             self.model.sessions.drop(request.session_hash)
+        return None, gr.Button(interactive=True), gr.Button(interactive=False)
 
     def compare(
         self, image: str | None, question: str, policy_a: str, policy_b: str, keep: float, max_new_tokens: float
@@ -117,13 +126,12 @@ class Callbacks:
             policies = [build_policy(name, keep, {}) for name in (policy_a, policy_b)]
             comparison = self.model.session.Comparison(self.model.llava, open_picture(image), policies)
             a, b = self.model.session.run(comparison, question, int(max_new_tokens))
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise gr.Error(str(error), print_exception=False) from error
-        return (
-            a.answer,
-            b.answer,
-            {"model": a.model, "a": a.figures(), "b": b.figures(), "first_difference": first_difference(a, b)},
-        )
+        except (MemoryError, RuntimeError) as error:
+            raise gr.Error(explain(error), print_exception=False) from error
+        figures = {"model": a.model, "first_difference": first_difference(a, b), "a": a.figures(), "b": b.figures()}
+        return a.answer, b.answer, figures
 
 
 def status(line: str) -> dict:
@@ -149,10 +157,17 @@ def final_message(comparison: object) -> dict:
     return message(comparison, line, seq=1_000_000, since=0, done=True)
 
 
+def out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, on the processor or on a GPU."""
+    return isinstance(error, MemoryError) or "memory" in str(error).lower()
+
+
 def explain(error: Exception) -> str:
     """What a visitor should know of a run that broke."""
-    if isinstance(error, MemoryError) or "memory" in str(error).lower():
-        return "Out of memory. Allow a shorter answer, keep less of the cache, or start anew with Clear."
+    if out_of_memory(error):
+        return (
+            "Out of memory. All conversations were freed: ask again, with a shorter answer or less of the cache kept."
+        )
     return (
         f"The model failed ({type(error).__name__}). The conversation was cleared; ask again, or restart the program."
     )

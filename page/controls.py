@@ -14,6 +14,7 @@ from training.questions import suggestions
 from training.scenes import random_scene, render
 
 ASSETS = Path(__file__).parent.parent / "assets"
+DRAWN = tempfile.TemporaryDirectory(prefix="scenes-")  # gone with the program
 PRIVATE = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
 
@@ -62,7 +63,7 @@ def draw_scene(seed: float | None) -> tuple[str, int, gr.Dataset]:
     """The picture file of a scene, its seed, and questions that fit it; a new seed when none is given."""
     seed = random.randrange(100_000) if seed is None else int(seed)
     scene = random_scene(seed)
-    path = Path(tempfile.mkdtemp(prefix="scene-")) / f"scene-{seed}.png"
+    path = Path(DRAWN.name) / f"scene-{seed}.png"
     render(scene)[0].save(path)
     return str(path), seed, gr.Dataset(samples=[[question] for question in suggestions(scene, seed)])
 

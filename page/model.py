@@ -23,7 +23,7 @@ class Model:
             self.session, self.sessions = session, session.Sessions()
             self.llava = model.load(self.name, self.device)
         except Exception as error:  # whatever happens in this thread must reach the page
-            self.error = str(error)
+            self.error = str(error) or type(error).__name__
         self.ready.set()
 
     def wait(self) -> None:

@@ -291,7 +291,12 @@ def test_the_compare_api_returns_both_answers_and_the_figures(address):
 
 @pytest.mark.parametrize(
     ("change", "expected"),
-    [({"keep": 0.0}, "keep must be between"), ({"policy_b": "best"}, "best"), ({"question": " "}, "no question yet")],
+    [
+        ({"keep": 0.0}, "keep must be between"),
+        ({"max_new_tokens": 0}, "1 token or more"),
+        ({"policy_b": "best"}, "best"),
+        ({"question": " "}, "no question yet"),
+    ],
 )
 def test_the_compare_api_says_what_is_wrong(address, change, expected):
     from gradio_client import Client, handle_file

@@ -62,6 +62,12 @@ def test_an_enormous_picture_is_refused_with_its_size(tmp_path):
     assert "smaller copy" in str(error.value)
 
 
+def test_a_strip_is_refused(tmp_path):
+    Image.new("RGB", (3000, 1)).save(tmp_path / "strip.png")
+    with pytest.raises(ValueError, match="Crop it"):
+        open_picture(tmp_path / "strip.png")
+
+
 @pytest.mark.parametrize("content", [b"", b"just some text", b"\x89PNG\r\n\x1a\nbroken", b"<svg/>"])
 def test_what_is_no_picture_is_refused_in_one_sentence(tmp_path, content):
     (tmp_path / "note.png").write_bytes(content)

@@ -52,6 +52,17 @@ def test_stopping_keeps_what_was_written_and_says_so(tiny, picture):
     assert all(trace.steps == 10 for trace in again)
 
 
+def test_stopping_before_the_first_word_leaves_the_conversation_whole(tiny, picture):
+    comparison = Comparison(tiny, picture, POLICIES)
+    run(comparison, "What?", 5)
+    with closing(comparison.ask("What is here?", 200)) as progress:
+        for line in progress:
+            if line.startswith("Merged"):
+                break
+    assert [trace.finish for trace in comparison.traces()] == ["stopped", "stopped"]
+    assert all(trace.steps == 4 for trace in run(comparison, "And now?", 4))
+
+
 def test_the_shared_prefill_leaves_sides_independent(tiny, picture):
     comparison = Comparison(tiny, picture, [Full(), Full()])
     a, b = run(comparison, "What?", 30)
@@ -63,7 +74,12 @@ def test_the_shared_prefill_leaves_sides_independent(tiny, picture):
 
 @pytest.mark.parametrize(
     ("question", "tokens", "expected"),
-    [("  ", 10, "no question yet"), ("x" * (MAX_QUESTION + 1), 10, "at most"), ("What?", 3000, "exceed the 2048")],
+    [
+        ("  ", 10, "no question yet"),
+        ("x" * (MAX_QUESTION + 1), 10, "at most"),
+        ("What?", 3000, "exceed the 2048"),
+        ("What?", 0, "1 token or more"),
+    ],
 )
 def test_what_cannot_be_asked_is_said_and_the_comparison_stays_usable(tiny, picture, question, tokens, expected):
     comparison = Comparison(tiny, picture, POLICIES)

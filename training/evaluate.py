@@ -61,8 +61,10 @@ def evaluate(llava: Llava, scenes: int, seed: int) -> dict:
         questions = [ask(scene, skill, rng) for skill in skills]
         unseen = [ask(scene, skill, rng, HELD_OUT) for skill in SHORT_SKILLS]
         right = right_answers(llava, packer.pack(scene, questions + unseen, alone=True))
-        for skill, exact in zip(skills, right, strict=False):
-            tally[skill].append(exact)
+        assert len(right) == len(questions + unseen), "a scene's questions do not fit into one pack"
+        for skill, question, exact in zip(skills, questions, right, strict=False):
+            if question.skill == skill:  # a scene of twins has nothing to ask some skills about
+                tally[skill].append(exact)
         tally["unseen"] += right[len(skills) :]
         tally["third"].append(third_turn(llava, packer, scene, conversation(scene, TURNS, rng)))
         if (number + 1) % 50 == 0:

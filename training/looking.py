@@ -58,4 +58,4 @@ class Looking:
     @property
     def loss(self) -> Tensor:
         """The mean over what was looked for."""
-        return torch.stack(self.losses).mean()
+        return torch.stack(self.losses).mean() if self.losses else torch.zeros(())

@@ -91,7 +91,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of this stage")
     parser.add_argument("--init", type=Path, help="chat stage only: begin with the weights of an exported checkpoint")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.init and (args.resume or args.stage != "chat"):
+        parser.error("--init begins a chat stage anew: it goes with neither --resume nor the vision stage")
+    return args
 
 
 @dataclass

@@ -15,7 +15,7 @@ class LayerView:
     is_image: Tensor  # image patches
     is_prompt: Tensor  # given to the model rather than written by it
     count: Tensor  # tokens the slot stands for
-    score: Tensor  # attention received, summed over the queries seen (frequency)
+    score: Tensor  # attention received, summed over the tokens of all prompts so far (frequency); an anchor's own
 
     @property
     def slots(self) -> int:

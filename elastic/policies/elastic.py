@@ -8,6 +8,8 @@ from torch import Tensor
 
 from elastic.policies.base import LayerView, Policy, option
 
+LEAST_FREE = 8  # slots for patches and the answer's last words where protected words alone use up the budget
+
 
 @dataclass(frozen=True)
 class Elastic(Policy):
@@ -17,9 +19,11 @@ class Elastic(Policy):
     other token is averaged into the nearest of them. While decoding, the slot `distance` before the end of the
     compressed prompt is deleted whenever the cache exceeds `keep` x tokens seen.
 
-    Departs from the source: summed causal attention favours early tokens, so the question after the image scores
-    lowest and the paper's rule throws it away. `protect_text` keeps every word the model was given and spends the
-    budget on image patches; switched off, the rule is the paper's.
+    Departs from the source in two ways. Summed causal attention favours early tokens, so the question after the image
+    scores lowest and the paper's rule throws it away: `protect_text` keeps every word the model was given and spends
+    the budget on image patches; switched off, the rule is the paper's. And the paper's distance is meant for prompts of
+    600 tokens and more: in a smaller cache the fixed point is the middle of what may be deleted, or the first anchors
+    would all go before the answer is a few words long.
     """
 
     protect_text: bool = option(True, "Keep every word of the prompt; spend the budget on image patches.")
@@ -51,8 +55,9 @@ class Elastic(Policy):
             return None
         protected = self._protected(layer)
         free = (~protected).nonzero()[:, 0]
-        point = prompt_slots - int(protected.sum()) - self.distance
-        return free[min(max(point, 0), len(free) - 1)][None]
+        prompt_free = prompt_slots - int(protected.sum())
+        point = prompt_free - min(self.distance, prompt_free // 2)
+        return free[min(point, len(free) - 1)][None]
 
     def _protected(self, layer: LayerView) -> Tensor:
         """The first token, the last one of the prompt, and the prompt's words if they are protected, (S,)."""
@@ -62,8 +67,9 @@ class Elastic(Policy):
         return protected
 
     def _slots(self, layer: LayerView, seen: int) -> int:
-        """The limit, or what protection needs and one slot more where that is over the limit."""
-        return max(self.limit(seen), int(self._protected(layer).sum()) + 1)
+        """The limit, or what protection needs and a few slots more where that is over the limit."""
+        least_free = LEAST_FREE if self.protect_text else 1
+        return max(self.limit(seen), int(self._protected(layer).sum()) + least_free)
 
 
 def nearest(position: Tensor, anchor: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from training.data import IGNORED, Packer, Packs, collate, patch_targets
 from training.evaluate import right_answers, third_turn
 from training.optimizer import orthogonal
 from training.phrasings import HELD_OUT, PHRASINGS
-from training.questions import DIRECTIONS, SHORT_SKILLS, SKILLS, ask, conversation, vocabulary
+from training.questions import DIRECTIONS, SHORT_SKILLS, SKILLS, Question, ask, conversation, vocabulary
 from training.scenes import GRID, OBJECTS, PLACES, random_scene, render, sprite
 
 
@@ -36,9 +36,10 @@ def test_things_lie_inside_their_cells(seed):
     scene = random_scene(seed)
     covered = render(scene)[1]
     for number, thing in enumerate(scene.things, start=1):
-        rows, columns = np.nonzero(covered == number)
-        assert {int(r * 3 / 224) for r in (rows.min(), rows.max())} == {thing.cell // 3}
-        assert {int(c * 3 / 224) for c in (columns.min(), columns.max())} == {thing.cell % 3}
+        row, column = divmod(thing.cell, 3)
+        for pixels, cell in zip(np.nonzero(covered == number), (row, column), strict=True):
+            # Cells are 74.67 pixels wide: whole pixels may lie across the line by less than one.
+            assert cell * 224 / 3 - 1 < pixels.min() and pixels.max() < (cell + 1) * 224 / 3
 
 
 def test_every_skill_has_five_phrasings_and_others_held_out():
@@ -119,9 +120,7 @@ def test_the_third_turn_counts_only_what_the_model_really_writes(pocket):
     questions = conversation(scene, 4, rng)
     packer = Packer(pocket.processor, 1600)
     honest = third_turn(pocket, packer, scene, questions)
-    from dataclasses import replace
-
-    misled = [replace(questions[0], answer="There is a zebra."), *questions[1:]]
+    misled = [Question("background", questions[0].text, "The background is plaid."), *questions[1:]]
     assert third_turn(pocket, packer, scene, misled) == honest
 
 

@@ -125,6 +125,11 @@ class SlotLayer(CacheLayerMixin):
         return self.source.gather(1, slot[:, None])[:, 0]
 
     @property
+    def slot_bytes(self) -> int:
+        """Bytes of one slot: a key and a value for every head."""
+        return 2 * self.keys.shape[1] * self.keys.shape[3] * self.keys.element_size()
+
+    @property
     def held(self) -> int:
         """Slots that hold a token now."""
         return self.used - (self.hole is not None)
@@ -172,7 +177,7 @@ class SlotCache(Cache):
     @property
     def bytes_held(self) -> list[int]:
         """Bytes of the keys and values in use, per layer."""
-        return [2 * layer.held * layer.keys[0, :, 0].numel() * layer.keys.element_size() for layer in self.layers]
+        return [layer.held * layer.slot_bytes for layer in self.layers]
 
     @property
     def bytes_allocated(self) -> int:

@@ -30,6 +30,8 @@ class State:
     is_prompt: Tensor  # (seen,) bool, False for tokens the model wrote
     logits: Tensor  # (V,) float32, for the next token
     owner: list[Tensor]  # per layer (1 or H, seen)
+    looked: Tensor  # (L, seen) float32, the attention of the query that `logits` come from, mean over heads
+    sparsity: list[float] = field(default_factory=list)  # per layer, of the last prompt's attention
     received: list[LayerView] = field(default_factory=list)  # per layer, what the policy chose from
     prompt_slots: list[int] = field(default_factory=list)  # per layer, slots after the last compression
     prefill_seconds: float = 0.0
@@ -47,6 +49,7 @@ class Step:
 
     token: int
     logprob: float  # of this token, natural logarithm
+    looked: Tensor  # (L, seen) float32, attention of the query that wrote this token; a merged slot's is its anchor's
     seconds: float  # of the step alone
     slots: list[int]  # per layer
     bytes_held: list[int]  # per layer, slots in use
@@ -67,6 +70,7 @@ def prefill(llava: Llava, prompt: Prompt) -> State:
         is_prompt=torch.zeros(0, dtype=torch.bool),
         logits=torch.empty(0),
         owner=[torch.zeros(1, 0, dtype=torch.long) for _ in range(llava.layers)],
+        looked=torch.empty(0),
     )
     extend(state, prompt)
     return state
@@ -84,6 +88,8 @@ def extend(state: State, prompt: Prompt) -> None:
     for index, layer in enumerate(state.cache.layers):
         # The attention of these queries falls on old slots too; it adds to what they received before.
         layer.score = layer.score + observer.frequency[index].cpu()
+    state.sparsity = [float(observer.sparsity[index]) for index in range(len(state.cache.layers))]
+    state.looked = _looked(state, observer)
 
 
 @torch.inference_mode()
@@ -111,6 +117,8 @@ def compress(state: State, policy: Policy, reserve: int = 256) -> State:
         is_prompt=state.is_prompt,
         logits=state.logits,
         owner=owner,
+        looked=state.looked,
+        sparsity=state.sparsity,
         received=views,
         prompt_slots=cache.slots,
         prefill_seconds=state.prefill_seconds,
@@ -135,14 +143,19 @@ def decode(state: State, max_new_tokens: int, temperature: float = 0.0, seed: in
         token = _pick(state.logits, temperature, seed, number)
         logprob = state.logits.log_softmax(-1)[token].item()
         dropped = [[] for _ in state.cache.layers]
+        looked, observer = state.looked, Observer()
         ends = token in state.llava.end_ids
         if not ends:
             # The last token of all is processed too: the next question of a conversation must find it in the cache.
-            dropped = _advance(state, token)
+            dropped = _advance(state, token, observer)
+        seconds = _now(state.llava) - began
+        if not ends:
+            state.looked = _looked(state, observer)
         yield Step(
             token=token,
             logprob=logprob,
-            seconds=_now(state.llava) - began,
+            looked=looked,
+            seconds=seconds,
             slots=state.cache.slots,
             bytes_held=state.cache.bytes_held,
             bytes_allocated=state.cache.bytes_allocated,
@@ -154,9 +167,9 @@ def decode(state: State, max_new_tokens: int, temperature: float = 0.0, seed: in
 
 
 @torch.inference_mode()
-def _advance(state: State, token: int) -> list[list[int]]:
+def _advance(state: State, token: int, observer: Observer) -> list[list[int]]:
     """Process one written token, then free the slots the policy gives up; returns the dropped tokens per layer."""
-    state.logits = _forward(state, torch.tensor([[token]], device=state.llava.device))
+    state.logits = _forward(state, torch.tensor([[token]], device=state.llava.device), observer)
     _note(state, [token], is_prompt=False)
     dropped = []
     for layer, owner, prompt_slots in zip(state.cache.layers, state.owner, state.prompt_slots, strict=True):
@@ -172,11 +185,10 @@ def _advance(state: State, token: int) -> list[list[int]]:
     return dropped
 
 
-def _forward(state: State, ids: Tensor, observer: Observer | None = None, **inputs: object) -> Tensor:
+def _forward(state: State, ids: Tensor, observer: Observer, **inputs: object) -> Tensor:
     """Logits (V,) after the last of `ids` (1, n), whose positions are the true ones."""
     # Left to itself the library would count positions by the slots that are left: wrong, and silent.
     positions = torch.arange(state.seen, state.seen + ids.shape[1], device=ids.device)[None]
-    extra = {"observer": observer} if observer is not None else {}
     output = state.llava.model(
         input_ids=ids,
         position_ids=positions,
@@ -184,7 +196,7 @@ def _forward(state: State, ids: Tensor, observer: Observer | None = None, **inpu
         use_cache=True,
         logits_to_keep=1,
         **inputs,
-        **extra,
+        observer=observer,
     )
     return output.logits[0, -1].float()
 
@@ -206,6 +218,16 @@ def _view(state: State, layer: SlotLayer, order: Tensor | None = None) -> LayerV
     if order is not None:
         position, count, score = (table.gather(1, order) for table in (position, count, score))
     return LayerView(position, state.is_image[position], state.is_prompt[position], count, score)
+
+
+def _looked(state: State, observer: Observer) -> Tensor:
+    """Attention of the last query on every token so far, mean over heads, (L, seen); before slots move again."""
+    looked = torch.zeros(len(state.cache.layers), state.seen)
+    for index, (layer, total) in enumerate(zip(state.cache.layers, looked, strict=True)):
+        source = layer.source[:, : layer.used]
+        weights = observer.row[index].view(len(source), -1, layer.used).mean(1).cpu() / len(source)
+        total.scatter_add_(0, source.flatten(), weights.flatten())
+    return looked
 
 
 def _follow(owner: Tensor, position: Tensor, chosen: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import transformers
 from PIL import Image
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
@@ -58,6 +59,29 @@ class Llava:
         vision = self.model.config.vision_config
         side = vision.image_size // vision.patch_size
         return side, side
+
+    @cached_property
+    def shape(self) -> dict[str, int]:
+        """What a decode step's memory traffic follows from: the language model's shape and the bytes of its weights."""
+        text = self.model.config.text_config
+        language, head = self.model.model.language_model, self.model.lm_head
+        # Of the embedding table a step reads one row; of the output layer, which may be the same tensor, everything.
+        read = sum(p.nbytes for p in language.parameters()) - language.embed_tokens.weight.nbytes + head.weight.nbytes
+        return {
+            "layers": text.num_hidden_layers,
+            "heads": text.num_attention_heads,
+            "kv_heads": text.num_key_value_heads,
+            "head_dim": getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads,
+            "element_bytes": head.weight.element_size(),
+            "weight_bytes": read,
+        }
+
+    @cached_property
+    def about(self) -> dict[str, str]:
+        """What a measurement was made with."""
+        where = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
+        dtype = str(self.model.dtype).removeprefix("torch.")
+        return {"device": where, "dtype": dtype, "torch": torch.__version__, "transformers": transformers.__version__}
 
     @cached_property
     def end_ids(self) -> frozenset[int]:

@@ -1,5 +1,6 @@
-"""Open whatever a person drops on the page as one upright RGB picture, or say in a sentence why not."""
+"""Open whatever a person drops on the page as one upright RGB picture, or say why not; and make it small to send."""
 
+import io
 import warnings
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 50_000_000
 MAX_ASPECT = 20  # the processor enlarges the short side to the model's size: a strip would become enormous
+SENT_BYTES = 30_000  # a picture travels in two messages of every run
 MAX_SIDE = 1344  # larger pictures are reduced: no model here looks at more
 
 
@@ -51,3 +53,16 @@ def open_picture(path: str | Path) -> Image.Image:
     upright = upright.convert("RGB")
     upright.thumbnail((MAX_SIDE, MAX_SIDE))
     return upright
+
+
+def small_jpeg(picture: Image.Image) -> bytes:
+    """A picture as a JPEG file small enough to travel with a run: SENT_BYTES at most, the best that fits."""
+    for side in (448, 336, 224, 112):
+        small = picture.convert("RGB")
+        small.thumbnail((side, side))
+        for quality in (90, 75, 60):
+            file = io.BytesIO()
+            small.save(file, "JPEG", quality=quality)
+            if len(file.getvalue()) <= SENT_BYTES:
+                return file.getvalue()
+    return file.getvalue()

@@ -17,6 +17,8 @@ class Recorder:
     start: Trace
     state: State
     steps: list[Step] = field(default_factory=list)
+    agreement: list[tuple[float, float]] = field(default_factory=list)  # per step, see `add`
+    looked: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0), np.float16))  # grows by doubling
 
     @classmethod
     def of(cls, state: State, question: str) -> "Recorder":
@@ -49,11 +51,26 @@ class Recorder:
             bytes_held=np.zeros((0, layers), np.int64),
             bytes_allocated=np.zeros(0, np.int64),
             dropped=np.full((0, layers, heads), -1, np.int32),
+            limit_bytes=_limits(state, 0),
+            sparsity=np.array(state.sparsity, np.float32),
+            looked=np.zeros((0, layers, state.seen), np.float16),
+            reference_logprob=np.zeros(0, np.float32),
+            divergence=np.zeros(0, np.float32),
         )
         return cls(start, state)
 
-    def add(self, step: Step) -> None:
-        """Note one more answer token."""
+    def add(self, step: Step, reference_logprob: float = np.nan, divergence: float = np.nan) -> None:
+        """Note one more answer token, and what this side thought of the first side's token while the texts agreed."""
+        layers, seen = step.looked.shape
+        number, tokens = len(self.steps), len(self.start.pieces)
+        if number == len(self.looked):
+            room = max(64, 2 * number)
+            grown = np.zeros((room, layers, tokens + room), np.float16)
+            if number:
+                grown[:number, :, : self.looked.shape[2]] = self.looked
+            self.looked = grown
+        self.looked[number, :, :seen] = step.looked.numpy()
+        self.agreement.append((reference_logprob, divergence))
         self.steps.append(step)
 
     @property
@@ -73,6 +90,7 @@ class Recorder:
                 if gone:
                     row[layer] = gone
         ids = [step.token for step in steps]
+        reference_logprob, divergence = np.array(self.agreement[: len(steps)], np.float32).T
         return replace(
             self.start,
             answer=self.state.llava.text(ids),
@@ -85,7 +103,18 @@ class Recorder:
             bytes_held=np.array([step.bytes_held for step in steps], np.int64),
             bytes_allocated=np.array([step.bytes_allocated for step in steps], np.int64),
             dropped=dropped,
+            limit_bytes=_limits(self.state, len(steps), tokens=len(self.start.pieces)),
+            looked=self.looked[: len(steps), :, : len(self.start.pieces) + len(steps)],
+            reference_logprob=reference_logprob,
+            divergence=divergence,
         )
+
+
+def _limits(state: State, steps: int, tokens: int | None = None) -> np.ndarray:
+    """Bytes the policy aims at after `tokens` and after each of `steps` more, (steps + 1,) int64."""
+    tokens = state.seen if tokens is None else tokens
+    slots = np.array([state.policy.limit(tokens + number) for number in range(steps + 1)], np.int64)
+    return slots * sum(layer.slot_bytes for layer in state.cache.layers)
 
 
 def _mean_score(view: LayerView, seen: int) -> np.ndarray:

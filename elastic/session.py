@@ -8,15 +8,18 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from threading import Lock
 
 from PIL import Image
+from torch import Tensor
 
 from elastic.engine import State, compress, decode, extend, prefill
 from elastic.model import Llava
+from elastic.picture import small_jpeg
 from elastic.policies import Policy
 from elastic.record import Recorder
-from elastic.trace import Trace
+from elastic.trace import Run
 
 MAX_QUESTION = 2000  # characters
 
@@ -26,16 +29,26 @@ class Comparison:
 
     def __init__(self, llava: Llava, picture: Image.Image, policies: Sequence[Policy], source: str = "") -> None:
         self.llava, self.picture, self.policies, self.source = llava, picture, list(policies), source
-        self.run = ""  # of the current turn, unlike any other
-        self.seen_image: Image.Image | None = None  # the picture as the model sees it
+        self.link: dict[str, str] = {}  # see Run; of the current turn
+        self._name = ""  # of the current turn's run
+        self._jpeg = b""  # the picture as the model sees it
         self.states: list[State] = []
         self.recorders: list[Recorder] = []
         self.finish: list[str] = []
         self.history: list[list[tuple[str, str]]] = [[] for _ in policies]  # earlier turns
 
-    def traces(self) -> list[Trace]:
-        """The records of the current turn, one per side; none before the first prefill."""
-        return [recorder.trace(finish) for recorder, finish in zip(self.recorders, self.finish, strict=True)]
+    def record(self) -> Run:
+        """The current turn as it stands, without sides before the first prefill."""
+        return Run(
+            name=self._name,
+            sides=[recorder.trace(finish) for recorder, finish in zip(self.recorders, self.finish, strict=True)],
+            picture=self._jpeg,
+            titles=[policy.title for policy in self.policies],
+            history=[list(past) for past in self.history],
+            shape=self.llava.shape,
+            about=self.llava.about | {"recorded": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")},
+            link=self.link,
+        )
 
     def ask(self, question: str, max_new_tokens: int, temperature: float = 0.0, seed: int = 0) -> Iterator[str]:
         """Answer a question on all sides, one step of each in turn, yielding after each round what is going on.
@@ -48,7 +61,7 @@ class Comparison:
         question = checked_question(question)
         if max_new_tokens < 1 or temperature < 0:
             raise ValueError(f"An answer needs 1 token or more and a temperature of 0 or more, not {max_new_tokens}.")
-        self.run = uuid.uuid4().hex
+        self._name = uuid.uuid4().hex
         self._remember()
         yield from self._read(question, max_new_tokens)
         self.recorders = [Recorder.of(state, question) for state in self.states]
@@ -58,8 +71,7 @@ class Comparison:
         try:
             yield f"Merged: {self.states[0].seen} tokens, slots held per layer: {slots}"
             for number in range(1, max_new_tokens + 1):
-                for side, answer in enumerate(answers):
-                    self._advance(side, answer)
+                self._advance(answers)
                 yield f"Decoding {number}/{max_new_tokens}"
                 if "running" not in self.finish:
                     return
@@ -69,13 +81,23 @@ class Comparison:
             # In place: by now the next question may have a list of its own.
             finish[:] = ["stopped" if how == "running" else how for how in finish]
 
-    def _advance(self, side: int, answer: Iterator) -> None:
-        if self.finish[side] != "running":
-            return
-        step = next(answer)
-        self.recorders[side].add(step)
-        if step.is_last:
-            self.finish[side] = "end" if step.token in self.llava.end_ids else "limit"
+    def _advance(self, answers: list[Iterator]) -> None:
+        """One step of every side that goes on; while texts agree, how each side judges the first one's token."""
+        before = [state.logits for state in self.states]
+        first = None
+        for side, answer in enumerate(answers):
+            if self.finish[side] != "running":
+                continue
+            agrees = self._said(side) == self._said(0, len(self.recorders[side].steps))
+            step = next(answer)
+            first = step.token if side == 0 else first
+            judged = judge(before[0], before[side], first) if agrees and first is not None else ()
+            self.recorders[side].add(step, *judged)
+            if step.is_last:
+                self.finish[side] = "end" if step.token in self.llava.end_ids else "limit"
+
+    def _said(self, side: int, steps: int | None = None) -> list[int]:
+        return [step.token for step in self.recorders[side].steps[:steps]]
 
     def _read(self, question: str, max_new_tokens: int) -> Iterator[str]:
         """Prefill and compress: shared by all sides at the first question, each side's own later."""
@@ -90,7 +112,7 @@ class Comparison:
             )
         if first:
             yield "Encoding the picture"
-            self.seen_image = self.llava.seen_image(prompt)
+            self._jpeg = small_jpeg(self.llava.seen_image(prompt))
             prompt = self.llava.encode_image(prompt)
             yield f"Prefill: reading {seen} tokens"
             start = prefill(self.llava, prompt)
@@ -106,6 +128,12 @@ class Comparison:
         for past, recorder in zip(self.history, self.recorders, strict=False):
             past.append((recorder.start.question, recorder.answer))
         self.recorders, self.finish = [], []
+
+
+def judge(reference: Tensor, logits: Tensor, token: int) -> tuple[float, float]:
+    """Log-probability of a token under `logits` (V,), and the divergence KL(reference || logits), in nats."""
+    expected, found = reference.log_softmax(-1), logits.log_softmax(-1)
+    return found[token].item(), (expected.exp() * (expected - found)).sum().item()
 
 
 def checked_question(question: str) -> str:
@@ -125,12 +153,12 @@ def checked_question(question: str) -> str:
     return question
 
 
-def run(comparison: Comparison, question: str, max_new_tokens: int) -> list[Trace]:
-    """Ask one question to the end and return the record of each side."""
+def run(comparison: Comparison, question: str, max_new_tokens: int) -> Run:
+    """Ask one question to the end and return the record."""
     with closing(comparison.ask(question, max_new_tokens)) as progress:
         for _ in progress:
             pass
-    return comparison.traces()
+    return comparison.record()
 
 
 class Sessions:

@@ -1,17 +1,13 @@
-"""`Trace`: a frozen record of one side of a run, as numpy arrays and plain strings. Imports numpy only.
+"""`Trace`: a frozen record of one side, as numpy arrays and plain strings; `Run`: all sides of one question.
 
-It is what is drawn, streamed, saved and opened again: a recorded run and a live one are the same type.
+They are what is drawn, streamed, saved and opened again: a recorded run and a live one are the same type. Imports
+numpy only.
 """
 
-import json
-import zipfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +38,11 @@ class Trace:
     bytes_held: np.ndarray  # (N, L) int64, slots in use
     bytes_allocated: np.ndarray  # (N,) int64, room for coming tokens included
     dropped: np.ndarray  # (N, L, H or 1) int32: token whose slot was evicted after that step, -1 none
+    limit_bytes: np.ndarray  # (N + 1,) int64, what the policy aims at after compressing and after each step
+    sparsity: np.ndarray  # (L,) float32, share of the prompt's attention weights that are next to nothing
+    looked: np.ndarray  # (N, L, T + N) float16: attention of the query that wrote the token; an anchor's for its group
+    reference_logprob: np.ndarray  # (N,) float32, that this side gave to the first side's token; NaN once texts differ
+    divergence: np.ndarray  # (N,) float32, KL(first side || this one) in nats; NaN once texts differ
 
     def __post_init__(self) -> None:
         layers, heads, tokens = self.owner.shape
@@ -58,6 +59,11 @@ class Trace:
             "bytes_held": (steps, layers),
             "bytes_allocated": (steps,),
             "dropped": (steps, layers, heads),
+            "limit_bytes": (steps + 1,),
+            "sparsity": (layers,),
+            "looked": (steps, layers, tokens + steps),
+            "reference_logprob": (steps,),
+            "divergence": (steps,),
         }
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
@@ -74,6 +80,11 @@ class Trace:
     @property
     def steps(self) -> int:
         return len(self.answer_ids)
+
+    @property
+    def visible(self) -> np.ndarray:
+        """How many of the prompts' queries could see each token, (T,): causal attention favours the first."""
+        return self.is_prompt[::-1].cumsum()[::-1]
 
     @cached_property
     def patches(self) -> np.ndarray:
@@ -121,37 +132,33 @@ class Trace:
             "first_token_seconds": self.prefill_seconds + self.compress_seconds + float(self.seconds[:1].sum()),
         }
 
-    def save(self, path: str | Path) -> None:
-        """Write the trace to one file."""
-        plain = {name: value for name, value in asdict(self).items() if not isinstance(value, np.ndarray)}
-        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in plain}
-        with Path(path).open("wb") as file:
-            np.savez_compressed(file, trace_json=np.array(json.dumps({"schema": SCHEMA, **plain})), **arrays)
+    def check(self) -> None:
+        """Raise ValueError unless the numbers make sense together; for traces that come from outside."""
+        tokens = np.arange(len(self.pieces))
+        owner = np.where(self.owner < 0, tokens, self.owner)
+        if self.owner.min(initial=0) < -1 or owner.max(initial=0) >= len(tokens):
+            raise ValueError("owners point outside the tokens")
+        if not np.array_equal(np.take_along_axis(self.owner, owner, 2), self.owner):
+            raise ValueError("tokens are merged into tokens that hold no slot")
+        if self.dropped.min(initial=-1) < -1 or self.dropped.max(initial=-1) >= len(tokens) + self.steps:
+            raise ValueError("evicted slots point outside the tokens")
+        for name in ("prompt_bytes", "bytes_held", "bytes_allocated", "limit_bytes", "slots"):
+            if getattr(self, name).min(initial=0) < 0:
+                raise ValueError(f"{name} is negative")
 
-    @classmethod
-    def load(cls, path: str | Path) -> "Trace":
-        """Read a trace.
 
-        Raises:
-            ValueError: if the file is no trace, is damaged, or has another schema.
-        """
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                plain = json.loads(str(stored["trace_json"]))
-                arrays = {name: stored[name] for name in stored.files if name != "trace_json"}
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(
-                f"{Path(path).name} is not a trace, or is damaged. Open a file saved by this page."
-            ) from error
-        schema = plain.pop("schema", None)
-        if schema != SCHEMA:
-            raise ValueError(
-                f"{Path(path).name} has trace schema {schema}, this version reads {SCHEMA}. Record it again."
-            )
-        try:
-            return cls(**plain | {"grid": tuple(plain["grid"])}, **arrays)
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"{Path(path).name} lacks parts of a trace ({error}). Record it again.") from error
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One question about one picture, answered by every side."""
+
+    name: str  # unlike any other run's
+    sides: list[Trace]
+    picture: bytes  # as the model saw it, a JPEG file
+    titles: list[str]  # the policies' names for people, per side
+    history: list[list[tuple[str, str]]]  # per side, the earlier (question, answer) pairs
+    shape: dict[str, int]  # layers, heads, kv_heads, head_dim, element_bytes and weight_bytes of the language model
+    about: dict[str, str] = field(default_factory=dict)  # device, dtype, versions, date
+    link: dict[str, str] = field(default_factory=dict)  # the page address's parameters that ask it again, if any can
 
 
 def first_difference(a: Trace, b: Trace) -> int | None:

@@ -1,10 +1,12 @@
 """Whatever is dropped on the page becomes an upright RGB picture, or a sentence."""
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from elastic.picture import MAX_SIDE, open_picture
+from elastic.picture import MAX_SIDE, SENT_BYTES, open_picture, small_jpeg
 
 
 @pytest.fixture
@@ -80,3 +82,11 @@ def test_a_cut_off_picture_is_refused(corner, tmp_path):
     (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:20_000])
     with pytest.raises(ValueError, match="cannot be read as a picture"):
         open_picture(tmp_path / "cut.png")
+
+
+def test_pictures_are_made_small_enough_to_travel():
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 255, (900, 1200, 3), np.uint8))
+    for picture in (noise, noise.crop((0, 0, 448, 448)), noise.convert("RGBA"), noise.convert("L")):
+        content = small_jpeg(picture)
+        assert len(content) <= SENT_BYTES
+        assert Image.open(io.BytesIO(content)).format == "JPEG"

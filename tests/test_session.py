@@ -2,19 +2,24 @@
 
 from contextlib import closing
 
+import numpy as np
 import pytest
+import torch
 
 from elastic.engine import compress, decode, extend, prefill
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
-from elastic.session import MAX_QUESTION, Comparison, Sessions, run
+from elastic.session import MAX_QUESTION, Comparison, Sessions, judge, run
+from elastic.trace import first_difference
 
 POLICIES = [Full(), Elastic(keep=0.3)]
 
 
 def test_each_side_writes_what_it_writes_alone_over_two_turns(pocket, picture):
     comparison = Comparison(pocket, picture, POLICIES)
-    together = [[trace.answer_ids.tolist() for trace in run(comparison, q, 40)] for q in ("What is here?", "How many?")]
+    together = [
+        [trace.answer_ids.tolist() for trace in run(comparison, q, 40).sides] for q in ("What is here?", "How many?")
+    ]
     start = prefill(pocket, pocket.first_turn(picture, "What is here?"))
     for side, policy in enumerate(POLICIES):
         state = compress(start, policy)
@@ -26,7 +31,7 @@ def test_each_side_writes_what_it_writes_alone_over_two_turns(pocket, picture):
 
 def test_each_side_remembers_its_own_answers(pocket, picture):
     comparison = Comparison(pocket, picture, POLICIES)
-    answers = [trace.answer for trace in run(comparison, "What is here?", 20)]
+    answers = [trace.answer for trace in run(comparison, "What is here?", 20).sides]
     run(comparison, "How many?", 20)
     assert comparison.history == [[("What is here?", answer)] for answer in answers]
 
@@ -44,12 +49,12 @@ def test_stopping_keeps_what_was_written_and_says_so(tiny, picture):
         for line in progress:
             if line.startswith("Decoding 5/"):
                 break
-    traces = comparison.traces()
+    traces = comparison.record().sides
     assert [trace.steps for trace in traces] == [5, 5]
     assert {trace.finish for trace in traces} == {"stopped"}
     again = run(comparison, "And now?", 10)
     assert [len(past) for past in comparison.history] == [1, 1]
-    assert all(trace.steps == 10 for trace in again)
+    assert all(trace.steps == 10 for trace in again.sides)
 
 
 def test_stopping_before_the_first_word_leaves_the_conversation_whole(tiny, picture):
@@ -59,13 +64,13 @@ def test_stopping_before_the_first_word_leaves_the_conversation_whole(tiny, pict
         for line in progress:
             if line.startswith("Merged"):
                 break
-    assert [trace.finish for trace in comparison.traces()] == ["stopped", "stopped"]
-    assert all(trace.steps == 4 for trace in run(comparison, "And now?", 4))
+    assert [trace.finish for trace in comparison.record().sides] == ["stopped", "stopped"]
+    assert all(trace.steps == 4 for trace in run(comparison, "And now?", 4).sides)
 
 
 def test_the_shared_prefill_leaves_sides_independent(tiny, picture):
     comparison = Comparison(tiny, picture, [Full(), Full()])
-    a, b = run(comparison, "What?", 30)
+    a, b = run(comparison, "What?", 30).sides
     assert a.answer_ids.tolist() == b.answer_ids.tolist()
     assert {layer.keys.data_ptr() for layer in comparison.states[0].cache.layers}.isdisjoint(
         layer.keys.data_ptr() for layer in comparison.states[1].cache.layers
@@ -85,7 +90,7 @@ def test_what_cannot_be_asked_is_said_and_the_comparison_stays_usable(tiny, pict
     comparison = Comparison(tiny, picture, POLICIES)
     with pytest.raises(ValueError, match=expected):
         list(comparison.ask(question, tokens))
-    assert run(comparison, "What?", 5)
+    assert run(comparison, "What?", 5).sides[0].steps == 5
 
 
 def test_the_oldest_of_too_many_visitors_is_forgotten():
@@ -109,3 +114,42 @@ def test_an_unused_comparison_is_forgotten_in_time(monkeypatch):
     assert sessions.get("a") == "A", "using it keeps it"
     now[0] = 29.0
     assert sessions.get("a") is None
+
+
+def test_while_texts_agree_each_side_judges_the_first_ones_token(pocket, picture):
+    sides = run(
+        Comparison(pocket, picture, [Full(), Elastic(keep=0.15, protect_text=False)]), "What is here?", 40
+    ).sides
+    parts = first_difference(*sides)
+    assert parts is not None and parts < min(side.steps for side in sides) - 1
+    assert np.allclose(sides[0].reference_logprob, sides[0].logprob, atol=1e-5) and np.allclose(
+        sides[0].divergence, 0, atol=1e-6
+    )
+    other = sides[1]
+    # Where both write the same token, it is the same number; where they part, the first side's token was less likely.
+    assert np.allclose(other.reference_logprob[:parts], other.logprob[:parts], atol=1e-5)
+    assert other.reference_logprob[parts] < other.logprob[parts]
+    assert np.isnan(other.reference_logprob[parts + 1 :]).all() and np.isnan(other.divergence[parts + 1 :]).all()
+    # The first token follows from the shared prefill.
+    assert other.divergence[0] == 0 and (other.divergence[1 : parts + 1] > 0).all()
+
+
+def test_divergence_is_that_of_the_two_distributions():
+    reference, logits = torch.tensor([1.0, 2.0, 0.5]), torch.tensor([0.0, 2.5, 0.5])
+    p, q = reference.softmax(-1).double(), logits.softmax(-1).double()
+    logprob, divergence = judge(reference, logits, 1)
+    assert logprob == pytest.approx(q[1].log().item(), abs=1e-6)
+    assert divergence == pytest.approx((p * (p / q).log()).sum().item(), abs=1e-6)
+
+
+def test_a_run_says_what_it_was_made_with(tiny, picture):
+    record = run(Comparison(tiny, picture, POLICIES), "What?", 3)
+    text = tiny.model.config.text_config
+    per_token = 2 * text.num_key_value_heads * text.head_dim * 4
+    assert (
+        record.shape["layers"] * per_token == record.sides[0].bytes_held[1].sum() - record.sides[0].bytes_held[0].sum()
+    )
+    weights = sum(p.nbytes for p in tiny.model.model.language_model.layers.parameters())
+    head = tiny.model.lm_head.weight.nbytes
+    assert 0 <= record.shape["weight_bytes"] - weights - head < 10_000  # the last norm
+    assert {"device", "dtype", "torch", "transformers", "recorded"} <= set(record.about)

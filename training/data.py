@@ -22,6 +22,7 @@ from training.scenes import BACKGROUNDS, CATEGORIES, GRID, OBJECTS, SIZES, Scene
 
 IGNORED = -100  # label of a position without a loss
 EASY = ("background", "size", "is_there", "count_all")  # learned early; the others are asked three times as often
+DESCRIBED = 0.6  # share of the packs that hold a description, the longest answer and the slowest to learn
 PREFIXES = ("Please tell me: ", "Tell me, ", "Now, ", "And ", "OK. ", "Please: ")
 
 PatchTargets = dict[str, np.ndarray]
@@ -225,9 +226,10 @@ class Packs(Dataset):
         return self.packer.pack(scene, typed, alone)
 
     def _alone(self, scene: Scene, rng: random.Random) -> list[Question]:
-        skills = [skill for skill in SHORT_SKILLS for _ in range(1 if skill in EASY else 3)]
+        times = dict.fromkeys(EASY, 1) | {"relation": 5}
+        skills = [skill for skill in SHORT_SKILLS for _ in range(times.get(skill, 3))]
         rng.shuffle(skills)
-        if rng.random() < 0.3:
+        if rng.random() < DESCRIBED:
             skills.insert(0, "describe")
         return [ask(scene, skill, rng) for skill in skills]
 

@@ -1,0 +1,179 @@
+"""Files of a run: what goes in comes out, and what is broken or hostile is refused in one sentence."""
+
+import csv
+import io
+import json
+import tempfile
+import zipfile
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elastic.archive import SCHEMA, open_run, save_run, steps_csv
+from elastic.trace import Run, Trace
+from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, PAIR, cut, make, run_of
+
+text = st.text(st.characters(blacklist_categories=["Cs"]), max_size=30)
+
+
+def saved(run):
+    file = io.BytesIO()
+    save_run(run, file)
+    return file.getvalue()
+
+
+def opened(content, name="run.zip"):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        return open_run(path)
+
+
+def assert_same(before, after):
+    for field in fields(Run):
+        if field.name != "sides":
+            assert getattr(before, field.name) == getattr(after, field.name), field.name
+    for one, other in zip(before.sides, after.sides, strict=True):
+        for field in fields(Trace):
+            a, b = getattr(one, field.name), getattr(other, field.name)
+            if isinstance(a, np.ndarray):
+                assert a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f"), field.name
+            else:
+                assert a == b, field.name
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    layers=st.integers(1, 4),
+    heads=st.integers(1, 3),
+    grid=st.integers(1, 5),
+    steps=st.integers(0, 9),
+    policy=st.sampled_from(["full", "elastic", "h2o"]),
+    words=st.lists(text, min_size=4, max_size=4),
+)
+def test_a_saved_run_is_the_same_when_opened(seed, layers, heads, grid, steps, policy, words):
+    side = cut(make(seed, grid=grid, layers=layers, heads=heads, policy=policy), steps)
+    side = replace(side, answer=words[0], question=words[1], pieces=[words[2], *side.pieces[1:]])
+    run = run_of("name", [side], titles=[words[3]], history=[[(words[0], words[1])]], link={"q": words[2]})
+    assert_same(run, opened(saved(run)))
+
+
+def test_a_hostile_text_stays_a_text():
+    run = run_of(NASTY, [replace(FULL, answer=NASTY, question=NASTY)], titles=[NASTY])
+    assert_same(run, opened(saved(run)))
+
+
+def altered(change):
+    """A saved run with its plain part changed."""
+    file = io.BytesIO(saved(run_of("run", PAIR)))
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    plain = json.loads(parts["run.json"])
+    change(plain)
+    parts["run.json"] = json.dumps(plain).encode()
+    return zipped(parts)
+
+
+def zipped(parts):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def test_another_schema_is_refused_with_both_numbers():
+    with pytest.raises(ValueError, match=rf"run\.zip has trace schema 99, this version reads {SCHEMA}"):
+        opened(altered(lambda plain: plain.update(schema=99)))
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04 broken", zipped({"run.json": b"[]"}), zipped({})])
+def test_a_file_that_is_no_trace_is_refused(content):
+    with pytest.raises(ValueError, match=r"bad\.zip is not a trace file, or is damaged"):
+        opened(content, "bad.zip")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda plain: plain.pop("titles"),
+        lambda plain: plain["titles"].pop(),
+        lambda plain: plain["sides"].clear(),
+        lambda plain: plain["sides"][0].pop("answer"),
+        lambda plain: plain["sides"][0].update(answer=7),
+        lambda plain: plain["sides"][0].update(grid=[3, 3]),
+        lambda plain: plain["sides"][0].update(prefill_seconds="soon"),
+        lambda plain: plain["sides"][0]["options"].update(keep=[1]),
+        lambda plain: plain.update(surprise=1),
+        lambda plain: plain["about"].update(device=None),
+    ],
+)
+def test_parts_that_are_missing_or_of_another_kind_are_refused(change):
+    with pytest.raises(ValueError, match="is not a trace file"):
+        opened(altered(change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"owner": np.where(ELASTIC.owner == 0, 10_000, ELASTIC.owner)},
+        {"owner": np.where(ELASTIC.owner == 0, -7, ELASTIC.owner)},
+        {"owner": np.roll(ELASTIC.owner, 1, axis=2)},  # members of what holds no slot
+        {"dropped": np.full_like(ELASTIC.dropped, 10_000)},
+        {"bytes_held": -ELASTIC.bytes_held},
+        {"score": ELASTIC.score.astype("U8")},
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(change):
+    with pytest.raises(ValueError, match="is not a trace file"):
+        opened(saved(run_of("run", [FULL, replace(ELASTIC, **change)])))
+
+
+def test_arrays_that_hold_programs_are_not_opened():
+    file = io.BytesIO(saved(run_of("run", PAIR)))
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    packed = io.BytesIO()
+    np.savez(packed, **{"0.score": np.array([print], object)})
+    parts["arrays.npz"] = packed.getvalue()
+    with pytest.raises(ValueError, match="is not a trace file"):
+        opened(zipped(parts))
+
+
+def test_a_file_that_unpacks_to_too_much_is_refused(monkeypatch):
+    monkeypatch.setattr("elastic.archive.MAX_BYTES", 10_000)
+    with pytest.raises(ValueError, match=r"unpacks to .* MB; at most"):
+        opened(saved(run_of("run", PAIR)))
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 100), pieces=st.lists(text, min_size=7, max_size=7))
+def test_the_table_holds_every_step_of_every_side(seed, pieces):
+    other = replace(make(seed, heads=2, policy="h2o", words=tuple(f"w{i}" for i in range(7))), answer_pieces=pieces)
+    run = run_of("run", [FULL, other])
+    rows = list(csv.DictReader(io.StringIO(steps_csv(run))))
+    assert [(row["side"], int(row["step"])) for row in rows] == [("A", n) for n in range(1, 10)] + [
+        ("B", n) for n in range(1, 8)
+    ]
+    for row in rows:
+        side, step = run.sides["AB".index(row["side"])], int(row["step"]) - 1
+        assert json.loads(row["piece"]) == side.answer_pieces[step]
+        assert not row["piece"].startswith(("=", "+", "-", "@"))  # a spreadsheet would run it
+        assert int(row["bytes_held"]) == side.bytes_held[step].sum()
+        assert int(row["limit_bytes"]) == side.limit_bytes[step + 1]
+        assert float(row["logprob"]) == pytest.approx(side.logprob[step], rel=1e-5)
+        judged = side.reference_logprob[step]
+        assert row["reference_logprob"] == "" if np.isnan(judged) else float(row["reference_logprob"])
+        gone = [tuple(map(int, pair.split(":"))) for pair in row["evicted"].split()]
+        layers, heads = np.nonzero(side.dropped[step] >= 0)
+        expected = zip(layers + 1, side.dropped[step][layers, heads], strict=True)
+        assert gone == [(int(layer), int(token)) for layer, token in expected]
+
+
+def test_recorded_runs_of_per_head_policies_open():
+    assert_same(run_of("run", [HEADS]), opened(saved(run_of("run", [HEADS]))))

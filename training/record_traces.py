@@ -1,0 +1,174 @@
+"""Record the runs that teach, for the page without a model: `python -m training.record_traces`.
+
+For each lesson scenes are drawn, one after the other, until a real run shows it; the run is saved as it happened. With
+other weights other scenes are found. Scenes with negative numbers are used: neither training nor the evaluation draws
+from them.
+"""
+
+import argparse
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from elastic.archive import save_run
+from elastic.model import Llava, load
+from elastic.policies import Policy
+from elastic.policies.elastic import Elastic
+from elastic.policies.full import Full
+from elastic.session import Comparison, run
+from elastic.trace import Run
+from training.questions import Question, ask, conversation
+from training.scenes import Scene, random_scene, render
+
+TRACES = Path(__file__).parent.parent / "assets" / "traces"
+LONGEST = 96  # answer tokens
+TRIES = 400  # scenes per lesson
+
+Asks = Callable[[Scene, random.Random], list[Question]]
+Shows = Callable[[list[Question], list[Run]], bool]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a recorded run shows: how to ask, with which policy beside the full cache, and when it is shown."""
+
+    name: str
+    title: str
+    about: str
+    policy: Policy
+    asks: Asks
+    shows: Shows
+
+
+def one(*skills: str) -> Asks:
+    """A single question of one of the skills."""
+    return lambda scene, rng: [ask(scene, rng.choice(skills), rng)]
+
+
+def answers(run: Run) -> list[str]:
+    """The answer of each side."""
+    return [side.answer for side in run.sides]
+
+
+def both_right(questions: list[Question], runs: list[Run]) -> bool:
+    """Every answer of every side is the right one."""
+    return all(answers(run) == [question.answer] * 2 for question, run in zip(questions, runs, strict=True))
+
+
+def only_full_is_right(questions: list[Question], runs: list[Run]) -> bool:
+    """The last question is answered by the full cache alone."""
+    full, other = answers(runs[-1])
+    return full == questions[-1].answer != other
+
+
+def about_a_small_thing(questions: list[Question], runs: list[Run]) -> bool:
+    """Only the full cache finds a small thing that is asked for; the other says there is none."""
+    small = [thing.size == "small" for thing in questions[-1].about]
+    return small == [True] and only_full_is_right(questions, runs) and " no " in answers(runs[-1])[1]
+
+
+def miscounted(questions: list[Question], runs: list[Run]) -> bool:
+    """The full cache counts right; the other begins with the same words and then names another number."""
+    words = [text.split() for text in answers(runs[-1])]
+    return only_full_is_right(questions, runs) and len(questions[-1].about) >= 2 and words[1][:1] == ["There"]
+
+
+def long_and_right(questions: list[Question], runs: list[Run]) -> bool:
+    """A list of several things, the same and right on both sides."""
+    return both_right(questions, runs) and len(questions[0].about) >= 3
+
+
+def three_turns(scene: Scene, rng: random.Random) -> list[Question]:
+    """The questions of a conversation."""
+    return conversation(scene, 3, rng)
+
+
+LESSONS = (
+    Lesson(
+        "faithful-merge",
+        "A faithful merge",
+        "Half the cache, the same answer. Look at Groups: whole areas of background share one slot.",
+        Elastic(keep=0.5),
+        one("list_category"),
+        long_and_right,
+    ),
+    Lesson(
+        "lost-question",
+        "The lost question",
+        "Summed attention favours early tokens, so without text protection the question itself is merged away. "
+        "Look at the strip of side B.",
+        Elastic(keep=0.3, protect_text=False),
+        one("count_object", "where", "what_at"),
+        only_full_is_right,
+    ),
+    Lesson(
+        "lost-small-object",
+        "A small object gets lost",
+        "It had few patches, and they were averaged into their neighbours. Find them on side B.",
+        Elastic(keep=0.3),
+        one("where"),
+        about_a_small_thing,
+    ),
+    Lesson(
+        "wrong-count",
+        "A count goes wrong",
+        "Merged patches stay visible, but not one by one. Watch the certainty fall before the words differ.",
+        Elastic(keep=0.3),
+        one("count_object", "count_category"),
+        miscounted,
+    ),
+    Lesson(
+        "conversation",
+        "A conversation",
+        "The third question of a talk: what was merged before is merged again, weighted by what each slot stands for.",
+        Elastic(keep=0.6),
+        three_turns,
+        both_right,
+    ),
+    Lesson(
+        "extreme-budget",
+        "A tenth of the cache still works",
+        "The words are kept and few slots are left for the picture, yet this answer needs no more than they hold.",
+        Elastic(keep=0.1),
+        one("background", "is_there", "count_all", "size"),
+        both_right,
+    ),
+)
+
+
+def record(llava: Llava, lesson: Lesson) -> Run:
+    """The last run of the first conversation that shows a lesson.
+
+    Raises:
+        ValueError: if none of TRIES scenes does.
+    """
+    for number in range(1, TRIES + 1):
+        rng = random.Random(f"record {lesson.name} {number}")
+        scene = random_scene(-number)
+        questions = lesson.asks(scene, rng)
+        comparison = Comparison(llava, render(scene)[0], [Full(), lesson.policy])
+        runs = [run(comparison, question.text, LONGEST) for question in questions]
+        if lesson.shows(questions, runs):
+            print(f"{lesson.name}: scene {-number}, {questions[-1].text!r} -> {answers(runs[-1])}")
+            return runs[-1]
+    raise ValueError(f"None of {TRIES} scenes shows {lesson.name!r} with these weights.")
+
+
+def main() -> None:
+    """Record every lesson."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="checkpoint; default: the embedded pocket-llava")
+    parser.add_argument("--out", type=Path, default=TRACES)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    llava = load(args.model, device="cpu")
+    for lesson in LESSONS:
+        save_run(record(llava, lesson), args.out / f"{lesson.name}.zip")
+    listed = [{"name": lesson.name, "title": lesson.title, "about": lesson.about} for lesson in LESSONS]
+    (args.out / "traces.json").write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

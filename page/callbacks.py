@@ -9,19 +9,21 @@ import gradio as gr
 
 from elastic.picture import open_picture
 from elastic.policies import Policy
-from elastic.trace import first_difference
-from page.controls import build_policy
+from elastic.trace import Run, first_difference
+from page.controls import build_policy, name_of_example
+from page.links import link_of
 from page.model import Model
+from page.shown import LATE, Shown
 from viz import view
 
 UPDATES_PER_SECOND = 8  # more make the browser slower, not the answers faster
 
 
 class Callbacks:
-    """What the page's events do, over one model."""
+    """What the page's events do with one model; what is to be seen goes to `shown`."""
 
-    def __init__(self, model: Model, option_names: list[tuple[int, str, str]]) -> None:
-        self.model, self.option_names = model, option_names
+    def __init__(self, model: Model, shown: Shown, option_names: list[tuple[int, str, str]]) -> None:
+        self.model, self.shown, self.option_names = model, shown, option_names
         self.busy: set[str] = set()  # visitors whose question is being answered
 
     async def load(self) -> AsyncIterator[str]:
@@ -41,6 +43,7 @@ class Callbacks:
     def leave(self, request: gr.Request) -> None:
         """A closed tab frees its caches."""
         self.busy.discard(request.session_hash)
+        self.shown.leave(request.session_hash)
         if self.model.sessions:
             self.model.sessions.drop(request.session_hash)
 
@@ -57,12 +60,16 @@ class Callbacks:
     ) -> Iterator[dict]:
         """Run one question on both sides, about eight messages for the view a second."""
         names, values = names_and_options[:2], names_and_options[2:]
-        yield status("Waiting for the model to load" if not self.model.ready.is_set() else "Starting")
+        yield view.status("Waiting for the model to load" if not self.model.ready.is_set() else "Starting")
         self.model.wait()
         try:
             policies = [self._policy(side, name, keep / 100, values) for side, name in enumerate(names)]
             comparison = self._comparison(request.session_hash, picture, policies)
-            yield from self._stream(comparison, question, int(tokens), temperature, int(seed or 0))
+            visitor = request.session_hash
+            # A conversation's later questions cannot be asked by an address: it would begin a new one.
+            example = name_of_example(picture, self.model.name is None) if not comparison.states else None
+            comparison.link = link_of(example, question, policies)
+            yield from self._stream(visitor, comparison, question, int(tokens), temperature, int(seed or 0))
         except ValueError as error:
             raise gr.Error(str(error), title="Please check", print_exception=False) from error
         except (MemoryError, RuntimeError) as error:
@@ -86,31 +93,49 @@ class Callbacks:
             self.model.sessions.put(visitor, comparison)
         return comparison
 
-    def _stream(self, comparison: object, question: str, tokens: int, temperature: float, seed: int) -> Iterator[dict]:
+    def _stream(
+        self, visitor: str, comparison: object, question: str, tokens: int, temperature: float, seed: int
+    ) -> Iterator[dict]:
         number, sent, due = 0, 0, 0.0
         with closing(comparison.ask(question, tokens, temperature, seed)) as progress:
             for line in progress:
                 if not comparison.recorders:
-                    yield status(line)
+                    yield view.status(line)
                 elif time.monotonic() >= due:
-                    value = message(comparison, line, seq=number, since=sent)
-                    yield value
+                    run = comparison.record()
+                    if number:
+                        self.shown.update(run)
+                    else:
+                        self.shown.put(visitor, run)
+                    yield view.message(run, number, sent, status=line)
                     # What a side that has ended wrote is sent; only those that go on have more to come.
-                    going_on = [side["steps"] for side in value["sides"] if side["finish"] == "running"]
+                    going_on = [side.steps for side in run.sides if side.finish == "running"]
                     number, sent = number + 1, min(going_on, default=sent)
                     due = time.monotonic() + 1 / UPDATES_PER_SECOND
-        yield final_message(comparison)
+        yield self._last_message(comparison)
+
+    def _last_message(self, comparison: object) -> dict:
+        """The whole record of a turn, so that a view that missed messages is complete again."""
+        run = comparison.record()
+        self.shown.update(run)
+        return view.message(run, LATE, 0, status=how_it_ended(run), done=True)
 
     def settle(self, request: gr.Request) -> tuple[object, gr.Button, gr.Button]:
         """After a run, also one that was stopped: the whole record to the view, the buttons as they were."""
         self.busy.discard(request.session_hash)
         comparison = self.model.sessions.get(request.session_hash) if self.model.sessions else None
-        value = final_message(comparison) if comparison is not None and comparison.recorders else status("")
+        value = view.status("")
+        if comparison is not None and comparison.recorders:
+            value = self._last_message(comparison)
+            looked_at = self.shown.of(request.session_hash)
+            if looked_at is not None and looked_at.name != value["run"]:
+                value = gr.skip()  # the visitor has opened another run meanwhile
         return value, gr.Button(interactive=True), gr.Button(interactive=False)
 
     def forget(self, request: gr.Request) -> tuple[None, gr.Button, gr.Button]:
         """Begin anew: the visitor's caches are freed, the view emptied, the buttons as they were."""
         self.busy.discard(request.session_hash)
+        self.shown.leave(request.session_hash)
         if self.model.sessions:
             self.model.sessions.drop(request.session_hash)
         return None, gr.Button(interactive=True), gr.Button(interactive=False)
@@ -125,7 +150,7 @@ class Callbacks:
                 raise ValueError("There is no picture. Send one as the first argument.")
             policies = [build_policy(name, keep, {}) for name in (policy_a, policy_b)]
             comparison = self.model.session.Comparison(self.model.llava, open_picture(image), policies)
-            a, b = self.model.session.run(comparison, question, int(max_new_tokens))
+            a, b = self.model.session.run(comparison, question, int(max_new_tokens)).sides
         except (ValueError, TypeError) as error:
             raise gr.Error(str(error), print_exception=False) from error
         except (MemoryError, RuntimeError) as error:
@@ -134,27 +159,13 @@ class Callbacks:
         return a.answer, b.answer, figures
 
 
-def status(line: str) -> dict:
-    """A message for the view that only says what is going on."""
-    return view.message("", 0, [], 0, status=line)
-
-
-def message(comparison: object, line: str, seq: int, since: int, done: bool = False) -> dict:
-    """A message for the view: the steps since `since`; the first and the last carry what stays as it is, too."""
-    traces = comparison.traces()
-    titles = [policy.title for policy in comparison.policies]
-    static = {"picture": comparison.seen_image, "history": comparison.history, "titles": titles}
-    return view.message(comparison.run, seq, traces, since, status=line, done=done, **static)
-
-
-def final_message(comparison: object) -> dict:
-    """The whole record of a turn, so that a view that missed messages is complete again."""
+def how_it_ended(run: Run) -> str:
+    """One line on a run that is over."""
     ends = {"end": "finished", "limit": "reached the longest answer allowed", "stopped": "stopped"}
-    line = "; ".join(
-        f"{letter}: {ends[trace.finish]} after {trace.steps} tokens"
-        for letter, trace in zip("AB", comparison.traces(), strict=False)
+    return "; ".join(
+        f"{letter}: {ends[side.finish]} after {side.steps} tokens"
+        for letter, side in zip("AB", run.sides, strict=False)
     )
-    return message(comparison, line, seq=1_000_000, since=0, done=True)
 
 
 def out_of_memory(error: Exception) -> bool:

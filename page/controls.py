@@ -3,7 +3,8 @@
 import json
 import random
 import tempfile
-from dataclasses import Field, fields
+from collections.abc import Callable
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
 
 import gradio as gr
@@ -26,6 +27,29 @@ class Picture(gr.Image):
 
     def get_block_name(self) -> str:
         return "image"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Picture and question, and what asks it. `renewed` are the events after which a conversation begins anew."""
+
+    picture: Picture
+    question: gr.Textbox
+    suggested: gr.Dataset
+    scene_seed: gr.Number | gr.State
+    ask: gr.Button
+    stop: gr.Button
+    renewed: list[Callable]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """How much is kept, each side's policy, and every option's (side, policy, field) with its control."""
+
+    keep: gr.Slider
+    names: list[gr.Dropdown]
+    keys: list[tuple[int, str, str]]
+    options: list[gr.components.Component]
 
 
 def option_control(field: Field) -> gr.components.Component:
@@ -59,13 +83,38 @@ def build_policy(name: str, keep: float, options: dict[str, object]) -> Policy:
     return POLICIES[name](**{key: value for key, value in {"keep": keep, **options}.items() if key in names})
 
 
-def draw_scene(seed: float | None) -> tuple[str, int, gr.Dataset]:
-    """The picture file of a scene, its seed, and questions that fit it; a new seed when none is given."""
-    seed = random.randrange(100_000) if seed is None else int(seed)
+def scene_example(seed: int) -> dict:
+    """A scene drawn from a seed as an example: its picture file, questions that fit it, the first to begin with."""
     scene = random_scene(seed)
     path = Path(DRAWN.name) / f"scene-{seed}.png"
-    render(scene)[0].save(path)
-    return str(path), seed, gr.Dataset(samples=[[question] for question in suggestions(scene, seed)])
+    if not path.exists():
+        render(scene)[0].save(path)
+    asked = suggestions(scene, seed)
+    return {"path": str(path), "seed": seed, "question": asked[0], "suggestions": asked}
+
+
+def draw_scene(seed: float | None) -> tuple[str, int, gr.Dataset]:
+    """The picture file of a scene, its seed, and questions that fit it; a new seed when none is given."""
+    drawn = scene_example(random.randrange(100_000) if seed is None else int(seed))
+    return drawn["path"], drawn["seed"], gr.Dataset(samples=[[question] for question in drawn["suggestions"]])
+
+
+def find_example(name: str, pocket: bool) -> dict | None:
+    """The example of that name, if any: a bundled picture, or `scene-N` for the scene with seed N."""
+    for example in examples(pocket):
+        if Path(example["path"]).stem == name:
+            return example
+    seed = name.removeprefix("scene-")
+    if pocket and name.startswith("scene-") and seed.isdecimal() and len(seed) < 10:
+        return scene_example(int(seed))
+    return None
+
+
+def name_of_example(path: str, pocket: bool) -> str | None:
+    """The name by which `find_example` finds a picture file, None for a visitor's own picture."""
+    example = find_example(Path(path).stem, pocket)
+    is_same = example is not None and Path(path).read_bytes() == Path(example["path"]).read_bytes()
+    return Path(path).stem if is_same else None
 
 
 def check_upload(path: str | None) -> str | None:
@@ -78,7 +127,7 @@ def check_upload(path: str | None) -> str | None:
         return None
 
 
-def picture_controls(pocket: bool) -> tuple[Picture, gr.Textbox, tuple[gr.Button, gr.Button, gr.Button]]:
+def ask_controls(pocket: bool) -> Ask:
     """Picture, examples, the random scene where the model knows scenes, the question and the buttons that ask it."""
     shown = examples(pocket)
     picture = Picture(
@@ -90,19 +139,12 @@ def picture_controls(pocket: bool) -> tuple[Picture, gr.Textbox, tuple[gr.Button
         label="Picture",
         elem_id="picture",
     )
+    picture_sample = gr.Image(visible=False)
+    samples = [[example["path"]] for example in shown]
     chosen = gr.Dataset(
-        components=[gr.Image(visible=False)],
-        samples=[[example["path"]] for example in shown],
-        type="index",
-        label="Examples",
-        elem_id="examples",
+        components=[picture_sample], samples=samples, type="index", label="Examples", elem_id="examples"
     )
-    if pocket:
-        with gr.Row(elem_id="scenes"):
-            new_scene = gr.Button("New random scene", size="sm", elem_id="new-scene", min_width=120)
-            scene_seed = gr.Number(
-                shown[0]["seed"], label="Scene seed", precision=0, minimum=0, min_width=90, elem_id="scene-seed"
-            )
+    scene_seed, new_scene = scene_controls(shown[0]["seed"]) if pocket else (gr.State(), None)
     question = gr.Textbox(
         shown[0]["question"],
         label="Question for both sides",
@@ -115,25 +157,28 @@ def picture_controls(pocket: bool) -> tuple[Picture, gr.Textbox, tuple[gr.Button
         ask = gr.Button("Ask", variant="primary", elem_id="ask", min_width=70)
         stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop", min_width=70)
         clear = gr.Button("Clear", elem_id="clear", min_width=70)
-    suggested = gr.Dataset(
-        components=[question],
-        samples=[[text] for text in shown[0]["suggestions"]],
-        label="Suggestions",
-        elem_id="suggestions",
-    )
-    if pocket:
-        drawn = [picture, scene_seed, suggested]
-        new_scene.click(lambda: draw_scene(None), None, drawn, **PRIVATE)
-        scene_seed.submit(draw_scene, scene_seed, drawn, **PRIVATE)
-    else:
-        scene_seed = gr.State()
-    chosen.click(
-        lambda number: show_example(shown[number]), chosen, [picture, question, suggested, scene_seed], **PRIVATE
-    )
+    samples = [[text] for text in shown[0]["suggestions"]]
+    suggested = gr.Dataset(components=[question], samples=samples, label="Suggestions", elem_id="suggestions")
+
+    filled = [picture, question, suggested, scene_seed]
+    chosen.click(lambda number: show_example(shown[number]), chosen, filled, **PRIVATE)
     suggested.click(lambda sample: sample[0], suggested, question, **PRIVATE)
     # Through the queue: without it a warning does not reach the visitor.
     picture.upload(check_upload, picture, picture, **PRIVATE | {"queue": True})
-    return picture, question, (ask, stop, clear)
+    renewed = [clear.click, picture.upload, picture.clear, chosen.click]
+    if new_scene is not None:
+        new_scene.click(lambda: draw_scene(None), None, [picture, scene_seed, suggested], **PRIVATE)
+        scene_seed.submit(draw_scene, scene_seed, [picture, scene_seed, suggested], **PRIVATE)
+        renewed += [new_scene.click, scene_seed.submit]
+    return Ask(picture, question, suggested, scene_seed, ask, stop, renewed)
+
+
+def scene_controls(seed: int) -> tuple[gr.Number, gr.Button]:
+    """The seed of the scene that is shown, and the button that draws another."""
+    with gr.Row(elem_id="scenes"):
+        button = gr.Button("New random scene", size="sm", elem_id="new-scene", min_width=120)
+        number = gr.Number(seed, label="Scene seed", precision=0, minimum=0, min_width=90, elem_id="scene-seed")
+    return number, button
 
 
 def show_example(example: dict) -> tuple[str, str, gr.Dataset, int | None]:
@@ -153,10 +198,11 @@ def examples(pocket: bool) -> list[dict]:
     return listed
 
 
-def side_controls() -> tuple[list[gr.Dropdown], list[tuple[int, str, str]], list[gr.components.Component]]:
-    """Policy and settings of each side: the two choices, and every option's (side, policy, field) with its control."""
+def side_controls() -> Sides:
+    """The policy of each side, and the settings of all that can be chosen."""
+    keep = gr.Slider(5, 100, 50, step=1, label="Cache kept (%)", elem_id="keep")
     choices = [(policy.title, name) for name, policy in POLICIES.items()]
-    names, keys, controls = [], [], []
+    names, keys, options = [], [], []
     for side, default in enumerate(("full", "elastic")):
         names.append(gr.Dropdown(choices, value=default, label=f"Side {'AB'[side]}", elem_id=f"policy-{'ab'[side]}"))
     for side, chosen in enumerate(names):
@@ -167,6 +213,16 @@ def side_controls() -> tuple[list[gr.Dropdown], list[tuple[int, str, str]], list
                     for field in adjustable(policy):
                         if field.name != "keep":
                             keys.append((side, name, field.name))
-                            controls.append(option_control(field))
+                            options.append(option_control(field))
                 chosen.change(lambda now, name=name: gr.Group(visible=now == name), chosen, group, **PRIVATE)
-    return names, keys, controls
+    return Sides(keep, names, keys, options)
+
+
+def answer_controls() -> list[gr.components.Component]:
+    """Longest answer, temperature, seed."""
+    with gr.Accordion("Answer", open=False):
+        return [
+            gr.Slider(1, 512, 128, step=1, label="Longest answer (tokens)", elem_id="tokens"),
+            gr.Slider(0, 2, 0, step=0.1, label="Temperature (0 is greedy)", elem_id="temperature"),
+            gr.Number(0, precision=0, label="Seed", info="Both sides draw the same random numbers."),
+        ]

@@ -1,91 +1,27 @@
 """The page as visitors use it, in a real browser on the real program."""
 
 import re
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parent.parent
+from tests.program import ROOT, answers, ask, served, slide, state, visitors
+
 SCENE = ROOT / "assets" / "scenes" / "scene-2057.png"
 
 
 @pytest.fixture(scope="module")
 def address():
     """`python app.py`, on a free port."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "app.py", "--port", str(port)], cwd=ROOT, stdout=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}/"
-    for _ in range(1200):
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            break
-        except OSError:
-            assert server.poll() is None, "the program ended"
-            time.sleep(0.1)
-    yield url
-    server.terminate()
-    server.wait()
+    with served() as url:
+        yield url
 
 
 @pytest.fixture
 def visit(browser, address):
     """Opens the page as a new visitor; at the end nothing may have gone wrong in it or left this machine."""
-    contexts, wrong = [], []
-
-    def opened(**options):
-        context = browser.new_context(**{"viewport": {"width": 1366, "height": 768}} | options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda line: wrong.append(line.text) if "Error" in line.text else None)
-        local = (address, "data:", "blob:")
-        page.on("request", lambda request: None if request.url.startswith(local) else wrong.append(request.url))
-        page.goto(address)
-        page.wait_for_selector("#view .trace-view", state="attached")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert not wrong
-
-
-def state(page):
-    """What the live view says of itself."""
-    return page.evaluate("({...document.querySelector('.trace-view').dataset})")
-
-
-def ask(page, question=None, wait=True):
-    if question is not None:
-        page.fill("#question textarea", question)
-    before = state(page)["run"]
-    page.click("#ask")
-    if wait:
-        page.wait_for_function(
-            "before => { const d = document.querySelector('.trace-view').dataset;"
-            " return d.done === 'true' && d.run !== before }",
-            arg=before,
-            timeout=120_000,
-        )
-        page.wait_for_selector("#ask:not([disabled])")
-
-
-def answers(page):
-    return [page.inner_text(f'.tv-answer[data-side="{side}"] .tv-text') for side in "ab"]
-
-
-def slide(page, selector, value):
-    box = page.locator(f"{selector} input[type=number]")
-    box.fill(str(value))
-    box.press("Enter")
+    with visitors(browser, address) as opened:
+        yield opened
 
 
 def test_a_visitor_can_ask_at_once_and_sees_both_answers_grow(visit):

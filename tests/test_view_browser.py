@@ -1,96 +1,13 @@
-"""The live view in a browser: it shows what numpy computes from the same traces."""
+"""The live view in a browser: pictures, strips and answers show what numpy computes from the same traces."""
 
 import numpy as np
 import pytest
 
-from tests.view_traces import ELASTIC, FULL, HEADS, LARGE, MESSAGES, NASTY, PAIR
+from tests.view_page import data, fates, page_address, page_opener, point, send, slide  # noqa: F401 (fixtures)
+from tests.view_traces import ELASTIC, FULL, HEADS, LARGE, NASTY, PAIR
 
 
-@pytest.fixture(scope="module")
-def address():
-    """A page with the component and a way to send it the messages above."""
-    import gradio
-
-    from app import TraceView
-
-    with gradio.Blocks(fill_width=True) as page:
-        box = gradio.Textbox(elem_id="name")
-        shown = TraceView(elem_id="view")
-
-        def send(name):
-            yield from MESSAGES[name]
-
-        box.submit(send, box, shown, show_progress="hidden")
-    url = page.launch(prevent_thread_lock=True, quiet=True)[1]
-    yield url
-    page.close()
-
-
-@pytest.fixture
-def show(browser, address):
-    """Opens the page, sends a named run and waits until it is shown; fails on any error in the page."""
-    errors, pages = [], []
-
-    def opened(name, wait='[data-done="true"]', **options):
-        page = browser.new_page(**{"viewport": {"width": 948, "height": 900}, "reduced_motion": "reduce"} | options)
-        pages.append(page)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda line: errors.append(line.text) if "Error" in line.text else None)
-        page.goto(address)
-        page.wait_for_selector("#view .trace-view", state="attached")
-        send(page, name)
-        if wait:
-            page.wait_for_selector(".trace-view" + wait)
-        return page
-
-    yield opened
-    for page in pages:
-        page.close()
-    assert not errors
-
-
-def send(page, name):
-    page.fill("#name textarea, #name input", name)
-    page.press("#name textarea, #name input", "Enter")
-
-
-def data(page, selector=".trace-view"):
-    """The dataset of an element, after the next frame."""
-    return page.evaluate(
-        "selector => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() =>"
-        " done({...document.querySelector(selector).dataset}))))",
-        selector,
-    )
-
-
-def slide(page, selector, value):
-    page.locator(selector).evaluate(
-        "(box, value) => { box.value = value; box.dispatchEvent(new Event('input')); }", str(value)
-    )
-
-
-def point(page, side, patch, grid=4):
-    """Move the mouse to the middle of a patch."""
-    canvas = page.locator(f'canvas.tv-patches[data-side="{side}"]')
-    canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
-    x, y = box["width"] * (patch % grid + 0.5) / grid, box["height"] * (patch // grid + 0.5) / grid
-    page.mouse.move(box["x"] + x, box["y"] + y)
-    return box["x"] + x, box["y"] + y
-
-
-def fates(trace, layer, head, step):
-    """What became of every patch, one letter each: anchor, merged, merged into text, dropped, evicted."""
-    first, now = trace.owner[layer, head], trace.owner_after(step)[layer, head]
-    letters = ""
-    for token in trace.patches:
-        merged = "m" if trace.is_image[now[token]] else "t"
-        gone = "d" if first[token] < 0 else "e"
-        letters += gone if now[token] < 0 else "a" if now[token] == token else merged
-    return letters
-
-
-@pytest.mark.parametrize("mode", ["importance", "groups", "kept"])
+@pytest.mark.parametrize("mode", ["importance", "looked", "groups", "kept"])
 def test_every_layer_shows_what_became_of_its_patches(show, mode):
     page = show("pair")
     page.click(f'.tv-mode[data-mode="{mode}"]')
@@ -113,6 +30,7 @@ def test_mean_of_layers_shows_the_share_that_keeps_a_patch(show):
 
 def test_importance_scale_is_that_of_the_patches_with_and_without_sinks(show):
     page = show("pair")
+    page.click(".tv-show summary")
     scores = np.stack([trace.score[:, trace.patches] for trace in PAIR])  # side, layer, patch
     for layer in range(4):
         slide(page, ".tv-layer", layer)
@@ -289,7 +207,9 @@ def test_nothing_yet_invites(show):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_sticks_out_of_the_page(show, width, theme):
     page = show("pair", viewport={"width": width, "height": 800}, color_scheme=theme)
-    for mode in ("importance", "groups", "kept"):
+    page.click(".tv-show summary")
+    page.click('.tv-strip[data-side="b"] .tv-image')
+    for mode in ("importance", "looked", "groups", "kept"):
         page.click(f'.tv-mode[data-mode="{mode}"]')
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         right = "Math.max(...[...document.querySelectorAll('.tv-page *')].map(e => e.getBoundingClientRect().right))"

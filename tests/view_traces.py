@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from elastic.trace import Trace
+from elastic.picture import small_jpeg
+from elastic.trace import Run, Trace
 from viz import view
 
 WORDS = ("The", " picture", " shows", " a", " dog", " and", " a", " red", " ball")
@@ -15,6 +16,20 @@ def nearest_anchor(anchors: np.ndarray) -> np.ndarray:
     """Every token's nearest anchor, ties to the left: (T,) bool -> (T,)."""
     where = np.flatnonzero(anchors)
     return where[np.abs(np.arange(len(anchors))[:, None] - where).argmin(1)]
+
+
+def made_up_attention(rng: np.random.Generator, owner: np.ndarray, dropped: np.ndarray) -> np.ndarray:
+    """What each step looked at: random weights on the tokens that hold a slot then, (N, L, T + N) float16."""
+    (layers, _, tokens), steps = owner.shape, len(dropped)
+    looked = np.zeros((steps, layers, tokens + steps), np.float16)
+    for step in range(steps):
+        for layer in range(layers):
+            holds = np.r_[(owner[layer] == np.arange(tokens)).any(0), np.arange(steps) < step]
+            gone = dropped[:step, layer, 0]
+            holds[gone[gone >= 0]] = False
+            weights = rng.exponential(size=tokens + steps) ** 2 * holds
+            looked[step, layer] = weights / weights.sum()
+    return looked
 
 
 def make(
@@ -69,18 +84,28 @@ def make(
         bytes_held=slots.astype(np.int64) * 2048,
         bytes_allocated=np.full(steps, (tokens + 64) * layers * 2048, np.int64),
         dropped=dropped.astype(np.int32),
+        limit_bytes=((1.0 if policy == "full" else 0.4) * (tokens + np.arange(steps + 1)) * layers * 2048).astype(
+            np.int64
+        ),
+        sparsity=rng.random(layers).astype(np.float32),
+        looked=made_up_attention(rng, owner, dropped),
+        reference_logprob=np.where(np.arange(steps) < 5, -0.6, np.nan).astype(np.float32),
+        divergence=np.where(np.arange(steps) < 5, 0.02 * np.arange(steps), np.nan).astype(np.float32),
     )
 
 
 def cut(trace: Trace, steps: int) -> Trace:
     """The trace as it was after that many answer tokens."""
     names = ("answer_ids", "logprob", "seconds", "slots", "bytes_held", "bytes_allocated", "dropped")
+    names += ("reference_logprob", "divergence")
     pieces = trace.answer_pieces[:steps]
     return replace(
         trace,
         answer="".join(pieces).strip(),
         finish="running" if steps < trace.steps else trace.finish,
         answer_pieces=pieces,
+        limit_bytes=trace.limit_bytes[: steps + 1],
+        looked=trace.looked[:steps, :, : len(trace.pieces) + steps],
         **{name: getattr(trace, name)[:steps] for name in names},
     )
 
@@ -95,18 +120,28 @@ NASTY = (
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (224, 224, 3), np.uint8))
 
 
-def whole(sides, run="run", **more):
+SHAPE = {"layers": 6, "heads": 4, "kv_heads": 4, "head_dim": 64, "element_bytes": 4, "weight_bytes": 20_000_000}
+
+
+def run_of(name, sides, titles=None, history=None, link=None):
+    """A run of those sides."""
+    titles = titles or [f"{side.policy.capitalize()} cache" for side in sides]
+    history = history or [[] for _ in sides]
+    return Run(name, list(sides), small_jpeg(PICTURE), titles, history, SHAPE, {"device": "CPU"}, link or {})
+
+
+def whole(sides, name="run", status="", **more):
     """One message that says all."""
-    return view.message(run, 0, sides, 0, picture=PICTURE, done=True, **more)
+    return view.message(run_of(name, sides, **more), 0, 0, status=status, done=True)
 
 
-def steps_of(run, sides, *counts):
+def steps_of(name, sides, *counts):
     """Messages of a run at those numbers of answer tokens, then the last."""
     seen = 0
     for seq, count in enumerate(counts):
-        yield view.message(run, seq, [cut(side, count) for side in sides], seen, picture=PICTURE, status=f"at {count}")
+        yield view.message(run_of(name, [cut(side, count) for side in sides]), seq, seen, status=f"at {count}")
         seen = count
-    yield view.message(run, len(counts), sides, 0, picture=PICTURE, status="finished", done=True)
+    yield view.message(run_of(name, sides), len(counts), 0, status="finished", done=True)
 
 
 MESSAGES = {

@@ -1,28 +1,26 @@
 """The live view: its markup and script, and runs as messages of plain JSON. Knows no web framework."""
 
 import base64
-import io
 import math
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from elastic.trace import Trace
+from elastic.trace import Run, Trace
 
 ASSETS = Path(__file__).parent.parent / "assets"
-SCRIPTS = ("words", "tokens", "paint", "chart", "strip", "controls", "main")  # in the order they are joined
-VERSION = 1  # of the messages; the script ignores others
-PICTURE_LIMIT = 40_000  # characters of the data URI: the picture travels in two messages of every run
-
-History = Sequence[Sequence[tuple[str, str]]]  # per side, the earlier (question, answer) pairs
+# In the order they are joined.
+SCRIPTS = (
+    *("words", "tokens", "gaze", "colours", "paint", "chart", "strip", "sentences", "layers", "calculator"),
+    *("poster", "export", "answers", "patches", "time", "address", "pointer", "controls", "ask", "messages", "main"),
+)
+VERSION = 2  # of the messages; the script ignores others
 
 
 @cache
 def script() -> str:
-    """The component's JavaScript, the body of a function of `element`, `props` and `watch`."""
+    """The component's JavaScript, the body of a function of `element`, `props`, `watch` and `server`."""
     parts = [(ASSETS / "view" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
     return "\n".join(["'use strict';", *parts])
 
@@ -30,7 +28,8 @@ def script() -> str:
 @cache
 def style() -> str:
     """The component's CSS."""
-    return (ASSETS / "trace_view.css").read_text(encoding="utf-8")
+    parts = ("trace_view.css", "view/panels.css")
+    return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in parts)
 
 
 @cache
@@ -39,24 +38,43 @@ def template() -> str:
     return (ASSETS / "trace_view.html").read_text(encoding="utf-8")
 
 
-def opening(
-    sides: Sequence[Trace],
-    picture: Image.Image | None,
-    history: History | None = None,
-    titles: Sequence[str] | None = None,
-) -> dict:
-    """Everything about a run that its steps do not change; `titles` are the policies' names for people."""
-    history = history or [[] for _ in sides]
-    titles = titles or [f"{side.policy.replace('-', ' ').capitalize()} cache" for side in sides]
+def message(run: Run, seq: int, since: int, *, status: str = "", done: bool = False) -> dict:
+    """One value of the component: the steps from `since` on; the first and the last message carry the opening too.
+
+    The last one also carries every step, so that a view that missed messages, or was not there yet, is whole again.
+    """
+    since = 0 if done else since
     return {
-        "picture": picture_uri(picture) if picture is not None else None,
-        "grid": list(sides[0].grid),
-        "question": sides[0].question,
-        "sides": [_opening(*side) for side in zip(sides, history, titles, strict=True)],
+        "v": VERSION,
+        "run": run.name,
+        "seq": seq,
+        "since": since,
+        "status": status,
+        "done": done,
+        "opening": opening(run) if done or seq == 0 else None,
+        "sides": chunk(run, since),
     }
 
 
-def _opening(side: Trace, history: Sequence[tuple[str, str]], title: str) -> dict:
+def status(line: str) -> dict:
+    """A message that only says what is going on."""
+    return {"v": VERSION, "run": "", "seq": 0, "since": 0, "status": line, "done": False, "opening": None, "sides": []}
+
+
+def opening(run: Run) -> dict:
+    """Everything about a run that its steps do not change."""
+    return {
+        "picture": "data:image/jpeg;base64," + base64.b64encode(run.picture).decode() if run.picture else None,
+        "grid": list(run.sides[0].grid),
+        "question": run.sides[0].question,
+        "shape": run.shape,
+        "about": run.about,
+        "link": run.link,
+        "sides": [_opening(*side) for side in zip(run.sides, run.history, run.titles, strict=True)],
+    }
+
+
+def _opening(side: Trace, history: list[tuple[str, str]], title: str) -> dict:
     keep = side.options.get("keep", 1.0)
     return {
         "policy": side.policy,
@@ -71,17 +89,19 @@ def _opening(side: Trace, history: Sequence[tuple[str, str]], title: str) -> dic
         "shape": list(side.owner.shape),
         "owner": _base64(side.owner.astype("<i2")),
         "score": _base64(side.score.astype("<f4")),
+        "sparsity": [_number(value) for value in side.sparsity],
         "promptSlots": side.prompt_slots.tolist(),
         "promptBytes": int(side.prompt_bytes.sum()),
+        "promptLimit": int(side.limit_bytes[0]),
         "prefillSeconds": _number(side.prefill_seconds),
         "compressSeconds": _number(side.compress_seconds),
         "history": [list(turn) for turn in history],
     }
 
 
-def chunk(sides: Sequence[Trace], since: int) -> list[dict]:
+def chunk(run: Run, since: int) -> list[dict]:
     """Per side the answer steps from number `since` on, and the whole text so far."""
-    return [_chunk(side, since) for side in sides]
+    return [_chunk(side, since) for side in run.sides]
 
 
 def _chunk(side: Trace, since: int) -> dict:
@@ -92,57 +112,33 @@ def _chunk(side: Trace, since: int) -> dict:
         "msPerToken": _number(side.milliseconds_per_token),
         "pieces": side.answer_pieces[since:],
         "logprob": [_number(value) for value in side.logprob[since:]],
+        "reference": [_number(value) for value in side.reference_logprob[since:]],
+        "divergence": [_number(value) for value in side.divergence[since:]],
         "ms": [_number(seconds * 1000) for seconds in side.seconds[since:]],
         "bytes": side.bytes_held[since:].sum(1).tolist(),
         "allocated": side.bytes_allocated[since:].tolist(),
+        "limit": side.limit_bytes[1 + since :].tolist(),
         "slots": side.slots[since:].tolist(),
         # Most policies drop nothing in most steps.
         "dropped": [gone.tolist() if (gone >= 0).any() else None for gone in side.dropped[since:]],
+        "looked": _looked(side, since),
     }
 
 
-def message(
-    run: str,
-    seq: int,
-    sides: Sequence[Trace],
-    since: int,
-    *,
-    picture: Image.Image | None = None,
-    history: History | None = None,
-    titles: Sequence[str] | None = None,
-    status: str = "",
-    done: bool = False,
-) -> dict:
-    """One value of the component: the steps from `since` on; the first and the last message carry the opening too.
+def layer(run: Run, number: int, since: int = 0) -> list[list[str]]:
+    """Per side what the answer's steps from `since` on looked at in one layer, in the form of a chunk's `looked`."""
+    return [_looked(side, since, number) for side in run.sides]
 
-    The last one also carries every step, so that a view that missed messages, or was not there yet, is whole again.
-    Without sides it only says what is going on.
+
+def _looked(side: Trace, since: int, layer: int | None = None) -> list[str]:
+    """Per step the attention on every token before it, of a layer or the mean of all: bytes of 255 sqrt(weight).
+
+    The root gives small weights, which are most of them, the finer steps.
     """
-    since = 0 if done else since
-    return {
-        "v": VERSION,
-        "run": run,
-        "seq": seq,
-        "since": since,
-        "status": status,
-        "done": done,
-        "opening": opening(sides, picture, history, titles) if sides and (done or seq == 0) else None,
-        "sides": chunk(sides, since),
-    }
-
-
-def picture_uri(picture: Image.Image) -> str:
-    """A picture as a JPEG data URI that is small enough to travel with a message."""
-    for side in (448, 336, 224, 112):
-        small = picture.convert("RGB")
-        small.thumbnail((side, side))
-        for quality in (90, 75, 60):
-            file = io.BytesIO()
-            small.save(file, "JPEG", quality=quality)
-            uri = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
-            if len(uri) <= PICTURE_LIMIT:
-                return uri
-    return uri
+    rows = side.looked[since:].astype(np.float32)
+    rows = rows.mean(1) if layer is None else rows[:, layer]
+    coded = np.sqrt(rows.clip(0, 1) * 255**2).round().astype(np.uint8)
+    return [_base64(row[: len(side.pieces) + since + step]) for step, row in enumerate(coded)]
 
 
 def _base64(values: np.ndarray) -> str:

@@ -1,25 +1,34 @@
-// Controls: sliders, buttons, pointer and keys. They change the state and say what is out of date.
+// Controls: sliders, switches and buttons. They change the state and say what is out of date.
 
 function fitControls() {
+  if (needsOne()) needSingle();
   const layer = find('.tv-layer');
-  const layers = state.sides[0].layers ?? 1;
-  layer.min = state.mode === 'groups' ? 1 : 0;
-  layer.max = layers;
+  layer.min = needsOne() ? 1 : 0;
+  layer.max = state.sides[0]?.layers ?? 1;
   layer.value = state.layer;
-  const name = state.layer ? state.layer + ' of ' + layers : 'mean of all ' + layers;
-  find('.tv-layer-name').textContent = name;
-  layer.setAttribute('aria-valuetext', name);
-  layer.title = state.mode === 'groups' ? 'Groups exist per layer: there is no mean of them.' : '';
+  setText(find('.tv-layer-name'), layerName());
+  layer.setAttribute('aria-valuetext', layerName());
+  layer.title = needsOne() ? 'Groups exist per layer: there is no mean of them.' : '';
   find('.tv-head-choice').value = state.head;
-  both('.tv-mode').forEach((button) => button.setAttribute('aria-pressed', button.dataset.mode === state.mode));
-  both('.tv-legend [data-for]').forEach((key) => { key.hidden = !key.dataset.for.split(' ').includes(state.mode); });
-  const slider = find('.tv-step');
-  slider.max = Math.max(1, lastStep());
-  slider.disabled = !lastStep();
-  slider.value = state.step;
-  find('.tv-step-name').textContent = state.step + ' of ' + lastStep();
-  slider.setAttribute('aria-valuetext', 'after token ' + state.step + ' of ' + lastStep());
-  find('.tv-latest').hidden = state.follow;
+  both('.tv-mode').forEach((button) => button.setAttribute('aria-pressed', button.dataset.mode === presetName()));
+  both('.tv-size').forEach((button) => button.setAttribute('aria-pressed', button.dataset.size === state.size));
+  for (const name of ['heat', 'fill', 'anchors', 'opacity']) find('.tv-choice-' + name).value = state[name];
+  find('.tv-choice-groups').checked = state.groups;
+  find('.tv-hide-sinks').checked = state.hideSinks;
+  fitTime();
+}
+
+function layerName() {
+  const layers = state.sides[0]?.layers ?? 1;
+  return state.layer ? 'layer ' + state.layer + ' of ' + layers : 'mean of all ' + layers + ' layers';
+}
+
+// Only what the pictures show now is explained.
+function fitLegend(heat, fill) {
+  const shown = new Set([fill, state.anchors]);
+  if (heat !== 'none') shown.add('heat');
+  if (state.groups) shown.add('borders');
+  both('.tv-legend [data-for]').forEach((key) => { key.hidden = !shown.has(key.dataset.for); });
 }
 
 function fitHeads() {
@@ -53,99 +62,54 @@ function needSingle() {
 
 function choose(change, ...parts) {
   Object.assign(state, change);
-  if (state.mode === 'groups') needSingle();
   fitControls();
   redraw(...parts);
 }
 
-function hoverOn(hover, locked = false) {
-  const same = JSON.stringify(hover) === JSON.stringify(state.hover) && locked === state.locked;
-  if (same) return;
-  Object.assign(state, { hover, locked });
-  redraw('hover');
-}
-
-function patchAt(canvas, event) {
-  const box = canvas.getBoundingClientRect();
-  const [rows, columns] = state.grid;
-  const row = Math.floor((event.clientY - box.top) / box.height * rows);
-  const column = Math.floor((event.clientX - box.left) / box.width * columns);
-  return row >= 0 && row < rows && column >= 0 && column < columns ? row * columns + column : null;
-}
-
-function moved(patch, key) {
-  const [rows, columns] = state.grid;
-  const row = Math.floor(patch / columns);
-  const column = patch % columns;
-  const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[key];
-  const clamp = (value, count) => Math.min(count - 1, Math.max(0, value));
-  return clamp(row + step[0], rows) * columns + clamp(column + step[1], columns);
-}
-
-function listenCanvas(canvas, number) {
-  canvas.addEventListener('pointermove', (event) => {
-    const patch = patchAt(canvas, event);
-    if (!state.locked && patch !== null) hoverOn({ side: number, patch });
+function listenSwitches() {
+  const change = (selector, event, read) => find(selector).addEventListener(event, ({ target }) => choose(read(target), 'patches', 'chart'));
+  both('.tv-mode').forEach((button) => {
+    button.addEventListener('click', () => choose(PRESETS[button.dataset.mode], 'patches'));
   });
-  canvas.addEventListener('pointerleave', () => { if (!state.locked) hoverOn(null); });
-  canvas.addEventListener('blur', () => { if (!state.locked) hoverOn(null); });
-  canvas.addEventListener('click', (event) => {
-    const patch = patchAt(canvas, event);
-    if (patch === null) return;
-    const again = state.locked && state.hover.side === number && state.hover.patch === patch;
-    hoverOn({ side: number, patch }, !again);
+  both('.tv-size').forEach((button) => {
+    button.addEventListener('click', () => choose({ size: button.dataset.size }, 'patches'));
   });
-  canvas.addEventListener('keydown', (event) => {
-    const current = state.hover?.patch;
-    if (event.key.startsWith('Arrow')) {
-      hoverOn({ side: number, patch: current === undefined ? 0 : moved(current, event.key) }, state.locked);
-    } else if (event.key === 'Enter' && current !== undefined) hoverOn({ side: number, patch: current }, true);
-    else if (event.key === 'Escape') hoverOn(state.hover, false);
-    else return;
-    event.preventDefault();
-  });
+  change('.tv-layer', 'input', ({ value }) => ({ layer: Number(value) }));
+  change('.tv-head-choice', 'change', ({ value }) => ({ head: Number(value) }));
+  change('.tv-hide-sinks', 'change', ({ checked }) => ({ hideSinks: checked }));
+  change('.tv-choice-heat', 'change', ({ value }) => ({ heat: value }));
+  // Mean colours say most where little of the picture shines through.
+  change('.tv-choice-fill', 'change', ({ value }) => ({ fill: value, opacity: value === 'mean' ? 0.95 : 0.62 }));
+  change('.tv-choice-anchors', 'change', ({ value }) => ({ anchors: value }));
+  change('.tv-choice-groups', 'change', ({ checked }) => ({ groups: checked }));
+  change('.tv-choice-opacity', 'input', ({ value }) => ({ opacity: Number(value) }));
 }
 
-function listenStrip(strip, number) {
-  const over = (event) => {
-    const token = event.target.closest('.tv-token')?.dataset.token;
-    if (token !== undefined && !state.locked) hoverOn({ side: number, token: Number(token) });
-  };
-  strip.addEventListener('pointerover', over);
-  strip.addEventListener('focusin', over);
-  strip.addEventListener('pointerleave', () => { if (!state.locked) hoverOn(null); });
-  strip.addEventListener('focusout', () => { if (!state.locked) hoverOn(null); });
-  strip.addEventListener('keydown', (event) => {
-    const step = { ArrowRight: 'nextElementSibling', ArrowLeft: 'previousElementSibling' }[event.key];
-    const current = event.target.closest('.tv-token');
-    const next = step && current?.[step];
-    if (!next) return;
-    current.tabIndex = -1;
-    next.tabIndex = 0;
-    next.focus();
-    event.preventDefault();
+function listenTime() {
+  find('.tv-step').addEventListener('input', (event) => goTo(Number(event.target.value)));
+  find('.tv-latest').addEventListener('click', () => goTo(lastStep()));
+  find('.tv-play').addEventListener('click', () => play(!state.playing));
+  find('.tv-back').addEventListener('click', () => goTo(state.step - 1));
+  find('.tv-next').addEventListener('click', () => goTo(state.step + 1));
+  find('.tv-jump').addEventListener('click', jumpToDifference);
+  find('.tv-speed').addEventListener('change', (event) => choose({ speed: Number(event.target.value) }));
+  both('.tv-memory, .tv-certainty').forEach((chart) => {
+    const seek = (event) => {
+      if (!chart.chart || !lastStep()) return;
+      const { x0, x1, last } = chart.chart;
+      goTo(Math.round((event.clientX - chart.getBoundingClientRect().left - x0) / (x1 - x0) * last));
+    };
+    chart.addEventListener('pointerdown', seek);
+    chart.addEventListener('pointermove', (event) => { if (event.buttons) seek(event); });
   });
 }
 
 function listen() {
-  both('.tv-mode').forEach((button) => {
-    button.addEventListener('click', () => choose({ mode: button.dataset.mode }, 'patches'));
-  });
-  find('.tv-layer').addEventListener('input', (event) => choose({ layer: Number(event.target.value) }, 'patches'));
-  find('.tv-head-choice').addEventListener('change', (event) => choose({ head: Number(event.target.value) }, 'patches'));
-  find('.tv-hide-sinks').addEventListener('change', (event) => choose({ hideSinks: event.target.checked }, 'patches'));
-  const goTo = (step) => choose({ step, follow: step === lastStep() }, 'patches', 'chart');
-  find('.tv-step').addEventListener('input', (event) => goTo(Number(event.target.value)));
-  find('.tv-latest').addEventListener('click', () => goTo(lastStep()));
-  const memory = find('.tv-memory');
-  const seek = (event) => {
-    if (!memory.chart || !lastStep()) return;
-    const { x0, x1, last } = memory.chart;
-    const at = (event.clientX - memory.getBoundingClientRect().left - x0) / (x1 - x0) * last;
-    goTo(Math.min(lastStep(), Math.max(0, Math.round(at))));
-  };
-  memory.addEventListener('pointerdown', seek);
-  memory.addEventListener('pointermove', (event) => { if (event.buttons) seek(event); });
+  listenSwitches();
+  listenTime();
   both('.tv-patches').forEach(listenCanvas);
   both('.tv-strip').forEach(listenStrip);
+  both('.tv-text').forEach(listenText);
+  root.addEventListener('keydown', onKey);
+  buildLayers(find('.tv-layers'));
 }

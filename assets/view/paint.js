@@ -1,26 +1,5 @@
 // Paint: the picture with its patches. A base layer per side is painted when something changes, hover goes on top.
 
-// Cividis reads the same with every kind of colour vision.
-const CIVIDIS = ['00224e', '123570', '3b496c', '575d6d', '707173', '8a8678', 'a59c74', 'c3b369', 'e1cc55', 'fee838']
-  .map((hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)));
-const PALETTE = 6;
-
-function cividis(share) {
-  const at = Math.min(1, Math.max(0, share)) * (CIVIDIS.length - 1);
-  const low = Math.min(CIVIDIS.length - 2, Math.floor(at));
-  const mix = CIVIDIS[low].map((value, i) => Math.round(value + (at - low) * (CIVIDIS[low + 1][i] - value)));
-  return 'rgb(' + mix.join(',') + ')';
-}
-
-function readColours(root) {
-  const style = getComputedStyle(root);
-  const get = (name) => style.getPropertyValue('--tv-' + name).trim();
-  return {
-    anchor: get('anchor'), veil: get('veil'), blank: get('blank'), hatch: get('hatch'), text: get('merged'), plain: get('plain'),
-    groups: [...Array(PALETTE).keys()].map((number) => get('group-' + number)),
-  };
-}
-
 // A small tile, drawn once per paint, that repeats as a fill.
 function tile(context, size, draw) {
   const small = document.createElement('canvas');
@@ -51,147 +30,197 @@ function dots(context, ratio, colour) {
   });
 }
 
-// Everything the base of one canvas needs to know is in `scene`:
-// {mode, rows, columns, picture, shares, scores, range, at (holder per patch, null for a mean), colours, patches}
+// Everything the base of one canvas needs to know is in `scene`: {rows, columns, picture, patches, shares,
+// at (holder per patch, null for a mean), colours or means (per patch, if groups are filled), heat, range and what is
+// switched on: {fill, borders, anchors, opacity}}
 function paintBase(canvas, scene, ink) {
-  const ratio = canvas.ratio;
   const context = canvas.getContext('2d');
-  const { width, height } = canvas;
-  const cell = (patch) => {
-    const row = Math.floor(patch / scene.columns);
-    const column = patch % scene.columns;
-    const x = Math.round(column * width / scene.columns);
-    const y = Math.round(row * height / scene.rows);
-    const right = Math.round((column + 1) * width / scene.columns);
-    const bottom = Math.round((row + 1) * height / scene.rows);
-    return [x, y, right - x, bottom - y];
-  };
+  const { width, height, ratio } = canvas;
   context.globalAlpha = 1;
   context.fillStyle = ink.plain;
   context.fillRect(0, 0, width, height);
   if (scene.picture?.complete && scene.picture.naturalWidth) context.drawImage(scene.picture, 0, 0, width, height);
-  if (!scene.shares) return;
-  const tools = { context, cell, ratio, ink, hatch: hatching(context, ratio, ink.hatch), dot: dots(context, ratio, ink.text) };
-  ({ importance: paintImportance, groups: paintGroups, kept: paintKept })[scene.mode](scene, tools);
-  paintGone(scene, tools);
-  paintAnchors(scene, tools);
-}
-
-function paintImportance(scene, { context, cell }) {
-  const [low, high] = scene.range;
-  context.globalAlpha = 0.62;
-  scene.scores.forEach((score, patch) => {
-    if (Number.isNaN(score)) return;
-    context.fillStyle = cividis(high > low ? (score - low) / (high - low) : 0);
-    context.fillRect(...cell(patch));
-  });
-}
-
-function paintGroups(scene, { context, cell, ink, dot, ratio }) {
-  scene.colours.forEach((colour, patch) => {
-    if (colour >= 0) {
-      context.globalAlpha = 0.62;
-      context.fillStyle = ink.groups[colour];
-      context.fillRect(...cell(patch));
-    }
-    if (scene.shares.intoText[scene.patches[patch]]) fill(context, cell(patch), 0.7, ink.blank, dot);
-  });
+  paintFill(context, scene, ink, ratio);
+  if (scene.heat) paintHeat(context, scene);
+  if (scene.borders) paintBorders(context, scene, ratio);
+  paintGone(context, scene, ink, ratio);
+  if (scene.anchors !== 'none') paintAnchors(context, scene, ink, ratio);
   context.globalAlpha = 1;
-  context.strokeStyle = 'rgba(0, 0, 0, 0.75)';
-  context.lineWidth = ratio;
-  const isAlone = (patch) => scene.colours[patch] < 0 && scene.at[patch] >= 0;
-  strokeBorders(scene, context, cell, (p, q) => (scene.at[p] === scene.at[q] ? 0 : isAlone(p) && isAlone(q) ? 0.2 : 0.9));
 }
 
-function paintKept(scene, { context, cell, ink, dot }) {
-  scene.patches.forEach((token, patch) => {
-    const merged = scene.shares.merged[token];
-    const intoText = scene.shares.intoText[token];
-    if (merged) fill(context, cell(patch), 0.6 * merged, ink.veil);
-    if (intoText) fill(context, cell(patch), 0.7 * intoText, ink.blank, dot);
-  });
+// One pixel per patch, [red, green, blue] and how opaque, blown up without smoothing.
+function cellMap(scene, colourOf, alphaOf) {
+  const small = document.createElement('canvas');
+  Object.assign(small, { width: scene.columns, height: scene.rows });
+  const pen = small.getContext('2d');
+  const image = pen.createImageData(scene.columns, scene.rows);
+  let isEmpty = true;
+  for (let patch = 0; patch < scene.patches.length; patch++) {
+    const alpha = alphaOf(patch);
+    if (!alpha) continue;
+    isEmpty = false;
+    image.data.set(colourOf(patch), patch * 4);
+    image.data[patch * 4 + 3] = Math.round(alpha * 255);
+  }
+  pen.putImageData(image, 0, 0);
+  return isEmpty ? null : small;
 }
 
-function fill(context, box, alpha, colour, pattern) {
-  context.globalAlpha = alpha;
-  context.fillStyle = colour;
-  context.fillRect(...box);
-  if (!pattern) return;
-  context.globalAlpha = Math.min(1, alpha / 0.7);
-  context.fillStyle = pattern;
-  context.fillRect(...box);
+function paintCells(context, scene, colourOf, alphaOf) {
+  const map = cellMap(scene, colourOf, alphaOf);
+  if (!map) return;
+  context.globalAlpha = 1;
+  context.imageSmoothingEnabled = false;
+  context.drawImage(map, 0, 0, context.canvas.width, context.canvas.height);
+  context.imageSmoothingEnabled = true;
 }
 
-function paintGone(scene, { context, cell, ink, hatch }) {
+// A pattern over the patches, as opaque as `alphaOf` says.
+function paintPattern(context, scene, pattern, alphaOf) {
+  const map = cellMap(scene, () => [0, 0, 0], alphaOf);
+  if (!map) return;
+  const { width, height } = context.canvas;
+  const layer = document.createElement('canvas');
+  Object.assign(layer, { width, height });
+  const pen = layer.getContext('2d');
+  pen.imageSmoothingEnabled = false;
+  pen.drawImage(map, 0, 0, width, height);
+  pen.globalCompositeOperation = 'source-in';
+  pen.fillStyle = pattern;
+  pen.fillRect(0, 0, width, height);
+  context.globalAlpha = 1;
+  context.drawImage(layer, 0, 0);
+}
+
+function paintHeat(context, { heat, range: [low, high], ...scene }) {
+  const colourOf = (patch) => cividisParts(high > low ? (heat[patch] - low) / (high - low) : 0);
+  paintCells(context, scene, colourOf, (patch) => (Number.isNaN(heat[patch]) ? 0 : scene.opacity));
+}
+
+function paintFill(context, scene, ink, ratio) {
+  const { fill, opacity, colours, means, shares: { merged, intoText }, patches } = scene;
+  if (fill === 'none') return;
+  if (fill === 'colours' && colours) paintCells(context, scene, (patch) => ink.groups[colours[patch]], (patch) => (colours[patch] < 0 ? 0 : opacity));
+  if (fill === 'mean' && means) paintCells(context, scene, (patch) => means[patch], (patch) => (means[patch] ? opacity : 0));
+  if (fill === 'fade') paintCells(context, scene, () => ink.veil, (patch) => opacity * merged[patches[patch]]);
+  const inText = (patch) => intoText[patches[patch]];
+  paintCells(context, scene, () => ink.blank, (patch) => 0.7 * inText(patch));
+  paintPattern(context, scene, dots(context, ratio, ink.text), inText);
+}
+
+function paintGone(context, scene, ink, ratio) {
+  const { dropped, evicted } = scene.shares;
+  const gone = (patch) => Math.min(1, dropped[scene.patches[patch]] + evicted[scene.patches[patch]]);
   // The heat of a dropped patch is worth seeing: only lines go over it.
-  const cover = scene.mode === 'importance' ? 0 : 0.7;
-  scene.patches.forEach((token, patch) => {
-    const gone = scene.shares.dropped[token] + scene.shares.evicted[token];
-    if (!gone) return;
-    fill(context, cell(patch), cover * gone, ink.blank);
-    context.globalAlpha = gone;
-    context.fillStyle = hatch;
-    context.fillRect(...cell(patch));
-  });
-  context.globalAlpha = 1;
+  if (!scene.heat) paintCells(context, scene, () => ink.blank, (patch) => 0.7 * gone(patch));
+  paintPattern(context, scene, hatching(context, ratio, ink.hatch), gone);
 }
 
-// Outlines around anchors, as strong as the share of layers in which they are; a dot each where groups are shown.
-function paintAnchors(scene, { context, cell, ratio, ink }) {
-  const kept = scene.patches.map((token) => scene.shares.kept[token]);
+function cellsOf(canvas, scene) {
+  return (patch) => {
+    const row = Math.floor(patch / scene.columns);
+    const column = patch % scene.columns;
+    const x = Math.round(column * canvas.width / scene.columns);
+    const y = Math.round(row * canvas.height / scene.rows);
+    const right = Math.round((column + 1) * canvas.width / scene.columns);
+    const bottom = Math.round((row + 1) * canvas.height / scene.rows);
+    return [x, y, right - x, bottom - y];
+  };
+}
+
+// Shapes that are equally strong are drawn together: thousands of strokes of their own take long.
+function byStrength() {
+  const paths = new Map();
+  return {
+    paths,
+    at(strength) {
+      const level = Math.ceil(strength * 16) / 16;
+      if (!paths.has(level)) paths.set(level, new Path2D());
+      return paths.get(level);
+    },
+  };
+}
+
+// Where every patch is an anchor, one frame says it and leaves the picture readable.
+function paintAnchors(context, scene, ink, ratio) {
+  const { canvas } = context;
   context.strokeStyle = ink.anchor;
-  context.fillStyle = ink.anchor;
-  if (scene.mode === 'groups') {
-    kept.forEach((share, patch) => { if (share) paintDot(context, cell(patch), ratio, ink); });
-    return;
-  }
-  // Where every patch is an anchor, one frame says it and leaves the picture readable.
-  if (kept.every((share) => share > 0.999)) {
+  context.globalAlpha = 1;
+  if (scene.patches.every((token) => scene.shares.kept[token] > 0.999)) {
     context.lineWidth = 2 * ratio;
-    context.strokeRect(ratio, ratio, context.canvas.width - 2 * ratio, context.canvas.height - 2 * ratio);
-    return;
-  }
+    context.strokeRect(ratio, ratio, canvas.width - 2 * ratio, canvas.height - 2 * ratio);
+  } else if (scene.anchors === 'dot') paintDots(context, scene, ink, ratio);
+  else paintOutlines(context, scene, ratio);
+}
+
+function paintOutlines(context, scene, ratio) {
+  const cell = cellsOf(context.canvas, scene);
+  const levels = byStrength();
   const line = 1.5 * ratio;
-  context.lineWidth = line;
-  kept.forEach((share, patch) => {
+  scene.patches.forEach((token, patch) => {
+    const share = scene.shares.kept[token];
     if (!share) return;
     const [x, y, w, h] = cell(patch);
-    context.globalAlpha = share;
-    context.strokeRect(x + line / 2 + 0.5, y + line / 2 + 0.5, w - line - 1, h - line - 1);
+    levels.at(share).rect(x + line / 2 + 0.5, y + line / 2 + 0.5, w - line - 1, h - line - 1);
   });
-  context.globalAlpha = 1;
+  context.lineWidth = line;
+  levels.paths.forEach((path, strength) => {
+    context.globalAlpha = strength;
+    context.stroke(path);
+  });
 }
 
-function paintDot(context, [x, y, w, h], ratio, ink) {
-  const size = Math.max(3 * ratio, Math.min(w, h) * 0.28);
-  const left = x + (w - size) / 2;
-  const top = y + (h - size) / 2;
-  context.fillStyle = 'rgba(0, 0, 0, 0.8)';
-  context.fillRect(left - ratio, top - ratio, size + 2 * ratio, size + 2 * ratio);
-  context.fillStyle = ink.anchor;
-  context.fillRect(left, top, size, size);
-}
-
-// A line between neighbouring patches, as strong as `strength` of the two says.
-function strokeBorders(scene, context, cell, strength) {
-  for (let patch = 0; patch < scene.patches.length; patch++) {
+function paintDots(context, scene, ink, ratio) {
+  const cell = cellsOf(context.canvas, scene);
+  const levels = byStrength();
+  scene.patches.forEach((token, patch) => {
+    const share = scene.shares.kept[token];
+    if (!share) return;
     const [x, y, w, h] = cell(patch);
-    const line = (other, x1, y1, x2, y2) => {
-      context.globalAlpha = strength(patch, other);
-      if (!context.globalAlpha) return;
-      context.beginPath();
-      context.moveTo(x1, y1);
-      context.lineTo(x2, y2);
-      context.stroke();
-    };
-    if ((patch + 1) % scene.columns) line(patch + 1, x + w, y, x + w, y + h);
-    if (patch + scene.columns < scene.patches.length) line(patch + scene.columns, x, y + h, x + w, y + h);
+    const size = Math.max(3 * ratio, Math.min(w, h) * 0.28);
+    levels.at(share).rect(x + (w - size) / 2, y + (h - size) / 2, size, size);
+  });
+  context.lineWidth = 2 * ratio;
+  context.strokeStyle = 'rgba(0, 0, 0, 0.8)';
+  context.fillStyle = ink.anchor;
+  levels.paths.forEach((path, strength) => {
+    context.globalAlpha = strength;
+    context.stroke(path);
+    context.fill(path);
+  });
+}
+
+// A line between neighbours in different slots, weak between two that share theirs with nobody.
+function paintBorders(context, scene, ratio) {
+  const { at, columns } = scene;
+  if (!at) return;
+  const sizes = new Map();
+  at.forEach((owner) => sizes.set(owner, (sizes.get(owner) ?? 0) + 1));
+  const isAlone = (patch) => at[patch] >= 0 && sizes.get(at[patch]) < 2;
+  const cell = cellsOf(context.canvas, scene);
+  const levels = byStrength();
+  const line = (p, q, x1, y1, x2, y2) => {
+    if (at[p] === at[q]) return;
+    const path = levels.at(isAlone(p) && isAlone(q) ? 0.25 : 0.9);
+    path.moveTo(x1, y1);
+    path.lineTo(x2, y2);
+  };
+  for (let patch = 0; patch < at.length; patch++) {
+    const [x, y, w, h] = cell(patch);
+    if ((patch + 1) % columns) line(patch, patch + 1, x + w, y, x + w, y + h);
+    if (patch + columns < at.length) line(patch, patch + columns, x, y + h, x + w, y + h);
   }
-  context.globalAlpha = 1;
+  context.strokeStyle = 'rgba(0, 0, 0, 0.75)';
+  context.lineWidth = ratio;
+  levels.paths.forEach((path, strength) => {
+    context.globalAlpha = strength;
+    context.stroke(path);
+  });
 }
 
 // The base again and, over it, the hovered patch, its anchor and its fellows.
 function paintHover(canvas, base, scene, hover, ink) {
+  if (!base?.width || !canvas.width) return;
   const context = canvas.getContext('2d');
   const ratio = canvas.ratio;
   context.globalAlpha = 1;

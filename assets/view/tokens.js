@@ -3,15 +3,25 @@
 const DROPPED = -1;
 const EVICTED = -2;
 
+// What a message carries of every step.
+const PER_STEP = ['pieces', 'logprob', 'reference', 'divergence', 'ms', 'bytes', 'allocated', 'limit', 'slots', 'dropped'];
+
 function decodeBase64(text, Type) {
-  return new Type(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+  const letters = atob(text);
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
+  return new Type(bytes.buffer);
 }
 
 function newSide(number) {
   return {
     number, letter: 'ab'[number], title: 'Side ' + 'AB'[number], kept: '', opened: false, history: [],
-    answer: '', finish: 'running', steps: 0, msPerToken: null,
-    pieces: [], logprob: [], ms: [], bytes: [], allocated: [], slots: [], dropped: [],
+    answer: '', finish: 'running', steps: 0, msPerToken: null, sparsity: [], promptLimit: null,
+    ...Object.fromEntries(PER_STEP.map((name) => [name, []])),
+    known: 0, // steps that have arrived without a gap
+    looked: [], // per step the bytes of what its query looked at, the mean over layers
+    layerLooked: new Map(), // the same per layer (from 1), where the server was asked
+    spread: null, unfolded: false,
   };
 }
 
@@ -19,8 +29,9 @@ function newSide(number) {
 function openSide(side, given) {
   const [layers, heads, tokens] = given.shape;
   Object.assign(side, {
-    title: given.title, kept: given.kept, history: given.history, promptPieces: given.pieces,
-    promptSlots: given.promptSlots, promptBytes: given.promptBytes,
+    title: given.title, kept: given.kept, model: given.model, policy: given.policy, options: given.options,
+    history: given.history, promptPieces: given.pieces,
+    promptSlots: given.promptSlots, promptBytes: given.promptBytes, promptLimit: given.promptLimit, sparsity: given.sparsity,
     prefillSeconds: given.prefillSeconds, compressSeconds: given.compressSeconds,
     isImage: given.isImage, isPrompt: given.isPrompt, layers, heads, tokens,
     owner: decodeBase64(given.owner, Int16Array), score: decodeBase64(given.score, Float32Array),
@@ -30,24 +41,26 @@ function openSide(side, given) {
     evictedAnswers: [],
     opened: true,
   });
+  side.merges = side.owner.some((owner, i) => owner >= 0 && owner !== i % tokens);
   side.patches = given.isImage.flatMap((image, token) => (image ? [token] : []));
   side.patchOf = new Int32Array(tokens).fill(-1);
   side.patches.forEach((token, patch) => { side.patchOf[token] = patch; });
   side.dropped.forEach((gone, step) => noteEvictions(side, gone, step));
 }
 
+// Older messages may come after newer ones, and some never: what is missing is null.
 function takeSteps(side, given, since) {
-  side.answer = given.answer;
-  side.finish = given.finish;
-  side.msPerToken = given.msPerToken;
+  if (given.steps >= side.steps) {
+    for (const name of ['answer', 'finish', 'msPerToken', 'steps']) side[name] = given[name];
+  }
+  for (const name of PER_STEP) while (side[name].length < since) side[name].push(null);
   given.pieces.forEach((piece, i) => {
     const step = since + i;
-    for (const name of ['pieces', 'logprob', 'ms', 'bytes', 'allocated', 'slots', 'dropped']) {
-      side[name][step] = given[name][i];
-    }
+    for (const name of PER_STEP) side[name][step] = given[name][i];
+    side.looked[step] ??= decodeBase64(given.looked[i], Uint8Array);
     if (side.opened) noteEvictions(side, given.dropped[i], step);
   });
-  side.steps = given.steps;
+  while (typeof side.pieces[side.known] === 'string') side.known++;
 }
 
 function noteEvictions(side, gone, step) {
@@ -89,17 +102,21 @@ function evictionStep(side, plane, token) {
 
 // Per token the share of the planes in which it is kept, merged into a patch or word, dropped.
 function sharesOf(side, planes, step) {
+  const { tokens, owner, evictedAt, isImage } = side;
   const shares = {};
-  for (const name of ['kept', 'merged', 'intoText', 'dropped', 'evicted']) shares[name] = new Float32Array(side.tokens);
+  for (const name of ['kept', 'merged', 'intoText', 'dropped', 'evicted']) shares[name] = new Float32Array(tokens);
+  const { kept, merged, intoText, dropped, evicted } = shares;
   const part = 1 / planes.length;
   for (const plane of planes) {
-    for (let token = 0; token < side.tokens; token++) {
-      const at = holder(side, plane, token, step);
-      if (at === token) shares.kept[token] += part;
-      else if (at === DROPPED) shares.dropped[token] += part;
-      else if (at === EVICTED) shares.evicted[token] += part;
-      else if (side.isImage[token] && !side.isImage[at]) shares.intoText[token] += part;
-      else shares.merged[token] += part;
+    const first = plane * tokens;
+    for (let token = 0; token < tokens; token++) {
+      const at = owner[first + token];
+      const gone = at < 0 ? 0 : evictedAt[first + at];
+      if (at < 0) dropped[token] += part;
+      else if (gone && gone <= step) evicted[token] += part;
+      else if (at === token) kept[token] += part;
+      else if (isImage[token] && !isImage[at]) intoText[token] += part;
+      else merged[token] += part;
     }
   }
   return shares;
@@ -112,55 +129,4 @@ function membersOf(side, plane, token, step) {
   const members = [];
   for (let other = 0; other < side.tokens; other++) if (holder(side, plane, other, step) === at) members.push(other);
   return members.length ? members : [token];
-}
-
-// Attention received per patch: of a layer, or the mean of all; NaN where no layer has a number.
-function patchScores(side, layer) {
-  return Float32Array.from(side.patches, (token) => {
-    let sum = 0;
-    let count = 0;
-    const layers = layer ? [layer - 1] : [...Array(side.layers).keys()];
-    for (const l of layers) {
-      const value = side.score[l * side.tokens + token];
-      if (!Number.isNaN(value)) { sum += value; count++; }
-    }
-    return count ? sum / count : NaN;
-  });
-}
-
-// Lowest and highest score over both sides; the 99th percentile for the highest if sinks are hidden.
-function scoreRange(scores, hideSinks) {
-  const all = scores.flatMap((side) => [...side]).filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
-  if (!all.length) return [NaN, NaN];
-  const at = 0.99 * (all.length - 1);
-  const below = Math.floor(at);
-  const percentile = all[below] + (at - below) * (all[Math.min(below + 1, all.length - 1)] - all[below]);
-  return [all[0], hideSinks ? percentile : all.at(-1)];
-}
-
-// A colour number per patch such that neighbouring groups differ; -1 for patches that share a slot with no other.
-function groupColours(side, plane, step, columns, palette) {
-  const at = side.patches.map((token) => holder(side, plane, token, step));
-  const size = new Map();
-  at.forEach((owner) => size.set(owner, (size.get(owner) ?? 0) + 1));
-  const isGroup = (owner) => owner >= 0 && side.isImage[owner] && size.get(owner) > 1;
-  const near = new Map();
-  at.forEach((owner) => { if (isGroup(owner)) near.set(owner, new Set()); });
-  const touch = (p, q) => {
-    if (at[p] === at[q] || !near.has(at[p]) || !near.has(at[q])) return;
-    near.get(at[p]).add(at[q]);
-    near.get(at[q]).add(at[p]);
-  };
-  at.forEach((_, patch) => {
-    if ((patch + 1) % columns) touch(patch, patch + 1);
-    if (patch + columns < at.length) touch(patch, patch + columns);
-  });
-  const colour = new Map();
-  const byDegree = [...near.keys()].sort((a, b) => near.get(b).size - near.get(a).size || a - b);
-  for (const owner of byDegree) {
-    const taken = new Set([...near.get(owner)].map((other) => colour.get(other)));
-    const free = [...Array(palette).keys()].find((number) => !taken.has(number));
-    colour.set(owner, free ?? 0);
-  }
-  return at.map((owner) => colour.get(owner) ?? -1);
 }

@@ -78,25 +78,25 @@ function longestCommon(a, b) {
   return marks;
 }
 
-// An answer with its differing words marked, as text nodes and <mark>s.
-function showAnswer(box, side, marks) {
-  const words = splitWords(side.answer);
-  const nodes = [];
-  let plain = '';
-  let isFirst = true;
-  words.forEach((word, i) => {
-    if (!marks[i]) { plain += word; return; }
-    const bare = word.trimEnd();
-    if (plain) nodes.push(document.createTextNode(plain));
-    const mark = document.createElement('mark');
-    mark.className = isFirst ? 'tv-differs tv-first' : 'tv-differs';
-    mark.title = isFirst ? 'differs: the first word that does' : 'differs';
-    mark.setAttribute('aria-description', 'differs');
-    mark.textContent = bare;
-    nodes.push(mark);
-    plain = word.slice(bare.length);
-    isFirst = false;
+// Where each piece stands in a text, [start, end) each; the same number twice for one that cannot be read in it.
+// Pieces of half a letter read as something else: what lies between their neighbours is theirs.
+function alignPieces(pieces, text) {
+  const spans = [];
+  let at = 0;
+  let lost = [];
+  pieces.forEach((piece, number) => {
+    const bare = piece.trim();
+    const found = bare ? text.indexOf(bare, at) : -1;
+    const between = found < 0 ? '' : text.slice(at, found).trim();
+    spans[number] = [at, at];
+    if (found < 0 || between.length > 4 * lost.length) {
+      if (bare) lost.push(number);
+      return;
+    }
+    if (between) lost.forEach((before) => { spans[before] = [at, found]; });
+    lost = [];
+    at = found + bare.length;
+    spans[number] = [found, at];
   });
-  if (plain) nodes.push(document.createTextNode(plain));
-  box.replaceChildren(...nodes);
+  return spans;
 }

@@ -1,0 +1,53 @@
+// Address: what the page's address asks for, and what it would take to come back here.
+
+const PRESETS = {
+  importance: { heat: 'importance', fill: 'none', anchors: 'outline', groups: false, opacity: 0.62 },
+  looked: { heat: 'looked', fill: 'none', anchors: 'none', groups: false, opacity: 0.7 },
+  groups: { heat: 'none', fill: 'colours', anchors: 'dot', groups: true, opacity: 0.62 },
+  kept: { heat: 'none', fill: 'fade', anchors: 'outline', groups: false, opacity: 0.6 },
+};
+const SWITCHES = { heat: ['none', 'importance', 'looked'], fill: ['none', 'colours', 'mean', 'fade'], anchors: ['none', 'outline', 'dot'] };
+
+// The preset that the switches stand at, '' where somebody has chosen otherwise.
+function presetName() {
+  const isSet = ([, preset]) => ['heat', 'fill', 'anchors', 'groups'].every((name) => preset[name] === state[name]);
+  return Object.entries(PRESETS).find(isSet)?.[0] ?? '';
+}
+
+// A preset's name, or the switches one by one: "looked.mean.dot.borders".
+function modeText() {
+  return presetName() || [state.heat, state.fill, state.anchors, state.groups ? 'borders' : 'plain'].join('.');
+}
+
+function readMode(text) {
+  if (Object.hasOwn(PRESETS, text)) return PRESETS[text];
+  const [heat, fill, anchors, borders] = text.split('.');
+  const isKnown = Object.entries({ heat, fill, anchors }).every(([name, value]) => SWITCHES[name].includes(value));
+  return isKnown ? { heat, fill, anchors, groups: borders === 'borders' } : {};
+}
+
+function viewState() {
+  return { layer: String(state.layer), t: String(state.step), mode: modeText() };
+}
+
+function readAddress() {
+  const given = new URLSearchParams(window.location.search);
+  const number = (name) => (/^[0-9]{1,6}$/.test(given.get(name) ?? '') ? Number(given.get(name)) : null);
+  state.wanted = { layer: number('layer'), step: number('t'), mode: given.get('mode') ?? '' };
+  if (given.get('present') === '1') {
+    root.classList.add('tv-present');
+    document.body.classList.add('present');
+  }
+}
+
+// The first run to arrive is shown as the address asks.
+function takeWanted() {
+  const { wanted } = state;
+  if (!wanted || !isOpen()) return;
+  if (wanted.mode) Object.assign(state, readMode(wanted.mode));
+  if (wanted.layer !== null) state.layer = Math.min(wanted.layer, state.sides[0].layers);
+  Object.assign(wanted, { mode: '', layer: null });
+  if (wanted.step !== null && lastStep() < wanted.step && !state.done) return;
+  if (wanted.step !== null) Object.assign(state, { step: Math.min(wanted.step, lastStep()), follow: wanted.step >= lastStep() });
+  state.wanted = null;
+}

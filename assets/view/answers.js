@@ -1,0 +1,120 @@
+// Answers: the two texts with their differing words, and the chips under them.
+
+function drawAnswers() {
+  const [a, b] = state.sides;
+  const marks = b ? differing(a, b) : [[]];
+  state.differs = b ? firstDifference(a, b) : null;
+  state.sides.forEach((side, number) => {
+    const answer = ofSide('.tv-answer', side);
+    const shown = [side.answer, marks[number].join(), state.differs, side.known].join('\n');
+    if (side.shown !== shown) showAnswer(answer.querySelector('.tv-text'), side, marks[number], state.differs);
+    side.shown = shown;
+    answer.dataset.finish = side.finish;
+    fillChips(answer.querySelector('.tv-chips'), chipsOf(side, a));
+  });
+}
+
+// The number of the first token in which two answers differ, as far as they are written; null where none does.
+function firstDifference(a, b) {
+  const shared = Math.min(a.known, b.known);
+  for (let number = 0; number < shared; number++) if (a.pieces[number] !== b.pieces[number]) return number;
+  const [short, long] = a.known < b.known ? [a, b] : [b, a];
+  return short.known < long.known && short.finish !== 'running' && short.known === short.steps ? shared : null;
+}
+
+// An answer as words that can be pointed at, the differing ones marked.
+function showAnswer(box, side, marks, differs) {
+  const spans = alignPieces(side.pieces.slice(0, side.known), side.answer);
+  const isFirst = firstMarked(side, marks, spans[differs]);
+  let at = 0;
+  side.words = [];
+  const nodes = splitWords(side.answer).flatMap((word, i) => {
+    const bare = word.trimEnd();
+    const [start, end] = [at, at + bare.length];
+    at += word.length;
+    if (!bare) return [word];
+    const node = document.createElement(marks[i] || isFirst(i, start, end) ? 'mark' : 'span');
+    node.className = 'tv-word';
+    node.textContent = bare;
+    if (node.tagName === 'MARK') markWord(node, isFirst(i, start, end));
+    node.dataset.word = side.words.length;
+    const numbers = spans.flatMap(([from, to], number) => (from < end && to > start ? [number] : []));
+    side.words.push({ node, numbers });
+    return [node, word.slice(bare.length)];
+  });
+  box.replaceChildren(...nodes);
+}
+
+// Which word is the first that differs: the one with the first differing token, else the first marked one.
+function firstMarked(side, marks, span) {
+  if (span && span[1] > span[0]) return (i, start, end) => span[0] < end && span[1] > start;
+  const first = marks.indexOf(true);
+  return (i) => i === first;
+}
+
+function markWord(node, isFirst) {
+  node.classList.add('tv-differs');
+  if (isFirst) node.classList.add('tv-first');
+  node.title = isFirst ? 'differs: the first word that does' : 'differs';
+  node.setAttribute('aria-description', 'differs');
+}
+
+// Words still to come at the shown step are pale, the one that was just written is underlined.
+function drawWords(side) {
+  const step = stepOn(side);
+  const isReplay = step < side.steps;
+  let current = null;
+  side.words?.forEach(({ node, numbers }) => {
+    if (!numbers.length) return;
+    const isCurrent = isReplay && numbers.includes(step - 1);
+    if (isCurrent) current = node;
+    setClass(node, 'tv-coming', isReplay && numbers[0] >= step);
+    setClass(node, 'tv-current', isCurrent);
+  });
+  if (current) keepInSight(current, ofSide('.tv-answer', side).querySelector('.tv-text'));
+}
+
+function setClass(node, name, isOn) {
+  if (node.classList.contains(name) !== isOn) node.classList.toggle(name, isOn);
+}
+
+// Scroll within the box only, never the page.
+function keepInSight(node, box) {
+  if (box.scrollHeight <= box.clientHeight) return;
+  const top = node.offsetTop - box.offsetTop;
+  if (top < box.scrollTop) box.scrollTop = top;
+  else if (top + node.offsetHeight > box.scrollTop + box.clientHeight) box.scrollTop = top + node.offsetHeight - box.clientHeight;
+}
+
+function chipsOf(side, first) {
+  const mean = (list) => list.reduce((sum, value) => sum + value, 0) / list.length;
+  const bytes = side.opened ? bytesAfter(side, side.steps) : NaN;
+  const saved = side !== first && side.opened ? 1 - bytes / bytesAfter(first, first.steps) : NaN;
+  const slots = side.steps ? side.slots[side.steps - 1] : side.promptSlots;
+  const chips = [
+    ['bytes', 'KV cache', Number.isFinite(bytes) ? bytesText(bytes) : '–'],
+    ['saved', saved < 0 ? 'more' : 'saved', Number.isFinite(saved) ? Math.round(Math.abs(saved) * 100) + ' %' : null],
+    ['slots', 'slots held', slots ? shortNumber(mean(slots)) : '–'],
+    ['tokens', side.steps === 1 ? 'token' : 'tokens', String(side.steps)],
+    ['ms', 'per token', side.msPerToken === null ? '–' : shortNumber(side.msPerToken) + ' ms'],
+    ['prefill', 'prefill', side.opened ? shortNumber(side.prefillSeconds) + ' s' : '–'],
+    ['merging', 'merging', side.opened ? shortNumber(side.compressSeconds * 1000) + ' ms' : '–'],
+  ];
+  return chips.filter(([, , value]) => value !== null);
+}
+
+function fillChips(list, chips) {
+  chips.forEach(([name, label, value], i) => {
+    let chip = list.children[i];
+    if (!chip || chip.dataset.name !== name) {
+      chip = document.createElement('div');
+      chip.className = 'tv-chip';
+      chip.dataset.name = name;
+      chip.append(document.createElement('dt'), document.createElement('dd'));
+      list.insertBefore(chip, list.children[i] ?? null);
+    }
+    if (chip.firstChild.textContent !== label) chip.firstChild.textContent = label;
+    if (chip.lastChild.textContent !== value) chip.lastChild.textContent = value;
+  });
+  while (list.children.length > chips.length) list.lastChild.remove();
+}

@@ -1,0 +1,92 @@
+// Colours: of heat, of groups and of the picture's patches.
+
+// Cividis reads the same with every kind of colour vision.
+const CIVIDIS = ['00224e', '123570', '3b496c', '575d6d', '707173', '8a8678', 'a59c74', 'c3b369', 'e1cc55', 'fee838']
+  .map((hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)));
+const PALETTE = 6;
+
+function cividisParts(share) {
+  const at = Math.min(1, Math.max(0, share)) * (CIVIDIS.length - 1);
+  const low = Math.min(CIVIDIS.length - 2, Math.floor(at));
+  return CIVIDIS[low].map((value, i) => Math.round(value + (at - low) * (CIVIDIS[low + 1][i] - value)));
+}
+
+function cividis(share) {
+  return 'rgb(' + cividisParts(share).join(',') + ')';
+}
+
+function hexParts(hex) {
+  return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+}
+
+function readColours(root) {
+  const style = getComputedStyle(root);
+  const get = (name) => style.getPropertyValue('--tv-' + name).trim();
+  return {
+    anchor: get('anchor'), veil: hexParts(get('veil')), blank: hexParts(get('blank')), hatch: get('hatch'),
+    text: get('merged'), plain: get('plain'),
+    groups: [...Array(PALETTE).keys()].map((number) => hexParts(get('group-' + number))),
+  };
+}
+
+// The mean colour of every patch of a picture, [red, green, blue] each; null while it is not there.
+function patchColours(picture, rows, columns) {
+  if (!picture?.complete || !picture.naturalWidth) return null;
+  const scale = Math.max(1, Math.floor(Math.min(picture.naturalWidth / columns, picture.naturalHeight / rows, 16)));
+  const canvas = document.createElement('canvas');
+  Object.assign(canvas, { width: columns * scale, height: rows * scale });
+  const pen = canvas.getContext('2d', { willReadFrequently: true });
+  pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
+  const sums = Array.from({ length: rows * columns }, () => [0, 0, 0]);
+  for (let i = 0; i < data.length; i += 4) {
+    const x = (i / 4) % canvas.width;
+    const y = (i / 4 - x) / canvas.width;
+    const sum = sums[Math.floor(y / scale) * columns + Math.floor(x / scale)];
+    for (let part = 0; part < 3; part++) sum[part] += data[i + part] / scale ** 2;
+  }
+  return sums;
+}
+
+// Every patch in the mean colour of the patches that share its slot; null for those in no slot of the image.
+function groupMeans(side, at, colours) {
+  const sums = new Map();
+  at.forEach((owner, patch) => {
+    const sum = sums.get(owner) ?? [0, 0, 0, 0];
+    colours[patch].forEach((value, part) => { sum[part] += value; });
+    sum[3]++;
+    sums.set(owner, sum);
+  });
+  return at.map((owner) => {
+    if (owner < 0 || !side.isImage[owner]) return null;
+    const [red, green, blue, count] = sums.get(owner);
+    return [red / count, green / count, blue / count].map(Math.round);
+  });
+}
+
+// A colour number per patch such that neighbouring groups differ; -1 for patches that share a slot with no other.
+function groupColours(side, plane, step, columns, palette) {
+  const at = side.patches.map((token) => holder(side, plane, token, step));
+  const size = new Map();
+  at.forEach((owner) => size.set(owner, (size.get(owner) ?? 0) + 1));
+  const isGroup = (owner) => owner >= 0 && side.isImage[owner] && size.get(owner) > 1;
+  const near = new Map();
+  at.forEach((owner) => { if (isGroup(owner)) near.set(owner, new Set()); });
+  const touch = (p, q) => {
+    if (at[p] === at[q] || !near.has(at[p]) || !near.has(at[q])) return;
+    near.get(at[p]).add(at[q]);
+    near.get(at[q]).add(at[p]);
+  };
+  at.forEach((_, patch) => {
+    if ((patch + 1) % columns) touch(patch, patch + 1);
+    if (patch + columns < at.length) touch(patch, patch + columns);
+  });
+  const colour = new Map();
+  const byDegree = [...near.keys()].sort((a, b) => near.get(b).size - near.get(a).size || a - b);
+  for (const owner of byDegree) {
+    const taken = new Set([...near.get(owner)].map((other) => colour.get(other)));
+    const free = [...Array(palette).keys()].find((number) => !taken.has(number));
+    colour.set(owner, free ?? 0);
+  }
+  return at.map((owner) => colour.get(owner) ?? -1);
+}

@@ -1,0 +1,175 @@
+// Layers: one column per layer, which shows how much of the prompt it kept and, when clicked, becomes the layer shown.
+
+function buildLayers(box) {
+  const group = document.createElement('div');
+  group.className = 'tv-columns';
+  group.setAttribute('role', 'radiogroup');
+  group.setAttribute('aria-label', 'Layer');
+  const says = document.createElement('p');
+  says.className = 'tv-layer-says';
+  box.replaceChildren(group, says);
+  const columnOf = (event) => event.target.closest('.tv-column');
+  group.addEventListener('click', (event) => { if (columnOf(event)) takeLayer(box, Number(columnOf(event).dataset.layer)); });
+  group.addEventListener('pointerover', (event) => sayLayer(box, columnOf(event)));
+  group.addEventListener('focusin', (event) => sayLayer(box, columnOf(event)));
+  group.addEventListener('pointerleave', () => sayLayer(box, chosenColumn(box)));
+  group.addEventListener('focusout', () => sayLayer(box, chosenColumn(box)));
+  group.addEventListener('keydown', (event) => {
+    const to = layerAfterKey(event.key, Number(columnOf(event)?.dataset.layer), group.children.length);
+    if (to === null) return;
+    event.preventDefault();
+    event.stopPropagation();
+    takeLayer(box, to);
+  });
+}
+
+function layerAfterKey(key, now, count) {
+  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[key];
+  if (step) return (now + step + count) % count;
+  return { Home: 0, End: count - 1 }[key] ?? null;
+}
+
+function takeLayer(box, layer) {
+  box.querySelector('[data-layer="' + layer + '"]').focus();
+  box.choose(layer);
+}
+
+function chosenColumn(box) {
+  return box.querySelector('[aria-checked="true"]');
+}
+
+// Columns are made anew for another run only; otherwise the choice moves.
+function drawLayers(box, sides, layer, choose) {
+  const open = sides.filter((side) => side.opened);
+  const group = box.querySelector('.tv-columns');
+  box.choose = choose;
+  if (!sameItems(box.shownSides ?? [], open)) {
+    box.shownSides = open;
+    group.replaceChildren(...(open.length ? [...Array(open[0].layers + 1).keys()].map((number) => columnFor(open, number)) : []));
+    group.classList.toggle('tv-dense', group.children.length > 16);
+  }
+  [...group.children].forEach((column, number) => {
+    column.setAttribute('aria-checked', number === layer);
+    column.tabIndex = number === layer ? 0 : -1;
+  });
+  sayLayer(box, group.querySelector(':hover') ?? chosenColumn(box));
+}
+
+function sameItems(a, b) {
+  return a.length === b.length && a.every((item, i) => item === b[i]);
+}
+
+// ---- the numbers of a layer; number 0 is the mean of all
+
+function layerFigures(side, number) {
+  const pick = (values) => {
+    const known = values.filter(Number.isFinite);
+    return number ? values[number - 1] ?? NaN : known.reduce((sum, value) => sum + value, 0) / known.length;
+  };
+  return {
+    side,
+    kept: pick(side.promptSlots.map((slots) => slots / side.tokens)),
+    overlap: side.kept ? pick(anchorOverlaps(side)) : NaN,
+    sparsity: pick(side.sparsity ?? []),
+  };
+}
+
+// Per layer how alike its anchors and those of the layer before are: common to both / in either. Where heads choose for
+// themselves a token counts by the share of heads that keep it.
+function anchorOverlaps(side) {
+  side.overlaps ??= Array.from({ length: side.layers }, (_, layer) => {
+    if (!layer) return NaN;
+    const [before, now] = [layer - 1, layer].map((number) => anchorShares(side, number));
+    let common = 0;
+    let either = 0;
+    now.forEach((share, token) => {
+      common += Math.min(share, before[token]);
+      either += Math.max(share, before[token]);
+    });
+    return common / either;
+  });
+  return side.overlaps;
+}
+
+function anchorShares(side, layer) {
+  const shares = new Float64Array(side.tokens);
+  for (let head = 0; head < side.heads; head++) {
+    const start = (layer * side.heads + head) * side.tokens;
+    for (let token = 0; token < side.tokens; token++) if (side.owner[start + token] === token) shares[token] += 1 / side.heads;
+  }
+  return shares;
+}
+
+// ---- drawing
+
+function columnFor(sides, number) {
+  const figures = sides.map((side) => layerFigures(side, number));
+  const column = document.createElement('button');
+  column.type = 'button';
+  column.className = 'tv-column';
+  column.setAttribute('role', 'radio');
+  const list = (name) => figures.map((figure) => (Number.isFinite(figure[name]) ? figure[name].toFixed(4) : '')).join(',');
+  Object.assign(column.dataset, { layer: number, kept: list('kept'), overlap: list('overlap'), sparsity: list('sparsity') });
+  const parts = layerWords(figures, number, sides[0].layers);
+  column.title = parts.map((part) => part.text).join(' · ');
+  column.setAttribute('aria-label', column.title);
+  column.words = parts;
+  const plot = document.createElement('span');
+  plot.className = 'tv-bars';
+  figures.forEach(({ side, kept }) => plot.append(layerMark('tv-bar-kept', side, 'height', kept)));
+  figures.forEach(({ side, overlap }) => {
+    if (Number.isFinite(overlap)) plot.append(layerMark('tv-overlap', side, 'bottom', overlap));
+  });
+  if (Number.isFinite(figures[0].sparsity)) plot.append(layerMark('tv-sparse', figures[0].side, 'bottom', figures[0].sparsity));
+  const name = document.createElement('span');
+  name.className = 'tv-number';
+  name.textContent = number || 'mean';
+  column.append(plot, name);
+  return column;
+}
+
+function layerMark(className, side, property, share) {
+  const mark = markOf(className, side);
+  mark.style[property] = (100 * Math.min(1, Math.max(0, share))).toFixed(1) + '%';
+  return mark;
+}
+
+function markOf(className, side) {
+  const mark = document.createElement('i');
+  mark.className = className;
+  mark.dataset.side = side.letter;
+  return mark;
+}
+
+// What is said of a layer, in parts, each with the mark that stands for it: words and legend are one.
+function layerWords(figures, number, layers) {
+  const parts = [{ text: number ? 'Layer ' + number + ' of ' + layers : 'Mean of ' + layers + ' layers' }];
+  const letter = (side) => side.letter.toUpperCase();
+  figures.forEach(({ side, kept }, i) => {
+    const of = i === figures.length - 1 ? ' of ' + side.tokens + ' tokens' : '';
+    parts.push({ mark: 'tv-bar-kept', side, text: letter(side) + ' keeps ' + percentText(kept) + of });
+  });
+  figures.filter(({ overlap }) => Number.isFinite(overlap)).forEach(({ side, overlap }, _, compressed) => {
+    const whose = compressed.length > 1 ? letter(side) + '’s anchors' : 'anchors';
+    const before = number ? 'layer ' + (number - 1) + '’s' : 'the layer before';
+    parts.push({ mark: 'tv-overlap', side, text: whose + ' overlap ' + percentText(overlap) + ' with ' + before });
+  });
+  const { side, sparsity } = figures[0];
+  if (Number.isFinite(sparsity)) {
+    parts.push({ mark: 'tv-sparse', side, text: percentText(sparsity) + ' of attention weights next to nothing' });
+  }
+  return parts;
+}
+
+function sayLayer(box, column) {
+  const says = box.querySelector('.tv-layer-says');
+  const words = column?.words ?? [];
+  if (says.words === words) return;
+  says.words = words;
+  says.replaceChildren(...words.map(({ mark, side, text }) => {
+    const part = document.createElement('span');
+    if (mark) part.append(markOf(mark, side));
+    part.append(text);
+    return part;
+  }));
+}

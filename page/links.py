@@ -1,0 +1,66 @@
+"""Addresses that open a state of the page: what a link says, and the link that says it."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from elastic.policies import POLICIES, Policy
+
+SIDES = "ab"
+
+
+def link_of(example: str | None, question: str, policies: list[Policy]) -> dict[str, str]:
+    """The parameters that ask a question about a bundled picture again; none for a visitor's own picture."""
+    if example is None or len(policies) != len(SIDES):
+        return {}
+    names = {policy: name for name, policy in POLICIES.items()}
+    keep = max((policy.keep for policy in policies if policy.keep < 1), default=1.0)
+    link = {"example": example, "q": question, "keep": f"{keep * 100:g}"}
+    for side, policy in zip(SIDES, policies, strict=True):
+        link[side] = names[type(policy)]
+        for field in fields(policy):
+            value = getattr(policy, field.name)
+            if field.name != "keep" and value != field.default:
+                link[f"{side}.{field.name}"] = str(value).lower()
+    return link
+
+
+def read_link(asked: Mapping[str, str]) -> dict[str, object]:
+    """What a link asks for: `keep` in percent, `a` and `b` as policies' names, `a.field` as their options' values.
+
+    Raises:
+        ValueError: if something in it does not exist or is out of its range; one sentence.
+    """
+    found: dict[str, object] = {}
+    if "keep" in asked:
+        found["keep"] = _keep(asked["keep"])
+    for side in SIDES:
+        name = asked.get(side, ("full", "elastic")[SIDES.index(side)])
+        if name not in POLICIES:
+            raise ValueError(f"The link names a policy {name[:40]!r}. Choose one of: {', '.join(POLICIES)}.")
+        found[side] = name
+        for field in fields(POLICIES[name]):
+            key = f"{side}.{field.name}"
+            if key in asked and field.name != "keep":
+                found[key] = _value(key, asked[key], field.default)
+        # Out of range values are refused here, in the policy's own words.
+        POLICIES[name](**{key[2:]: value for key, value in found.items() if key.startswith(f"{side}.")})
+    return found
+
+
+def _keep(text: str) -> float:
+    try:
+        keep = float(text)
+    except ValueError:
+        keep = -1
+    if not 5 <= keep <= 100:
+        raise ValueError(f"The link keeps {text[:20]!r} % of the cache. Choose between 5 and 100.")
+    return keep
+
+
+def _value(key: str, text: str, default: object) -> object:
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[text]
+        return type(default)(text)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"The link sets {key} to {text[:20]!r}, which is no {type(default).__name__}.") from error

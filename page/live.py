@@ -1,0 +1,93 @@
+"""The live part of the page: the inputs, and the events that run the model. Importing it imports torch."""
+
+import gradio as gr
+from gradio.events import Dependency
+
+from page.callbacks import Callbacks
+from page.controls import PRIVATE, Picture, answer_controls, ask_controls, find_example, show_example, side_controls
+from page.links import SIDES, read_link
+from page.looking import Looking
+from page.model import Model
+from page.shown import Shown
+
+# Once the inputs show what the link asks for, the page asks as the visitor would.
+PRESS_ASK = "asked => { if (asked) setTimeout(() => document.querySelector('#ask').click(), 200); }"
+
+
+class Live:
+    """The inputs, laid out where this is built, and what they do once connected with the view."""
+
+    def __init__(self, model: Model, shown: Shown, looking: Looking) -> None:
+        self.model, self.looking = model, looking
+        self.inputs = ask_controls(pocket=model.name is None)
+        self.sides = side_controls()
+        self.answer = answer_controls()
+        self.asked = gr.State(False)
+        self.events = Callbacks(model, shown, self.sides.keys)
+
+    def connect(self, page: gr.Blocks, badge: gr.Markdown, view: gr.HTML) -> tuple[Dependency, list[Dependency]]:
+        """Let the inputs run the model and the view show it; returns the run, to be cancelled, and what follows it."""
+        inputs, sides, events = self.inputs, self.sides, self.events
+        buttons = [inputs.ask, inputs.stop]
+        values = [inputs.picture, inputs.question, sides.keep, *self.answer, *sides.names, *sides.options]
+        started = gr.on([inputs.ask.click, inputs.question.submit], events.begin, None, buttons, **PRIVATE)
+        running = started.success(
+            events.ask,
+            values,
+            view,
+            show_progress="hidden",
+            concurrency_id="model",
+            concurrency_limit=1,
+            api_visibility="private",
+        )
+        # After a failure Gradio 6.31 runs what follows by `failure`, not what follows by `then`.
+        settled = [
+            follow(events.settle, None, [view, *buttons], **PRIVATE) for follow in (running.then, running.failure)
+        ]
+        inputs.stop.click(None, None, None, cancels=[running], **PRIVATE)
+        anew = gr.on(inputs.renewed, None, None, None, cancels=[running], **PRIVATE)
+        # Last, so that what the cancelled run leaves behind does not appear again.
+        anew.then(events.forget, None, [view, *buttons], **PRIVATE)
+        page.load(events.load, None, badge, show_progress="hidden", concurrency_limit=None, api_visibility="private")
+        page.unload(events.leave)
+        filled = [inputs.picture, inputs.question, inputs.suggested, inputs.scene_seed, sides.keep, *sides.names]
+        arrived = page.load(self.arrive, None, [view, self.asked, *filled, *sides.options], **PRIVATE)
+        arrived.success(None, self.asked, None, js=PRESS_ASK, **PRIVATE)
+        return running, settled
+
+    def arrive(self, request: gr.Request) -> list:
+        """What an address asks for: a bundled picture with its settings, to be asked at once, or a recorded run."""
+        asked = dict(request.query_params)
+        example = find_example(asked.get("example", ""), self.model.name is None)
+        unchanged = [gr.skip()] * (5 + len(self.sides.names) + len(self.sides.options))
+        try:
+            found = read_link(asked)
+        except ValueError as error:
+            return [self.looking.arrive_at({}, request) | {"status": str(error)}, False, *unchanged]
+        if example is None:
+            return [self.looking.arrive_at(asked, request), False, *unchanged]
+        picture, question, suggestions, seed = show_example(example)
+        names = [found[side] for side in SIDES]
+        settings = [
+            found.get(f"{SIDES[side]}.{field}", gr.skip()) if names[side] == policy else gr.skip()
+            for side, policy, field in self.sides.keys
+        ]
+        filled = [picture, asked.get("q", question), suggestions, seed, found.get("keep", gr.skip()), *names]
+        return [gr.skip(), True, *filled, *settings]
+
+
+def compare_api(events: Callbacks) -> None:
+    """The `/compare` endpoint, for programs: both answers to one question, and the figures of the run."""
+    with gr.Group(visible=False):
+        inputs = [
+            Picture(type="filepath", label="image"),
+            gr.Textbox(label="question"),
+            gr.Textbox("full", label="policy_a"),
+            gr.Textbox("elastic", label="policy_b"),
+            gr.Number(0.5, label="keep"),
+            gr.Number(128, label="max_new_tokens", precision=0),
+        ]
+        outputs = [gr.Textbox(label="answer_a"), gr.Textbox(label="answer_b"), gr.JSON(label="figures")]
+        gr.Button("Compare").click(
+            events.compare, inputs, outputs, api_name="compare", concurrency_id="model", concurrency_limit=1
+        )

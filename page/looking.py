@@ -1,0 +1,125 @@
+"""What can be looked at without a model: recorded runs, dropped files, plots. No torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import gradio as gr
+from gradio.events import Dependency
+
+from elastic.archive import open_run
+from page.shown import Shown, recording, recordings, whole
+from viz.plots import figures
+
+PRIVATE = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+PLOTS = 6
+
+
+class Looking:
+    """The events of what is looked at, over the runs that are shown."""
+
+    def __init__(self, shown: Shown) -> None:
+        self.shown = shown
+
+    def show_recording(self, number: int, request: gr.Request) -> dict:
+        """One of the recorded runs, by its place in the list."""
+        return self.show(recordings()[number]["name"], request)
+
+    def show(self, name: str, request: gr.Request) -> dict:
+        """The recorded run of that name.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        run, about = recording(name)
+        self.shown.put(request.session_hash, run)
+        return whole(run, f"Recorded earlier with {run.sides[0].model} · {about}")
+
+    def open_file(self, path: str | None, request: gr.Request) -> tuple[dict | object, None]:
+        """The run in a file that was dropped, and an empty place for the next one."""
+        if path is None:
+            return gr.skip(), None
+        try:
+            run = open_run(path)
+        except ValueError as error:
+            gr.Warning(str(error), title="File not opened")
+            return gr.skip(), None
+        self.shown.put(request.session_hash, run)
+        when = run.about.get("recorded", "earlier")
+        return whole(run, f"Opened {Path(path).name} · recorded {when} with {run.sides[0].model}"), None
+
+    def arrive(self, request: gr.Request) -> dict:
+        """What a visitor sees first: the recorded run that the address names, or the first one."""
+        return self.arrive_at(request.query_params, request)
+
+    def arrive_at(self, asked: Mapping[str, str], request: gr.Request) -> dict:
+        """The recorded run of an address; where there is none, a sentence and the first one."""
+        name = asked.get("example")
+        try:
+            return self.show(name or recordings()[0]["name"], request)
+        except ValueError as error:
+            return self.show(recordings()[0]["name"], request) | {"status": f"{error} This is the first one."}
+
+    def leave(self, request: gr.Request) -> None:
+        """A tab was closed."""
+        self.shown.leave(request.session_hash)
+
+    def plot(self, side: int, head: int, request: gr.Request) -> list:
+        """The figures of the visitor's run, and the choices that fit it."""
+        run = self.shown.of(request.session_hash)
+        if run is None or not run.sides:
+            return [None] * PLOTS + [gr.skip(), gr.skip(), "Ask something, or open a recorded run: plots appear here."]
+        side = min(side or 0, len(run.sides) - 1)
+        heads = run.sides[side].owner.shape[1]
+        head = min(head or 0, heads - 1)
+        sides = [(f"{'ABCD'[number]}: {title}", number) for number, title in enumerate(run.titles)]
+        return [
+            *figures(run, side, head).values(),
+            gr.Dropdown(choices=sides, value=side),
+            gr.Dropdown(choices=[(str(number + 1), number) for number in range(heads)], value=head, visible=heads > 1),
+            "",
+        ]
+
+    def replot(self, is_open: bool, side: int, head: int, request: gr.Request) -> list:
+        """The figures of another run, if they can be seen: a closed tab costs nothing."""
+        return self.plot(side, head, request) if is_open else [gr.skip()] * (PLOTS + 3)
+
+
+def recorded_controls(is_open: bool) -> tuple[gr.Dataset, gr.File]:
+    """The recorded runs to choose from, and a place to drop a saved one."""
+    with gr.Accordion("Recorded runs", open=is_open, elem_id="recorded"):
+        chosen = gr.Dataset(
+            components=[gr.Textbox(visible=False)],
+            samples=[[entry["title"]] for entry in recordings()],
+            type="index",
+            label="Look at one",
+            elem_id="recordings",
+        )
+        dropped = gr.File(label="Open a saved trace: drop the file here", height=150, elem_id="open-trace")
+    return chosen, dropped
+
+
+def plot_controls(looking: Looking, tab: gr.Tab, other_tab: gr.Tab) -> tuple[list, list]:
+    """The plots with their choices, drawn when their tab is opened; returns inputs and outputs of `Looking.replot`."""
+    is_open = gr.State(False)
+    with gr.Row(elem_id="plot-choices"):
+        side = gr.Dropdown([("A", 0), ("B", 1)], value=1, label="Side", elem_id="plot-side")
+        head = gr.Dropdown([("1", 0)], value=0, label="Head", visible=False, elem_id="plot-head")
+    note = gr.Markdown("", elem_id="plot-note")
+    with gr.Row(elem_id="plots"):
+        shown = [gr.Plot(show_label=False, min_width=420, elem_id=f"plot-{number}") for number in range(PLOTS)]
+    inputs, outputs = [side, head], [*shown, side, head, note]
+    for event in (tab.select, side.input, head.input):
+        event(looking.plot, inputs, outputs, **PRIVATE)
+    tab.select(lambda: True, None, is_open, **PRIVATE)
+    other_tab.select(lambda: False, None, is_open, **PRIVATE)
+    return [is_open, *inputs], outputs
+
+
+def connect_looking(
+    looking: Looking, chosen: gr.Dataset, dropped: gr.File, live: gr.HTML, cancels: list | None = None
+) -> list[Dependency]:
+    """Choosing a recorded run or dropping a file shows it, in place of a run that goes on."""
+    first = chosen.click(looking.show_recording, chosen, live, cancels=cancels, **PRIVATE)
+    # Through the queue: without it a warning does not reach the visitor.
+    second = dropped.upload(looking.open_file, dropped, [live, dropped], cancels=cancels, **PRIVATE | {"queue": True})
+    return [first, second]

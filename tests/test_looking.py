@@ -1,0 +1,180 @@
+"""What can be looked at without a model: runs that are held, links, recorded runs, and no torch."""
+
+import base64
+import io
+import json
+import subprocess
+import sys
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elastic.archive import open_run
+from elastic.policies import POLICIES
+from elastic.policies.elastic import Elastic
+from elastic.policies.full import Full
+from page.links import link_of, read_link
+from page.shown import Shown, recording, recordings
+from tests.view_traces import NASTY, PAIR, cut, run_of
+
+
+def test_only_the_latest_runs_are_held():
+    shown = Shown(most=2)
+    for visitor, name in zip("abc", ("first", "second", "third"), strict=True):
+        shown.put(visitor, run_of(name, PAIR))
+    assert shown.get("first") is None and shown.of("a") is None
+    assert shown.of("b").name == "second" and shown.of("c").name == "third"
+
+
+def test_a_run_that_goes_on_does_not_take_the_view_back():
+    shown = Shown()
+    shown.put("visitor", run_of("live", PAIR))
+    shown.put("visitor", run_of("recorded", PAIR))
+    shown.update(run_of("live", PAIR))
+    assert shown.of("visitor").name == "recorded"
+
+
+def test_a_view_that_missed_steps_gets_them():
+    shown = Shown()
+    shown.put("visitor", run_of("run", [cut(side, 6) for side in PAIR]))
+    missed = json.loads(shown.fetch_steps("run", 4))
+    assert (missed["since"], missed["done"], missed["opening"]) == (4, False, None)
+    assert missed["sides"][1]["pieces"] == PAIR[1].answer_pieces[4:6]
+    shown.update(run_of("run", PAIR))
+    whole = json.loads(shown.fetch_steps("run", 4))
+    assert whole["done"] and whole["opening"] and whole["sides"][0]["pieces"] == PAIR[0].answer_pieces
+
+
+def test_a_layer_is_given_from_any_step_on():
+    shown = Shown()
+    shown.put("visitor", run_of("run", PAIR))
+    first, second = json.loads(shown.fetch_layer("run", 1, 3))
+    assert len(first) == len(second) == PAIR[0].steps - 3
+    weights = (np.frombuffer(base64.b64decode(second[0]), np.uint8) / 255) ** 2
+    assert np.allclose(weights, PAIR[1].looked[3, 1, : len(weights)], atol=0.004)
+
+
+@pytest.mark.parametrize("name", ["run", "other", None, 3, [1], {"a": 1}, NASTY])
+@pytest.mark.parametrize("number", [-1, 99, 1e300, float("nan"), None, "1", [2], {"x": 1}])
+def test_calls_from_a_browser_may_hold_anything(name, number):
+    shown = Shown()
+    shown.put("visitor", run_of("run", PAIR))
+    for found in (shown.fetch_steps(name, number), shown.fetch_layer(name, number, number), shown.save(name, number)):
+        assert found is None or json.loads(found)
+
+
+@pytest.mark.parametrize("asked", [None, "run", [], ["run"], ["run", 0, 0, 0], {"run": 0}, [[["run"]]]])
+def test_the_browsers_calls_bear_any_arguments(asked):
+    shown = Shown()
+    shown.put("visitor", run_of("run", PAIR))
+    for call in shown.server_functions():
+        found = call(asked)
+        assert found is None or json.loads(found)
+    fetch_steps, fetch_layer, save = shown.server_functions()
+    assert json.loads(fetch_steps(["run", 0])) and json.loads(fetch_layer(["run", 1, 0]))
+    assert json.loads(save(["run", "csv"]))["type"] == "text/csv"
+
+
+@pytest.mark.parametrize("kind", ["trace", "csv", "html"])
+def test_a_saved_run_has_a_harmless_name_and_its_content(kind, tmp_path):
+    shown = Shown()
+    shown.put("visitor", run_of("../../" + NASTY, PAIR))
+    file = json.loads(shown.save("../../" + NASTY, kind))
+    assert "/" not in file["name"] and file["name"].startswith("elastic-by-hand-")
+    content = base64.b64decode(file["data"])
+    if kind == "trace":
+        (tmp_path / "run.zip").write_bytes(content)
+        assert open_run(tmp_path / "run.zip").sides[1].answer == PAIR[1].answer
+    elif kind == "csv":
+        assert content.decode().count("\n") == 1 + sum(side.steps for side in PAIR)
+    else:
+        assert content.startswith(b"<!doctype html>") and len(content) < 1_000_000
+
+
+def policies():
+    """Any two policies with any legal settings."""
+
+    def values(policy):
+        given = {}
+        for field in fields(policy):
+            low, high = field.metadata["low"], field.metadata["high"]
+            if isinstance(field.default, bool):
+                given[field.name] = st.booleans()
+            elif isinstance(field.default, int):
+                given[field.name] = st.integers(low, high)
+            elif low < high:
+                given[field.name] = st.integers(5, 99).map(lambda percent: percent / 100)
+        return st.builds(policy, **given)
+
+    return st.one_of([values(policy) for policy in POLICIES.values()])
+
+
+@given(policies(), policies(), st.text(st.characters(blacklist_categories=["Cs"]), max_size=50))
+def test_a_link_says_what_it_was_made_from(a, b, question):
+    link = link_of("scene-2057", question, [a, b])
+    found = read_link(link)
+    assert link["q"] == question and link["example"] == "scene-2057"
+    for side, policy in zip("ab", (a, b), strict=True):
+        assert POLICIES[found[side]] is type(policy)
+        for field in fields(policy):
+            if field.name != "keep":
+                assert found.get(f"{side}.{field.name}", field.default) == getattr(policy, field.name)
+    kept = [policy.keep for policy in (a, b) if policy.keep < 1]
+    assert found["keep"] == pytest.approx(100 * max(kept, default=1))
+
+
+def test_a_visitors_own_picture_has_no_link():
+    assert link_of(None, "What?", [Full(), Elastic()]) == {}
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"keep": "0"}, "between 5 and 100"),
+        ({"keep": "half"}, "between 5 and 100"),
+        ({"keep": "nan"}, "between 5 and 100"),
+        ({"b": "best"}, "names a policy 'best'"),
+        ({"b": "elastic", "b.distance": "far"}, "is no int"),
+        ({"b": "elastic", "b.protect_text": "perhaps"}, "is no bool"),
+        ({"b": "elastic", "b.distance": "100000"}, "distance must be between"),
+    ],
+)
+def test_a_link_that_asks_for_the_impossible_gets_a_sentence(asked, expected):
+    with pytest.raises(ValueError, match=expected):
+        read_link(asked)
+
+
+@pytest.mark.parametrize("entry", recordings(), ids=lambda entry: entry["name"])
+def test_every_recorded_run_opens_and_teaches(entry):
+    run, about = recording(entry["name"])
+    assert about.startswith(entry["title"]) and run.link == {"example": entry["name"]}
+    full, other = run.sides
+    assert full.policy == "full" and other.policy == "elastic" and run.picture[:2] == b"\xff\xd8"
+    differ = entry["name"] in ("lost-question", "lost-small-object", "wrong-count")
+    assert (full.answer != other.answer) == differ
+    assert all(side.finish == "end" for side in run.sides)
+    assert bool(run.history[0]) == (entry["name"] == "conversation")
+
+
+def test_an_unknown_recorded_run_is_answered_with_those_there_are():
+    with pytest.raises(ValueError, match="faithful-merge"):
+        recording("../../etc/passwd")
+
+
+def test_the_page_of_recorded_runs_needs_neither_torch_nor_transformers():
+    code = (
+        "import sys, app; app.build_page(None);"
+        " print([m for m in ('torch', 'transformers', 'elastic.policies') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True).stdout
+    assert out.strip().splitlines()[-1] == "[]"
+
+
+def test_a_table_of_steps_is_readable_text():
+    shown = Shown()
+    shown.put("visitor", run_of("run", PAIR))
+    table = io.StringIO(base64.b64decode(json.loads(shown.save("run", "csv"))["data"]).decode())
+    assert table.readline().startswith("side,policy,keep,step,token,piece,logprob")

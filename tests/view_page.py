@@ -1,0 +1,157 @@
+"""A page with the live view alone, a way to send it messages made by hand, and how to read what it shows."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.view_traces import ELASTIC, FULL, HEADS, MESSAGES, PAIR, cut, run_of, steps_of, whole
+from viz import view
+
+OTHER = replace(HEADS, answer_pieces=["The", " picture", " shows", " a", " cat", ".", "</s>"], finish="end")
+RUNS = {  # what the server has
+    "layers": run_of("layers", PAIR),
+    "hole": run_of("hole", [cut(side, 8) for side in PAIR]),
+    "latecomer": run_of("latecomer", [cut(side, 6) for side in PAIR]),
+}
+PAGE_MESSAGES = MESSAGES | {
+    "layers": [whole(PAIR, name="layers", titles=["Full cache", "Elastic Cache"])],
+    "other": [whole((FULL, OTHER), name="other", titles=["Full cache", "H2O"])],
+    "alone": [whole((ELASTIC,), name="alone")],
+    "hole": [message for i, message in enumerate(steps_of("hole", PAIR, 0, 3, 6, 8)) if i in (0, 1, 3)],
+    "latecomer": list(steps_of("latecomer", PAIR, 0, 3, 6))[2:3],
+    "fifty": [whole(PAIR, name=f"run {i}") for i in range(50)],
+}
+ASKED = []  # what the view asked the server for
+
+
+# Gradio 6.31 hands over all arguments as one list.
+def fetch_layer(asked):
+    """What the answers of a run looked at in a layer."""
+    run, layer, since = asked
+    ASKED.append(("layer", run, layer, since))
+    return json.dumps(view.layer(RUNS[run], layer, since)) if run in RUNS else None
+
+
+def fetch_steps(asked):
+    """A message with the steps that a view missed."""
+    run, since = asked
+    ASKED.append(("steps", run, since))
+    return json.dumps(view.message(RUNS[run], 0, since)) if run in RUNS else None
+
+
+@pytest.fixture(scope="module", name="address")
+def page_address():
+    """A page with the component and a way to send it the messages above."""
+    import gradio
+
+    from app import TraceView
+
+    with gradio.Blocks(fill_width=True) as page:
+        box = gradio.Textbox(elem_id="name")
+        shown = TraceView(elem_id="view", server_functions=[fetch_layer, fetch_steps])
+
+        def send(name):
+            yield from PAGE_MESSAGES[name]
+
+        box.submit(send, box, shown, show_progress="hidden")
+    url = page.launch(prevent_thread_lock=True, quiet=True)[1]
+    yield url
+    page.close()
+
+
+@pytest.fixture(name="show")
+def page_opener(browser, address):
+    """Opens the page, sends a named run and waits until it is shown; fails on any error in the page."""
+    errors, pages = [], []
+
+    def opened(name, wait='[data-done="true"]', query="", **options):
+        page = browser.new_page(**{"viewport": {"width": 948, "height": 900}, "reduced_motion": "reduce"} | options)
+        pages.append(page)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda line: errors.append(line.text) if "Error" in line.text else None)
+        page.goto(address + query)
+        page.wait_for_selector("#view .trace-view", state="attached")
+        send(page, name)
+        if wait:
+            page.wait_for_selector(".trace-view" + wait)
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()
+    assert not errors, errors
+
+
+def send(page, name):
+    page.fill("#name textarea, #name input", name)
+    page.press("#name textarea, #name input", "Enter")
+
+
+def data(page, selector=".trace-view"):
+    """The dataset of an element, after the next frame."""
+    return page.evaluate(
+        "selector => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() =>"
+        " done({...document.querySelector(selector).dataset}))))",
+        selector,
+    )
+
+
+def numbers(page, side, name):
+    """A comma list in the dataset of a side's canvas."""
+    return np.array(data(page, f'canvas[data-side="{side}"]')[name].split(","), float)
+
+
+def slide(page, selector, value):
+    page.locator(selector).evaluate(
+        "(box, value) => { box.value = value; box.dispatchEvent(new Event('input')); }", str(value)
+    )
+
+
+def point(page, side, patch, grid=4):
+    """Move the mouse to the middle of a patch."""
+    canvas = page.locator(f'canvas.tv-patches[data-side="{side}"]')
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    x, y = box["width"] * (patch % grid + 0.5) / grid, box["height"] * (patch // grid + 0.5) / grid
+    page.mouse.move(box["x"] + x, box["y"] + y)
+    return box["x"] + x, box["y"] + y
+
+
+def strip(page, side, token):
+    """A token's box in the strip."""
+    return page.locator(f'.tv-strip[data-side="{side}"] [data-token="{token}"]')
+
+
+def word(page, side, text):
+    """A word of an answer."""
+    return page.locator(f'.tv-answer[data-side="{side}"] .tv-word', has_text=text)
+
+
+def fates(trace, layer, head, step):
+    """What became of every patch, one letter each: anchor, merged, merged into text, dropped, evicted."""
+    first, now = trace.owner[layer, head], trace.owner_after(step)[layer, head]
+    letters = ""
+    for token in trace.patches:
+        merged = "m" if trace.is_image[now[token]] else "t"
+        gone = "d" if first[token] < 0 else "e"
+        letters += gone if now[token] < 0 else "a" if now[token] == token else merged
+    return letters
+
+
+def gaze(trace, number, layer=None):
+    """What an answer token looked at, per token of the prompt: a slot's weight shared evenly among its members."""
+    tokens = len(trace.pieces)
+    looked = trace.looked[number].astype(np.float32)
+    weights = (looked.mean(0) if layer is None else looked[layer])[:tokens]
+    # As the messages carry it: bytes.
+    weights = (np.round(np.sqrt(weights) * 255) / 255) ** 2
+    owner = (trace.owner if layer is None else trace.owner[layer : layer + 1]).reshape(-1, tokens)
+    shared = np.zeros(tokens)
+    for token in range(tokens):
+        planes = np.flatnonzero(owner[:, token] == token)
+        for plane in planes:
+            members = np.flatnonzero(owner[plane] == token)
+            shared[members] += weights[token] / len(planes) / len(members)
+    return shared

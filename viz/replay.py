@@ -1,0 +1,113 @@
+"""A run as one HTML file that needs nothing else: the live view with the record inside, for lectures and archives."""
+
+import base64
+import html
+import json
+import zlib
+from functools import cache
+
+from elastic.trace import Run
+from viz import view
+
+# Whatever a file could be made to contain, the browser asks nobody else for anything.
+POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="@policy@">
+<title>@title@</title>
+<style>
+@style@
+</style>
+</head>
+<body>
+<header><h1>@heading@</h1><p>@note@</p></header>
+<main id="replay">@template@</main>
+<noscript>This page needs JavaScript.</noscript>
+<p id="problem" hidden>This browser cannot unpack the record. Open the file in a browser of 2023 or later.</p>
+<script type="text/plain" id="record">@record@</script>
+<script>
+@script@
+</script>
+</body>
+</html>
+"""
+
+# The same variables as on the program's page; `.dark` is set on the body there, too.
+STYLE = """
+body {
+  --body-text-color: #27272a; --border-color-primary: #e4e4e7;
+  --background-fill-primary: #ffffff; --background-fill-secondary: #fafafa;
+  margin: 0 auto; padding: 12px 16px 32px; max-width: 1500px;
+  background: var(--background-fill-primary); color: var(--body-text-color);
+  font-family: "Source Sans Pro", ui-sans-serif, system-ui, sans-serif; color-scheme: light;
+}
+body.dark {
+  --body-text-color: #f4f4f5; --border-color-primary: #3f3f46;
+  --background-fill-primary: #0f0f11; --background-fill-secondary: #18181b;
+  color-scheme: dark;
+}
+header h1 { margin: 0; font-size: 1.3rem; }
+header p { margin: 0.2rem 0 0.8rem; opacity: 0.8; overflow-wrap: anywhere; }
+"""
+
+SCRIPT = """
+(async () => {
+  const dark = matchMedia('(prefers-color-scheme: dark)');
+  const fitTheme = () => document.body.classList.toggle('dark', dark.matches);
+  dark.addEventListener('change', fitTheme);
+  fitTheme();
+  const packed = Uint8Array.from(atob(document.querySelector('#record').textContent), (c) => c.charCodeAt(0));
+  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'));
+  const { message, layers } = await new Response(unpacked).json();
+  const server = {
+    fetch_layer: async (run, layer, since) => JSON.stringify(layers[layer].map((side) => side.slice(since))),
+  };
+  show(document.querySelector('#replay'), { value: JSON.stringify(message) }, server, () => {}, () => {});
+})().catch((error) => {
+  console.error(error);
+  document.querySelector('#replay').hidden = true;
+  document.querySelector('#problem').hidden = false;
+});
+"""
+
+
+def replay_html(run: Run) -> str:
+    """A self-contained page that shows a run as the live view does, without a server or a network."""
+    # No links: they ask a server, and there is none.
+    message = view.message(run, 0, 0, status="Recorded run", done=True)
+    message["opening"] |= {"link": {}}
+    layers = [view.layer(run, number) for number in range(run.sides[0].layers)]
+    record = json.dumps({"message": message, "layers": layers}).encode()
+    question, model = run.sides[0].question, run.sides[0].model
+    about = ", ".join(f"{name} {value}" for name, value in run.about.items() if name != "recorded")
+    recorded = f" {run.about['recorded']}" if "recorded" in run.about else ""
+    parts = {
+        "policy": POLICY,
+        "title": html.escape(f"{question[:80]} · {' and '.join(run.titles)} · {model}"),
+        "heading": "Elastic KV cache, side by side: a recorded run",
+        "note": html.escape(
+            f"Recorded{recorded} with {model} ({about}). Nothing is computed here: this file replays "
+            "what was measured, offline."
+        ),
+        "style": f"{STYLE}#replay {{\n{view.style()}\n}}",
+        "template": view.template(),
+        # Base 64 has no sign that could end the script element.
+        "record": base64.b64encode(zlib.compress(record, 9)).decode(),
+        "script": _script(),
+    }
+    return _fill(PAGE, parts)
+
+
+@cache
+def _script() -> str:
+    return f"const show = (element, props, server, watch, trigger) => {{\n{view.script()}\n}};\n{SCRIPT}"
+
+
+def _fill(page: str, parts: dict[str, str]) -> str:
+    """The page with its `@name@`s replaced, in one pass: what is filled in is not looked through again."""
+    pieces = page.split("@")
+    return "".join(parts[piece] if number % 2 else piece for number, piece in enumerate(pieces))

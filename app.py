@@ -8,7 +8,7 @@ import gradio as gr
 
 from page.looking import PRIVATE, Looking, connect_looking, plot_controls, recorded_controls
 from page.model import Model
-from page.shown import Shown
+from page.shown import Shown, recordings
 from page.trace_view import TraceView
 
 ASSETS = Path(__file__).parent / "assets"
@@ -42,6 +42,9 @@ def build_page(model: Model | None) -> gr.Blocks:
         if live:
             running, settled = live.connect(page, badge, view)
             opened = connect_looking(looking, chosen, dropped, view, cancels=[running])
+            chosen.click(
+                lambda number: live.fill_recorded(recordings()[number]["name"]), chosen, live.filled, **PRIVATE
+            )
             compare_api(live.events)
         else:
             settled, opened = [], connect_looking(looking, chosen, dropped, view)

@@ -1,14 +1,17 @@
 """The live part of the page: the inputs, and the events that run the model. Importing it imports torch."""
 
+from collections.abc import Mapping
+
 import gradio as gr
 from gradio.events import Dependency
 
+from elastic.policies import POLICIES
 from page.callbacks import Callbacks
 from page.controls import PRIVATE, Picture, answer_controls, ask_controls, find_example, show_example, side_controls
 from page.links import SIDES, read_link
 from page.looking import Looking
 from page.model import Model
-from page.shown import Shown
+from page.shown import Shown, recording
 
 # Once the inputs show what the link asks for, the page asks as the visitor would.
 PRESS_ASK = "asked => { if (asked) setTimeout(() => document.querySelector('#ask').click(), 200); }"
@@ -22,7 +25,8 @@ class Live:
         self.inputs = ask_controls(pocket=model.name is None)
         self.sides = side_controls()
         self.answer = answer_controls()
-        self.asked = gr.State(False)
+        # Not a State, which the browser would not see.
+        self.asked = gr.Checkbox(False, visible="hidden")
         self.events = Callbacks(model, shown, self.sides.keys)
 
     def connect(self, page: gr.Blocks, badge: gr.Markdown, view: gr.HTML) -> tuple[Dependency, list[Dependency]]:
@@ -50,30 +54,47 @@ class Live:
         anew.then(events.forget, None, [view, *buttons], **PRIVATE)
         page.load(events.load, None, badge, show_progress="hidden", concurrency_limit=None, api_visibility="private")
         page.unload(events.leave)
-        filled = [inputs.picture, inputs.question, inputs.suggested, inputs.scene_seed, sides.keep, *sides.names]
-        arrived = page.load(self.arrive, None, [view, self.asked, *filled, *sides.options], **PRIVATE)
+        self.filled = [inputs.picture, inputs.question, inputs.suggested, inputs.scene_seed]
+        self.filled += [sides.keep, *sides.names, *sides.options]
+        arrived = page.load(self.arrive, None, [view, self.asked, *self.filled], **PRIVATE)
         arrived.success(None, self.asked, None, js=PRESS_ASK, **PRIVATE)
         return running, settled
 
     def arrive(self, request: gr.Request) -> list:
         """What an address asks for: a bundled picture with its settings, to be asked at once, or a recorded run."""
         asked = dict(request.query_params)
-        example = find_example(asked.get("example", ""), self.model.name is None)
-        unchanged = [gr.skip()] * (5 + len(self.sides.names) + len(self.sides.options))
         try:
-            found = read_link(asked)
+            if self._example(asked) is not None:
+                return [gr.skip(), True, *self._fill(asked)]
         except ValueError as error:
-            return [self.looking.arrive_at({}, request) | {"status": str(error)}, False, *unchanged]
-        if example is None:
-            return [self.looking.arrive_at(asked, request), False, *unchanged]
-        picture, question, suggestions, seed = show_example(example)
+            return [self.looking.arrive_at({}, request) | {"status": str(error)}, False, *self._untouched]
+        shown = self.looking.arrive_at(asked, request)
+        return [shown, False, *self.fill_recorded(shown["run"])]
+
+    def fill_recorded(self, name: str) -> list:
+        """The inputs as they were for a recorded run, where this model can be asked the same."""
+        link = recording(name)[0].link
+        return self._fill(link) if self._example(link) is not None else self._untouched
+
+    @property
+    def _untouched(self) -> list:
+        return [gr.skip()] * len(self.filled)
+
+    def _example(self, asked: Mapping[str, str]) -> dict | None:
+        return find_example(asked.get("example", ""), self.model.name is None)
+
+    def _fill(self, asked: Mapping[str, str]) -> list:
+        """Values of the inputs for what a link asks."""
+        found = read_link(asked)
+        picture, question, suggestions, seed = show_example(self._example(asked))
         names = [found[side] for side in SIDES]
         settings = [
-            found.get(f"{SIDES[side]}.{field}", gr.skip()) if names[side] == policy else gr.skip()
+            found.get(f"{SIDES[side]}.{field}", getattr(POLICIES[policy](), field))
+            if names[side] == policy
+            else gr.skip()
             for side, policy, field in self.sides.keys
         ]
-        filled = [picture, asked.get("q", question), suggestions, seed, found.get("keep", gr.skip()), *names]
-        return [gr.skip(), True, *filled, *settings]
+        return [picture, asked.get("q", question), suggestions, seed, found.get("keep", gr.skip()), *names, *settings]
 
 
 def compare_api(events: Callbacks) -> None:

@@ -1,6 +1,7 @@
 """What can be looked at without a model: recorded runs, dropped files, plots. No torch."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -31,6 +32,7 @@ class Looking:
             ValueError: if there is none.
         """
         run, about = recording(name)
+        run = replace(run, link={"example": name})
         self.shown.put(request.session_hash, run)
         return whole(run, f"Recorded earlier with {run.sides[0].model} · {about}")
 

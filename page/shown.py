@@ -124,7 +124,7 @@ def recordings() -> list[dict[str, str]]:
 
 
 def recording(name: str) -> tuple[Run, str]:
-    """A recorded run and the line about it.
+    """A recorded run, whose link is what would ask it again, and the line about it.
 
     Raises:
         ValueError: if there is none of that name.
@@ -132,9 +132,8 @@ def recording(name: str) -> tuple[Run, str]:
     listed = {entry["name"]: entry for entry in recordings()}
     if name not in listed:
         raise ValueError(f"There is no recorded run named {name[:60]!r}. Choose one of: {', '.join(listed)}.")
-    run = open_run(TRACES / f"{name}.zip")
     # Every visitor's copy has the same name: it is the same run.
-    return replace(run, name=name, link={"example": name}), f"{listed[name]['title']}. {listed[name]['about']}"
+    return replace(open_run(TRACES / f"{name}.zip"), name=name), f"{listed[name]['title']}. {listed[name]['about']}"
 
 
 def whole(run: Run, line: str) -> dict:

@@ -64,18 +64,16 @@ def state(page):
 
 
 def ask(page, question=None, wait=True):
-    """Press Ask, with another question if there is one; return when both answers are there."""
+    """Press Ask, with another question if there is one; return when the answers begin, or when they are complete."""
     if question is not None:
         page.fill("#question textarea", question)
     before = state(page)["run"]
     page.click("#ask")
+    page.wait_for_function(
+        "before => document.querySelector('.trace-view').dataset.run !== before", arg=before, timeout=120_000
+    )
     if wait:
-        page.wait_for_function(
-            "before => { const d = document.querySelector('.trace-view').dataset;"
-            " return d.done === 'true' && d.run !== before }",
-            arg=before,
-            timeout=120_000,
-        )
+        page.wait_for_selector('.trace-view[data-done="true"]', timeout=120_000)
         page.wait_for_selector("#ask:not([disabled])")
 
 

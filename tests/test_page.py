@@ -28,11 +28,12 @@ def test_a_visitor_can_ask_at_once_and_sees_both_answers_grow(visit):
     page = visit()
     page.evaluate(
         """() => { window.grown = []; const view = document.querySelector('.trace-view');
-        new MutationObserver(() => window.grown.push([+view.dataset.tokensA, +view.dataset.tokensB]))
+        new MutationObserver(() => window.grown.push([view.dataset.run, +view.dataset.tokensA, +view.dataset.tokensB]))
         .observe(view, {attributes: true}) }"""
     )
     ask(page)
-    grown = page.evaluate("window.grown")
+    run = state(page)["run"]
+    grown = [counts for name, *counts in page.evaluate("window.grown") if name == run]
     for side in (0, 1):
         counts = [pair[side] for pair in grown]
         assert counts == sorted(counts)
@@ -97,7 +98,10 @@ def test_stop_ends_a_long_answer_and_the_conversation_goes_on(visit):
     slide(page, "#temperature", 0)
     slide(page, "#tokens", 32)
     ask(page, "How many objects are there?")
-    assert page.locator('.tv-answer[data-side="a"] .tv-history').inner_text().strip()
+    past = page.locator('.tv-answer[data-side="a"] .tv-past')
+    assert past.locator("summary").inner_text() == "1 earlier turn"
+    past.locator("summary").click()
+    assert past.locator(".tv-history").inner_text().strip()
 
 
 @pytest.mark.parametrize("kind", ["text", "huge"])

@@ -1,15 +1,15 @@
 """Record the runs that teach, for the page without a model: `python -m training.record_traces`.
 
 For each lesson scenes are drawn, one after the other, until a real run shows it; the run is saved as it happened. With
-other weights other scenes are found. Scenes with negative numbers are used: neither training nor the evaluation draws
-from them.
+other weights other scenes are found. The first lesson is shown on a bundled example, the others on scenes that neither
+training nor the evaluation draws.
 """
 
 import argparse
 import json
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from elastic.archive import save_run
@@ -19,12 +19,15 @@ from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
 from elastic.session import Comparison, run
 from elastic.trace import Run
+from page.links import link_of
 from training.questions import Question, ask, conversation
 from training.scenes import Scene, random_scene, render
 
 TRACES = Path(__file__).parent.parent / "assets" / "traces"
 LONGEST = 96  # answer tokens
-TRIES = 400  # scenes per lesson
+TRIES = 400  # questions per lesson
+SEEDS = range(900_000, 900_000 + TRIES)
+BUNDLED = [entry["seed"] for entry in json.loads((TRACES.parent / "scenes" / "scenes.json").read_text())]
 
 Asks = Callable[[Scene, random.Random], list[Question]]
 Shows = Callable[[list[Question], list[Run]], bool]
@@ -40,6 +43,7 @@ class Lesson:
     policy: Policy
     asks: Asks
     shows: Shows
+    seeds: Sequence[int] = SEEDS
 
 
 def one(*skills: str) -> Asks:
@@ -66,7 +70,8 @@ def only_full_is_right(questions: list[Question], runs: list[Run]) -> bool:
 def about_a_small_thing(questions: list[Question], runs: list[Run]) -> bool:
     """Only the full cache finds a small thing that is asked for; the other says there is none."""
     small = [thing.size == "small" for thing in questions[-1].about]
-    return small == [True] and only_full_is_right(questions, runs) and " no " in answers(runs[-1])[1]
+    denies = {"no", "nothing"} & set(answers(runs[-1])[1].lower().replace(",", "").split())
+    return small == [True] and only_full_is_right(questions, runs) and bool(denies)
 
 
 def miscounted(questions: list[Question], runs: list[Run]) -> bool:
@@ -93,6 +98,7 @@ LESSONS = (
         Elastic(keep=0.5),
         one("list_category"),
         long_and_right,
+        BUNDLED,
     ),
     Lesson(
         "lost-question",
@@ -108,7 +114,7 @@ LESSONS = (
         "A small object gets lost",
         "It had few patches, and they were averaged into their neighbours. Find them on side B.",
         Elastic(keep=0.3),
-        one("where"),
+        one("what_at", "is_there", "where"),
         about_a_small_thing,
     ),
     Lesson(
@@ -144,16 +150,17 @@ def record(llava: Llava, lesson: Lesson) -> Run:
     Raises:
         ValueError: if none of TRIES scenes does.
     """
-    for number in range(1, TRIES + 1):
+    for number in range(TRIES):
         rng = random.Random(f"record {lesson.name} {number}")
-        scene = random_scene(-number)
+        seed = lesson.seeds[number % len(lesson.seeds)]
+        scene, policies = random_scene(seed), [Full(), lesson.policy]
         questions = lesson.asks(scene, rng)
-        comparison = Comparison(llava, render(scene)[0], [Full(), lesson.policy])
+        comparison = Comparison(llava, render(scene)[0], policies)
         runs = [run(comparison, question.text, LONGEST) for question in questions]
         if lesson.shows(questions, runs):
-            print(f"{lesson.name}: scene {-number}, {questions[-1].text!r} -> {answers(runs[-1])}")
-            return runs[-1]
-    raise ValueError(f"None of {TRIES} scenes shows {lesson.name!r} with these weights.")
+            print(f"{lesson.name}: scene {seed}, {questions[-1].text!r} -> {answers(runs[-1])}", flush=True)
+            return replace(runs[-1], link=link_of(f"scene-{seed}", questions[0].text, policies))
+    raise ValueError(f"None of {TRIES} questions shows {lesson.name!r} with these weights.")
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ def script() -> str:
 @cache
 def style() -> str:
     """The component's CSS."""
-    parts = ("trace_view.css", "view/panels.css")
+    parts = ("trace_view.css", "view/strips.css", "view/panels.css")
     return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in parts)
 
 

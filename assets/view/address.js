@@ -48,6 +48,6 @@ function takeWanted() {
   if (wanted.layer !== null) state.layer = Math.min(wanted.layer, state.sides[0].layers);
   Object.assign(wanted, { mode: '', layer: null });
   if (wanted.step !== null && lastStep() < wanted.step && !state.done) return;
-  if (wanted.step !== null) Object.assign(state, { step: Math.min(wanted.step, lastStep()), follow: wanted.step >= lastStep() });
+  if (wanted.step !== null) Object.assign(state, { step: Math.min(wanted.step, lastStep()), follow: state.done && wanted.step >= lastStep() });
   state.wanted = null;
 }

@@ -31,7 +31,7 @@ def test_a_visitor_can_ask_at_once_and_sees_both_answers_grow(visit):
         new MutationObserver(() => window.grown.push([view.dataset.run, +view.dataset.tokensA, +view.dataset.tokensB]))
         .observe(view, {attributes: true}) }"""
     )
-    ask(page)
+    ask(page, "Describe the image in detail.")
     run = state(page)["run"]
     grown = [counts for name, *counts in page.evaluate("window.grown") if name == run]
     for side in (0, 1):

@@ -22,27 +22,51 @@ function firstDifference(a, b) {
   return short.known < long.known && short.finish !== 'running' && short.known === short.steps ? shared : null;
 }
 
-// An answer as words that can be pointed at, the differing ones marked.
+// An answer as words that can be pointed at, the differing ones marked. An answer grows: what stands is left standing.
 function showAnswer(box, side, marks, differs) {
   const spans = alignPieces(side.pieces.slice(0, side.known), side.answer);
   const isFirst = firstMarked(side, marks, spans[differs]);
+  const words = [];
   let at = 0;
-  side.words = [];
-  const nodes = splitWords(side.answer).flatMap((word, i) => {
+  for (const [i, word] of splitWords(side.answer).entries()) {
     const bare = word.trimEnd();
     const [start, end] = [at, at + bare.length];
+    const first = isFirst(i, start, end);
+    words.push({ bare, blank: word.slice(bare.length), start, end, look: first ? 'first' : marks[i] ? 'differs' : '' });
     at += word.length;
-    if (!bare) return [word];
-    const node = document.createElement(marks[i] || isFirst(i, start, end) ? 'mark' : 'span');
-    node.className = 'tv-word';
-    node.textContent = bare;
-    if (node.tagName === 'MARK') markWord(node, isFirst(i, start, end));
-    node.dataset.word = side.words.length;
-    const numbers = spans.flatMap(([from, to], number) => (from < end && to > start ? [number] : []));
-    side.words.push({ node, numbers });
-    return [node, word.slice(bare.length)];
-  });
-  box.replaceChildren(...nodes);
+  }
+  side.words ??= [];
+  const isSame = (word, i) => ['bare', 'blank', 'look'].every((name) => side.words[i]?.[name] === word[name]);
+  const changed = words.findIndex((word, i) => !isSame(word, i));
+  const stays = changed < 0 ? words.length : changed;
+  side.words.splice(stays).forEach(({ node, tail }) => { node.remove(); tail.remove(); });
+  for (const word of words.slice(stays)) {
+    const shown = { ...word, node: wordNode(word, side.words.length), tail: document.createTextNode(word.blank) };
+    side.words.push(shown);
+    box.append(shown.node, shown.tail);
+  }
+  linkTokens(side.words, spans);
+}
+
+function wordNode({ bare, look }, number) {
+  const node = document.createElement(look ? 'mark' : 'span');
+  node.className = 'tv-word';
+  node.textContent = bare;
+  node.dataset.word = number;
+  if (look) markWord(node, look === 'first');
+  return node;
+}
+
+// The answer tokens of every word; words and spans both go from left to right.
+function linkTokens(words, spans) {
+  let next = 0;
+  for (const word of words) {
+    word.numbers = [];
+    while (next < spans.length && spans[next][1] <= word.start) next++;
+    for (let number = next; number < spans.length && spans[number][0] < word.end; number++) {
+      if (spans[number][1] > word.start) word.numbers.push(number);
+    }
+  }
 }
 
 // Which word is the first that differs: the one with the first differing token, else the first marked one.
@@ -71,7 +95,9 @@ function drawWords(side) {
     setClass(node, 'tv-coming', isReplay && numbers[0] >= step);
     setClass(node, 'tv-current', isCurrent);
   });
-  if (current) keepInSight(current, ofSide('.tv-answer', side).querySelector('.tv-text'));
+  // After the frame: in it, asking where things stand would lay the page out once more.
+  clearTimeout(side.scrolling);
+  if (current) side.scrolling = setTimeout(keepInSight, 0, current, ofSide('.tv-answer', side).querySelector('.tv-text'));
 }
 
 function setClass(node, name, isOn) {

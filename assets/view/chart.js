@@ -18,8 +18,8 @@ function niceSteps(high, count) {
 
 // Fits the drawing to its box: the edges, and where steps and values are. Ticks are in units of `size`.
 function plotIn(box, ticks, size, last, top) {
-  const width = box.clientWidth || 300;
-  const height = box.clientHeight || 160;
+  // Measured where the size changes: asking here would lay the page out in the middle of a frame.
+  const { width, height } = box.room ?? roomIn(box);
   box.setAttribute('viewBox', '0 0 ' + width + ' ' + height);
   const letters = Math.max(3, ...ticks.map((tick) => shortTick(tick).length));
   const edge = { left: 10 + 8 * letters, right: 12, top, bottom: 20 };
@@ -28,6 +28,10 @@ function plotIn(box, ticks, size, last, top) {
   const y = (value) => height - edge.bottom - (height - edge.top - edge.bottom) * value / (ticks.at(-1) * size);
   box.chart = { x0: x(0), x1: x(end), last: end };
   return { width, edge, x, y };
+}
+
+function roomIn(box) {
+  return { width: box.clientWidth || 300, height: box.clientHeight || 160 };
 }
 
 function shortTick(tick) {

@@ -102,6 +102,7 @@ const sizes = new ResizeObserver(() => {
     return;
   }
   fitCanvases();
+  both('.tv-memory, .tv-certainty').forEach((box) => { box.room = roomIn(box); });
   redraw('patches', 'chart');
 });
 

@@ -30,6 +30,15 @@ function dots(context, ratio, colour) {
   });
 }
 
+// The picture at the size of the canvases: scaling it anew for every frame is the dearest part of one.
+function scaled(picture, width, height) {
+  const known = picture.scaled;
+  if (known?.width === width && known.height === height) return known;
+  picture.scaled = Object.assign(document.createElement('canvas'), { width, height });
+  picture.scaled.getContext('2d').drawImage(picture, 0, 0, width, height);
+  return picture.scaled;
+}
+
 // Everything the base of one canvas needs to know is in `scene`: {rows, columns, picture, patches, shares,
 // at (holder per patch, null for a mean), colours or means (per patch, if groups are filled), heat, range and what is
 // switched on: {fill, borders, anchors, opacity}}
@@ -39,7 +48,7 @@ function paintBase(canvas, scene, ink) {
   context.globalAlpha = 1;
   context.fillStyle = ink.plain;
   context.fillRect(0, 0, width, height);
-  if (scene.picture?.complete && scene.picture.naturalWidth) context.drawImage(scene.picture, 0, 0, width, height);
+  if (scene.picture?.complete && scene.picture.naturalWidth) context.drawImage(scaled(scene.picture, width, height), 0, 0);
   paintFill(context, scene, ink, ratio);
   if (scene.heat) paintHeat(context, scene);
   if (scene.borders) paintBorders(context, scene, ratio);

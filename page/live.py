@@ -16,6 +16,12 @@ from page.shown import Shown, recording
 # Once the inputs show what the link asks for, the page asks as the visitor would.
 PRESS_ASK = "asked => { if (asked) setTimeout(() => document.querySelector('#ask').click(), 200); }"
 
+# On a phone the inputs stand above the view: whoever asks wants to see the answers.
+SHOW_ANSWERS = """() => {
+  const view = document.querySelector('#tabs');
+  if (view.getBoundingClientRect().top > window.innerHeight * 0.8) view.scrollIntoView();
+}"""
+
 
 class Live:
     """The inputs, laid out where this is built, and what they do once connected with the view."""
@@ -35,6 +41,7 @@ class Live:
         buttons = [inputs.ask, inputs.stop]
         values = [inputs.picture, inputs.question, sides.keep, *self.answer, *sides.names, *sides.options]
         started = gr.on([inputs.ask.click, inputs.question.submit], events.begin, None, buttons, **PRIVATE)
+        started.then(None, None, None, js=SHOW_ANSWERS, **PRIVATE)
         running = started.success(
             events.ask,
             values,

@@ -201,6 +201,8 @@ def test_nothing_is_cut_off_on_a_phone(visit):
     page = visit(viewport={"width": 390, "height": 800}, has_touch=True)
     ask(page, "How many objects are there?")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    # The answers, which stand below the inputs here, have come into sight.
+    assert 0 <= page.locator(".tv-answers").bounding_box()["y"] < 400
 
 
 def test_text_with_markup_is_shown_as_text(visit):

@@ -22,7 +22,7 @@ from tests.view_page import (  # noqa: F401 (fixtures)
     strip,
     word,
 )
-from tests.view_traces import ELASTIC, FULL, LARGE, NASTY
+from tests.view_traces import ELASTIC, FULL, NASTY
 
 TOKENS = len(FULL.pieces)
 
@@ -228,15 +228,3 @@ def test_fifty_runs_leave_nothing_behind(show):
     page.wait_for_selector('.trace-view[data-run="layers"]')
     data(page)
     assert abs(page.evaluate("document.querySelectorAll('*').length") - before) < 10
-
-
-def test_scrubbing_and_pointing_are_quick_with_many_patches(show):
-    page = show("large")
-    page.click('.tv-strip[data-side="b"] .tv-image')
-    times = []
-    for i in range(12):
-        slide(page, ".tv-step", i % 9)
-        times.append(float(data(page)["drawMs"]))
-        point(page, "b", LARGE.grid[1] * i + i, grid=24)
-        times.append(float(data(page)["drawMs"]))
-    assert np.median(times) < 50

@@ -8,24 +8,23 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from elastic.trace import Run, Trace, first_difference
+from viz.theme import (
+    ANCHOR,
+    BIAS,
+    COMPRESSED,
+    DECADES,
+    DROPPED,
+    FAIR,
+    FULL,
+    HATCH,
+    LAYOUT,
+    MAPS,
+    MERGED,
+    REGIONS,
+    SCORE,
+    WHOLE,
+)
 
-FULL, COMPRESSED = ("#D55E00", "solid"), ("#0072B2", "dash")
-ANCHOR, MERGED, DROPPED = "#E69F00", ("#B5DDF5", "#7CC3EC"), "#71717a"  # told apart without colour: by lightness
-SCORE, BIAS, FAIR = "#009E73", "#CC79A7", "#71717a"
-REGIONS = {"image": "#a1a1aa", "earlier turns": "#d4d4d8", "question": "#71717a"}
-TEXT, GRID = "#27272a", "#d4d4d8"  # the page's style replaces both in dark mode
-HATCH = {"shape": "/", "fillmode": "overlay", "fgcolor": "#ffffff", "size": 6, "solidity": 0.25}
-WHOLE = {"tickformat": ",d"}
-DECADES = {"type": "log", "tickmode": "linear", "dtick": 1, "exponentformat": "power"}
-AXIS = {"gridcolor": GRID, "linecolor": GRID, "tickcolor": GRID, "ticks": "outside", "showline": True}
-AXIS |= {"zeroline": False, "tickmode": "auto", "automargin": True, "title": {"font": {"size": 13}, "standoff": 8}}
-LAYOUT = {"xaxis": AXIS | {"showgrid": False}, "yaxis": AXIS, "font": {"color": TEXT, "size": 13}}
-LAYOUT |= {"title": {"font": {"size": 17}, "x": 0.01, "y": 0.97, "yanchor": "top"}}
-LAYOUT |= {"margin": {"l": 70, "r": 70, "t": 104, "b": 60}, "legend": {"orientation": "h", "x": 0, "yanchor": "top"}}
-LAYOUT |= {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
-LAYOUT |= {"modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#8b8b94", "activecolor": "#8b8b94"}}
-LAYOUT |= {"hoverlabel": {"bgcolor": "#ffffff", "font": {"color": TEXT}, "bordercolor": GRID}}
-MAPS = {"colorscale": "Cividis", "colorbar": {"title": {"text": "slots"}, "thickness": 12, "outlinewidth": 0}}
 GROUP_EDGES = (1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025)
 
 
@@ -64,8 +63,11 @@ def owners(trace: Trace, head: int = 0) -> go.Figure:
     for name, colour, symbol in zip(meanings, colours, ("square-x", "square", "square", "diamond"), strict=True):
         marker = {"color": colour, "symbol": symbol, "size": 11, "line": {"width": 1, "color": DROPPED}}
         figure.add_scatter(x=[None], y=[None], mode="markers", name=name, marker=marker)
-    figure.update_xaxes(type="category", nticks=10, tickangle=0, range=[-0.5, len(names) - 0.5])
-    figure.update_xaxes(title_text="prompt token: number and text (r2c3: image patch, row 2, column 3)")
+    marked = [number for number in range(len(names)) if number % max(1, len(names) // 6) == 0]
+    figure.update_xaxes(
+        type="category", tickmode="array", tickvals=marked, ticktext=[n + 1 for n in marked], tickangle=0
+    )
+    figure.update_xaxes(title_text="prompt token", range=[-0.5, len(names) - 0.5])
     figure.update_yaxes(_ticks(trace.layers), title_text="layer", range=[trace.layers + 0.5, 0.5])
     return _with_regions(figure, trace, first=0)
 
@@ -152,6 +154,8 @@ def group_sizes(trace: Trace) -> go.Figure:
     # From below 1, where a bar of one slot would begin and end.
     figure.update_yaxes(DECADES, range=[-0.3, np.log10(total.max(initial=1)) + 0.15], title_text="slots", row=1, col=1)
     downwards = _ticks(trace.layers) | {"range": [trace.layers + 0.5, 0.5]}
+    # Above: the names of the bins may be turned and take the place below.
+    figure.update_layout(legend={"y": 1.01, "yanchor": "bottom", "x": 1, "xanchor": "right"})
     return figure.update_yaxes(downwards, title_text="layer", row=2, col=1)
 
 

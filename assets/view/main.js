@@ -31,14 +31,12 @@ function draw() {
   const due = new Set(dirty);
   dirty.clear();
   if (!state.sides.length) return;
-  const start = performance.now();
   if (due.has('answers')) drawAnswers();
   if (due.has('answers') || due.has('patches')) fitTime();
   if (due.has('patches') || due.has('chart')) drawReadout();
   if (due.has('chart')) drawCharts();
   if (isOpen()) drawPictures(due);
   note();
-  root.dataset.drawMs = (performance.now() - start).toFixed(1);
 }
 
 function drawPictures(due) {

@@ -17,12 +17,14 @@ from viz.theme import (
     FAIR,
     FULL,
     HATCH,
-    LAYOUT,
-    MAPS,
     MERGED,
     REGIONS,
     SCORE,
     WHOLE,
+    counted,
+    line_of,
+    new_figure,
+    note,
 )
 
 GROUP_EDGES = (1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025)
@@ -48,7 +50,7 @@ def owners(trace: Trace, head: int = 0) -> go.Figure:
     labels = [f"{number} {name}" for number, name in enumerate(names, start=1)]
     short = np.where(trace.is_image, names, labels).astype(object)  # a patch's number says nothing more
     which = f", head {head + 1} of {trace.owner.shape[1]}" if trace.owner.shape[1] > 1 else ""
-    figure = _figure("Who holds each token", f"{escape(trace.policy)}{which}, after compressing", 470)
+    figure = new_figure("Who holds each token", f"{escape(trace.policy)}{which}, after compressing", 470)
     colours = (DROPPED, *MERGED, ANCHOR)
     figure.add_heatmap(
         z=np.where(owner < 0, 0, np.where(is_anchor, 3, 1 + shade)).astype(np.uint8),
@@ -68,7 +70,7 @@ def owners(trace: Trace, head: int = 0) -> go.Figure:
         type="category", tickmode="array", tickvals=marked, ticktext=[n + 1 for n in marked], tickangle=0
     )
     figure.update_xaxes(title_text="prompt token", range=[-0.5, len(names) - 0.5])
-    figure.update_yaxes(_ticks(trace.layers), title_text="layer", range=[trace.layers + 0.5, 0.5])
+    figure.update_yaxes(counted(trace.layers), title_text="layer", range=[trace.layers + 0.5, 0.5])
     return _with_regions(figure, trace, first=0)
 
 
@@ -77,7 +79,7 @@ def anchors_kept(run: Run) -> go.Figure:
     rows = max(len(run.sides), 1)
     titles = [f"{title}: {kind}" for _, title, _ in _sides(run) for kind in ("image", "text")]
     frame = make_subplots(rows, 2, subplot_titles=titles, horizontal_spacing=0.18, vertical_spacing=0.3 / rows)
-    figure = _figure("Anchors kept", "slots held after compressing, by layer", 120 + 210 * rows, frame)
+    figure = new_figure("Anchors kept", "slots held after compressing, by layer", 120 + 210 * rows, frame)
     for row, side in enumerate(run.sides, start=1):
         is_anchor = side.owner == np.arange(side.owner.shape[2])
         for column, among in enumerate((side.is_image, ~side.is_image), start=1):
@@ -92,8 +94,8 @@ def anchors_kept(run: Run) -> go.Figure:
                 bar = {"x": 0.42 if column == 1 else 1.01, "y": 1 - (row - 0.5) / rows, "len": 0.9 / rows}
                 cells = {"x0": 1, "y0": 1, "z": kept, "zmin": 0, "zmax": max(kept.max(), 1), "colorbar": bar}
                 figure.add_heatmap(hovertemplate=f"%{{z:,}}{hover}, head %{{y}}<extra></extra>", **cells, **place)
-                figure.update_yaxes(_ticks(len(kept)), title_text="head", **place)
-            figure.update_xaxes(_ticks(side.layers), title_text="layer" if row == rows else None, **place)
+                figure.update_yaxes(counted(len(kept)), title_text="head", **place)
+            figure.update_xaxes(counted(side.layers), title_text="layer" if row == rows else None, **place)
     return figure
 
 
@@ -106,10 +108,10 @@ def importance(trace: Trace) -> go.Figure:
     values[values <= 0] = np.nan  # has no place on a logarithmic axis
     mean, visible = values[0], trace.visible.clip(1).astype(np.int32)
     fair = (mean / visible).astype(np.float32)
-    figure = _figure("Importance and causal bias", "early tokens add up attention from more queries", 500)
+    figure = new_figure("Importance and causal bias", "early tokens add up attention from more queries", 500)
     x, y = _band(*values[1:])
     band = {"x": x, "mode": "lines", "fill": "toself", "fillcolor": "rgba(0,158,115,0.28)", "hoverinfo": "skip"}
-    figure.add_trace(_line(y, "middle half of the layers", None, (SCORE, "solid"), 0, **band))
+    figure.add_trace(line_of(y, "middle half of the layers", None, (SCORE, "solid"), 0, **band))
     # A line alone would not show a point between two gaps.
     mode = {"mode": "lines" if np.isfinite(mean).all() else "lines+markers", "marker": {"size": 4}}
     for name, line, style, width, more in (
@@ -118,7 +120,7 @@ def importance(trace: Trace) -> go.Figure:
         ("queries that could see it (right)", visible, (BIAS, "dash"), 2.5, {"mode": "lines", "yaxis": "y2"}),
     ):
         hover = f"{name}: %{{y:.4~g}}" + ("<br>token %{text}" if "text" in more else "") + "<extra></extra>"
-        figure.add_trace(_line(line, name, hover, style, width, **more))
+        figure.add_trace(line_of(line, name, hover, style, width, **more))
     left, right = _matched_ranges(mean, fair, visible)
     second = {"title_text": "queries", "range": right, "overlaying": "y", "side": "right", "showgrid": False}
     first = {"title_text": "attention, summed over queries", "range": left}
@@ -137,7 +139,7 @@ def group_sizes(trace: Trace) -> go.Figure:
     counts = np.stack([np.histogram(layer[layer > 0], edges)[0] for layer in size]).astype(np.int32)
     total = counts.sum(0, dtype=np.int32)
     frame = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.45, 0.55])
-    figure = _figure("Group sizes", f"{escape(trace.policy)}, all heads, after compressing", 540, frame)
+    figure = new_figure("Group sizes", f"{escape(trace.policy)}, all heads, after compressing", 540, frame)
     hover = "slots that hold %{x} tokens: %{y:,}<extra></extra>"
     looks = {"one token": {"color": ANCHOR}, "merged group": {"color": MERGED[1], "pattern": HATCH}}
     for (name, marker), part in zip(looks.items(), (slice(0, 1), slice(1, None)), strict=True):
@@ -153,7 +155,7 @@ def group_sizes(trace: Trace) -> go.Figure:
     figure.update_xaxes(title_text="tokens per slot", row=2, col=1)
     # From below 1, where a bar of one slot would begin and end.
     figure.update_yaxes(DECADES, range=[-0.3, np.log10(total.max(initial=1)) + 0.15], title_text="slots", row=1, col=1)
-    downwards = _ticks(trace.layers) | {"range": [trace.layers + 0.5, 0.5]}
+    downwards = counted(trace.layers) | {"range": [trace.layers + 0.5, 0.5]}
     # Above: the names of the bins may be turned and take the place below.
     figure.update_layout(legend={"y": 1.01, "yanchor": "bottom", "x": 1, "xanchor": "right"})
     return figure.update_yaxes(downwards, title_text="layer", row=2, col=1)
@@ -161,7 +163,7 @@ def group_sizes(trace: Trace) -> go.Figure:
 
 def budgets(run: Run) -> go.Figure:
     """Slots held by each of L layers, after compressing and at the end of the answer, and what the policy aims at."""
-    figure = _figure("Slots per layer", "bars: after compressing; diamonds: after so many answer tokens", 440)
+    figure = new_figure("Slots per layer", "bars: after compressing; diamonds: after so many answer tokens", 440)
     for side, title, style in _sides(run):
         marker = {"color": style[0], "pattern": {} if style == FULL else HATCH}
         hover = "%{fullData.name}, layer %{x}: %{y:,} slots<extra></extra>"
@@ -170,11 +172,13 @@ def budgets(run: Run) -> go.Figure:
         slot_bytes = (side.prompt_bytes / np.maximum(side.prompt_slots, 1)).sum()
         aim = [float(side.limit_bytes[0] / max(slot_bytes, 1))] * 2
         ends = {"x": [0.5, side.layers + 0.5], "mode": "lines"}
-        figure.add_trace(_line(aim, f"{title}: aim", "%{fullData.name} %{y:,.0f} slots<extra></extra>", style, **ends))
+        figure.add_trace(
+            line_of(aim, f"{title}: aim", "%{fullData.name} %{y:,.0f} slots<extra></extra>", style, **ends)
+        )
         if side.steps:
             diamond = {"mode": "markers", "marker": {"symbol": "diamond-open", "size": 8, "color": style[0]}}
-            figure.add_trace(_line(side.slots[-1], f"{title}: after {side.steps}", hover, style, **diamond))
-        figure.update_xaxes(_ticks(side.layers), title_text="layer")
+            figure.add_trace(line_of(side.slots[-1], f"{title}: after {side.steps}", hover, style, **diamond))
+        figure.update_xaxes(counted(side.layers), title_text="layer")
     figure.update_layout(barmode="group", bargap=0.25)
     return figure.update_yaxes(WHOLE, title_text="slots", rangemode="tozero")
 
@@ -182,7 +186,7 @@ def budgets(run: Run) -> go.Figure:
 def divergence(run: Run) -> go.Figure:
     """Per answer token (N,): KL(first || other side), and what each side gave to the first side's token."""
     frame = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.1)
-    figure = _figure("Divergence per answer token", "judged as long as the texts agree", 500, frame)
+    figure = new_figure("Divergence per answer token", "judged as long as the texts agree", 500, frame)
     reach = 0 if len(run.sides) > 1 else sum(side.steps for side in run.sides)
     lines = []  # row, values, title, style
     for other, title, style in _sides(run)[1:]:
@@ -195,7 +199,7 @@ def divergence(run: Run) -> go.Figure:
         if parted is not None and (parted < min(first.steps, other.steps) or first.finish != "running" != other.finish):
             mark = {"line": {"dash": "dot", "color": DROPPED}, "exclude_empty_subplots": False}  # all are empty yet
             figure.add_vline(parted + 1, row="all", col=1, **mark)
-            figure.add_annotation(_note("texts differ", parted + 1, 1.0, xref="x"))
+            figure.add_annotation(note("texts differ", parted + 1, 1.0, xref="x"))
             judged = max(judged, parted + 1)
         reach = max(reach, judged)
     lines += [(2, np.exp(first.logprob[:reach]), title, style) for first, title, style in _sides(run)[:1]]
@@ -203,31 +207,15 @@ def divergence(run: Run) -> go.Figure:
         hover = "%{y:.3g} nats before “%{text}”" if row == 1 else "%{y:.1%} for “%{text}”"
         more = {"mode": "lines+markers", "marker": {"size": 5}, "legendgroup": title, "showlegend": row == 2}
         more["text"] = [_visible(piece) for piece in run.sides[0].answer_pieces[: len(values)]]
-        figure.add_trace(_line(values, title, hover, style, **more), row=row, col=1)
+        figure.add_trace(line_of(values, title, hover, style, **more), row=row, col=1)
     if len(run.sides) < 2 or not run.sides[0].steps:
         missing = "no other side to compare with" if len(run.sides) < 2 else "no answer token yet"
-        figure.add_annotation(_note(missing, 0.5, 0.75, xref="paper"))
-    figure.update_xaxes(_ticks(max(reach, 1)))
+        figure.add_annotation(note(missing, 0.5, 0.75, xref="paper"))
+    figure.update_xaxes(counted(max(reach, 1)))
     figure.update_xaxes(title_text="answer token", row=2, col=1)
     figure.update_yaxes(title_text="KL (nats)", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title_text="probability", tickformat=".0%", range=[0, 1.05], row=2, col=1)
     return figure.update_layout(hovermode="x")
-
-
-def _figure(title: str, subtitle: str, height: int, figure: go.Figure | None = None) -> go.Figure:
-    figure = (figure or go.Figure()).update_annotations(font={"size": 13})
-    figure.layout.template = {"layout": LAYOUT, "data": {"heatmap": [MAPS]}}  # in place of plotly's own, not on top
-    below = -64 / (height - 164)  # the axis title, whatever the height
-    return figure.update_layout(title_text=title, title_subtitle_text=subtitle, height=height, legend_y=below)
-
-
-def _line(y, name, hover, style, width=2.0, **more) -> go.Scatter:
-    line = {"color": style[0], "dash": style[1], "width": width}
-    return go.Scatter({"x0": 1, "y": y, "name": name, "hovertemplate": hover, "line": line} | more)
-
-
-def _note(text: str, x: float, y: float, xref: str) -> dict:
-    return {"text": text, "x": x, "y": y, "xref": xref, "yref": "paper", "yanchor": "bottom", "showarrow": False}
 
 
 def _with_regions(figure: go.Figure, trace: Trace, first: int, tinted: bool = False) -> go.Figure:
@@ -243,14 +231,8 @@ def _with_regions(figure: go.Figure, trace: Trace, first: int, tinted: bool = Fa
             shapes.append(place | {"y0": 1.01, "y1": 1.03})
             if tinted:
                 shapes.append(place | {"y0": 0, "y1": 1, "opacity": 0.15, "layer": "below"})
-            figure.add_annotation(_note(name, (left + right) / 2, 1.03, xref="x"))
+            figure.add_annotation(note(name, (left + right) / 2, 1.03, xref="x"))
     return figure.update_layout(shapes=shapes)
-
-
-def _ticks(count: int) -> dict:
-    """An axis of things counted from 1, with about ten ticks."""
-    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, count) if step * 10 >= count)
-    return WHOLE | {"tickmode": "linear", "tick0": step, "dtick": step, "range": [0.5, count + 0.5], "showgrid": False}
 
 
 def _visible(piece: str) -> str:

@@ -134,15 +134,26 @@ def test_numbers_that_make_no_sense_are_refused(change):
         opened(saved(run_of("run", [FULL, replace(ELASTIC, **change)])))
 
 
-def test_arrays_that_hold_programs_are_not_opened():
+class Program:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_arrays_that_hold_programs_are_not_run(tmp_path):
     file = io.BytesIO(saved(run_of("run", PAIR)))
     with zipfile.ZipFile(file) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     packed = io.BytesIO()
-    np.savez(packed, **{"0.score": np.array([print], object)})
+    np.savez(packed, **{"0.score": np.array([Program(tmp_path / "ran")], object)})
     parts["arrays.npz"] = packed.getvalue()
     with pytest.raises(ValueError, match="is not a trace file"):
         opened(zipped(parts))
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_file_that_unpacks_to_too_much_is_refused(monkeypatch):

@@ -8,10 +8,14 @@ import gradio as gr
 
 from page.looking import PRIVATE, Looking, connect_looking, plot_controls, recorded_controls
 from page.model import Model
-from page.shown import Shown, recordings
+from page.shown import Shown
 from page.trace_view import TraceView
 
 ASSETS = Path(__file__).parent / "assets"
+TEASER = (
+    "One model, one question, two memories: **A** keeps everything it read, **B** only a part. "
+    "See what B lost, and whether its answer suffers."
+)
 RECORDED = (
     "📼 **Recorded** · runs saved earlier; no model is loaded. Start the program without `--recorded` to ask questions."
 )
@@ -24,7 +28,7 @@ def build_page(model: Model | None) -> gr.Blocks:
     live = None
     with gr.Blocks(title="Elastic KV cache, side by side", fill_width=True, delete_cache=(3600, 7200)) as page:
         with gr.Row(elem_id="head"):
-            gr.Markdown("# Elastic KV cache, side by side", elem_id="title")
+            gr.Markdown(f"# Elastic KV cache, side by side\n{TEASER}", elem_id="title")
             badge = gr.Markdown(model.status() if model else RECORDED, elem_id="badge")
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=3, min_width=320, elem_id="controls"):
@@ -42,9 +46,8 @@ def build_page(model: Model | None) -> gr.Blocks:
         if live:
             running, settled = live.connect(page, badge, view)
             opened = connect_looking(looking, chosen, dropped, view, cancels=[running])
-            chosen.click(
-                lambda number: live.fill_recorded(recordings()[number]["name"]), chosen, live.filled, **PRIVATE
-            )
+            for event in opened:
+                event.then(live.fill, None, live.filled, **PRIVATE)
             compare_api(live.events)
         else:
             settled, opened = [], connect_looking(looking, chosen, dropped, view)

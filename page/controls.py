@@ -31,10 +31,14 @@ class Picture(gr.Image):
 
 @dataclass(frozen=True)
 class Ask:
-    """Picture and question, and what asks it. `renewed` are the events after which a conversation begins anew."""
+    """Picture, question, how much of the cache is kept, and what asks.
+
+    `renewed` are the events after which a conversation begins anew.
+    """
 
     picture: Picture
     question: gr.Textbox
+    keep: gr.Slider
     suggested: gr.Dataset
     scene_seed: gr.Number | gr.State
     ask: gr.Button
@@ -44,9 +48,8 @@ class Ask:
 
 @dataclass(frozen=True)
 class Sides:
-    """How much is kept, each side's policy, and every option's (side, policy, field) with its control."""
+    """Each side's policy, and every option's (side, policy, field) with its control."""
 
-    keep: gr.Slider
     names: list[gr.Dropdown]
     keys: list[tuple[int, str, str]]
     options: list[gr.components.Component]
@@ -95,7 +98,7 @@ def scene_example(seed: int) -> dict:
 
 def draw_scene(seed: float | None) -> tuple[str, int, gr.Dataset]:
     """The picture file of a scene, its seed, and questions that fit it; a new seed when none is given."""
-    drawn = scene_example(random.randrange(100_000) if seed is None else int(seed))
+    drawn = scene_example(random.randrange(100_000) if seed is None else abs(int(seed)) % 10**9)
     return drawn["path"], drawn["seed"], gr.Dataset(samples=[[question] for question in drawn["suggestions"]])
 
 
@@ -117,14 +120,15 @@ def name_of_example(path: str, pocket: bool) -> str | None:
     return Path(path).stem if is_same else None
 
 
-def check_upload(path: str | None) -> str | None:
-    """Refuse a file that cannot be read as a picture as soon as it is there."""
+def check_upload(path: str | None) -> tuple[str | None, gr.Dataset]:
+    """Refuse a file that cannot be read as a picture as soon as it is there; questions that fit any picture."""
+    fitting = gr.Dataset(samples=[["Describe the image in detail."], ["How many objects are there?"]])
     try:
         open_picture(path)
-        return path
+        return path, fitting
     except ValueError as error:
         gr.Warning(str(error), title="Picture not taken")
-        return None
+        return None, fitting
 
 
 def ask_controls(pocket: bool) -> Ask:
@@ -149,10 +153,12 @@ def ask_controls(pocket: bool) -> Ask:
         shown[0]["question"],
         label="Question for both sides",
         placeholder="Ask about the picture",
+        info="Asking again goes on with the conversation; Clear begins a new one.",
         lines=1,
         max_lines=6,
         elem_id="question",
     )
+    keep = gr.Slider(5, 100, 50, step=1, label="Cache kept (%)", elem_id="keep")
     with gr.Row(elem_id="buttons"):
         ask = gr.Button("Ask", variant="primary", elem_id="ask", min_width=70)
         stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop", min_width=70)
@@ -164,20 +170,20 @@ def ask_controls(pocket: bool) -> Ask:
     chosen.click(lambda number: show_example(shown[number]), chosen, filled, **PRIVATE)
     suggested.click(lambda sample: sample[0], suggested, question, **PRIVATE)
     # Through the queue: without it a warning does not reach the visitor.
-    picture.upload(check_upload, picture, picture, **PRIVATE | {"queue": True})
+    picture.upload(check_upload, picture, [picture, suggested], **PRIVATE | {"queue": True})
     renewed = [clear.click, picture.upload, picture.clear, chosen.click]
     if new_scene is not None:
         new_scene.click(lambda: draw_scene(None), None, [picture, scene_seed, suggested], **PRIVATE)
         scene_seed.submit(draw_scene, scene_seed, [picture, scene_seed, suggested], **PRIVATE)
         renewed += [new_scene.click, scene_seed.submit]
-    return Ask(picture, question, suggested, scene_seed, ask, stop, renewed)
+    return Ask(picture, question, keep, suggested, scene_seed, ask, stop, renewed)
 
 
 def scene_controls(seed: int) -> tuple[gr.Number, gr.Button]:
     """The seed of the scene that is shown, and the button that draws another."""
     with gr.Row(elem_id="scenes"):
         button = gr.Button("New random scene", size="sm", elem_id="new-scene", min_width=120)
-        number = gr.Number(seed, label="Scene seed", precision=0, minimum=0, min_width=90, elem_id="scene-seed")
+        number = gr.Number(seed, label="Scene seed", precision=0, min_width=90, elem_id="scene-seed")
     return number, button
 
 
@@ -200,7 +206,6 @@ def examples(pocket: bool) -> list[dict]:
 
 def side_controls() -> Sides:
     """The policy of each side, and the settings of all that can be chosen."""
-    keep = gr.Slider(5, 100, 50, step=1, label="Cache kept (%)", elem_id="keep")
     choices = [(policy.title, name) for name, policy in POLICIES.items()]
     names, keys, options = [], [], []
     for side, default in enumerate(("full", "elastic")):
@@ -209,13 +214,13 @@ def side_controls() -> Sides:
         with gr.Accordion(f"Settings of side {'AB'[side]}", open=False):
             for name, policy in POLICIES.items():
                 with gr.Group(visible=name == chosen.value) as group:
-                    gr.Markdown(f"{policy.about} {policy.paper}", container=True)
+                    gr.Markdown(f"{policy.about} {policy.paper}", elem_classes=["about-policy"])
                     for field in adjustable(policy):
                         if field.name != "keep":
                             keys.append((side, name, field.name))
                             options.append(option_control(field))
                 chosen.change(lambda now, name=name: gr.Group(visible=now == name), chosen, group, **PRIVATE)
-    return Sides(keep, names, keys, options)
+    return Sides(names, keys, options)
 
 
 def answer_controls() -> list[gr.components.Component]:

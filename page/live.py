@@ -11,15 +11,16 @@ from page.controls import PRIVATE, Picture, answer_controls, ask_controls, find_
 from page.links import SIDES, read_link
 from page.looking import Looking
 from page.model import Model
-from page.shown import Shown, recording
+from page.shown import Shown, recording, recordings
 
 # Once the inputs show what the link asks for, the page asks as the visitor would.
 PRESS_ASK = "asked => { if (asked) setTimeout(() => document.querySelector('#ask').click(), 200); }"
 
-# On a phone the inputs stand above the view: whoever asks wants to see the answers.
+# On a phone the view stands below the inputs: whoever asks wants to see the answers.
 SHOW_ANSWERS = """() => {
   const view = document.querySelector('#tabs');
-  if (view.getBoundingClientRect().top > window.innerHeight * 0.8) view.scrollIntoView();
+  const { top } = view.getBoundingClientRect();
+  if (top < -50 || top > window.innerHeight * 0.8) view.scrollIntoView();
 }"""
 
 
@@ -27,7 +28,7 @@ class Live:
     """The inputs, laid out where this is built, and what they do once connected with the view."""
 
     def __init__(self, model: Model, shown: Shown, looking: Looking) -> None:
-        self.model, self.looking = model, looking
+        self.model, self.shown, self.looking = model, shown, looking
         self.inputs = ask_controls(pocket=model.name is None)
         self.sides = side_controls()
         self.answer = answer_controls()
@@ -39,7 +40,7 @@ class Live:
         """Let the inputs run the model and the view show it; returns the run, to be cancelled, and what follows it."""
         inputs, sides, events = self.inputs, self.sides, self.events
         buttons = [inputs.ask, inputs.stop]
-        values = [inputs.picture, inputs.question, sides.keep, *self.answer, *sides.names, *sides.options]
+        values = [inputs.picture, inputs.question, inputs.keep, *self.answer, *sides.names, *sides.options]
         started = gr.on([inputs.ask.click, inputs.question.submit], events.begin, None, buttons, **PRIVATE)
         started.then(None, None, None, js=SHOW_ANSWERS, **PRIVATE)
         running = started.success(
@@ -62,7 +63,7 @@ class Live:
         page.load(events.load, None, badge, show_progress="hidden", concurrency_limit=None, api_visibility="private")
         page.unload(events.leave)
         self.filled = [inputs.picture, inputs.question, inputs.suggested, inputs.scene_seed]
-        self.filled += [sides.keep, *sides.names, *sides.options]
+        self.filled += [inputs.keep, *sides.names, *sides.options]
         arrived = page.load(self.arrive, None, [view, self.asked, *self.filled], **PRIVATE)
         arrived.success(None, self.asked, None, js=PRESS_ASK, **PRIVATE)
         return running, settled
@@ -76,12 +77,18 @@ class Live:
         except ValueError as error:
             return [self.looking.arrive_at({}, request) | {"status": str(error)}, False, *self._untouched]
         shown = self.looking.arrive_at(asked, request)
-        return [shown, False, *self.fill_recorded(shown["run"])]
+        return [shown, False, *self.fill(request)]
 
-    def fill_recorded(self, name: str) -> list:
-        """The inputs as they were for a recorded run, where this model can be asked the same."""
-        link = recording(name)[0].link
-        return self._fill(link) if self._example(link) is not None else self._untouched
+    def fill(self, request: gr.Request) -> list:
+        """The inputs as they were for the run the visitor looks at, where this model can be asked the same."""
+        run = self.shown.of(request.session_hash)
+        asked = run.link if run else {}
+        if asked.get("example") in {entry["name"] for entry in recordings()}:
+            asked = recording(asked["example"])[0].link
+        try:
+            return self._fill(asked) if self._example(asked) is not None else self._untouched
+        except ValueError:  # of a file that was dropped
+            return self._untouched
 
     @property
     def _untouched(self) -> list:

@@ -31,10 +31,11 @@ class Looking:
         Raises:
             ValueError: if there is none.
         """
-        run, about = recording(name)
+        run, entry = recording(name)
         run = replace(run, link={"example": name})
         self.shown.put(request.session_hash, run)
-        return whole(run, f"Recorded earlier with {run.sides[0].model} · {about}")
+        line = f"Recorded earlier with {run.sides[0].model} · {entry['title']}. {entry['about']}"
+        return whole(run, line, entry["show"])
 
     def open_file(self, path: str | None, request: gr.Request) -> tuple[dict | object, None]:
         """The run in a file that was dropped, and an empty place for the next one."""

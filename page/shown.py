@@ -97,7 +97,7 @@ class Shown:
         run = self.get(name)
         if run is None or kind not in ("trace", "csv", "html"):
             return None
-        stem = re.sub(r"[^\w.]+", "-", f"elastic-{run.sides[0].model}-{run.name[:8]}").strip("-.")
+        stem = re.sub(r"[^\w.]+", "-", f"elastic-{run.sides[0].model}-{run.name[:24]}").strip("-.")
         if kind == "trace":
             file = io.BytesIO()
             save_run(run, file)
@@ -118,13 +118,13 @@ def _number(value: object) -> int:
     return max(0, int(value)) if isinstance(value, int | float) and abs(value) < 1e9 else 0
 
 
-def recordings() -> list[dict[str, str]]:
-    """The recorded runs that come with the page: name, title and what to look at."""
+def recordings() -> list[dict]:
+    """The recorded runs that come with the page: name, title, about, and what the view shows first."""
     return json.loads((TRACES / "traces.json").read_text(encoding="utf-8"))
 
 
-def recording(name: str) -> tuple[Run, str]:
-    """A recorded run, whose link is what would ask it again, and the line about it.
+def recording(name: str) -> tuple[Run, dict]:
+    """A recorded run, whose link is what would ask it again, and its entry in the list.
 
     Raises:
         ValueError: if there is none of that name.
@@ -133,9 +133,9 @@ def recording(name: str) -> tuple[Run, str]:
     if name not in listed:
         raise ValueError(f"There is no recorded run named {name[:60]!r}. Choose one of: {', '.join(listed)}.")
     # Every visitor's copy has the same name: it is the same run.
-    return replace(open_run(TRACES / f"{name}.zip"), name=name), f"{listed[name]['title']}. {listed[name]['about']}"
+    return replace(open_run(TRACES / f"{name}.zip"), name=name), listed[name]
 
 
-def whole(run: Run, line: str) -> dict:
-    """The message that shows a finished run at once."""
-    return view.message(run, LATE, 0, status=line, done=True)
+def whole(run: Run, line: str, show: dict | None = None) -> dict:
+    """The message that shows a finished run at once; `show` as in `view.message`."""
+    return view.message(run, LATE, 0, status=line, done=True, show=show)

@@ -82,6 +82,13 @@ def answers(page):
     return [page.inner_text(f'.tv-answer[data-side="{side}"] .tv-text') for side in "ab"]
 
 
+def choose_example(page, number, word):
+    """One of the examples, half of the cache kept; `word` is of the question that comes with it."""
+    page.locator("#examples button, #examples .gallery-item").nth(number).click()
+    page.wait_for_function("word => document.querySelector('#question textarea').value.includes(word)", arg=word)
+    slide(page, "#keep", 50)
+
+
 def slide(page, selector, value):
     """Set one of Gradio's sliders by its number."""
     box = page.locator(f"{selector} input[type=number]")

@@ -149,8 +149,8 @@ def test_a_link_that_asks_for_the_impossible_gets_a_sentence(asked, expected):
 
 @pytest.mark.parametrize("entry", recordings(), ids=lambda entry: entry["name"])
 def test_every_recorded_run_opens_and_teaches(entry):
-    run, about = recording(entry["name"])
-    assert about.startswith(entry["title"]) and run.link["example"].startswith("scene-")
+    run, listed = recording(entry["name"])
+    assert listed == entry and run.link["example"].startswith("scene-")
     assert read_link(run.link)["b"] == run.sides[1].policy
     full, other = run.sides
     assert full.policy == "full" and other.policy == "elastic" and run.picture[:2] == b"\xff\xd8"

@@ -5,7 +5,7 @@ import re
 import pytest
 from PIL import Image
 
-from tests.program import ROOT, answers, ask, served, slide, state, visitors
+from tests.program import ROOT, answers, ask, choose_example, served, slide, state, visitors
 
 SCENE = ROOT / "assets" / "scenes" / "scene-2057.png"
 
@@ -31,6 +31,7 @@ def test_a_visitor_can_ask_at_once_and_sees_both_answers_grow(visit):
         new MutationObserver(() => window.grown.push([view.dataset.run, +view.dataset.tokensA, +view.dataset.tokensB]))
         .observe(view, {attributes: true}) }"""
     )
+    choose_example(page, 0, "Describe")
     ask(page, "Describe the image in detail.")
     run = state(page)["run"]
     grown = [counts for name, *counts in page.evaluate("window.grown") if name == run]
@@ -82,6 +83,7 @@ def test_hovering_a_patch_names_its_anchor(visit):
 
 def test_stop_ends_a_long_answer_and_the_conversation_goes_on(visit):
     page = visit()
+    choose_example(page, 0, "Describe")
     page.get_by_text("Answer", exact=True).click()
     slide(page, "#tokens", 512)
     slide(page, "#temperature", 2)
@@ -144,8 +146,8 @@ def test_two_visitors_at_once_get_their_own_answers(visit, address):
     from gradio_client import Client, handle_file
 
     first, second = visit(), visit()
-    second.locator("#examples button, #examples .gallery-item").nth(1).click()
-    second.wait_for_function("document.querySelector('#question textarea').value.includes('rabbits')")
+    choose_example(first, 0, "Describe")
+    choose_example(second, 1, "rabbits")
     second.wait_for_timeout(500)
     ask(first, "Describe the image in detail.", wait=False)
     ask(second, "Describe this image.")

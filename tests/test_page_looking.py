@@ -9,7 +9,7 @@ import pytest
 
 from elastic.archive import open_run, save_run
 from page.shown import TRACES, recordings
-from tests.program import answers, ask, served, state, visitors
+from tests.program import answers, ask, choose_example, served, state, visitors
 from tests.view_traces import NASTY, PAIR, run_of
 
 
@@ -153,6 +153,36 @@ def test_a_projector_gets_the_view_alone(visit):
         assert not page.locator("#controls").is_visible() and page.locator(".tv-patches").first.is_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate("parseFloat(getComputedStyle(document.querySelector('.tv-text')).fontSize)") >= 20
+        # The keys work at once.
+        before = int(state(page)["step"])
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_function(
+            "before => +document.querySelector('.trace-view').dataset.step === before - 1", arg=before
+        )
+
+
+def test_a_run_that_is_opened_fills_the_inputs(visit_live):
+    page = visit_live("?example=lost-question")
+    assert page.input_value("#question textarea") == recorded("lost-question").sides[0].question
+    assert page.input_value("#keep input[type=number]") == "30"
+    drop(page, "faithful.zip", (TRACES / "faithful-merge.zip").read_bytes())
+    question = recorded("faithful-merge").sides[0].question
+    page.wait_for_function("q => document.querySelector('#question textarea').value === q", arg=question)
+    assert page.input_value("#keep input[type=number]") == "50"
+
+
+def test_clearing_leaves_nothing_behind(visit_live):
+    page = visit_live()
+    page.click("#clear")
+    page.wait_for_selector('.trace-view[data-sides="0"]')
+    assert page.inner_text(".tv-status") == "" and "both answers appear here" in page.inner_text(".tv-empty")
+
+
+def test_a_seed_may_be_any_number(visit_live):
+    page = visit_live()
+    page.fill("#scene-seed input", "-5")
+    page.press("#scene-seed input", "Enter")
+    page.wait_for_function("document.querySelector('#scene-seed input').value === '5'")
 
 
 def test_a_link_asks_again_what_was_asked(visit_live):
@@ -171,8 +201,7 @@ def test_a_link_asks_again_what_was_asked(visit_live):
 
 def test_the_link_of_a_run_leads_back_to_it(visit_live):
     page = visit_live()
-    page.locator("#examples button, #examples .gallery-item").nth(1).click()
-    page.wait_for_function("document.querySelector('#question textarea').value.includes('rabbits')")
+    choose_example(page, 1, "rabbits")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     ask(page)
     said = answers(page)

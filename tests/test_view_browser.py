@@ -59,6 +59,7 @@ def test_evictions_are_those_of_the_shown_step(show):
 def test_pointing_at_a_patch_shows_its_anchor_and_members(show, patch):
     page = show("pair")
     page.click('.tv-mode[data-mode="groups"]')
+    slide(page, ".tv-layer", 1)
     slide(page, ".tv-step", 0)
     owner = ELASTIC.owner[0, 0]
     token = ELASTIC.patches[patch]

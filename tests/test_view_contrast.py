@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.view_page import page_address, page_opener  # noqa: F401 (fixtures)
+from tests.view_page import page_address, page_opener, point  # noqa: F401 (fixtures)
 
 # Per visible text its contrast with what is behind it; colours are read from a pixel, whatever way they are written.
 CONTRASTS = """
@@ -48,6 +48,8 @@ def test_every_text_stands_out_from_its_ground(show, name, theme):
     for step in (0, 3):
         page.locator(".tv-step").evaluate("(b, v) => { b.value = v; b.dispatchEvent(new Event('input')) }", step)
         page.wait_for_function("step => document.querySelector('.trace-view').dataset.step === String(step)", arg=step)
+        point(page, "b", 5)  # lights up what looks at it
+        page.wait_for_selector(".tv-token.tv-looks")
         contrasts = page.evaluate(CONTRASTS)
         assert len(contrasts) > 40
         assert [entry for entry in contrasts if entry[0] < 4.5] == []

@@ -20,7 +20,7 @@ from elastic.policies.full import Full
 from elastic.session import Comparison, run
 from elastic.trace import Run
 from page.links import link_of
-from training.questions import Question, ask, conversation
+from training.questions import NUMBERS, Question, ask, conversation
 from training.scenes import Scene, random_scene, render
 
 TRACES = Path(__file__).parent.parent / "assets" / "traces"
@@ -43,6 +43,7 @@ class Lesson:
     policy: Policy
     asks: Asks
     shows: Shows
+    mode: str  # what the pictures show first
     seeds: Sequence[int] = SEEDS
 
 
@@ -92,12 +93,22 @@ def three_turns(scene: Scene, rng: random.Random) -> list[Question]:
 
 LESSONS = (
     Lesson(
+        "lost-small-object",
+        "A small object gets lost",
+        "Its few patches were averaged into their neighbours: where the full cache looks, side B finds nothing.",
+        Elastic(keep=0.3),
+        one("what_at", "is_there", "where"),
+        about_a_small_thing,
+        "looked",
+    ),
+    Lesson(
         "faithful-merge",
         "A faithful merge",
         "Half the cache, the same answer. Look at Groups: whole areas of background share one slot.",
         Elastic(keep=0.5),
         one("list_category"),
         long_and_right,
+        "groups",
         BUNDLED,
     ),
     Lesson(
@@ -108,14 +119,7 @@ LESSONS = (
         Elastic(keep=0.3, protect_text=False),
         one("count_object", "where", "what_at"),
         only_full_is_right,
-    ),
-    Lesson(
-        "lost-small-object",
-        "A small object gets lost",
-        "It had few patches, and they were averaged into their neighbours. Find them on side B.",
-        Elastic(keep=0.3),
-        one("what_at", "is_there", "where"),
-        about_a_small_thing,
+        "groups",
     ),
     Lesson(
         "wrong-count",
@@ -124,6 +128,7 @@ LESSONS = (
         Elastic(keep=0.3),
         one("count_object", "count_category"),
         miscounted,
+        "looked",
     ),
     Lesson(
         "conversation",
@@ -132,6 +137,7 @@ LESSONS = (
         Elastic(keep=0.6),
         three_turns,
         both_right,
+        "kept",
     ),
     Lesson(
         "extreme-budget",
@@ -140,12 +146,13 @@ LESSONS = (
         Elastic(keep=0.1),
         one("background", "is_there", "count_all", "size"),
         both_right,
+        "kept",
     ),
 )
 
 
-def record(llava: Llava, lesson: Lesson) -> Run:
-    """The last run of the first conversation that shows a lesson.
+def record(llava: Llava, lesson: Lesson) -> tuple[Run, Question]:
+    """The last run of the first conversation that shows a lesson, and its question.
 
     Raises:
         ValueError: if none of TRIES scenes does.
@@ -159,8 +166,15 @@ def record(llava: Llava, lesson: Lesson) -> Run:
         runs = [run(comparison, question.text, LONGEST) for question in questions]
         if lesson.shows(questions, runs):
             print(f"{lesson.name}: scene {seed}, {questions[-1].text!r} -> {answers(runs[-1])}", flush=True)
-            return replace(runs[-1], link=link_of(f"scene-{seed}", questions[0].text, policies))
+            return replace(runs[-1], link=link_of(f"scene-{seed}", questions[-1].text, policies)), questions[-1]
     raise ValueError(f"None of {TRIES} questions shows {lesson.name!r} with these weights.")
+
+
+def telling_step(run: Run, question: Question) -> int:
+    """After how many tokens the full side has written the word that the question is about: a thing or a number."""
+    telling = {thing.name for thing in question.about} if len(question.about) == 1 else set(NUMBERS)
+    pieces = [piece.strip() for piece in run.sides[0].answer_pieces]
+    return next((number for number, piece in enumerate(pieces, start=1) if piece in telling), len(pieces))
 
 
 def main() -> None:
@@ -171,9 +185,16 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     llava = load(args.model, device="cpu")
+    listed = []
     for lesson in LESSONS:
-        save_run(record(llava, lesson), args.out / f"{lesson.name}.zip")
-    listed = [{"name": lesson.name, "title": lesson.title, "about": lesson.about} for lesson in LESSONS]
+        recorded, question = record(llava, lesson)
+        save_run(recorded, args.out / f"{lesson.name}.zip")
+        show = (
+            {"mode": lesson.mode, "t": telling_step(recorded, question)}
+            if lesson.mode == "looked"
+            else {"mode": lesson.mode}
+        )
+        listed.append({"name": lesson.name, "title": lesson.title, "about": lesson.about, "show": show})
     (args.out / "traces.json").write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
 
 

@@ -38,10 +38,11 @@ def template() -> str:
     return (ASSETS / "trace_view.html").read_text(encoding="utf-8")
 
 
-def message(run: Run, seq: int, since: int, *, status: str = "", done: bool = False) -> dict:
+def message(run: Run, seq: int, since: int, *, status: str = "", done: bool = False, show: dict | None = None) -> dict:
     """One value of the component: the steps from `since` on; the first and the last message carry the opening too.
 
     The last one also carries every step, so that a view that missed messages, or was not there yet, is whole again.
+    `show` is what the view opens with, where its address asks for nothing else: mode, layer (from 1), t (step).
     """
     since = 0 if done else since
     return {
@@ -51,7 +52,7 @@ def message(run: Run, seq: int, since: int, *, status: str = "", done: bool = Fa
         "since": since,
         "status": status,
         "done": done,
-        "opening": opening(run) if done or seq == 0 else None,
+        "opening": opening(run) | {"show": show} if done or seq == 0 else None,
         "sides": chunk(run, since),
     }
 

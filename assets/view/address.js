@@ -1,7 +1,7 @@
 // Address: what the page's address asks for, and what it would take to come back here.
 
 const PRESETS = {
-  importance: { heat: 'importance', fill: 'none', anchors: 'outline', groups: false, opacity: 0.62 },
+  importance: { heat: 'importance', fill: 'none', anchors: 'outline', groups: false, opacity: 0.5 },
   looked: { heat: 'looked', fill: 'none', anchors: 'none', groups: false, opacity: 0.7 },
   groups: { heat: 'none', fill: 'colours', anchors: 'dot', groups: true, opacity: 0.62 },
   kept: { heat: 'none', fill: 'fade', anchors: 'outline', groups: false, opacity: 0.6 },
@@ -33,10 +33,14 @@ function viewState() {
 function readAddress() {
   const given = new URLSearchParams(window.location.search);
   const number = (name) => (/^[0-9]{1,6}$/.test(given.get(name) ?? '') ? Number(given.get(name)) : null);
-  state.wanted = { layer: number('layer'), step: number('t'), mode: given.get('mode') ?? '' };
+  if (['layer', 't', 'mode'].some((name) => given.has(name))) {
+    state.wanted = { layer: number('layer'), step: number('t'), mode: given.get('mode') ?? '' };
+  }
   if (given.get('present') === '1') {
     root.classList.add('tv-present');
     document.body.classList.add('present');
+    // The keys are for the view from the beginning: nobody should have to look for it in front of a class.
+    root.focus({ preventScroll: true });
   }
 }
 

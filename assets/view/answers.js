@@ -123,8 +123,8 @@ function chipsOf(side, first) {
     ['slots', 'slots held', slots ? shortNumber(mean(slots)) : '–'],
     ['tokens', side.steps === 1 ? 'token' : 'tokens', String(side.steps)],
     ['ms', 'per token', side.msPerToken === null ? '–' : shortNumber(side.msPerToken) + ' ms'],
-    ['prefill', 'prefill', side.opened ? shortNumber(side.prefillSeconds) + ' s' : '–'],
-    ['merging', 'merging', side.opened ? shortNumber(side.compressSeconds * 1000) + ' ms' : '–'],
+    ['prefill', 'prefill', side.opened ? shortNumber(side.prefillSeconds * 1000) + ' ms' : '–'],
+    ['merging', 'merging', side.opened && side.kept ? shortNumber(side.compressSeconds * 1000) + ' ms' : null],
   ];
   return chips.filter(([, , value]) => value !== null);
 }

@@ -175,7 +175,7 @@ function batchesTable(batches, given) {
     String(batch),
     { name: 'full-share-' + batch, value: full.share, text: percentText(full.share) },
     { name: 'kept-share-' + batch, value: less.share, text: percentText(less.share) },
-    { name: 'gain-' + batch, value: less.total / full.total, text: percentText(less.total / full.total - 1) },
+    { name: 'gain-' + batch, value: less.total / full.total, text: '×' + (less.total / full.total).toFixed(2) },
   ]));
 }
 

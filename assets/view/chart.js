@@ -223,7 +223,7 @@ function sureKey(side, row, point, { edge, x, y }) {
   const top = 7 + 17 * row;
   const nodes = [
     svg('line', { class: 'tv-sure', 'data-side': side.letter, x1: left, x2: left + 30, y1: top, y2: top }),
-    svg('text', { class: 'tv-tick tv-sure-now', x: left + 37, y: top + 4 }, shortTitle(side) + ' ' + (point ? percentText(point[1]) : '–')),
+    svg('text', { class: 'tv-tick tv-sure-now', x: left + 37, y: top + 4 }, shortTitle(side) + (point ? ' ' + percentText(point[1]) : '')),
   ];
   if (point) nodes.push(svg('circle', { class: 'tv-sure-dot', 'data-side': side.letter, cx: x(point[0]), cy: y(point[1]), r: 4 }));
   return nodes;

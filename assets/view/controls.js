@@ -56,7 +56,8 @@ function fitCanvases() {
 
 // Groups are those of one layer and one head.
 function needSingle() {
-  state.layer ||= 1;
+  // The middle one: the first layers, which look everywhere, keep the least telling groups.
+  state.layer ||= Math.ceil((state.sides[0]?.layers ?? 1) / 2);
   if (mostHeads() > 1) state.head ||= 1;
 }
 

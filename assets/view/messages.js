@@ -6,6 +6,8 @@ function read() {
   const value = props.value ? JSON.parse(props.value) : null;
   if (value?.v !== MESSAGE_VERSION) {
     reset(null, 0);
+    say('');
+    setText(find('.tv-aloud'), '');
     note();
     return;
   }
@@ -50,7 +52,7 @@ function reset(run, count) {
 }
 
 function open(opening) {
-  const { question, grid, shape, about, link } = opening;
+  const { question, grid, shape, about, link, show } = opening;
   Object.assign(state, { question, grid, shape, about, link });
   opening.sides.forEach((given, number) => openSide(state.sides[number], given));
   if (opening.picture) {
@@ -58,6 +60,7 @@ function open(opening) {
     state.picture.onload = () => redraw('patches');
     state.picture.src = opening.picture;
   }
+  state.wanted ??= show && { layer: show.layer ?? null, step: show.t ?? null, mode: show.mode ?? '' };
   state.layer = Math.min(state.layer, state.sides[0].layers);
   state.sides.forEach(openPanels);
   buildCalculator(find('.tv-calculator-box'), state.shape);

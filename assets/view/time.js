@@ -36,6 +36,8 @@ function jumpToDifference() {
 
 // Keys that the focused control has a use for are its own.
 function isFree(event) {
+  // Space plays from a picture, too, where arrows move over patches.
+  if (event.key === ' ' && event.target.closest('canvas')) return !event.defaultPrevented;
   const own = 'input, select, textarea, [contenteditable], canvas, [role="listbox"], [role="radiogroup"], [role="slider"], [role="grid"]';
   return !event.defaultPrevented && !event.altKey && !event.ctrlKey && !event.metaKey && !event.target.closest(own);
 }

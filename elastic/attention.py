@@ -85,9 +85,10 @@ def one_query_attention(query: Tensor, key: Tensor, value: Tensor, scaling: floa
     Heads that share keys are multiplied together: nothing is repeated.
     """
     batch, heads, _, dim = query.shape
-    grouped = query.view(batch, key.shape[1], -1, dim)
-    weights = (grouped @ key.mT * scaling).softmax(-1, dtype=torch.float32).to(value.dtype)
-    return (weights @ value).view(batch, 1, heads, dim), weights.view(batch, heads, -1)
+    key, value = key.flatten(0, 1), value.flatten(0, 1)
+    grouped = (query * scaling).reshape(len(key), -1, dim)
+    weights = torch.bmm(grouped, key.mT).softmax(-1, dtype=torch.float32).to(value.dtype)
+    return torch.bmm(weights, value).view(batch, 1, heads, dim), weights.view(batch, heads, -1)
 
 
 def no_padding_mask(*, attention_mask: Tensor | None = None, **kwargs: object) -> None:

@@ -9,7 +9,6 @@ from gradio.events import Dependency
 
 from elastic.archive import open_run
 from page.shown import Shown, recording, recordings, whole
-from viz.plots import figures
 
 PRIVATE = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 PLOTS = 6
@@ -68,6 +67,9 @@ class Looking:
 
     def plot(self, side: int, head: int, request: gr.Request) -> list:
         """The figures of the visitor's run, and the choices that fit it."""
+        # Imported here: plotly takes a while, and most visitors never open the tab.
+        from viz.plots import figures
+
         run = self.shown.of(request.session_hash)
         if run is None or not run.sides:
             return [None] * PLOTS + [gr.skip(), gr.skip(), "Ask something, or open a recorded run: plots appear here."]

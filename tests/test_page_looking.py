@@ -76,8 +76,11 @@ def test_layers_of_a_recorded_run_are_fetched_when_asked_for(visit):
     page = visit("?example=faithful-merge")
     page.click('.tv-mode[data-mode="looked"]')
     canvas = 'canvas.tv-patches[data-side="b"]'
+    choose = "(box, layer) => { box.value = layer; box.dispatchEvent(new Event('input')) }"
+    page.locator(".tv-layer").evaluate(choose, 0)
+    page.wait_for_selector('.trace-view[data-layer="mean"]')
     mean = page.get_attribute(canvas, "data-looked")
-    page.locator(".tv-layer").evaluate("box => { box.value = 3; box.dispatchEvent(new Event('input')) }")
+    page.locator(".tv-layer").evaluate(choose, 3)
     page.wait_for_function(
         "([canvas, mean]) => document.querySelector(canvas).dataset.looked !== mean"
         " && document.querySelector(canvas).dataset.looked",

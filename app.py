@@ -12,10 +12,7 @@ from page.shown import Shown
 from page.trace_view import TraceView
 
 ASSETS = Path(__file__).parent / "assets"
-TEASER = (
-    "One model, one question, two memories: **A** keeps everything it read, **B** only a part. "
-    "See what B lost, and whether its answer suffers."
-)
+TEASER = "One model, one question, two memories: **A** keeps all it read, **B** only a part. What did B lose?"
 RECORDED = (
     "📼 **Recorded** · runs saved earlier; no model is loaded. Start the program without `--recorded` to ask questions."
 )

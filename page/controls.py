@@ -153,7 +153,7 @@ def ask_controls(pocket: bool) -> Ask:
         shown[0]["question"],
         label="Question for both sides",
         placeholder="Ask about the picture",
-        info="Asking again goes on with the conversation; Clear begins a new one.",
+        info="Asking again continues; Clear begins anew.",
         lines=1,
         max_lines=6,
         elem_id="question",

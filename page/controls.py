@@ -11,12 +11,12 @@ import gradio as gr
 
 from elastic.picture import open_picture
 from elastic.policies import POLICIES, Policy
+from page.looking import PRIVATE
 from training.questions import suggestions
 from training.scenes import random_scene, render
 
 ASSETS = Path(__file__).parent.parent / "assets"
 DRAWN = tempfile.TemporaryDirectory(prefix="scenes-")  # gone with the program
-PRIVATE = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
 
 class Picture(gr.Image):

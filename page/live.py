@@ -7,9 +7,9 @@ from gradio.events import Dependency
 
 from elastic.policies import POLICIES
 from page.callbacks import Callbacks
-from page.controls import PRIVATE, Picture, answer_controls, ask_controls, find_example, show_example, side_controls
+from page.controls import Picture, answer_controls, ask_controls, find_example, show_example, side_controls
 from page.links import SIDES, read_link
-from page.looking import Looking
+from page.looking import PRIVATE, Looking
 from page.model import Model
 from page.shown import Shown, recording, recordings
 

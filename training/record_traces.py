@@ -124,7 +124,7 @@ LESSONS = (
     Lesson(
         "wrong-count",
         "A count goes wrong",
-        "Merged patches stay visible, but not one by one. Watch the certainty fall before the words differ.",
+        "Merged patches stay visible, but not one by one. Compare where both sides look as they write the number.",
         Elastic(keep=0.3),
         one("count_object", "count_category"),
         miscounted,

@@ -1,106 +1,115 @@
 """Attention as the library computes it, with somebody watching.
 
-The registered function `elastic` computes a layer's output with SDPA; for the single query of a decode step, from the
-weights themselves. When an `Observer` travels along (`model(..., observer=observer)`), it sees queries and keys and
-keeps only reductions over queries, block by block: the whole map of attention is never held. Nothing here knows what
-they are for.
+Two functions are registered, `elastic` (SDPA) and `elastic_eager`. For keys that come from slots they add what the
+slots say and let the cache's observer see queries and keys; for a single query they compute attention from the weights
+themselves, which are then known. For any other keys they are the library's own functions.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import AttentionMaskInterface
+from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
+from transformers.models.llama.modeling_llama import eager_attention_forward
 
-BLOCK = 128  # queries whose attention is held at once
-FAINT = 0.01  # share of a query's strongest weight below which a weight counts as none (VL-Cache's threshold)
-
-
-class Observer:
-    """What is kept of each layer's attention, all in float32.
-
-    `frequency` (1, T): what every token received, summed over queries, mean over heads. `sparsity`: the share of all
-    visible weights that are FAINT. `row` (H, T): the weights of the last query, head by head.
-    """
-
-    def __init__(self) -> None:
-        self.frequency: dict[int, Tensor] = {}
-        self.sparsity: dict[int, float] = {}
-        self.row: dict[int, Tensor] = {}
-
-    def see(self, layer: int, query: Tensor, key: Tensor, scaling: float) -> None:
-        """Reduce the attention of `query` (1, H, Q, D) over `key` (1, H_kv, T, D), the queries being the last tokens.
-
-        Keeps the column sums of the head-mean attention, I_n = (1/H) sum_h sum_m A_hmn.
-        """
-        heads, queries, keys = query.shape[1], query.shape[2], key.shape[2]
-        key = key.repeat_interleave(heads // key.shape[1], dim=1).float()
-        column = torch.arange(keys, device=key.device)
-        total, faint, visible = torch.zeros(keys, device=key.device), 0, 0
-        for rows in torch.arange(queries, device=key.device).split(BLOCK):
-            logits = query[:, :, rows].float() @ key.mT * scaling
-            hidden = column > rows[:, None] + (keys - queries)
-            weights = logits.masked_fill(hidden, -torch.inf).softmax(-1)
-            total += weights.mean((0, 1)).sum(0)
-            in_block = (~hidden).sum() * heads
-            visible += in_block
-            faint += in_block - (weights >= FAINT * weights.amax(-1, keepdim=True)).sum()
-        self.frequency[layer], self.sparsity[layer], self.row[layer] = total[None], faint / visible, weights[0, :, -1]
+from elastic.slots import SlotLayer
 
 
 def elastic_attention(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: object
+) -> tuple[Tensor, Tensor | None]:
+    """Attention through SDPA; query (B, H, Q, D), key and value (B, H_kv, S, D), output (B, Q, H, D)."""
+    return _attend(sdpa_attention_forward, module, query, key, value, attention_mask, **kwargs)
+
+
+def elastic_eager_attention(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: object
+) -> tuple[Tensor, Tensor | None]:
+    """Attention as written in the library's Llama; shapes as above."""
+    return _attend(eager_attention_forward, module, query, key, value, attention_mask, **kwargs)
+
+
+def _attend(
+    library: Callable,
     module: nn.Module,
     query: Tensor,
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float,
-    observer: Observer | None = None,
     **kwargs: object,
-) -> tuple[Tensor, None]:
-    """Attention over the slots of a layer; query (B, H, Q, D), key and value (B, H_kv, S, D), output (B, Q, H, D).
-
-    Layers may hold different numbers of slots, so the one mask the library makes for all layers cannot be used: what
-    a query may see follows from the shapes alone, new tokens standing last and in order.
-    """
-    queries, keys = query.shape[2], key.shape[2]
-    if queries == 1 and attention_mask is None:
-        # Whether or not somebody watches, so that watching changes nothing.
-        output, weights = one_query_attention(query, key, value, scaling)
-        if observer is not None:
-            observer.row[module.layer_idx] = weights[0].float()
+) -> tuple[Tensor, Tensor | None]:
+    slots: SlotLayer | None = getattr(key, "slots", None)
+    if slots is None:
+        return library(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    cache = slots.cache
+    if query.shape[2] == 1 and cache.observer is None:
+        # Whether or not somebody looks, so that looking changes nothing.
+        output, weights = one_query_attention(query, key, value, scaling, slots.bias)
+        if cache.looking:
+            cache.looked[module.layer_idx] = weights
         return output, None
-    if 1 < queries < keys:
-        attention_mask = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril(keys - queries)[
-            None, None
-        ]
-    if observer is not None:
-        observer.see(module.layer_idx, query, key, scaling)
-    return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    # Layers may hold different numbers of slots, so the one mask the library makes for all of them cannot be used.
+    # What a query may see follows from the shapes alone: new tokens stand last and in order.
+    mask, lse = causal_mask(query, key, slots.bias), None
+    if (
+        library is sdpa_attention_forward
+        and mask is None
+        and query.device.type == "cpu"
+        and query.shape[1] == key.shape[1]
+    ):
+        # The kernel SDPA would choose, called by name because it gives away the sums it normalises by.
+        output, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            query, key, value, 0.0, query.shape[2] > 1, scale=scaling
+        )
+        output = output.transpose(1, 2).contiguous()
+    else:
+        if library is eager_attention_forward and mask is None:
+            mask = causal_mask(query, key, torch.zeros(1, key.shape[2], device=key.device))
+        output, _ = library(module, query, key, value, mask, scaling=scaling, **kwargs)
+    if cache.observer is not None:
+        bias = None if slots.bias is None else slots.bias.view(len(query), -1, key.shape[2])
+        cache.observer.see(module.layer_idx, query, key, scaling, bias, lse)
+    if cache.looking:
+        cache.looked[module.layer_idx] = one_query_attention(query[:, :, -1:], key, value, scaling, slots.bias)[1]
+    return output, None
 
 
-def one_query_attention(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
+def causal_mask(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor | None:
+    """What is added to the logits (B, 1 or H, Q, S) of queries that are the last tokens; None where SDPA needs none."""
+    queries, keys = query.shape[2], key.shape[2]
+    if bias is None and queries in (1, keys):
+        return None
+    visible = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril(keys - queries)[None, None]
+    if bias is None:
+        return visible
+    bias = bias.view(len(query), -1, 1, keys)
+    if bias.shape[1] > 1:
+        bias = bias.repeat_interleave(query.shape[1] // bias.shape[1], 1)
+    return bias.to(query.dtype).masked_fill(~visible, torch.finfo(query.dtype).min)
+
+
+def one_query_attention(
+    query: Tensor, key: Tensor, value: Tensor, scaling: float, bias: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """One query per sequence over all slots: (B, H, 1, D), (B, H_kv, S, D) twice -> (B, 1, H, D), weights (B, H, S).
 
-    Heads that share keys are multiplied together: nothing is repeated.
+    `bias` (B or B x H_kv, S) is added to the logits. Heads that share keys are multiplied together, nothing is repeated.
     """
     batch, heads, _, dim = query.shape
     key, value = key.flatten(0, 1), value.flatten(0, 1)
     grouped = (query * scaling).reshape(len(key), -1, dim)
-    weights = torch.bmm(grouped, key.mT).softmax(-1, dtype=torch.float32).to(value.dtype)
+    logits = torch.bmm(grouped, key.mT)
+    if bias is not None:
+        logits = logits.float() + bias.repeat_interleave(len(key) // len(bias), 0)[:, None]
+    weights = logits.softmax(-1, dtype=torch.float32).to(value.dtype)
     return torch.bmm(weights, value).view(batch, 1, heads, dim), weights.view(batch, heads, -1)
 
 
-def no_padding_mask(*, attention_mask: Tensor | None = None, **kwargs: object) -> None:
-    """No mask: nothing in this project is padded, and causality follows from the shapes.
-
-    Raises:
-        ValueError: if some token is masked out.
-    """
-    if attention_mask is not None and not attention_mask.all():
-        raise ValueError("Padded prompts are not supported: pass prompts of equal length, without padding.")
-
-
 AttentionInterface.register("elastic", elastic_attention)
+AttentionInterface.register("elastic_eager", elastic_eager_attention)
 # An attention function without an entry here would get no mask and lose padding silently.
-AttentionMaskInterface.register("elastic", no_padding_mask)
+AttentionMaskInterface.register("elastic", sdpa_mask)
+AttentionMaskInterface.register("elastic_eager", eager_mask)

@@ -1,185 +1,320 @@
-"""Slots: the keys and values a layer really holds. Nothing here knows why a token was chosen.
+"""A compressed KV cache: slots, the books about them, and the policy that decides.
 
-A new token is written into its slot in place; an evicted slot is overwritten by the next token. Attention does not
-depend on the order of slots, so nothing is ever shifted, and keys are stored after RoPE, so nothing is turned either.
+`ElasticCache(policy, model)` is a cache for `model.generate`: it watches the model read, compresses after every prompt
+and gives slots up after every token, as its policy says. The engine asks for the same by hand. Nothing here knows what
+a policy's rule is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from copy import copy
+from dataclasses import replace
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache, CacheLayerMixin
+from transformers import PreTrainedModel
 
-from elastic.merge import anchors, group_counts, merge
+from elastic.hooks import WatchingCache, watch
+from elastic.merge import anchors
+from elastic.policies.base import PATCH, WORD, WRITTEN, Choice, LayerView, Policy, StepView
+from elastic.slots import SlotLayer
+from elastic.statistics import LAST_WINDOW, Observer
+from elastic.tables import EMPTY, Tables, wide
 
 
-class SlotLayer(CacheLayerMixin):
-    """One layer: `used` of its allocated slots hold a key and a value, (1, H, S, D).
+class ElasticCache(WatchingCache):
+    """Keys and values of B sequences in slots, compressed as a policy says.
 
-    Beside them, per slot and (where heads differ) per head: `source`, the token whose slot it is, `count`, how many
-    tokens it stands for, and `score`, the attention that prompts gave to it; each (1 or H, S).
+    Args:
+        policy: what to keep and what to give up.
+        model: a LLaVA, or a text model of the Llama, Mistral or Qwen2 family; its attention is set to watch.
+        needs: names of statistics to collect beyond what the policy needs, see `elastic.statistics`.
+        automatic: compress and evict after each forward of the model; the engine does both itself.
+        reserve: tokens of an answer to make room for when compressing; beyond them, storage grows by doubling.
+
+    Raises:
+        ValueError: if the model's attention is not known here.
     """
 
-    is_croppable = False
+    def __init__(
+        self,
+        policy: Policy,
+        model: PreTrainedModel,
+        needs: Iterable[str] = (),
+        automatic: bool = True,
+        reserve: int = 256,
+    ) -> None:
+        text = watch(model)
+        super().__init__(layers=[SlotLayer(self) for _ in range(text.config.num_hidden_layers)])
+        self.policy, self.needs = policy, frozenset(needs) | policy.needs
+        self.automatic, self.reserve = automatic, reserve
+        self.inverse_frequency = text.rotary_emb.inv_freq
+        self.image_id = getattr(model.config, "image_token_id", None)
+        self.window = getattr(text.config, "sliding_window", None)
+        self.tables = Tables(len(self.layers), 1)
+        self.prompt = self.coming = 0  # tokens seen when last compressed; tokens the model is reading now
+        self.prompt_slots = torch.zeros(len(self.layers), dtype=torch.long)
+        self.received: list[LayerView] = []  # per layer, what the policy chose from, without keys; the first sequence
+        self.sparsity: dict[str, Tensor] = {}  # of the last prompt, each (L, B)
+        self.bias: Tensor | None = None  # (L, R, C) on the model's device
+        self.observer: Observer | None = None  # while a prompt is read
+        self.looking = False  # keep `looked`
+        self.looked: dict[int, Tensor] = {}  # per layer, the last query's attention on the slots, (B, H, S)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.used = 0
-        self.seen = 0  # tokens that passed through this layer
-        self.hole: Tensor | None = None  # (1 or H,) evicted slot per head, where the next token goes
-        self.source = torch.empty(1, 0, dtype=torch.long)
-        self.count = torch.empty(1, 0)
-        self.score = torch.empty(1, 0)
+    @property
+    def seen(self) -> int:
+        """Tokens that have passed through the model."""
+        return self.tables.seen - self.coming
 
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Take type and device from the first keys."""
-        self.dtype, self.device = key_states.dtype, key_states.device
-        self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
-        self.is_initialized = True
+    @property
+    def batch(self) -> int:
+        """Sequences."""
+        return len(self.tables.kinds)
 
-    def grow(self, slots: int) -> None:
-        """Make room for that many slots at least."""
-        if self.keys.shape[2] >= slots:
-            return
-        for name in ("keys", "values"):
-            old = getattr(self, name)
-            new = old.new_empty(*old.shape[:2], slots, old.shape[3])
-            new[:, :, : self.used] = old[:, :, : self.used]
-            setattr(self, name, new)
+    # Around a forward of the model.
 
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
-    ) -> tuple[Tensor, Tensor]:
-        """Store new tokens (1, H, n, D) and return all held keys and values, (1, H, S, D) each."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        new = key_states.shape[2]
-        source = torch.arange(self.seen, self.seen + new).expand(len(self.source), -1)
-        self.seen += new
-        if self.hole is not None and new == 1:
-            self._overwrite(key_states, value_states)
-        else:
+    def begin(self, ids: Tensor, is_prompt: bool) -> Tensor:
+        """Enter tokens (B, n) into the books before the model reads them; returns the positions they take, (1, n).
+
+        Raises:
+            ValueError: if the last forward failed midway, the number of sequences changes, or a sliding window ends.
+        """
+        batch, new = ids.shape
+        self._check(batch, new)
+        if self.seen == 0:
+            self.tables = Tables(len(self.layers), batch)
+        kinds = torch.full((batch, new), WORD if is_prompt else WRITTEN, dtype=torch.uint8)
+        if self.image_id is not None and is_prompt:
+            kinds[(ids == self.image_id).cpu()] = PATCH
+        if new > 1:
             # Several tokens see each other by their order, so they must stand at the end, behind no hole.
             self.settle()
-            if self.used + new > self.keys.shape[2]:
-                # Doubling, so that a conversation that outgrows its room does not move at every token.
-                self.grow(max(self.used + new, 2 * self.keys.shape[2]))
-            here = slice(self.used, self.used + new)
-            self.keys[:, :, here], self.values[:, :, here] = key_states, value_states
-            self.used += new
-            self.source = torch.cat([self.source, source], dim=1)
-            self.count = torch.cat([self.count, torch.ones(len(self.count), new)], dim=1)
-            self.score = torch.cat([self.score, torch.zeros(len(self.score), new)], dim=1)
-        return self.held_tensors()
+        if is_prompt:
+            later = (kinds == PATCH).flip(1).cumsum(1).flip(1)
+            self.observer = Observer(self.needs, (later == 0).to(ids.device))
+        first = int(self.tables.held()[0]) if self.policy.positions == "cache length" else self.seen
+        self._direct(kinds)
+        return torch.arange(first, first + new, device=ids.device)[None]
 
-    def _overwrite(self, key: Tensor, value: Tensor) -> None:
-        heads = torch.arange(key.shape[1], device=key.device)
-        slot = self.hole.to(key.device).expand(len(heads))
-        self.keys[:, heads, slot], self.values[:, heads, slot] = key[:, :, 0], value[:, :, 0]
-        rows = torch.arange(len(self.source))
-        self.source[rows, self.hole], self.count[rows, self.hole], self.score[rows, self.hole] = self.seen - 1, 1.0, 0.0
-        self.hole = None
+    def _check(self, batch: int, new: int) -> None:
+        if self.coming:
+            raise ValueError("The last forward did not finish, so this cache is half written: begin a new one.")
+        if self.seen and self.batch != batch:
+            raise ValueError(f"This cache holds {self.batch} sequences, not {batch}: begin a new one.")
+        if self.window is not None and self.seen + new > self.window:
+            raise ValueError(
+                f"The model sees {self.window} tokens at a time (a sliding window), and this would be token "
+                f"{self.seen + new}: ask something shorter. Windows that slide are not supported."
+            )
+
+    def _direct(self, kinds: Tensor) -> None:
+        """Note coming tokens of those kinds and tell each layer where they go and what is to be added or turned."""
+        fills = None if self.tables.hole is None else self.tables.hole.tolist()
+        slot = self.tables.enter(kinds)
+        self.coming = kinds.shape[1]
+        if self.bias is not None:
+            self._reserve_bias()
+            self.bias.scatter_(2, slot.to(self.bias.device), 0.0)
+        turns = self._turns() if self.policy.positions == "re-rotated" else None
+        for index, layer in enumerate(self.layers):
+            used = int(self.tables.used[index]) if turns is not None or self.bias is not None else 0
+            layer.where = None
+            if fills is not None and fills[index][0] >= 0:
+                row = fills[index]
+                alike = all(one == row[0] for one in row)
+                layer.where = row[0] if alike else layer.spread(slot[index, :, 0])
+            layer.bias = None if self.bias is None else self.bias[index, :, :used]
+            layer.turns = None if turns is None else turns[index, :, :used].to(layer.device)
+
+    def _reserve_bias(self) -> None:
+        missing = self.tables.capacity - self.bias.shape[2]
+        if missing > 0:
+            self.bias = torch.cat([self.bias, self.bias.new_zeros(*self.bias.shape[:2], missing)], 2)
+
+    def _turns(self) -> Tensor | None:
+        """By how much keys must turn so that the held tokens stand side by side, ending at the newest; None for 0."""
+        tables = self.tables
+        is_used = tables.is_used()
+        rank = torch.where(is_used, tables.source, EMPTY).argsort(-1).argsort(-1)
+        turns = torch.where(is_used, tables.seen - tables.used[:, None, None] + rank - tables.source, 0)
+        return turns if turns.any() else None
+
+    def end(self) -> None:
+        """After the model has read them: keep the statistics, and compress or evict where that is automatic."""
+        self.coming, observer = 0, self.observer
+        if observer is None:
+            if self.automatic:
+                self.evict()
+            return
+        self.observer = None
+        for name, received in observer.received.items():
+            figures = [received[index].flatten(0, 1).cpu() for index in sorted(received)]
+            self.tables.add(name, figures, latest_only=name.startswith(LAST_WINDOW))
+        self.sparsity = {name: torch.stack([of[i] for i in sorted(of)]).cpu() for name, of in observer.sparsity.items()}
+        if self.automatic:
+            self.compress(self.policy, self.reserve)
+
+    # What the policy decides.
 
     def settle(self) -> None:
-        """Put the slots in the order of their tokens and close the hole; before slots are compared or merged."""
-        order = self.source[:, : self.used].clone()
-        if self.hole is not None:
-            order.scatter_(1, self.hole[:, None], torch.iinfo(torch.long).max)
-        held, self.hole = self.held, None
-        order = order.argsort(1)[:, :held]
-        if held < self.used or (order.diff() != 1).any():
-            self._gather(order)
+        """Put the slots in the order of their tokens and close holes; before slots are compared, merged or joined."""
+        if not self.seen:
+            return
+        order, held = self.tables.order()
+        in_order = (order.diff(dim=-1) == 1) | (torch.arange(1, order.shape[2]) >= held[:, None, None])
+        if self.tables.hole is None and in_order.all():
+            return
+        for index, (layer, slots) in enumerate(zip(self.layers, held.tolist(), strict=True)):
+            layer.sort(order[index, :, :slots])
+        self.tables.sort(order, held)
+        if self.bias is not None:
+            self._reserve_bias()
+            self.bias = self.bias[..., : order.shape[2]].gather(2, order.to(self.bias.device))
 
-    def _gather(self, order: Tensor) -> None:
-        for name in ("source", "count", "score"):
-            setattr(self, name, getattr(self, name).gather(1, order))
-        index = order.to(self.device)[None, ..., None].expand(1, self.keys.shape[1], -1, self.keys.shape[3])
-        for tensor in (self.keys, self.values):
-            tensor[:, :, : order.shape[1]] = tensor.gather(2, index)
-        self.used = order.shape[1]
+    def compress(self, policy: Policy, reserve: int) -> None:
+        """Let a policy choose what to keep of every layer, with room for what `reserve` more tokens need.
 
-    def compress(self, owner: Tensor, room: int) -> None:
-        """Keep the anchors of `owner` (1 or H, S), merging their members into them, with `room` slots beyond.
-
-        The slots must be settled. What is kept is copied: a slice would hold on to the full storage.
+        Raises:
+            ValueError: if the policy keeps different numbers of slots for the heads or sequences of a layer.
         """
-        heads = max(len(owner), len(self.source))
-        owner = owner.expand(heads, -1)
-        count, source, score = (table.expand(heads, -1) for table in (self.count, self.source, self.score))
-        keep = anchors(owner)
-        self.keys, self.values = (merge(held, owner, count) for held in self.held_tensors())
-        self.count = group_counts(owner, count)
-        self.source, self.score = source[keep].view(heads, -1), score[keep].view(heads, -1)
-        self.used = self.keys.shape[2]
-        self.grow(self.used + room)
-
-    def held_tensors(self) -> tuple[Tensor, Tensor]:
-        """Keys and values of the slots in use, (1, H, S, D) each."""
-        return self.keys[:, :, : self.used], self.values[:, :, : self.used]
-
-    def evict(self, slot: Tensor) -> Tensor:
-        """Free one slot per row of `source`, (1 or H,); the next token overwrites it. Returns the tokens that go."""
-        if self.hole is not None:
-            raise ValueError("A slot is already free: write a token before evicting the next one.")
-        self.hole = slot
-        return self.source.gather(1, slot[:, None])[:, 0]
-
-    @property
-    def slot_bytes(self) -> int:
-        """Bytes of one slot: a key and a value for every head."""
-        return 2 * self.keys.shape[1] * self.keys.shape[3] * self.keys.element_size()
-
-    @property
-    def held(self) -> int:
-        """Slots that hold a token now."""
-        return self.used - (self.hole is not None)
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.used + query_length, 0
-
-    def get_seq_length(self) -> int:
-        # Tokens seen, not slots held: the library counts positions by it.
-        return self.seen
-
-    def get_max_length(self) -> int:
-        return -1
-
-
-class SlotCache(Cache):
-    """The layers of one side, usable as `past_key_values`."""
-
-    def __init__(self, layers: Sequence[SlotLayer]) -> None:
-        super().__init__(layers=list(layers))
-
-    @classmethod
-    def empty(cls, layers: int) -> "SlotCache":
-        """A cache of that many layers, nothing in them."""
-        return cls([SlotLayer() for _ in range(layers)])
-
-    def copy(self) -> "SlotCache":
-        """The same contents in storage of their own."""
-        twins = []
+        self.settle()
+        self.policy, self.prompt = policy, self.seen
+        views = self._views(policy)
+        choices = [policy.compress(list(of_one), self.seen) for of_one in zip(*views, strict=True)]
+        self.received = [replace(view[0], keys=None, values=None) for view in views]
+        chosen = []
+        for index, of_layer in enumerate(zip(*choices, strict=True)):
+            chosen.append(self._compress_layer(index, of_layer))
+        self.tables.merge([owner.cpu() for owner in chosen])
+        limit = policy.limit(self.seen + reserve, self.prompt)
         for layer in self.layers:
-            twin = SlotLayer()
-            twin.lazy_initialization(layer.keys, layer.values)
-            twin.keys, twin.values = (held.clone() for held in layer.held_tensors())
-            twin.used, twin.seen = layer.used, layer.seen
-            twin.hole = layer.hole
-            twin.source, twin.count, twin.score = layer.source.clone(), layer.count.clone(), layer.score.clone()
-            twins.append(twin)
-        return SlotCache(twins)
+            # A policy that holds a share of what is seen needs that share of the room, and a slot to write before.
+            layer.resize(layer.used + max(1, limit + 1 - layer.used))
+        self.prompt_slots = self.tables.used.clone()
+        merged = policy.count_bias and bool((self.tables.count > 1).any())
+        self.bias = self.tables.count.log().to(self.layers[0].device) if merged else None
+
+    def _views(self, policy: Policy) -> list[list[LayerView]]:
+        """Per layer and sequence, what a policy sees."""
+        tables, device = self.tables, self.layers[0].device
+        could_see = wide((tables.kinds != WRITTEN).long().flip(1).cumsum(1).flip(1)[None], tables.rows)
+        queries = could_see.expand(len(self.layers), -1, -1).gather(2, tables.source.clamp(max=self.seen - 1))
+        score = self.scores(policy)
+        shown = [table.to(device) for table in (tables.source, tables.kind, tables.count, score, queries)]
+        views = []
+        for index, layer in enumerate(self.layers):
+            of_layer = [table[index, :, : layer.used].view(self.batch, -1, layer.used) for table in shown]
+            each = zip(*of_layer, *layer.stored(), strict=True)
+            views.append([LayerView(*of_one, keys=keys, values=values) for *of_one, keys, values in each])
+        return views
+
+    def scores(self, policy: Policy) -> Tensor:
+        """The score a policy goes by, (L, R, C); zeros where it goes by none and none was collected.
+
+        Raises:
+            ValueError: if it was not collected when the prompt was read.
+        """
+        known = self.tables.scores
+        if policy.statistic not in known and policy.statistic in policy.needs:
+            raise ValueError(f"{type(policy).__name__} goes by {policy.statistic!r}, which was not collected.")
+        return known[policy.statistic] if policy.statistic in known else torch.zeros(self.tables.source.shape)
+
+    def _compress_layer(self, index: int, choices: tuple[Choice, ...]) -> Tensor:
+        """Merge one layer as chosen for each sequence; returns the owner of every slot, (R, S)."""
+        layer, policy = self.layers[index], self.policy
+        owner = torch.cat([choice.owner for choice in choices])
+        kept = anchors(owner).sum(1)
+        if (kept != kept[0]).any():
+            raise ValueError(
+                f"{type(policy).__name__} keeps {kept.tolist()} slots for the heads or sequences of a layer: they must "
+                "be equally many."
+            )
+        if int(kept[0]) == owner.shape[1]:
+            return owner
+        count, source = (
+            table[index, :, : layer.used].to(owner.device) for table in (self.tables.count, self.tables.source)
+        )
+        weights = [choice.weight for choice in choices]
+        weight = count if weights[0] is None else torch.cat(weights)
+        members, groups, turns = None, owner, None
+        if choices[0].pairs is not None:
+            members, groups = (torch.cat(column) for column in zip(*(one.pairs for one in choices), strict=True))
+            weight = torch.ones_like(members, dtype=torch.float32)
+        elif policy.align:
+            rows = max(len(owner), len(source))
+            owner, source = wide(owner[None], rows)[0], wide(source[None], rows)[0]
+            turns = torch.where(owner >= 0, source.gather(1, owner.clamp(min=0)) - source, 0)
+            groups = owner
+        layer.compress(owner, groups, weight, turns, members, policy.merge)
+        return owner
+
+    def evict(self) -> Tensor | None:
+        """Free the slots the policy gives up; returns the tokens they were of, (L, R), -1 for none, or None at all."""
+        tables = self.tables
+        held, prompt_slots = (figure[:, None, None] for figure in (tables.used, self.prompt_slots))
+        position = torch.where(tables.is_used(), tables.source, EMPTY)
+        view = StepView(
+            position, tables.kind, tables.count, self.scores(self.policy), held, prompt_slots, self.prompt - 1
+        )
+        slot = self.policy.evict(view, self.seen, self.prompt)
+        if slot is None:
+            return None
+        slot = slot.expand(-1, tables.rows)
+        return tables.free(slot, self._absorb(slot) if self.policy.evicted == "merged" else None)
+
+    def _absorb(self, slot: Tensor) -> Tensor:
+        """Average evicted slots (L, R) into those with the most similar keys; returns these, (L, R), -1 for none."""
+        tables, into = self.tables, []
+        for index, layer in enumerate(self.layers):
+            if slot[index, 0] < 0:
+                into.append(torch.full((tables.rows,), -1))
+                continue
+            source, count = (table[index, :, : layer.used] for table in (tables.source, tables.count))
+            into.append(layer.absorb(slot[index], count, source == 0).cpu())
+            if self.policy.count_bias:
+                self._bias_for(index, into[-1], slot[index])
+        return torch.stack(into)
+
+    def _bias_for(self, layer: int, into: Tensor, slot: Tensor) -> None:
+        """The logarithm of what slots (R,) of a layer stand for once they have taken in others."""
+        count, row = self.tables.count[layer], torch.arange(len(into))
+        if self.bias is None:
+            self.bias = self.tables.count.log().to(self.layers[layer].device)
+        self._reserve_bias()
+        self.bias[layer, row, into] = (count[row, into] + count[row, slot]).log().to(self.bias.device)
+
+    # What it holds.
+
+    def twin(self) -> "ElasticCache":
+        """The same contents with books of its own, sharing keys and values until it compresses; both are settled."""
+        self.settle()
+        twin = copy(self)
+        twin.tables, twin.looked = self.tables.copy(), {}
+        twin.layers = [copy(layer) for layer in self.layers]
+        for layer in twin.layers:
+            layer.cache = twin
+        return twin
 
     @property
     def slots(self) -> list[int]:
         """Slots in use, per layer."""
-        return [layer.held for layer in self.layers]
+        return self.tables.held().tolist()
 
     @property
     def bytes_held(self) -> list[int]:
         """Bytes of the keys and values in use, per layer."""
-        return [layer.held * layer.slot_bytes for layer in self.layers]
+        return [slots * layer.slot_bytes for slots, layer in zip(self.slots, self.layers, strict=True)]
 
     @property
     def bytes_allocated(self) -> int:
         """Bytes of the tensors that exist, room for coming tokens included."""
         return sum(t.untyped_storage().nbytes() for layer in self.layers for t in (layer.keys, layer.values))
+
+    def looked_at(self) -> Tensor:
+        """Attention of the last query on every token, (L, seen), of the first sequence, mean over heads; an anchor's."""
+        total = torch.zeros(len(self.layers), self.seen)
+        rows = self.tables.rows // self.batch
+        for index, weights in self.looked.items():
+            source = self.tables.source[index, :rows, : weights.shape[2]]
+            share = weights[0].float().view(rows, -1, weights.shape[2]).mean(1).cpu() / rows
+            total[index].scatter_add_(0, source.flatten(), share.flatten())
+        return total

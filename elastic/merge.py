@@ -1,34 +1,59 @@
 """One group of tokens becomes one key and one value. Nothing here knows who chose the groups."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
 def anchors(owner: Tensor) -> Tensor:
-    """Which tokens own themselves, and so keep a slot: owner (1 or H, T) -> bool (1 or H, T)."""
+    """Which tokens own themselves, and so keep a slot: owner (..., T) -> bool (..., T)."""
     return owner == torch.arange(owner.shape[-1], device=owner.device)
 
 
-def merge(x: Tensor, owner: Tensor, count: Tensor | None = None) -> Tensor:
-    """Average each group into its anchor, in float32: x (1, H, T, D), owner (1 or H, T) -> (1, H, S, D).
+def merge(x: Tensor, owner: Tensor, count: Tensor | None = None, members: Tensor | None = None) -> Tensor:
+    """Average each group into its anchor, in float32: x (B, H, T, D), owner (R, T) -> (B, H, S, D).
 
-    A token with owner -1 is dropped. `count` (1 or H, T) says how many tokens each entry already stands for, so that
-    merging twice gives the mean over all of them. Elastic Cache, arXiv 2407.18121, Eq. 3.
+    R rows are B sequences, or B x H where heads decide for themselves; a token with owner -1 is dropped. `count` (R, T)
+    says how many tokens each entry already stands for, so that merging twice gives the mean over all of them. Elastic
+    Cache, arXiv 2407.18121, Eq. 3. `members` (R, M) names the entry behind each of the M columns of `owner` and `count`
+    where that is not the column itself.
     """
-    heads = x.shape[1]
-    owner = owner.to(x.device).expand(heads, -1)
-    weight = (owner >= 0).float()
-    if count is not None:
-        weight = weight * count.to(x.device).expand(heads, -1)
-    slot = owner.clamp(min=0)
-    total = torch.zeros(x.shape[1:], dtype=torch.float32, device=x.device)
-    total.scatter_add_(1, slot[..., None].expand_as(total), x[0].float() * weight[..., None])
-    weights = torch.zeros_like(weight).scatter_add_(1, slot, weight).clamp(min=1)
-    return (total / weights[..., None])[anchors(owner)].view(1, heads, -1, x.shape[3]).to(x.dtype)
+    batch, heads, tokens, dim = x.shape
+    rows = batch * heads
+    owner = owner.to(x.device).repeat_interleave(rows // len(owner), 0)
+    kept = owner >= 0
+    first = torch.arange(rows, device=x.device)[:, None] * tokens  # of each row, in one long list of all entries
+    group, order = (owner + first)[kept].sort(stable=True)
+    # Every kept slot has a member, itself at least, so groups in ascending order are the slots in order.
+    sizes = group.unique_consecutive(return_counts=True)[1]
+    column = torch.arange(owner.shape[1], device=x.device) if members is None else _rows(members, owner)
+    entry = (column.expand_as(owner) + first)[kept][order]
+    weight = None if count is None else _rows(count, owner).float()[kept][order]
+    table = x.reshape(rows * tokens, dim).float()
+    total = F.embedding_bag(entry, table, sizes.cumsum(0) - sizes, mode="sum", per_sample_weights=weight)
+    if weight is None:
+        weights = sizes.float()
+    else:
+        weights = torch.zeros(len(sizes), device=x.device).index_add_(
+            0, torch.arange(len(sizes), device=x.device).repeat_interleave(sizes), weight
+        )
+    return (total / weights[:, None]).view(batch, heads, -1, dim).to(x.dtype)
+
+
+def pick(x: Tensor, owner: Tensor) -> Tensor:
+    """The anchors' own entries: x (B, H, T, D), owner (R, T) -> (B, H, S, D), a copy."""
+    batch, heads, tokens, dim = x.shape
+    kept = anchors(owner.to(x.device).repeat_interleave(batch * heads // len(owner), 0))
+    return x.reshape(batch * heads, tokens, dim)[kept].view(batch, heads, -1, dim)
 
 
 def group_counts(owner: Tensor, count: Tensor) -> Tensor:
-    """How many tokens each anchor stands for: owner and count (1 or H, T) -> (1 or H, S)."""
+    """How many tokens each anchor stands for: owner and count (R, T) -> (R, S)."""
     weight = count * (owner >= 0)
     total = torch.zeros_like(count).scatter_add_(1, owner.clamp(min=0), weight)
     return total[anchors(owner)].view(len(owner), -1)
+
+
+def _rows(table: Tensor, owner: Tensor) -> Tensor:
+    """A table (R, T) with as many rows as `owner`, on its device."""
+    return table.to(owner.device).repeat_interleave(len(owner) // len(table), 0)

@@ -14,7 +14,9 @@ from PIL import Image
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
 
-import elastic.attention  # noqa: F401  registers the attention function named below
+from elastic.cache import ElasticCache
+from elastic.decoder import Decoder
+from elastic.hooks import watch
 
 POCKET = Path(__file__).parent.parent / "assets" / "models" / "pocket-llava"
 MARK = "\ufffc"  # stands for an answer while its surroundings are rendered; no tokenizer joins it with a neighbour
@@ -43,6 +45,17 @@ class Llava:
     @property
     def device(self) -> torch.device:
         return self.model.device
+
+    @cached_property
+    def decoder(self) -> Decoder | None:
+        """The text model for one token at a time, where it can be run without the library's forward."""
+        return Decoder(self.model) if Decoder.fits(self.model) else None
+
+    def step(self, ids: Tensor, cache: ElasticCache) -> Tensor:
+        """Logits (B, V) in float32 after one more token (B, 1) per sequence, which enters the cache."""
+        if self.decoder is not None:
+            return self.decoder.step(ids, cache)
+        return self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1].float()
 
     @property
     def layers(self) -> int:
@@ -175,5 +188,5 @@ def load(name_or_path: str | None = None, device: str = "auto") -> Llava:
         raise ValueError(
             f"{name!r} is a {model.config.model_type} model. Only LLaVA-1.5-like checkpoints are shown here."
         )
-    model.set_attn_implementation({"text_config": "elastic", "vision_config": "sdpa"})
+    watch(model)
     return Llava(model.to(device).eval(), processor, name)

@@ -3,11 +3,14 @@
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
-import torch
 
 from elastic.engine import State, Step
 from elastic.policies import POLICIES, LayerView
+from elastic.policies.base import PATCH, WRITTEN
+from elastic.statistics import FREQUENCY, SPARSITY
 from elastic.trace import Trace
+
+RECORDED = frozenset({FREQUENCY, SPARSITY})  # statistics that a trace shows, whatever the policy goes by
 
 
 @dataclass
@@ -24,8 +27,11 @@ class Recorder:
     def of(cls, state: State, question: str) -> "Recorder":
         """A recorder for the answer to come; `state` is compressed and not yet decoded."""
         names = {policy: name for name, policy in POLICIES.items()}
-        layers, heads = len(state.owner), max(len(owner) for owner in state.owner)
-        score = np.stack([_mean_score(view, state.seen) for view in state.received])
+        cache = state.cache
+        owner = cache.tables.owners()
+        layers, heads, _ = owner.shape
+        kinds = cache.tables.kinds[0]
+        score = np.stack([_mean_score(view, state.seen) for view in cache.received])
         start = Trace(
             model=state.llava.title,
             policy=names[type(state.policy)],
@@ -33,17 +39,17 @@ class Recorder:
             question=question,
             answer="",
             finish="running",
-            pieces=state.llava.pieces(state.ids),
+            pieces=state.llava.pieces(state.ids[0].tolist()),
             answer_pieces=[],
             grid=state.llava.grid,
             prefill_seconds=state.prefill_seconds,
             compress_seconds=state.compress_seconds,
-            is_image=state.is_image.numpy(),
-            is_prompt=state.is_prompt.numpy(),
-            owner=torch.stack([owner.expand(heads, -1) for owner in state.owner]).numpy().astype(np.int32),
+            is_image=(kinds == PATCH).numpy(),
+            is_prompt=(kinds != WRITTEN).numpy(),
+            owner=owner.numpy().astype(np.int32),
             score=score,
-            prompt_slots=np.array(state.prompt_slots, np.int32),
-            prompt_bytes=np.array(state.cache.bytes_held, np.int64),
+            prompt_slots=cache.prompt_slots.numpy().astype(np.int32),
+            prompt_bytes=np.array(cache.bytes_held, np.int64),
             answer_ids=np.zeros(0, np.int32),
             logprob=np.zeros(0, np.float32),
             seconds=np.zeros(0, np.float32),
@@ -52,7 +58,7 @@ class Recorder:
             bytes_allocated=np.zeros(0, np.int64),
             dropped=np.full((0, layers, heads), -1, np.int32),
             limit_bytes=_limits(state, 0),
-            sparsity=np.array(state.sparsity, np.float32),
+            sparsity=cache.sparsity[SPARSITY][:, 0].numpy(),
             looked=np.zeros((0, layers, state.seen), np.float16),
             reference_logprob=np.zeros(0, np.float32),
             divergence=np.zeros(0, np.float32),
@@ -86,9 +92,8 @@ class Recorder:
         layers, heads, _ = self.start.owner.shape
         dropped = np.full((len(steps), layers, heads), -1, np.int32)
         for row, step in zip(dropped, steps, strict=True):
-            for layer, gone in enumerate(step.dropped):
-                if gone:
-                    row[layer] = gone
+            if step.dropped is not None:
+                row[:] = step.dropped
         ids = [step.token for step in steps]
         reference_logprob, divergence = np.array(self.agreement[: len(steps)], np.float32).T
         return replace(
@@ -113,14 +118,14 @@ class Recorder:
 def _limits(state: State, steps: int, tokens: int | None = None) -> np.ndarray:
     """Bytes the policy aims at after `tokens` and after each of `steps` more, (steps + 1,) int64."""
     tokens = state.seen if tokens is None else tokens
-    slots = np.array([state.policy.limit(tokens + number) for number in range(steps + 1)], np.int64)
+    slots = np.array([state.policy.limit(tokens + number, tokens) for number in range(steps + 1)], np.int64)
     return slots * sum(layer.slot_bytes for layer in state.cache.layers)
 
 
 def _mean_score(view: LayerView, seen: int) -> np.ndarray:
     """Mean score over the heads that hold a token, NaN where none does, (seen,) float32."""
-    position = view.position.expand_as(view.score).numpy()
+    position = view.position.expand_as(view.score).cpu().numpy()
     total, heads = np.zeros(seen, np.float32), np.zeros(seen, np.float32)
-    np.add.at(total, position, view.score.numpy())
+    np.add.at(total, position, view.score.cpu().numpy())
     np.add.at(heads, position, 1)
     return np.divide(total, heads, out=np.full(seen, np.nan, np.float32), where=heads > 0)

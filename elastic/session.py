@@ -18,7 +18,7 @@ from elastic.engine import State, compress, decode, extend, prefill
 from elastic.model import Llava
 from elastic.picture import small_jpeg
 from elastic.policies import Policy
-from elastic.record import Recorder
+from elastic.record import RECORDED, Recorder
 from elastic.trace import Run
 
 MAX_QUESTION = 2000  # characters
@@ -67,7 +67,7 @@ class Comparison:
         self.recorders = [Recorder.of(state, question) for state in self.states]
         finish = self.finish = ["running"] * len(self.states)
         answers = [decode(state, max_new_tokens, temperature, seed) for state in self.states]
-        slots = ", ".join(f"{sum(state.prompt_slots) / len(state.prompt_slots):.0f}" for state in self.states)
+        slots = ", ".join(f"{state.cache.prompt_slots.float().mean():.0f}" for state in self.states)
         try:
             yield f"Merged: {self.states[0].seen} tokens, slots held per layer: {slots}"
             for number in range(1, max_new_tokens + 1):
@@ -91,7 +91,7 @@ class Comparison:
             agrees = self._said(side) == self._said(0, len(self.recorders[side].steps))
             step = next(answer)
             first = step.token if side == 0 else first
-            judged = judge(before[0], before[side], first) if agrees and first is not None else ()
+            judged = judge(before[0][0], before[side][0], first) if agrees and first is not None else ()
             self.recorders[side].add(step, *judged)
             if step.is_last:
                 self.finish[side] = "end" if step.token in self.llava.end_ids else "limit"
@@ -115,7 +115,8 @@ class Comparison:
             self._jpeg = small_jpeg(self.llava.seen_image(prompt))
             prompt = self.llava.encode_image(prompt)
             yield f"Prefill: reading {seen} tokens"
-            start = prefill(self.llava, prompt)
+            needs = RECORDED.union(*(policy.needs for policy in self.policies))
+            start = prefill(self.llava, prompt, needs)
             yield f"Prefill done in {start.prefill_seconds:.2f} s, merging"
             self.states = [compress(start, policy, max_new_tokens) for policy in self.policies]
             return

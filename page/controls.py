@@ -60,6 +60,8 @@ def option_control(field: Field) -> gr.components.Component:
     label, about = field.name.replace("_", " ").capitalize(), field.metadata["about"]
     if isinstance(field.default, bool):
         return gr.Checkbox(field.default, label=label, info=about, interactive=True)
+    if field.metadata["choices"]:
+        return gr.Dropdown(field.metadata["choices"], value=field.default, label=label, info=about, interactive=True)
     low, high = field.metadata["low"], field.metadata["high"]
     step = 1 if isinstance(field.default, int) else 0.01
     return gr.Slider(low, high, field.default, step=step, label=label, info=about, interactive=True)

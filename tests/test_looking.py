@@ -105,8 +105,10 @@ def policies():
                 given[field.name] = st.booleans()
             elif isinstance(field.default, int):
                 given[field.name] = st.integers(low, high)
+            elif field.metadata["choices"]:
+                given[field.name] = st.sampled_from(field.metadata["choices"])
             elif low < high:
-                given[field.name] = st.integers(5, 99).map(lambda percent: percent / 100)
+                given[field.name] = st.integers(5, int(high * 100) - 1).map(lambda percent: percent / 100)
         return st.builds(policy, **given)
 
     return st.one_of([values(policy) for policy in POLICIES.values()])

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from elastic.policies import POLICIES, LayerView
+from elastic.policies.base import PATCH, WORD, WRITTEN, StepView
 from elastic.policies.elastic import Elastic, nearest
 from elastic.policies.full import Full
 
@@ -13,10 +14,18 @@ def view(score, image=(), answer=(), position=None):
     """A layer whose slots are tokens 0, 1, ...: scores given, `image` and `answer` (written) tokens named."""
     n = len(score)
     position = torch.arange(n) if position is None else torch.tensor(position)
-    is_image = torch.tensor([t in image for t in range(n)])
-    is_prompt = torch.tensor([t not in answer for t in range(n)])
+    kind = torch.tensor([[WRITTEN if t in answer else PATCH if t in image else WORD for t in range(n)]])
     score = torch.tensor(score, dtype=torch.float32)
-    return LayerView(position[None], is_image[None], is_prompt[None], torch.ones(1, n), score[None])
+    queries = n - torch.arange(n)
+    return LayerView(position[None], kind, torch.ones(1, n), score[None], queries[None])
+
+
+def step_view(layer, prompt_slots):
+    """The same slots as one layer of a cache that is being decoded with."""
+    held, prompt_slots = (torch.tensor(figure).view(1, 1, 1) for figure in (layer.slots, prompt_slots))
+    last = int(layer.position[layer.is_prompt].max())
+    tables = (table[None] for table in (layer.position, layer.kind, layer.count, layer.score))
+    return StepView(*tables, held, prompt_slots, last)
 
 
 def plain_elastic(score, kept, protected):
@@ -34,7 +43,7 @@ def plain_elastic(score, kept, protected):
 def test_elastic_follows_the_papers_rule(seed, keep):
     score = np.random.default_rng(seed).permutation(60).astype(float)
     layer = view(score)
-    owner = Elastic(keep=keep, protect_text=False).compress([layer], 60)[0][0].tolist()
+    owner = Elastic(keep=keep, protect_text=False).compress([layer], 60)[0].owner[0].tolist()
     assert owner == plain_elastic(score, int(keep * 60), {0, 59})
 
 
@@ -42,7 +51,7 @@ def test_elastic_follows_the_papers_rule(seed, keep):
 def test_protected_words_keep_their_slots_and_take_no_members(seed):
     score = np.random.default_rng(seed).permutation(60).astype(float)
     image = range(4, 44)
-    owner = Elastic(keep=0.5).compress([view(score, image)], 60)[0][0].tolist()
+    owner = Elastic(keep=0.5).compress([view(score, image)], 60)[0].owner[0].tolist()
     words = {t for t in range(60) if t not in image}
     assert owner == plain_elastic(score, 30, words)
     assert all(owner[t] == t for t in words)
@@ -52,7 +61,7 @@ def test_protected_words_keep_their_slots_and_take_no_members(seed):
 def test_unprotected_late_words_lose_to_early_tokens():
     """Summed causal attention falls with position; the last words go first. Protecting them is the cure."""
     score = np.linspace(60, 1, 60)
-    owner = Elastic(keep=0.5, protect_text=False).compress([view(score, range(4, 44))], 60)[0][0]
+    owner = Elastic(keep=0.5, protect_text=False).compress([view(score, range(4, 44))], 60)[0].owner[0]
     assert (owner[44:59] != torch.arange(44, 59)).all()
 
 
@@ -61,37 +70,37 @@ def test_the_token_with_the_highest_score_survives():
         for best in (5, 23, 40):
             score = np.ones(60)
             score[best] = 9
-            owner = Elastic(keep=keep, protect_text=False).compress([view(score)], 60)[0][0]
+            owner = Elastic(keep=keep, protect_text=False).compress([view(score)], 60)[0].owner[0]
             assert owner[best] == best
 
 
 def test_ties_go_to_the_left_anchor():
-    anchor = torch.tensor([2, 6])
-    assert nearest(torch.tensor([0, 2, 3, 4, 5, 6, 9]), anchor).tolist() == [0, 0, 0, 0, 1, 1, 1]
+    anchor = torch.tensor([[2, 6]])
+    assert nearest(torch.tensor([[0, 2, 3, 4, 5, 6, 9]]), anchor).tolist() == [[0, 0, 0, 0, 1, 1, 1]]
 
 
 def test_elimination_takes_the_slot_a_fixed_distance_before_the_end_of_the_prompt():
     policy = Elastic(keep=0.5, protect_text=False, distance=5)
     # 20 prompt slots are left of 40 tokens; 2 of them protected: the point is free slot 20 - 2 - 5 = 13.
     layer = view(np.ones(21), answer=[20])
-    assert policy.evict(layer, seen=42, prompt_slots=20) is None
-    slot = policy.evict(layer, seen=41, prompt_slots=20)
+    assert policy.evict(step_view(layer, 20), seen=42, prompt=40) is None
+    slot = policy.evict(step_view(layer, 20), seen=41, prompt=40)
     free = [t for t in range(21) if t not in (0, 19)]
-    assert slot.tolist() == [free[13]]
+    assert slot.tolist() == [[free[13]]]
 
 
 def test_elimination_never_takes_a_protected_word():
     policy = Elastic(keep=0.2, distance=25)
     words = [*range(4), *range(20, 30)]
     layer = view(np.ones(40), image=[t for t in range(30) if t not in words], answer=range(30, 40))
-    slot = policy.evict(layer, seen=100, prompt_slots=30)
+    slot = policy.evict(step_view(layer, 30), seen=100, prompt=99)
     assert slot.item() not in words
 
 
 def test_full_never_gives_anything_up():
     layer = view(np.ones(30))
-    assert Full().compress([layer], 30)[0].tolist() == [list(range(30))]
-    assert Full().evict(layer, 10_000, 30) is None
+    assert Full().compress([layer], 30)[0].owner.tolist() == [list(range(30))]
+    assert Full().evict(step_view(layer, 30), 10_000, 30) is None
 
 
 @pytest.mark.parametrize("name", POLICIES)

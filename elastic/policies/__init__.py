@@ -1,6 +1,6 @@
 """Every method by its name: add a file beside this one and a line here."""
 
-from elastic.policies.base import LayerView, Policy
+from elastic.policies.base import Choice, LayerView, Policy
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
 
@@ -9,4 +9,4 @@ POLICIES: dict[str, type[Policy]] = {
     "elastic": Elastic,
 }
 
-__all__ = ["POLICIES", "LayerView", "Policy"]
+__all__ = ["POLICIES", "Choice", "LayerView", "Policy"]

@@ -6,30 +6,74 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+WRITTEN, WORD, PATCH = 0, 1, 2  # kinds of tokens: the model's own, the prompt's words, the picture's patches
+
 
 @dataclass(frozen=True)
-class LayerView:
-    """The tokens that hold a slot in one layer, in the order of their positions; all arrays (1 or H, S)."""
+class Slots:
+    """The slots of one layer (R, S) or of all layers (L, R, S), R being 1 or the heads that hold different tokens."""
 
     position: Tensor  # token number, from 0 at the beginning of the conversation
-    is_image: Tensor  # image patches
-    is_prompt: Tensor  # given to the model rather than written by it
+    kind: Tensor  # WRITTEN, WORD or PATCH
     count: Tensor  # tokens the slot stands for
-    score: Tensor  # attention received, summed over the tokens of all prompts so far (frequency); an anchor's own
+    score: Tensor  # attention received, as the policy's `score` names it; an anchor's own
 
     @property
     def slots(self) -> int:
-        return self.position.shape[1]
+        return self.position.shape[-1]
 
     @property
-    def is_prompt_text(self) -> Tensor:
+    def is_image(self) -> Tensor:
+        return self.kind == PATCH
+
+    @property
+    def is_word(self) -> Tensor:
         """The words the model was given: the template and the questions."""
-        return self.is_prompt & ~self.is_image
+        return self.kind == WORD
+
+    @property
+    def is_prompt(self) -> Tensor:
+        """Given to the model rather than written by it."""
+        return self.kind != WRITTEN
 
 
-def option(default: Any, about: str, low: float | None = None, high: float | None = None) -> Any:
-    """A hyper-parameter: its default, one sentence about it, and its legal range where it is a number."""
-    return field(default=default, metadata={"about": about, "low": low, "high": high})
+@dataclass(frozen=True)
+class LayerView(Slots):
+    """One layer of one sequence after a prompt, in the order of positions; every table (R, S) on the model's device."""
+
+    queries: Tensor  # (R, S) prompt tokens that could see the slot's
+    keys: Tensor | None = None  # (H, S, D), as stored, after RoPE
+    values: Tensor | None = None  # (H, S, D)
+
+
+@dataclass(frozen=True)
+class StepView(Slots):
+    """All layers after a decode step, (L, R, S), slots in the order they are stored in.
+
+    Layers may hold different numbers: beyond `held` (L, 1, 1), `position` is EMPTY and the rest is meaningless.
+    """
+
+    held: Tensor
+    prompt_slots: Tensor  # (L, 1, 1) slots that were left of the prompt
+    last_prompt: int  # position of the prompt's last token
+
+    EMPTY: ClassVar[int] = 2**40
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What becomes of the slots of a layer."""
+
+    owner: Tensor  # (R, S) slot each slot goes to, its own for an anchor, -1 for dropped
+    weight: Tensor | None = None  # (R, S) in the mean of its group; None: the number of tokens it stands for
+    pairs: tuple[Tensor, Tensor] | None = None  # (R, M) members and the anchors they go to, where `owner` is not all
+
+
+def option(
+    default: Any, about: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
+) -> Any:
+    """A hyper-parameter: its default, one sentence about it, and its legal range or choices."""
+    return field(default=default, metadata={"about": about, "low": low, "high": high, "choices": choices})
 
 
 @dataclass(frozen=True)
@@ -45,22 +89,42 @@ class Policy:
     about: ClassVar[str]  # two lines for the page
     paper: ClassVar[str] = ""
 
+    # What happens to a slot's key and value; a method that leaves the choice to its user makes a field of it.
+    score = "frequency"  # the statistic of `elastic.statistics` that it goes by
+    merge = "none"  # what becomes one in a group: "keys and values", "values only" or "none" of it
+    align = False  # turn members' keys to their anchor's position before they are averaged
+    count_bias = False  # add log(tokens a slot stands for) to the logits of attention
+    positions = "true"  # or "cache length" (new tokens), or "re-rotated" (all tokens, to their place in the cache)
+    evicted = "dropped"  # or "merged" into the slot with the most similar key
+
     def __post_init__(self) -> None:
         for option_field in fields(self):
-            low, high = option_field.metadata["low"], option_field.metadata["high"]
+            low, high, choices = (option_field.metadata[name] for name in ("low", "high", "choices"))
             value = getattr(self, option_field.name)
             if low is not None and not low <= value <= high:
                 raise ValueError(f"{option_field.name} must be between {low:g} and {high:g}, got {value:g}.")
+            if choices and value not in choices:
+                raise ValueError(f"{option_field.name} must be one of {', '.join(choices)}, got {value!r}.")
 
-    def limit(self, seen: int) -> int:
-        """Slots a layer may hold after that many tokens."""
+    @property
+    def statistic(self) -> str:
+        """The statistic of a prompt's attention that `score` in its views is, see `elastic.statistics`."""
+        return self.score
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The statistics that must be collected while a prompt is read."""
+        return frozenset({self.statistic})
+
+    def limit(self, seen: int, prompt: int) -> int:
+        """Slots a layer may hold after that many tokens, `prompt` of them seen when it was last compressed."""
         # Decimal fractions are not exact: 0.3 x 10 must be 3.
         return max(1, int(self.keep * seen + 1e-9))
 
-    def compress(self, layers: list[LayerView], seen: int) -> list[Tensor]:
-        """After a prefill: the owner of every slot, per layer (1 or H, S), counted in slots, -1 for dropped."""
-        return [torch.arange(layer.slots)[None] for layer in layers]
+    def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
+        """After a prefill, per layer, what becomes of every slot."""
+        return [Choice(torch.arange(layer.slots, device=layer.position.device)[None]) for layer in layers]
 
-    def evict(self, layer: LayerView, seen: int, prompt_slots: int) -> Tensor | None:
-        """After a decode step: the slot to free in a layer, (1 or H,), or None; the prompt was left `prompt_slots`."""
+    def evict(self, slots: StepView, seen: int, prompt: int) -> Tensor | None:
+        """After a decode step: the slot to free per layer and row, (L, 1 or R) with -1 for none, or None at all."""
         return None

@@ -4,11 +4,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from elastic.policies.base import LayerView, Policy, option
+from elastic.policies.base import Choice, LayerView, Policy, StepView, option
 
 LEAST_FREE = 8  # slots for patches and the answer's last words where protected words alone use up the budget
+SCORES = ("frequency", "visible frequency", "after image", "last window")
+MERGES = ("keys and values", "values only", "none")
+ASSIGN = ("nearest position", "similar key", "similar key per head")
+DECODE = ("fixed point", "from the end", "oldest", "least attended", "none")
+GROWTH = ("proportional", "constant")
+POSITIONS = ("true", "cache length", "re-rotated")
 
 
 @dataclass(frozen=True)
@@ -23,11 +30,29 @@ class Elastic(Policy):
     scores lowest and the paper's rule throws it away: `protect_text` keeps every word the model was given and spends
     the budget on image patches; switched off, the rule is the paper's. And the paper's distance is meant for prompts of
     600 tokens and more: in a smaller cache the fixed point is the middle of what may be deleted, or the first anchors
-    would all go before the answer is a few words long.
+    would all go before the answer is a few words long. The other fields are choices studied in this field; their
+    defaults are the paper's.
     """
 
     protect_text: bool = option(True, "Keep every word of the prompt; spend the budget on image patches.")
+    score: str = option(
+        "frequency", "The attention that makes an anchor: which queries it is summed over.", choices=SCORES
+    )
+    assign: str = option("nearest position", "The anchor that every other token joins.", choices=ASSIGN)
+    rounds: int = option(0, "Rounds of k-means on the keys, from the anchors; for similar keys only.", 0, 10)
+    merge: str = option("keys and values", "What is averaged in a group; none is eviction.", choices=MERGES)
+    align: bool = option(False, "Turn members' keys to their anchor's position before averaging.")
+    count_bias: bool = option(False, "Add log(tokens it stands for) to a slot's attention logit.")
+    decode_rule: str = option("fixed point", "The slot to give up while decoding.", choices=DECODE)
+    evicted: str = option("dropped", "What becomes of it.", choices=("dropped", "merged"))
     distance: int = option(25, "Fixed point of elimination: slots before the end of the compressed prompt.", 1, 500)
+    growth: str = option(
+        "proportional", "The budget while decoding: a share of all tokens, or constant.", choices=GROWTH
+    )
+    headroom: float = option(
+        0.0, "Share of the budget left free for the answer when the prompt is compressed.", 0.0, 0.9
+    )
+    positions: str = option("true", "Where tokens stand for RoPE after compression.", choices=POSITIONS)
 
     title: ClassVar[str] = "Elastic Cache"
     about: ClassVar[str] = (
@@ -36,44 +61,121 @@ class Elastic(Policy):
     )
     paper: ClassVar[str] = "arXiv 2407.18121"
 
-    def compress(self, layers: list[LayerView], seen: int) -> list[Tensor]:
-        """Most frequent tokens become anchors, the others join the nearest one."""
-        return [self._owner(layer, seen)[None] for layer in layers]
+    @property
+    def statistic(self) -> str:
+        return self.score.removeprefix("visible ")
 
-    def _owner(self, layer: LayerView, seen: int) -> Tensor:
-        protected = self._protected(layer)
-        free = (~protected).nonzero()[:, 0]
-        anchors = min(len(free), self._slots(layer, seen) - int(protected.sum()))
-        best = free[layer.score[0, free].topk(anchors).indices.sort().values]
-        owner = torch.arange(layer.slots)
-        owner[free] = best[nearest(layer.position[0, free], layer.position[0, best])]
-        return owner
+    def limit(self, seen: int, prompt: int) -> int:
+        return super().limit(prompt if self.growth == "constant" else seen, prompt)
 
-    def evict(self, layer: LayerView, seen: int, prompt_slots: int) -> Tensor | None:
-        """The slot at the fixed point, protected ones not counted."""
-        if layer.slots <= self._slots(layer, seen):
+    def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
+        """Best-scored tokens become anchors, the others join one of them."""
+        return [self._choice(layer, seen) for layer in layers]
+
+    def _choice(self, layer: LayerView, seen: int) -> Choice:
+        score = layer.score / layer.queries.clamp(min=1) if self.score.startswith("visible") else layer.score
+        last_word = torch.where(layer.is_prompt, layer.position, -1).amax(-1, keepdim=True)
+        protected = self._protected(layer.is_word, layer.position, last_word)
+        words = int(protected[0].sum())
+        free = protected.to(torch.uint8).argsort(dim=-1, stable=True)[:, : layer.slots - words]
+        budget = self._slots(self.limit(seen, seen), words)
+        anchors = min(free.shape[1], max(1, int(budget * (1 - self.headroom) + 1e-9) - words))
+        rows = max(len(free), len(score), len(layer.keys) if self.assign == "similar key per head" else 1)
+        score, free = score.expand(rows, -1), free.expand(rows, -1)
+        best = score.gather(1, free).topk(anchors).indices.sort().values
+        owner = torch.arange(layer.slots, device=free.device).expand(rows, -1).clone()
+        if self.merge == "none":
+            owner.scatter_(1, free, -1)
+            return Choice(owner.scatter_(1, free.gather(1, best), free.gather(1, best)))
+        if self.assign == "nearest position":
+            position = layer.position.expand(rows, -1).gather(1, free)
+            joined = best.gather(1, nearest(position, position.gather(1, best)))
+        else:
+            joined = self._similar(layer, score, free, best)
+        return Choice(owner.scatter_(1, free, free.gather(1, joined)))
+
+    def _similar(self, layer: LayerView, score: Tensor, free: Tensor, best: Tensor) -> Tensor:
+        """The column of `free` (R, F) that each column joins: the anchor with the most similar key, or its cluster's."""
+        keys = layer.keys if self.assign == "similar key per head" else layer.keys.transpose(0, 1).flatten(1)[None]
+        keys = keys.float().gather(1, free[: len(keys), :, None].expand(-1, -1, keys.shape[2]))
+        if not self.rounds:
+            keys = F.normalize(keys, dim=-1)
+            group = (keys @ keys.gather(1, best[: len(keys), :, None].expand(-1, -1, keys.shape[2])).mT).argmax(-1)
+            group.scatter_(1, best[: len(keys)], torch.arange(best.shape[1], device=best.device).expand(len(keys), -1))
+            return best.gather(1, group.expand(len(best), -1))
+        weight = score.gather(1, free)[: len(keys)] * layer.count.expand(len(score), -1).gather(1, free)[: len(keys)]
+        return clusters(keys, best[: len(keys)], weight, self.rounds).expand(len(best), -1)
+
+    def evict(self, slots: StepView, seen: int, prompt: int) -> Tensor | None:
+        """The slot at the fixed point, protected ones not counted, in layers over their budget."""
+        if self.decode_rule == "none":
             return None
-        protected = self._protected(layer)
-        free = (~protected).nonzero()[:, 0]
-        prompt_free = prompt_slots - int(protected.sum())
-        point = prompt_free - min(self.distance, prompt_free // 2)
-        return free[min(point, len(free) - 1)][None]
+        protected = self._protected(slots.is_word, slots.position, slots.last_prompt)
+        words = (protected & (slots.position < slots.EMPTY)).sum(-1, keepdim=True)
+        over = slots.held > self._slots(self.limit(seen, prompt), words)
+        if not over.any():
+            return None
+        if self.decode_rule == "least attended":
+            given = slots.is_prompt & ~protected & (slots.position < slots.EMPTY)
+            # Once the picture is down to a few slots, the oldest words of the answer go instead.
+            given = torch.where(given.sum(-1, keepdim=True) > LEAST_FREE, given, ~protected & ~slots.is_prompt)
+            slot = torch.where(given, slots.score, torch.inf).argmin(-1, keepdim=True)
+            return torch.where(over, slot, -1)[..., 0]
+        free = (slots.held - words).clamp(min=1)
+        rank = torch.where(protected, slots.EMPTY, slots.position).argsort(-1)
+        # Relative to the end of the compressed prompt, as the paper has it, or to the end as it moves.
+        end = slots.prompt_slots - words if self.decode_rule == "fixed point" else free
+        point = end - (end // 2).clamp(max=self.distance)
+        if self.decode_rule.startswith("oldest"):
+            point = torch.zeros_like(point)
+        slot = rank.gather(-1, point.clamp(min=0).minimum(free - 1))
+        return torch.where(over, slot, -1)[..., 0]
 
-    def _protected(self, layer: LayerView) -> Tensor:
-        """The first token, the last one of the prompt, and the prompt's words if they are protected, (S,)."""
-        protected = layer.is_prompt_text[0].clone() if self.protect_text else torch.zeros(layer.slots, dtype=torch.bool)
-        protected[0] = True
-        protected[layer.is_prompt[0].nonzero()[-1]] = True
-        return protected
+    def _protected(self, is_word: Tensor, position: Tensor, last_prompt: Tensor | int) -> Tensor:
+        """The first token, the last one of the prompt, and the prompt's words if they are protected."""
+        ends = (position == 0) | (position == last_prompt)
+        return ends | is_word if self.protect_text else ends
 
-    def _slots(self, layer: LayerView, seen: int) -> int:
+    def _slots(self, limit: int, words: Tensor | int) -> Tensor | int:
         """The limit, or what protection needs and a few slots more where that is over the limit."""
-        least_free = LEAST_FREE if self.protect_text else 1
-        return max(self.limit(seen), int(self._protected(layer).sum()) + least_free)
+        least = words + (LEAST_FREE if self.protect_text else 1)
+        return max(limit, least) if isinstance(words, int) else least.clamp(min=limit)
 
 
 def nearest(position: Tensor, anchor: Tensor) -> Tensor:
-    """Index of the nearest anchor of each position, ties to the left: (N,), sorted (M,) -> (N,)."""
-    right = torch.searchsorted(anchor, position).clamp(max=len(anchor) - 1)
+    """Index of the nearest anchor of each position, ties to the left: (R, N), sorted (R, M) -> (R, N)."""
+    right = torch.searchsorted(anchor.contiguous(), position.contiguous()).clamp(max=anchor.shape[1] - 1)
     left = (right - 1).clamp(min=0)
-    return torch.where(position - anchor[left] <= anchor[right] - position, left, right)
+    to_left = position - anchor.gather(1, left) <= anchor.gather(1, right) - position
+    return torch.where(to_left, left, right)
+
+
+def clusters(x: Tensor, seeds: Tensor, weight: Tensor, rounds: int) -> Tensor:
+    """Weighted k-means from `seeds` (R, S), columns of x (R, F, D): the column that stands for each one's cluster.
+
+    (R, F); that is the member next to the cluster's centre. No cluster stays empty: it gets the column worst off elsewhere.
+    """
+    weight = weight.float().clamp(min=1e-9)
+    centre = x.gather(1, seeds[..., None].expand(-1, -1, x.shape[2]))
+    for _ in range(rounds):
+        share = torch.zeros(*seeds.shape, x.shape[1], device=x.device)
+        share.scatter_(1, _closest(x, centre)[0][:, None], weight[:, None])
+        size = share.sum(-1, keepdim=True)
+        centre = torch.where(size > 0, share @ x / size.clamp(min=1e-9), centre)
+    group, distance = _closest(x, centre)
+    column = torch.arange(x.shape[1], device=x.device).expand_as(group)
+    least = torch.full_like(centre[..., 0], torch.inf).scatter_reduce(1, group, distance, "amin")
+    near = torch.where(distance == least.gather(1, group), column, x.shape[1])
+    head = torch.full_like(seeds, x.shape[1]).scatter_reduce(1, group, near, "amin")
+    is_head = torch.zeros(len(x), x.shape[1] + 1, dtype=torch.bool, device=x.device).scatter_(1, head, True)[:, :-1]
+    worst = distance.masked_fill(is_head, -1).argsort(-1, descending=True)
+    empty = head == x.shape[1]
+    head = torch.where(empty, worst.gather(1, (empty.cumsum(1) - 1).clamp(min=0)), head)
+    group = group.scatter(1, head, torch.arange(seeds.shape[1], device=x.device).expand_as(seeds))
+    return head.gather(1, group)
+
+
+def _closest(x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
+    """Which of the centres (R, S, D) is closest to each of x (R, F, D), and its squared distance, (R, F) each."""
+    near, group = (2 * x @ centre.mT - centre.square().sum(-1)[:, None]).max(-1)
+    return group, (x.square().sum(-1) - near).clamp(min=0)

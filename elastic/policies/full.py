@@ -14,3 +14,7 @@ class Full(Policy):
 
     title: ClassVar[str] = "Full cache"
     about: ClassVar[str] = "Every token keeps its key and value, in every layer."
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset()

@@ -1,0 +1,184 @@
+"""Slots: the keys and values a layer really holds. Nothing here knows why a token was chosen.
+
+A new token is written into its slot in place; an evicted slot is overwritten by the next token. Attention does not
+depend on the order of slots, so nothing is ever shifted.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers.cache_utils import CacheLayerMixin
+
+from elastic.merge import merge, pick
+from elastic.rotary import turn
+
+
+class SlotLayer(CacheLayerMixin):
+    """One layer: `used` of its allocated slots hold a key and a value, (B, H, S, D).
+
+    The keys it hands to attention carry the layer along as `keys.slots`: the library lets no other word through from
+    `generate` to the attention function.
+    """
+
+    is_croppable = False
+
+    def __init__(self, cache: "object") -> None:
+        super().__init__()
+        self.cache = cache  # whose layer this is
+        self.used = 0
+        self.where: int | Tensor | None = (
+            None  # slot of the next token, for all rows or (B x H,); None: behind the last
+        )
+        self.bias: Tensor | None = None  # (R, S) float32, added to the logits of attention
+        self.turns: Tensor | None = None  # (R, S) positions by which keys are turned before they are used
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Take type, device and shape from the first keys."""
+        self.dtype, self.device = key_states.dtype, key_states.device
+        self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
+        self.is_initialized = True
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
+    ) -> tuple[Tensor, Tensor]:
+        """Store new tokens (B, H, n, D) and return all held keys and values, (B, H, S, D) each."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        new = key_states.shape[2]
+        if self.where is None:
+            self.reserve(self.used + new)
+            here = slice(self.used, self.used + new)
+            self.keys[:, :, here], self.values[:, :, here] = key_states, value_states
+            self.used += new
+        elif isinstance(self.where, int):
+            self.keys[:, :, self.where], self.values[:, :, self.where] = key_states[:, :, 0], value_states[:, :, 0]
+        else:
+            row = torch.arange(len(self.where), device=self.device)
+            for stored, fresh in ((self.keys, key_states), (self.values, value_states)):
+                stored.flatten(0, 1)[row, self.where] = fresh.flatten(0, 1)[:, 0]
+        keys, values = self.held()
+        keys.slots = self
+        return keys, values
+
+    def held(self) -> tuple[Tensor, Tensor]:
+        """Keys, turned to where they now belong, and values of the slots in use, (B, H, S, D) each."""
+        keys, values = self.stored()
+        if self.turns is not None:
+            by = self.turns.repeat_interleave(keys.shape[0] * keys.shape[1] // len(self.turns), 0)
+            keys = turn(keys.flatten(0, 1), by, self.cache.inverse_frequency).view_as(keys)
+        return keys, values
+
+    def stored(self) -> tuple[Tensor, Tensor]:
+        """Keys as they were stored and values of the slots in use, (B, H, S, D) each."""
+        return self.keys[:, :, : self.used], self.values[:, :, : self.used]
+
+    def reserve(self, slots: int) -> None:
+        """Make room for that many slots at least, doubling, so that growing does not move everything at every token."""
+        if self.keys.shape[2] < slots:
+            self.resize(max(slots, 2 * self.keys.shape[2]) if self.used else slots)
+
+    def resize(self, slots: int) -> None:
+        """Storage of exactly that many slots, with what is held at its beginning."""
+        for name in ("keys", "values"):
+            old = getattr(self, name)
+            new = old.new_empty(*old.shape[:2], slots, old.shape[3])
+            new[:, :, : self.used] = old[:, :, : self.used]
+            setattr(self, name, new)
+
+    def sort(self, order: Tensor) -> None:
+        """Put the slots `order` (R, S) first and in that order; the others are gone."""
+        batch, heads, _, dim = self.keys.shape
+        index = order.to(self.device).repeat_interleave(batch * heads // len(order), 0)
+        index = index.view(batch, heads, -1, 1).expand(-1, -1, -1, dim)
+        for tensor in (self.keys, self.values):
+            tensor[:, :, : order.shape[1]] = tensor.gather(2, index)
+        self.used = order.shape[1]
+
+    def compress(
+        self,
+        owner: Tensor,
+        groups: Tensor,
+        weight: Tensor,
+        turns: Tensor | None,
+        members: Tensor | None,
+        how: str,
+    ) -> None:
+        """Keep the anchors of `owner` (R, S), merging their members into them as far as `how` says.
+
+        `groups` (R, M) are the anchors that `members` (R, M), or all slots in order, go to, with `weight` (R, M) in
+        their group's mean; `turns` (R, S) positions by which keys are turned before. What is kept is copied: a slice
+        would hold on to the full storage.
+        """
+        keys, values = self.stored()
+        if how == "keys and values":
+            if turns is not None:
+                by = turns.to(self.device).repeat_interleave(keys.shape[0] * keys.shape[1] // len(turns), 0)
+                keys = turn(keys.flatten(0, 1), by, self.cache.inverse_frequency).view_as(keys)
+            self.keys = merge(keys, groups, weight, members)
+        else:
+            self.keys = pick(keys, owner)
+        self.values = pick(values, owner) if how == "none" else merge(values, groups, weight, members)
+        self.used = self.keys.shape[2]
+
+    def absorb(self, slot: Tensor, count: Tensor, is_sink: Tensor) -> Tensor:
+        """Average one slot per row (R,) into the slot with the most similar key that is no sink; returns those, (R,).
+
+        Slots weigh as many tokens as they stand for, `count` (R, S).
+        """
+        keys, values = self.stored()
+        if len(slot) == len(keys):  # heads decide together
+            keys, values = (tensor.transpose(1, 2).flatten(2) for tensor in (keys, values))
+        else:
+            keys, values = (tensor.flatten(0, 1) for tensor in (keys, values))
+        slot, count = slot.to(self.device), count.to(self.device)
+        row = torch.arange(len(slot), device=self.device)
+        alike = F.cosine_similarity(keys[row, slot][:, None].float(), keys.float(), dim=-1)
+        alike.masked_fill_(is_sink.to(self.device), -2)[row, slot] = -3
+        into = alike.argmax(-1)
+        share = (count[row, slot] / (count[row, slot] + count[row, into]))[:, None]
+        mean = [tensor[row, into].lerp(tensor[row, slot], share.to(tensor.dtype)) for tensor in (keys, values)]
+        heads = self.keys.shape[0] * self.keys.shape[1] // len(slot)
+        into_all = into.repeat_interleave(heads)
+        every = torch.arange(len(into_all), device=self.device)
+        for stored, new in zip((self.keys, self.values), mean, strict=True):
+            stored.flatten(0, 1)[every, into_all] = new.view(len(every), -1)
+        return into
+
+    def spread(self, slot: Tensor) -> Tensor:
+        """Slots (R,) for every head of every sequence, on the layer's device."""
+        heads = self.keys.shape[0] * self.keys.shape[1]
+        return slot.repeat_interleave(heads // len(slot)).to(self.device)
+
+    @property
+    def slot_bytes(self) -> int:
+        """Bytes of one slot: a key and a value for every head of every sequence."""
+        return 2 * self.keys.shape[0] * self.keys.shape[1] * self.keys.shape[3] * self.keys.element_size()
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.used + query_length, 0
+
+    def get_seq_length(self) -> int:
+        # Tokens seen, not slots held: the library counts positions by it.
+        return self.cache.seen
+
+    def get_max_length(self) -> int:
+        return -1
+
+    def crop(self, tokens_to_remove: int) -> None:
+        """Refused: what was merged cannot be taken apart.
+
+        Raises:
+            ValueError: always, but for zero tokens.
+        """
+        if tokens_to_remove:
+            raise ValueError("A compressed cache cannot give tokens back, so assisted decoding cannot use it.")
+
+    def reorder_cache(self, beam_idx: Tensor) -> None:
+        """Refused: slots belong to sequences.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            "Beam search exchanges sequences between caches, which a compressed cache cannot: num_beams=1."
+        )

@@ -1,0 +1,183 @@
+"""The books about slots: which token each one is, and what was merged into it. No keys, no values, no policy."""
+
+from copy import copy
+
+import torch
+from torch import Tensor
+
+from elastic.merge import anchors, group_counts
+from elastic.policies.base import WRITTEN, StepView
+
+EMPTY = StepView.EMPTY
+FILL = {"source": EMPTY, "count": 1.0, "kind": WRITTEN}
+
+
+class Tables:
+    """Per slot its anchor's token `source`, the `count` of tokens it stands for and their `kind`, each (L, R, C).
+
+    R rows are the B sequences, or B x H once heads hold different tokens; C is the capacity, of which a layer uses the
+    first `used` (L,). `scores` holds, by the names of `elastic.statistics`, the attention that prompts gave to a slot's
+    anchor, each (L, B or B x H, C). Everything lies on the CPU; what is decided there costs a GPU no time.
+    """
+
+    def __init__(self, layers: int, batch: int) -> None:
+        self.seen = 0  # tokens so far
+        self.kinds = torch.zeros(batch, 0, dtype=torch.uint8)  # (B, seen)
+        self.source = torch.empty(layers, batch, 0, dtype=torch.long)
+        self.count = torch.empty(layers, batch, 0)
+        self.kind = torch.empty(layers, batch, 0, dtype=torch.uint8)
+        self.scores: dict[str, Tensor] = {}
+        self.used = torch.zeros(layers, dtype=torch.long)
+        self.hole: Tensor | None = None  # (L, R) freed slots, -1 for none, where the next token goes
+        self._owner = torch.empty(layers, batch, 0, dtype=torch.long)  # of the tokens seen when it was last written
+        self._gone: list[tuple[Tensor, Tensor]] = []  # since then: (L, R) tokens, -1 for none, and who owns them now
+
+    @property
+    def rows(self) -> int:
+        return self.source.shape[1]
+
+    @property
+    def capacity(self) -> int:
+        return self.source.shape[2]
+
+    def copy(self) -> "Tables":
+        """The same contents in storage of their own."""
+        twin = copy(self)
+        for name in ("source", "count", "kind", "used"):
+            setattr(twin, name, getattr(self, name).clone())
+        twin.scores = {name: table.clone() for name, table in self.scores.items()}
+        twin._gone = list(self._gone)
+        return twin
+
+    def is_used(self) -> Tensor:
+        """Which entries hold a token, (L, 1, C); a freed slot counts until it is overwritten."""
+        return (torch.arange(self.capacity) < self.used[:, None])[:, None]
+
+    def held(self) -> Tensor:
+        """Slots that hold a token now, (L,)."""
+        return self.used if self.hole is None else self.used - (self.hole[:, 0] >= 0).long()
+
+    def enter(self, kinds: Tensor) -> Tensor:
+        """Note coming tokens of those kinds (B, n); returns the slots they go to, (L, R, n)."""
+        new = kinds.shape[1]
+        behind = self.used[:, None, None] + torch.arange(new)
+        slot = behind.expand(-1, self.rows, -1)
+        if self.hole is not None:
+            slot = torch.where(self.hole[..., None] >= 0, self.hole[..., None], slot)
+        self._reserve(int(slot.max()) + 1)
+        self.source.scatter_(2, slot, torch.arange(self.seen, self.seen + new).expand(slot.shape))
+        self.count.scatter_(2, slot, 1.0)
+        self.kind.scatter_(2, slot, kinds.repeat_interleave(self.rows // len(kinds), 0).expand(slot.shape))
+        for table in self.scores.values():
+            table.scatter_(2, slot if table.shape[1] == self.rows else slot[:, :: self.rows // table.shape[1]], 0.0)
+        self.used = self.held() + new
+        self.hole = None
+        self.kinds = torch.cat([self.kinds, kinds], 1)
+        self.seen += new
+        return slot
+
+    def _reserve(self, slots: int) -> None:
+        """Room for that many slots, doubling."""
+        if self.capacity >= slots:
+            return
+        more = (max(slots, 2 * self.capacity) if self.seen else slots) - self.capacity
+        for name, fill in FILL.items():
+            table = getattr(self, name)
+            setattr(self, name, torch.cat([table, table.new_full((*table.shape[:2], more), fill)], 2))
+        for name, table in self.scores.items():
+            self.scores[name] = torch.cat([table, table.new_zeros(*table.shape[:2], more)], 2)
+
+    def add(self, name: str, received: list[Tensor], latest_only: bool) -> None:
+        """Add the attention of a prompt, per layer (R', used), to a score, or put it in its place."""
+        rows = len(received[0])
+        old = self.scores.get(name)
+        total = torch.zeros(len(received), max(rows, 0 if old is None else old.shape[1]), self.capacity)
+        if old is not None and not latest_only:
+            total += wide(old, total.shape[1])
+        for table, figures in zip(total, received, strict=True):
+            table[:, : figures.shape[1]] += wide(figures[None], len(table))[0]
+        self.scores[name] = total
+
+    def order(self) -> tuple[Tensor, Tensor]:
+        """Slots by token, (L, R, C), those in use first, and how many these are, (L,)."""
+        source = torch.where(self.is_used(), self.source, EMPTY)
+        if self.hole is not None:
+            at = self.hole.clamp(min=0)[..., None]
+            source.scatter_(2, at, torch.where(self.hole[..., None] >= 0, EMPTY, source.gather(2, at)))
+        return source.argsort(-1), self.held()
+
+    def sort(self, order: Tensor, held: Tensor) -> None:
+        """Put the slots into an order, as `order` gives it; beyond `held` (L,) there is nothing."""
+        for name in FILL:
+            setattr(self, name, getattr(self, name).gather(2, order))
+        for name, table in self.scores.items():
+            rows = max(table.shape[1], self.rows)
+            self.scores[name] = wide(table, rows).gather(2, wide(order, rows))
+        self.used, self.hole = held, None
+
+    def free(self, slot: Tensor, into: Tensor | None = None) -> Tensor:
+        """Free slots (L, R), -1 for none; returns their tokens. `into` (L, R) are slots that took them in.
+
+        Raises:
+            ValueError: if a slot is free already.
+        """
+        if self.hole is not None:
+            raise ValueError("A slot is already free: write a token before evicting the next one.")
+        self.hole = slot
+        token = torch.where(slot >= 0, self.source.gather(2, slot.clamp(min=0)[..., None])[..., 0], -1)
+        owner = torch.full_like(token, -1)
+        if into is not None:
+            at, gone = into.clamp(min=0)[..., None], slot.clamp(min=0)[..., None]
+            owner = torch.where(slot >= 0, self.source.gather(2, at)[..., 0], -1)
+            more = torch.where(slot[..., None] >= 0, self.count.gather(2, gone), 0.0)
+            self.count.scatter_add_(2, at, more)
+        self._gone.append((token, owner))
+        return token
+
+    def merge(self, chosen: list[Tensor]) -> None:
+        """Keep the anchors of `chosen`, per layer (R', S) the owner of every slot; the slots must be in order."""
+        rows = max(self.rows, *(len(owner) for owner in chosen))
+        owners, source = wide(self.owners(), rows), wide(self.source, rows)
+        kept = [anchors(owner) for owner in chosen]
+        self.used = torch.tensor([int(of_layer[0].sum()) for of_layer in kept])
+        tables = {name: wide(getattr(self, name), rows) for name in FILL}
+        tables |= {name: wide(table, max(rows, table.shape[1])) for name, table in self.scores.items()}
+        followed = []
+        for index, owner in enumerate(chosen):
+            owner = wide(owner[None], rows)[0]
+            followed.append(_follow(owners[index], source[index, :, : owner.shape[1]], owner))
+            for name, table in tables.items():
+                here = table[index, :, : owner.shape[1]]
+                is_kept = wide(kept[index][None], len(here))[0]
+                held = group_counts(owner, here) if name == "count" else here[is_kept].view(len(here), -1)
+                table[index] = FILL.get(name, 0.0)
+                table[index, :, : held.shape[1]] = held
+        capacity = int(self.used.max())
+        for name in FILL:
+            setattr(self, name, tables.pop(name)[..., :capacity].clone())
+        self.scores = {name: table[..., :capacity].clone() for name, table in tables.items()}
+        self._owner, self._gone = torch.stack(followed), []
+
+    def owners(self) -> Tensor:
+        """Owner of every token seen, (L, R, seen): the anchor it is held with, -1 for dropped."""
+        layers, rows, known = self._owner.shape
+        owner = torch.cat([self._owner, torch.arange(known, self.seen).expand(layers, rows, -1)], 2)
+        for token, new in self._gone:
+            # A slot takes everything that was merged into it along.
+            leaves = (owner == token[..., None]) & (token[..., None] >= 0)
+            owner = torch.where(leaves, new[..., None], owner)
+        return owner
+
+
+def wide(table: Tensor, rows: int) -> Tensor:
+    """A table (L, R, ...) with `rows` rows, those of a sequence repeated for its heads; a copy."""
+    return table.repeat_interleave(rows // table.shape[1], 1)
+
+
+def _follow(owner: Tensor, position: Tensor, chosen: Tensor) -> Tensor:
+    """Owners of all tokens (R, seen) once their slots, at `position`, have new owners `chosen` (R, S)."""
+    moved = torch.where(chosen >= 0, position.gather(1, chosen.clamp(min=0)), -1)
+    # Where a token's slot goes, the token goes; -1, dropped before, stays -1 through an extra last column.
+    target = torch.full((len(owner), owner.shape[1] + 1), -1)
+    target.scatter_(1, position, moved)
+    return target.gather(1, torch.where(owner >= 0, owner, owner.shape[1]))

@@ -69,7 +69,7 @@ class Tables:
         self.count.scatter_(2, slot, 1.0)
         self.kind.scatter_(2, slot, kinds.repeat_interleave(self.rows // len(kinds), 0).expand(slot.shape))
         for table in self.scores.values():
-            table.scatter_(2, slot if table.shape[1] == self.rows else slot[:, :: self.rows // table.shape[1]], 0.0)
+            table.scatter_(2, wide(slot, table.shape[1]), 0.0)
         self.used = self.held() + new
         self.hole = None
         self.kinds = torch.cat([self.kinds, kinds], 1)

@@ -13,7 +13,7 @@ import numpy as np
 
 from elastic.trace import Run, Trace
 
-SCHEMA = 2
+SCHEMA = 3
 MAX_BYTES = 400_000_000  # of a file once unpacked: a small file can unpack to anything
 COLUMNS = ["side", "policy", "keep", "step", "token", "piece", "logprob", "reference_logprob", "divergence", "seconds"]
 COLUMNS += ["slots_mean", "bytes_held", "bytes_allocated", "limit_bytes", "evicted"]

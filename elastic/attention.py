@@ -96,7 +96,7 @@ def one_query_attention(
 ) -> tuple[Tensor, Tensor]:
     """One query per sequence over all slots: (B, H, 1, D), (B, H_kv, S, D) twice -> (B, 1, H, D), weights (B, H, S).
 
-    `bias` (B or B x H_kv, S) is added to the logits. Heads that share keys are multiplied together, nothing is repeated.
+    `bias` (B or B x H_kv, S) is added to the logits. Heads that share keys are multiplied together, none repeated.
     """
     batch, heads, _, dim = query.shape
     key, value = key.flatten(0, 1), value.flatten(0, 1)

@@ -15,10 +15,11 @@ from transformers import PreTrainedModel
 
 from elastic.hooks import WatchingCache, watch
 from elastic.merge import anchors
-from elastic.policies.base import PATCH, WORD, WRITTEN, Choice, LayerView, Policy, StepView
+from elastic.policies.base import PATCH, WORD, WRITTEN, Choice, LayerView, Policy
 from elastic.slots import SlotLayer
 from elastic.statistics import LAST_WINDOW, Observer
 from elastic.tables import EMPTY, Tables, wide
+from elastic.views import layer_views, step_view
 
 
 class ElasticCache(WatchingCache):
@@ -178,7 +179,7 @@ class ElasticCache(WatchingCache):
         """
         self.settle()
         self.policy, self.prompt = policy, self.seen
-        views = self._views(policy)
+        views = layer_views(self, policy)
         choices = [policy.compress(list(of_one), self.seen) for of_one in zip(*views, strict=True)]
         self.received = [replace(view[0], keys=None, values=None) for view in views]
         chosen = []
@@ -192,31 +193,6 @@ class ElasticCache(WatchingCache):
         self.prompt_slots = self.tables.used.clone()
         merged = policy.count_bias and bool((self.tables.count > 1).any())
         self.bias = self.tables.count.log().to(self.layers[0].device) if merged else None
-
-    def _views(self, policy: Policy) -> list[list[LayerView]]:
-        """Per layer and sequence, what a policy sees."""
-        tables, device = self.tables, self.layers[0].device
-        could_see = wide((tables.kinds != WRITTEN).long().flip(1).cumsum(1).flip(1)[None], tables.rows)
-        queries = could_see.expand(len(self.layers), -1, -1).gather(2, tables.source.clamp(max=self.seen - 1))
-        score = self.scores(policy)
-        shown = [table.to(device) for table in (tables.source, tables.kind, tables.count, score, queries)]
-        views = []
-        for index, layer in enumerate(self.layers):
-            of_layer = [table[index, :, : layer.used].view(self.batch, -1, layer.used) for table in shown]
-            each = zip(*of_layer, *layer.stored(), strict=True)
-            views.append([LayerView(*of_one, keys=keys, values=values) for *of_one, keys, values in each])
-        return views
-
-    def scores(self, policy: Policy) -> Tensor:
-        """The score a policy goes by, (L, R, C); zeros where it goes by none and none was collected.
-
-        Raises:
-            ValueError: if it was not collected when the prompt was read.
-        """
-        known = self.tables.scores
-        if policy.statistic not in known and policy.statistic in policy.needs:
-            raise ValueError(f"{type(policy).__name__} goes by {policy.statistic!r}, which was not collected.")
-        return known[policy.statistic] if policy.statistic in known else torch.zeros(self.tables.source.shape)
 
     def _compress_layer(self, index: int, choices: tuple[Choice, ...]) -> Tensor:
         """Merge one layer as chosen for each sequence; returns the owner of every slot, (R, S)."""
@@ -247,40 +223,35 @@ class ElasticCache(WatchingCache):
         layer.compress(owner, groups, weight, turns, members, policy.merge)
         return owner
 
-    def evict(self) -> Tensor | None:
-        """Free the slots the policy gives up; returns the tokens they were of, (L, R), -1 for none, or None at all."""
+    def evict(self) -> tuple[Tensor, Tensor] | None:
+        """Free the slots the policy gives up, or None.
+
+        Returns the tokens they were of and those that took them in, (L, R) each, -1 for none.
+        """
         tables = self.tables
-        held, prompt_slots = (figure[:, None, None] for figure in (tables.used, self.prompt_slots))
-        position = torch.where(tables.is_used(), tables.source, EMPTY)
-        view = StepView(
-            position, tables.kind, tables.count, self.scores(self.policy), held, prompt_slots, self.prompt - 1
-        )
-        slot = self.policy.evict(view, self.seen, self.prompt)
-        if slot is None:
+        eviction = self.policy.evict(step_view(self), self.seen, self.prompt)
+        if eviction is None:
             return None
-        slot = slot.expand(-1, tables.rows)
-        return tables.free(slot, self._absorb(slot) if self.policy.evicted == "merged" else None)
+        slot, into = (None if of is None else of.expand(-1, tables.rows) for of in (eviction.slot, eviction.into))
+        if into is not None:
+            self._absorb(slot, into)
+        return tables.free(slot, into)
 
-    def _absorb(self, slot: Tensor) -> Tensor:
-        """Average evicted slots (L, R) into those with the most similar keys; returns these, (L, R), -1 for none."""
-        tables, into = self.tables, []
-        for index, layer in enumerate(self.layers):
-            if slot[index, 0] < 0:
-                into.append(torch.full((tables.rows,), -1))
-                continue
-            source, count = (table[index, :, : layer.used] for table in (tables.source, tables.count))
-            into.append(layer.absorb(slot[index], count, source == 0).cpu())
-            if self.policy.count_bias:
-                self._bias_for(index, into[-1], slot[index])
-        return torch.stack(into)
-
-    def _bias_for(self, layer: int, into: Tensor, slot: Tensor) -> None:
-        """The logarithm of what slots (R,) of a layer stand for once they have taken in others."""
-        count, row = self.tables.count[layer], torch.arange(len(into))
+    def _absorb(self, slot: Tensor, into: Tensor) -> None:
+        """Average slots (L, R), -1 for none, into others, as many tokens as each stands for."""
+        count = self.tables.count
+        gone, stays = (count.gather(2, at.clamp(min=0)[..., None])[..., 0] for at in (slot, into))
+        for layer, *of_layer in zip(self.layers, slot, into, gone / (gone + stays), strict=True):
+            if of_layer[0][0] >= 0:
+                layer.absorb(*of_layer)
+        if not self.policy.count_bias:
+            return
         if self.bias is None:
-            self.bias = self.tables.count.log().to(self.layers[layer].device)
+            self.bias = count.log().to(self.layers[0].device)
         self._reserve_bias()
-        self.bias[layer, row, into] = (count[row, into] + count[row, slot]).log().to(self.bias.device)
+        row = torch.arange(len(slot))[:, None], torch.arange(slot.shape[1]), into.clamp(min=0)
+        grown = torch.where(slot >= 0, (gone + stays).log().to(self.bias.device), self.bias[row])
+        self.bias[row] = grown
 
     # What it holds.
 
@@ -310,7 +281,7 @@ class ElasticCache(WatchingCache):
         return sum(t.untyped_storage().nbytes() for layer in self.layers for t in (layer.keys, layer.values))
 
     def looked_at(self) -> Tensor:
-        """Attention of the last query on every token, (L, seen), of the first sequence, mean over heads; an anchor's."""
+        """Attention of the first sequence's last query on every anchor, mean over heads, (L, seen)."""
         total = torch.zeros(len(self.layers), self.seen)
         rows = self.tables.rows // self.batch
         for index, weights in self.looked.items():

@@ -80,6 +80,7 @@ class _Block:
         self.kv = attention.config.num_key_value_heads
 
     def run(self, hidden: Tensor, cos: Tensor, sin: Tensor, slots: SlotLayer) -> tuple[Tensor, Tensor]:
+        """Hidden states (B, d) of one token per sequence, and its attention on the slots, (B, H, S)."""
         batch = len(hidden)
         projected = self.project(_normed(self.before, hidden)).view(batch, -1, 1, self.dim)
         turned = projected[:, : self.heads + self.kv]

@@ -50,7 +50,7 @@ class Step:
     slots: list[int]  # per layer
     bytes_held: list[int]  # per layer, slots in use
     bytes_allocated: int  # of the tensors, room for coming tokens included
-    dropped: Tensor | None  # (L, R) the tokens evicted after this step, -1 for none
+    evicted: tuple[Tensor, Tensor] | None  # (L, R) tokens given up after this step, and what took them in; -1 for none
     is_last: bool
 
     @property
@@ -127,10 +127,10 @@ def decode(state: State, max_new_tokens: int, temperature: float = 0.0, seed: in
         tokens = _pick(state.logits, temperature, seed, number)
         logprobs = state.logits.log_softmax(-1).gather(1, tokens[:, None])[:, 0].tolist()
         ended |= torch.tensor([token in state.llava.end_ids for token in tokens.tolist()])
-        looked, dropped = state.looked, None
+        looked, evicted = state.looked, None
         if not ended.all():
             # The last token of all is processed too: the next question of a conversation must find it in the cache.
-            dropped = _advance(state, tokens[:, None])
+            evicted = _advance(state, tokens[:, None])
         seconds = _now(state.llava) - began
         if state.cache.looking and not ended.all():
             state.looked = state.cache.looked_at()
@@ -142,7 +142,7 @@ def decode(state: State, max_new_tokens: int, temperature: float = 0.0, seed: in
             slots=state.cache.slots,
             bytes_held=state.cache.bytes_held,
             bytes_allocated=state.cache.bytes_allocated,
-            dropped=dropped,
+            evicted=evicted,
             is_last=bool(ended.all()) or number + 1 == max_new_tokens,
         )
         if ended.all():
@@ -150,8 +150,8 @@ def decode(state: State, max_new_tokens: int, temperature: float = 0.0, seed: in
 
 
 @torch.inference_mode()
-def _advance(state: State, tokens: Tensor) -> Tensor | None:
-    """Process one written token per sequence, then free the slots the policy gives up; returns their tokens (L, R)."""
+def _advance(state: State, tokens: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Process one written token per sequence, then free the slots the policy gives up; see `ElasticCache.evict`."""
     state.logits = state.llava.step(tokens, state.cache)
     state.ids = torch.cat([state.ids, tokens.cpu()], 1)
     return state.cache.evict()

@@ -57,6 +57,7 @@ class Recorder:
             bytes_held=np.zeros((0, layers), np.int64),
             bytes_allocated=np.zeros(0, np.int64),
             dropped=np.full((0, layers, heads), -1, np.int32),
+            joined=np.full((0, layers, heads), -1, np.int32),
             limit_bytes=_limits(state, 0),
             sparsity=cache.sparsity[SPARSITY][:, 0].numpy(),
             looked=np.zeros((0, layers, state.seen), np.float16),
@@ -90,10 +91,10 @@ class Recorder:
         if not steps:
             return replace(self.start, finish=finish)
         layers, heads, _ = self.start.owner.shape
-        dropped = np.full((len(steps), layers, heads), -1, np.int32)
-        for row, step in zip(dropped, steps, strict=True):
-            if step.dropped is not None:
-                row[:] = step.dropped
+        dropped, joined = np.full((2, len(steps), layers, heads), -1, np.int32)
+        for number, step in enumerate(steps):
+            if step.evicted is not None:
+                dropped[number], joined[number] = step.evicted
         ids = [step.token for step in steps]
         reference_logprob, divergence = np.array(self.agreement[: len(steps)], np.float32).T
         return replace(
@@ -108,6 +109,7 @@ class Recorder:
             bytes_held=np.array([step.bytes_held for step in steps], np.int64),
             bytes_allocated=np.array([step.bytes_allocated for step in steps], np.int64),
             dropped=dropped,
+            joined=joined,
             limit_bytes=_limits(self.state, len(steps), tokens=len(self.start.pieces)),
             looked=self.looked[: len(steps), :, : len(self.start.pieces) + len(steps)],
             reference_logprob=reference_logprob,

@@ -5,7 +5,6 @@ depend on the order of slots, so nothing is ever shifted.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from transformers.cache_utils import CacheLayerMixin
 
@@ -120,29 +119,14 @@ class SlotLayer(CacheLayerMixin):
         self.values = pick(values, owner) if how == "none" else merge(values, groups, weight, members)
         self.used = self.keys.shape[2]
 
-    def absorb(self, slot: Tensor, count: Tensor, is_sink: Tensor) -> Tensor:
-        """Average one slot per row (R,) into the slot with the most similar key that is no sink; returns those, (R,).
-
-        Slots weigh as many tokens as they stand for, `count` (R, S).
-        """
-        keys, values = self.stored()
-        if len(slot) == len(keys):  # heads decide together
-            keys, values = (tensor.transpose(1, 2).flatten(2) for tensor in (keys, values))
-        else:
-            keys, values = (tensor.flatten(0, 1) for tensor in (keys, values))
-        slot, count = slot.to(self.device), count.to(self.device)
-        row = torch.arange(len(slot), device=self.device)
-        alike = F.cosine_similarity(keys[row, slot][:, None].float(), keys.float(), dim=-1)
-        alike.masked_fill_(is_sink.to(self.device), -2)[row, slot] = -3
-        into = alike.argmax(-1)
-        share = (count[row, slot] / (count[row, slot] + count[row, into]))[:, None]
-        mean = [tensor[row, into].lerp(tensor[row, slot], share.to(tensor.dtype)) for tensor in (keys, values)]
-        heads = self.keys.shape[0] * self.keys.shape[1] // len(slot)
-        into_all = into.repeat_interleave(heads)
-        every = torch.arange(len(into_all), device=self.device)
-        for stored, new in zip((self.keys, self.values), mean, strict=True):
-            stored.flatten(0, 1)[every, into_all] = new.view(len(every), -1)
-        return into
+    def absorb(self, slot: Tensor, into: Tensor, share: Tensor) -> None:
+        """Average one slot per row (R,) into another one, `share` (R,) of the mean being the first one's."""
+        rows = self.keys.shape[0] * self.keys.shape[1]
+        row = torch.arange(rows, device=self.device)
+        slot, into = self.spread(slot), self.spread(into)
+        share = share.repeat_interleave(rows // len(share)).to(self.device, self.dtype)[:, None]
+        for stored in (self.keys.flatten(0, 1), self.values.flatten(0, 1)):
+            stored[row, into] = stored[row, into].lerp(stored[row, slot], share)
 
     def spread(self, slot: Tensor) -> Tensor:
         """Slots (R,) for every head of every sequence, on the layer's device."""

@@ -115,8 +115,10 @@ class Tables:
             self.scores[name] = wide(table, rows).gather(2, wide(order, rows))
         self.used, self.hole = held, None
 
-    def free(self, slot: Tensor, into: Tensor | None = None) -> Tensor:
-        """Free slots (L, R), -1 for none; returns their tokens. `into` (L, R) are slots that took them in.
+    def free(self, slot: Tensor, into: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Free slots (L, R), -1 for none; `into` (L, R) are slots that took them in.
+
+        Returns their tokens and the tokens these went to, (L, R) each, -1 for none.
 
         Raises:
             ValueError: if a slot is free already.
@@ -132,7 +134,7 @@ class Tables:
             more = torch.where(slot[..., None] >= 0, self.count.gather(2, gone), 0.0)
             self.count.scatter_add_(2, at, more)
         self._gone.append((token, owner))
-        return token
+        return token, owner
 
     def merge(self, chosen: list[Tensor]) -> None:
         """Keep the anchors of `chosen`, per layer (R', S) the owner of every slot; the slots must be in order."""

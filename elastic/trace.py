@@ -37,7 +37,8 @@ class Trace:
     slots: np.ndarray  # (N, L) int32
     bytes_held: np.ndarray  # (N, L) int64, slots in use
     bytes_allocated: np.ndarray  # (N,) int64, room for coming tokens included
-    dropped: np.ndarray  # (N, L, H or 1) int32: token whose slot was evicted after that step, -1 none
+    dropped: np.ndarray  # (N, L, H or 1) int32: token whose slot was given up after that step, -1 none
+    joined: np.ndarray  # (N, L, H or 1) int32: token whose slot took it in, -1 where it was evicted
     limit_bytes: np.ndarray  # (N + 1,) int64, what the policy aims at after compressing and after each step
     sparsity: np.ndarray  # (L,) float32, share of the prompt's attention weights that are next to nothing
     looked: np.ndarray  # (N, L, T + N) float16: attention of the query that wrote the token; an anchor's for its group
@@ -59,6 +60,7 @@ class Trace:
             "bytes_held": (steps, layers),
             "bytes_allocated": (steps,),
             "dropped": (steps, layers, heads),
+            "joined": (steps, layers, heads),
             "limit_bytes": (steps + 1,),
             "sparsity": (layers,),
             "looked": (steps, layers, tokens + steps),
@@ -92,12 +94,14 @@ class Trace:
         return np.flatnonzero(self.is_image)
 
     def owner_after(self, steps: int) -> np.ndarray:
-        """Owners of the T tokens after that many answer tokens: an evicted slot takes its members along, (L, H, T)."""
+        """Owners of the T tokens after that many answer tokens, (L, H, T); a slot takes its members along.
+
+        The owner may be a token of the answer.
+        """
         owner = self.owner.copy()
-        tokens = owner.shape[2]
-        for gone in self.dropped[:steps]:
-            was_here = (gone >= 0) & (gone < tokens)
-            owner[(owner == gone[..., None]) & was_here[..., None]] = -1
+        for gone, into in zip(self.dropped[:steps], self.joined[:steps], strict=True):
+            leaves = (owner == gone[..., None]) & (gone >= 0)[..., None]
+            owner = np.where(leaves, into[..., None], owner)
         return owner
 
     @property
@@ -140,8 +144,9 @@ class Trace:
             raise ValueError("owners point outside the tokens")
         if not np.array_equal(np.take_along_axis(self.owner, owner, 2), self.owner):
             raise ValueError("tokens are merged into tokens that hold no slot")
-        if self.dropped.min(initial=-1) < -1 or self.dropped.max(initial=-1) >= len(tokens) + self.steps:
-            raise ValueError("evicted slots point outside the tokens")
+        for gone in (self.dropped, self.joined):
+            if gone.min(initial=-1) < -1 or gone.max(initial=-1) >= len(tokens) + self.steps:
+                raise ValueError("evicted slots point outside the tokens")
         for name in ("prompt_bytes", "bytes_held", "bytes_allocated", "limit_bytes", "slots"):
             if getattr(self, name).min(initial=0) < 0:
                 raise ValueError(f"{name} is negative")

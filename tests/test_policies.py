@@ -86,7 +86,7 @@ def test_elimination_takes_the_slot_a_fixed_distance_before_the_end_of_the_promp
     assert policy.evict(step_view(layer, 20), seen=42, prompt=40) is None
     slot = policy.evict(step_view(layer, 20), seen=41, prompt=40)
     free = [t for t in range(21) if t not in (0, 19)]
-    assert slot.tolist() == [[free[13]]]
+    assert slot.slot.tolist() == [[free[13]]]
 
 
 def test_elimination_never_takes_a_protected_word():
@@ -94,7 +94,7 @@ def test_elimination_never_takes_a_protected_word():
     words = [*range(4), *range(20, 30)]
     layer = view(np.ones(40), image=[t for t in range(30) if t not in words], answer=range(30, 40))
     slot = policy.evict(step_view(layer, 30), seen=100, prompt=99)
-    assert slot.item() not in words
+    assert slot.slot.item() not in words
 
 
 def test_full_never_gives_anything_up():

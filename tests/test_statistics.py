@@ -127,7 +127,9 @@ def test_nothing_is_computed_that_nobody_asked_for(monkeypatch):
     """Rows after the image alone: the queries before it are never multiplied with keys."""
     seen = []
     real = torch.bmm
-    monkeypatch.setattr(torch, "bmm", lambda a, b, **kwargs: seen.append(a.shape[1] * b.shape[2]) or real(a, b, **kwargs))
+    monkeypatch.setattr(
+        torch, "bmm", lambda a, b, **kwargs: seen.append(a.shape[1] * b.shape[2]) or real(a, b, **kwargs)
+    )
     model, ids = model_of(4, "sdpa"), prompt(300)
     products = {}
     for needs in ((), ("after image",), ("frequency",)):

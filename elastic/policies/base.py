@@ -1,5 +1,6 @@
 """What a policy sees, and what it decides. A policy cannot see the model, the cache or another policy."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -56,8 +57,34 @@ class StepView(Slots):
     held: Tensor
     prompt_slots: Tensor  # (L, 1, 1) slots that were left of the prompt
     last_prompt: int  # position of the prompt's last token
+    keys: list[Tensor] = field(default_factory=list)  # per layer (B, H, S, D), as stored
 
     EMPTY: ClassVar[int] = 2**40
+
+    def each(self, layers: Tensor, rule: Callable[[Tensor, int, int], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """What a rule says of the keys (R, S, D') in some layers (L, 1) bool, as (L, R) tensors; -1 in the others.
+
+        The rule is called with the keys, the layer's number and S. Heads that decide together have their keys joined.
+        """
+        rows, found = self.position.shape[1], []
+        for number, (keys, wanted) in enumerate(zip(self.keys, layers[:, 0].tolist(), strict=True)):
+            if wanted:
+                joined = keys.transpose(1, 2).flatten(2) if rows == len(keys) else keys.flatten(0, 1)
+                found.append([answer.cpu() for answer in rule(joined, number, joined.shape[1])])
+        nothing = [torch.full((rows,), -1)] * len(found[0])
+        answers = iter(found)
+        return tuple(
+            torch.stack(column)
+            for column in zip(*(next(answers) if wanted else nothing for wanted in layers[:, 0].tolist()), strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Eviction:
+    """Slots to free, (L, R) with -1 for none, and the slots that take them in, where they are not dropped."""
+
+    slot: Tensor
+    into: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +122,6 @@ class Policy:
     align = False  # turn members' keys to their anchor's position before they are averaged
     count_bias = False  # add log(tokens a slot stands for) to the logits of attention
     positions = "true"  # or "cache length" (new tokens), or "re-rotated" (all tokens, to their place in the cache)
-    evicted = "dropped"  # or "merged" into the slot with the most similar key
 
     def __post_init__(self) -> None:
         for option_field in fields(self):
@@ -125,6 +151,6 @@ class Policy:
         """After a prefill, per layer, what becomes of every slot."""
         return [Choice(torch.arange(layer.slots, device=layer.position.device)[None]) for layer in layers]
 
-    def evict(self, slots: StepView, seen: int, prompt: int) -> Tensor | None:
-        """After a decode step: the slot to free per layer and row, (L, 1 or R) with -1 for none, or None at all."""
+    def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
+        """After a decode step: what to free per layer and row, or None."""
         return None

@@ -4,16 +4,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from elastic.policies.base import Choice, LayerView, Policy, StepView, option
+from elastic.policies.base import Choice, Eviction, LayerView, Policy, StepView, option
+from elastic.policies.groups import closest_pair, clusters, join_similar, most_similar, nearest
 
 LEAST_FREE = 8  # slots for patches and the answer's last words where protected words alone use up the budget
+RECENT = 2  # tokens of the answer that are not merged yet
 SCORES = ("frequency", "visible frequency", "after image", "last window")
 MERGES = ("keys and values", "values only", "none")
 ASSIGN = ("nearest position", "similar key", "similar key per head")
-DECODE = ("fixed point", "from the end", "oldest", "least attended", "none")
+DECODE = ("fixed point", "from the end", "oldest", "most alike", "none")
 GROWTH = ("proportional", "constant")
 POSITIONS = ("true", "cache length", "re-rotated")
 
@@ -49,9 +50,6 @@ class Elastic(Policy):
     growth: str = option(
         "proportional", "The budget while decoding: a share of all tokens, or constant.", choices=GROWTH
     )
-    headroom: float = option(
-        0.0, "Share of the budget left free for the answer when the prompt is compressed.", 0.0, 0.9
-    )
     positions: str = option("true", "Where tokens stand for RoPE after compression.", choices=POSITIONS)
 
     title: ClassVar[str] = "Elastic Cache"
@@ -78,8 +76,7 @@ class Elastic(Policy):
         protected = self._protected(layer.is_word, layer.position, last_word)
         words = int(protected[0].sum())
         free = protected.to(torch.uint8).argsort(dim=-1, stable=True)[:, : layer.slots - words]
-        budget = self._slots(self.limit(seen, seen), words)
-        anchors = min(free.shape[1], max(1, int(budget * (1 - self.headroom) + 1e-9) - words))
+        anchors = min(free.shape[1], self._slots(self.limit(seen, seen), words) - words)
         rows = max(len(free), len(score), len(layer.keys) if self.assign == "similar key per head" else 1)
         score, free = score.expand(rows, -1), free.expand(rows, -1)
         best = score.gather(1, free).topk(anchors).indices.sort().values
@@ -95,41 +92,51 @@ class Elastic(Policy):
         return Choice(owner.scatter_(1, free, free.gather(1, joined)))
 
     def _similar(self, layer: LayerView, score: Tensor, free: Tensor, best: Tensor) -> Tensor:
-        """The column of `free` (R, F) that each column joins: the anchor with the most similar key, or its cluster's."""
+        """The column of `free` (R, F) that each joins: the anchor with the most similar key, or its cluster's."""
         keys = layer.keys if self.assign == "similar key per head" else layer.keys.transpose(0, 1).flatten(1)[None]
         keys = keys.float().gather(1, free[: len(keys), :, None].expand(-1, -1, keys.shape[2]))
+        seeds = best[: len(keys)]
         if not self.rounds:
-            keys = F.normalize(keys, dim=-1)
-            group = (keys @ keys.gather(1, best[: len(keys), :, None].expand(-1, -1, keys.shape[2])).mT).argmax(-1)
-            group.scatter_(1, best[: len(keys)], torch.arange(best.shape[1], device=best.device).expand(len(keys), -1))
-            return best.gather(1, group.expand(len(best), -1))
-        weight = score.gather(1, free)[: len(keys)] * layer.count.expand(len(score), -1).gather(1, free)[: len(keys)]
-        return clusters(keys, best[: len(keys)], weight, self.rounds).expand(len(best), -1)
+            return join_similar(keys, seeds).expand(len(best), -1)
+        weight = (layer.count.expand(len(score), -1) * score).gather(1, free)[: len(keys)]
+        return clusters(keys, seeds, weight, self.rounds).expand(len(best), -1)
 
-    def evict(self, slots: StepView, seen: int, prompt: int) -> Tensor | None:
-        """The slot at the fixed point, protected ones not counted, in layers over their budget."""
+    def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
+        """In layers over their budget the slot at the fixed point, protected ones not counted, or another one."""
         if self.decode_rule == "none":
             return None
+        is_used = slots.position < slots.EMPTY
         protected = self._protected(slots.is_word, slots.position, slots.last_prompt)
-        words = (protected & (slots.position < slots.EMPTY)).sum(-1, keepdim=True)
-        over = slots.held > self._slots(self.limit(seen, prompt), words)
+        words = (protected & is_used).sum(-1, keepdim=True)
+        over = (slots.held > self._slots(self.limit(seen, prompt), words))[..., 0]
         if not over.any():
             return None
-        if self.decode_rule == "least attended":
-            given = slots.is_prompt & ~protected & (slots.position < slots.EMPTY)
-            # Once the picture is down to a few slots, the oldest words of the answer go instead.
-            given = torch.where(given.sum(-1, keepdim=True) > LEAST_FREE, given, ~protected & ~slots.is_prompt)
-            slot = torch.where(given, slots.score, torch.inf).argmin(-1, keepdim=True)
-            return torch.where(over, slot, -1)[..., 0]
+        if self.decode_rule == "most alike":
+            allowed = is_used & ~protected & (slots.position < seen - RECENT)
+            slot, into = slots.each(
+                over,
+                lambda keys, layer, used: closest_pair(
+                    keys, slots.count[layer, :, :used].sqrt(), allowed[layer, :, :used]
+                ),
+            )
+            return Eviction(slot, into if self.evicted == "merged" else None)
+        slot = torch.where(over, self._point(slots, protected, words), -1)
+        if self.evicted == "dropped":
+            return Eviction(slot)
+        into = slots.each(
+            over, lambda keys, layer, used: (most_similar(keys, slot[layer], slots.position[layer, :, :used] > 0),)
+        )
+        return Eviction(slot, *into)
+
+    def _point(self, slots: StepView, protected: Tensor, words: Tensor) -> Tensor:
+        """The slot at the place the decode rule names, (L, R), protected ones not counted."""
         free = (slots.held - words).clamp(min=1)
-        rank = torch.where(protected, slots.EMPTY, slots.position).argsort(-1)
         # Relative to the end of the compressed prompt, as the paper has it, or to the end as it moves.
         end = slots.prompt_slots - words if self.decode_rule == "fixed point" else free
         point = end - (end // 2).clamp(max=self.distance)
-        if self.decode_rule.startswith("oldest"):
-            point = torch.zeros_like(point)
-        slot = rank.gather(-1, point.clamp(min=0).minimum(free - 1))
-        return torch.where(over, slot, -1)[..., 0]
+        point = torch.zeros_like(point) if self.decode_rule == "oldest" else point.clamp(min=0).minimum(free - 1)
+        by_age = torch.where(protected, slots.EMPTY, slots.position).argsort(-1)
+        return by_age.gather(-1, point)[..., 0]
 
     def _protected(self, is_word: Tensor, position: Tensor, last_prompt: Tensor | int) -> Tensor:
         """The first token, the last one of the prompt, and the prompt's words if they are protected."""
@@ -138,44 +145,5 @@ class Elastic(Policy):
 
     def _slots(self, limit: int, words: Tensor | int) -> Tensor | int:
         """The limit, or what protection needs and a few slots more where that is over the limit."""
-        least = words + (LEAST_FREE if self.protect_text else 1)
+        least = words + (LEAST_FREE if self.protect_text or self.decode_rule == "most alike" else 1)
         return max(limit, least) if isinstance(words, int) else least.clamp(min=limit)
-
-
-def nearest(position: Tensor, anchor: Tensor) -> Tensor:
-    """Index of the nearest anchor of each position, ties to the left: (R, N), sorted (R, M) -> (R, N)."""
-    right = torch.searchsorted(anchor.contiguous(), position.contiguous()).clamp(max=anchor.shape[1] - 1)
-    left = (right - 1).clamp(min=0)
-    to_left = position - anchor.gather(1, left) <= anchor.gather(1, right) - position
-    return torch.where(to_left, left, right)
-
-
-def clusters(x: Tensor, seeds: Tensor, weight: Tensor, rounds: int) -> Tensor:
-    """Weighted k-means from `seeds` (R, S), columns of x (R, F, D): the column that stands for each one's cluster.
-
-    (R, F); that is the member next to the cluster's centre. No cluster stays empty: it gets the column worst off elsewhere.
-    """
-    weight = weight.float().clamp(min=1e-9)
-    centre = x.gather(1, seeds[..., None].expand(-1, -1, x.shape[2]))
-    for _ in range(rounds):
-        share = torch.zeros(*seeds.shape, x.shape[1], device=x.device)
-        share.scatter_(1, _closest(x, centre)[0][:, None], weight[:, None])
-        size = share.sum(-1, keepdim=True)
-        centre = torch.where(size > 0, share @ x / size.clamp(min=1e-9), centre)
-    group, distance = _closest(x, centre)
-    column = torch.arange(x.shape[1], device=x.device).expand_as(group)
-    least = torch.full_like(centre[..., 0], torch.inf).scatter_reduce(1, group, distance, "amin")
-    near = torch.where(distance == least.gather(1, group), column, x.shape[1])
-    head = torch.full_like(seeds, x.shape[1]).scatter_reduce(1, group, near, "amin")
-    is_head = torch.zeros(len(x), x.shape[1] + 1, dtype=torch.bool, device=x.device).scatter_(1, head, True)[:, :-1]
-    worst = distance.masked_fill(is_head, -1).argsort(-1, descending=True)
-    empty = head == x.shape[1]
-    head = torch.where(empty, worst.gather(1, (empty.cumsum(1) - 1).clamp(min=0)), head)
-    group = group.scatter(1, head, torch.arange(seeds.shape[1], device=x.device).expand_as(seeds))
-    return head.gather(1, group)
-
-
-def _closest(x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
-    """Which of the centres (R, S, D) is closest to each of x (R, F, D), and its squared distance, (R, F) each."""
-    near, group = (2 * x @ centre.mT - centre.square().sum(-1)[:, None]).max(-1)
-    return group, (x.square().sum(-1) - near).clamp(min=0)

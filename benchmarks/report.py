@@ -1,0 +1,162 @@
+"""What the benchmarks say: rows with medians and quartiles, a table, goals, JSON, and what machine it was."""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+import torch
+import transformers
+
+from benchmarks.measure import Run
+from benchmarks.models import precision
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender in one case; None where a figure does not apply or could not be had."""
+
+    case: str
+    contender: str
+    median_s: float | None = None
+    low_s: float | None = None  # the lower and the upper quartile
+    high_s: float | None = None
+    tokens_per_s: float | None = None
+    peak_extra_bytes: int | None = None
+    limit_fraction: float | None = None  # of the speed that memory bandwidth would allow
+
+
+def row(
+    case: str,
+    contender: str,
+    runs: Sequence[Run],
+    scale: float = 1,
+    tokens: int | None = None,
+    extra_bytes: int | None = None,
+    limit_s: float | None = None,
+) -> Row:
+    """The row of some runs, none of them if memory ran out.
+
+    Args:
+        scale: what the seconds of a run are multiplied by.
+        tokens: written or read in the scaled time.
+        limit_s: the least the scaled time could be.
+    """
+    if not runs:
+        return Row(case, contender, peak_extra_bytes=extra_bytes)
+    seconds = [scale * run.seconds for run in runs]
+    median = statistics.median(seconds)
+    low, _, high = statistics.quantiles(seconds * (1 + (len(seconds) == 1)), n=4, method="inclusive")
+    return Row(
+        case=case,
+        contender=contender,
+        median_s=median,
+        low_s=low,
+        high_s=high,
+        tokens_per_s=None if tokens is None else tokens / median,
+        peak_extra_bytes=extra_bytes,
+        limit_fraction=None if limit_s is None else limit_s / median,
+    )
+
+
+def ratio(rows: Iterable[Row], case: str, above: str, below: str) -> float | None:
+    """Median of one contender over that of another, in one case; None where either has none."""
+    medians = {one.contender: one.median_s for one in rows if one.case == case}
+    top, bottom = medians.get(above), medians.get(below)
+    return None if top is None or bottom is None else top / bottom
+
+
+def goal(text: str, value: float | None, bound: float, at_least: bool = False) -> None:
+    """Print what was to be reached and whether it was; nothing if it was not measured."""
+    if value is None:
+        return
+    reached = value >= bound if at_least else value <= bound
+    kind = "at least" if at_least else "at most"
+    print(f"{'reached' if reached else 'MISSED':<8}{text}: {value:.3g}, goal {kind} {bound:g}")
+
+
+def cell(value: float | None, scale: float = 1, digits: int = 3) -> str:
+    """A figure for the table, a dash where there is none."""
+    if value is None:
+        return "-"
+    value = value * scale
+    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
+
+
+def spread(one: Row, scale: float) -> list[str]:
+    """Median and both quartiles, for the table."""
+    return [
+        cell(one.median_s, scale),
+        "-" if one.low_s is None else f"{cell(one.low_s, scale)}-{cell(one.high_s, scale)}",
+    ]
+
+
+def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    """Print a table; the first two columns are words, the others figures. A blank line parts its cases."""
+    widths = [max(len(text) for text in column) for column in zip(header, *lines, strict=True)]
+    last = None
+    for line in (header, *lines):
+        if last not in (None, line[0], header[0]):
+            print()
+        shown = line if line[0] != last else ("", *line[1:])
+        aligned = (
+            text.ljust(width) if place < 2 else text.rjust(width)
+            for place, (text, width) in enumerate(zip(shown, widths, strict=True))
+        )
+        print("  ".join(aligned).rstrip())
+        last = line[0]
+    print()
+
+
+def machine(device: str) -> dict[str, object]:
+    """What it ran on."""
+    info = Path("/proc/cpuinfo")
+    named = (
+        [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        if info.exists()
+        else []
+    )
+    return {
+        "device": torch.cuda.get_device_name() if device == "cuda" else "CPU",
+        "processor": next(iter(named), platform.processor() or platform.machine()),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "dtype": str(precision(device)).removeprefix("torch."),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "date": str(date.today()),
+        "load_before": round(os.getloadavg()[0], 2),  # other programs that wanted a core, last minute
+    }
+
+
+def write(path: Path | None, about: dict[str, object], rows: Sequence[Row]) -> None:
+    """Write the JSON where a path is given."""
+    if path is not None:
+        path.write_text(json.dumps({"machine": about, "rows": [asdict(one) for one in rows]}, indent=2) + "\n")
+
+
+def parser(about: str | None) -> argparse.ArgumentParser:
+    """The options that all benchmarks have."""
+    options = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--quick", action="store_true", help="smaller and fewer cases: under 40 seconds on two cores")
+    options.add_argument("--out", type=Path, help="JSON file to write")
+    options.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to run (default: %(default)s)")
+    options.add_argument("--rounds", type=int, help="runs of each contender (default: 5; quick: 3)")
+    return options
+
+
+def arguments(options: argparse.ArgumentParser, given: Sequence[str] | None) -> argparse.Namespace:
+    """What was asked for, on a device that exists."""
+    args = options.parse_args(given)
+    if args.device == "cuda" and not torch.cuda.is_available():
+        options.error("no CUDA device was found")
+    if args.rounds is None:
+        args.rounds = 3 if args.quick else 5
+    if args.rounds < 1:
+        options.error("--rounds must be at least 1")
+    return args

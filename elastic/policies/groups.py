@@ -1,0 +1,78 @@
+"""Which tokens belong together: by position, by key, by clusters of keys. For the policies that merge."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def nearest(position: Tensor, anchor: Tensor) -> Tensor:
+    """Index of the nearest anchor of each position, ties to the left: (R, N), sorted (R, M) -> (R, N)."""
+    right = torch.searchsorted(anchor.contiguous(), position.contiguous()).clamp(max=anchor.shape[1] - 1)
+    left = (right - 1).clamp(min=0)
+    to_left = position - anchor.gather(1, left) <= anchor.gather(1, right) - position
+    return torch.where(to_left, left, right)
+
+
+def join_similar(x: Tensor, seeds: Tensor) -> Tensor:
+    """The seed (R, S), a column of x (R, F, D), with the largest cosine to each column, (R, F)."""
+    x = F.normalize(x, dim=-1)
+    group = (x @ x.gather(1, seeds[..., None].expand(-1, -1, x.shape[2])).mT).argmax(-1)
+    group.scatter_(1, seeds, torch.arange(seeds.shape[1], device=x.device).expand_as(seeds))
+    return seeds.gather(1, group)
+
+
+def clusters(x: Tensor, seeds: Tensor, weight: Tensor, rounds: int) -> Tensor:
+    """Weighted k-means of x (R, F, D) from its columns `seeds` (R, S): the column that stands for each one's cluster.
+
+    That is the member next to the cluster's centre, (R, F). No cluster stays empty: it gets the column worst off
+    elsewhere.
+    """
+    weight = weight.float().clamp(min=1e-9)
+    centre = x.gather(1, seeds[..., None].expand(-1, -1, x.shape[2]))
+    for _ in range(rounds):
+        share = torch.zeros(*seeds.shape, x.shape[1], device=x.device)
+        share.scatter_(1, _closest(x, centre)[0][:, None], weight[:, None])
+        size = share.sum(-1, keepdim=True)
+        centre = torch.where(size > 0, share @ x / size.clamp(min=1e-9), centre)
+    group, distance = _closest(x, centre)
+    column = torch.arange(x.shape[1], device=x.device).expand_as(group)
+    least = torch.full_like(centre[..., 0], torch.inf).scatter_reduce(1, group, distance, "amin")
+    near = torch.where(distance == least.gather(1, group), column, x.shape[1])
+    head = torch.full_like(seeds, x.shape[1]).scatter_reduce(1, group, near, "amin")
+    is_head = torch.zeros(len(x), x.shape[1] + 1, dtype=torch.bool, device=x.device).scatter_(1, head, True)[:, :-1]
+    worst = distance.masked_fill(is_head, -1).argsort(-1, descending=True)
+    empty = head == x.shape[1]
+    head = torch.where(empty, worst.gather(1, (empty.cumsum(1) - 1).clamp(min=0)), head)
+    group = group.scatter(1, head, torch.arange(seeds.shape[1], device=x.device).expand_as(seeds))
+    return head.gather(1, group)
+
+
+def _closest(x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
+    """Which of the centres (R, S, D) is closest to each of x (R, F, D), and its squared distance, (R, F) each."""
+    near, group = (2 * x @ centre.mT - centre.square().sum(-1)[:, None]).max(-1)
+    return group, (x.square().sum(-1) - near).clamp(min=0)
+
+
+def most_similar(keys: Tensor, of: Tensor, to: Tensor) -> Tensor:
+    """The column of keys (R, S, D) with the largest cosine to column `of` (R,), among those allowed by `to` (R, S)."""
+    row = torch.arange(len(keys), device=keys.device)
+    alike = F.cosine_similarity(keys[row, of][:, None].float(), keys.float(), dim=-1).masked_fill(~to, -2)
+    alike[row, of] = -3
+    return alike.argmax(-1)
+
+
+def closest_pair(keys: Tensor, weight: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
+    """The two allowed columns of keys (R, S, D) whose merging moves least: the lighter and the heavier, (R,) each.
+
+    Ward's criterion: the squared distance times w1 w2 / (w1 + w2), `weight` and `allowed` being (R, S).
+    """
+    keys = keys.float()
+    square = keys.square().sum(-1)
+    distance = torch.baddbmm(square[:, None] + square[..., None], keys, keys.mT, alpha=-2)
+    cost = distance.clamp(min=0) * weight[:, None] * weight[..., None] / (weight[:, None] + weight[..., None])
+    cost.masked_fill_(~(allowed[:, None] & allowed[..., None]), torch.inf).diagonal(dim1=1, dim2=2).fill_(torch.inf)
+    pair = cost.flatten(1).argmin(1)
+    first, second = pair // cost.shape[2], pair % cost.shape[2]
+    row = torch.arange(len(keys), device=keys.device)
+    heavier = weight[row, first] > weight[row, second]
+    return torch.where(heavier, second, first), torch.where(heavier, first, second)

@@ -90,7 +90,8 @@ def measure(shape: Shape, lengths: Sequence[int], rounds: int, device: str) -> l
     """All rows: every reader at every length."""
     element_bytes = precision(device).itemsize
     model = text_model(shape, device)
-    READERS[PLAIN].run(model, random_ids(shape, WARM_UP, 1, device))
+    for reader in READERS.values():
+        reader.run(model, random_ids(shape, WARM_UP, 1, device))
     runs = {}
     for tokens in lengths:
         ids = random_ids(shape, tokens, 1, device)
@@ -99,15 +100,16 @@ def measure(shape: Shape, lengths: Sequence[int], rounds: int, device: str) -> l
         if needed > free:
             print(f"T = {tokens}: {EAGER} is skipped: it needs about {needed / 1e9:.0f} GB, {free / 1e9:.0f} are free.")
             del contenders[EAGER]
-        # A second run of a long prompt is as fast as a third, and takes minutes.
-        found = alternate(contenders, rounds, device, f"T = {tokens}", warm_up=tokens < 4096)
+        # On a CPU the short prompt above has warmed up what there is to warm up, and a long one takes minutes.
+        found = alternate(contenders, rounds, device, f"T = {tokens}", warm_up=device == "cuda")
         runs |= {(tokens, name): found.get(name, []) for name in READERS}
     del model
-    peaks = {key: min((run.extra_bytes for run in some), default=None) for key, some in runs.items()}
+    measured = [key for key, some in runs.items() if some]
     if device == "cpu":
-        tasks = [(tokens, name) for (tokens, name), some in runs.items() if some]
-        found = peaks_in_children(__spec__.name, prepared, [(shape, name, tokens) for tokens, name in tasks])
-        peaks = dict(zip(tasks, found, strict=True))
+        found = peaks_in_children(__spec__.name, prepared, [(shape, name, tokens) for tokens, name in measured])
+        peaks = dict(zip(measured, found, strict=True))
+    else:
+        peaks = {key: min(run.extra_bytes for run in runs[key]) for key in measured}
     rows = []
     for (tokens, name), some in runs.items():
         peak = peaks.get((tokens, name))

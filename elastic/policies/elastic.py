@@ -64,6 +64,7 @@ class Elastic(Policy):
         return self.score.removeprefix("visible ")
 
     def limit(self, seen: int, prompt: int) -> int:
+        """A share of all tokens seen, or of those seen when the prompt was compressed."""
         return super().limit(prompt if self.growth == "constant" else seen, prompt)
 
     def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:

@@ -92,20 +92,18 @@ def _tidy(device: str) -> None:
         torch.cuda.empty_cache()
 
 
-def peaks_in_children(
-    module: str, prepare: Callable[..., Callable[[], object]], tasks: Iterable[tuple]
-) -> list[int | None]:
+def peaks_in_children(prepare: Callable[..., Callable[[], object]], tasks: Iterable[tuple]) -> list[int | None]:
     """Peak memory on the CPU of `prepare(*task)()`, above what the process held before, for each task.
 
     Each runs in a process of its own: memory that an earlier run freed would hide what a later one takes. `prepare`
-    builds what is needed and returns what is measured. The processes are forked from one that has imported `module` and
-    done nothing else. None where a process was killed for its memory, and wherever there is no /proc.
+    builds what is needed and returns what is measured. The processes are forked from one that has imported the library
+    and done nothing else. None where a process was killed for its memory, and wherever there is no /proc.
     """
     tasks = list(tasks)
     if not CLEAR.exists():
         return [None] * len(tasks)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([module])
+    context.set_forkserver_preload(["benchmarks.models"])
     peaks = []
     for task in tqdm(tasks, desc="peak memory", leave=False):
         with ProcessPoolExecutor(max_workers=1, mp_context=context) as one:

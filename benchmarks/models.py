@@ -84,6 +84,15 @@ def text_model(shape: Shape, device: str) -> LlamaForCausalLM:
     return model
 
 
+def hollow_model(shape: Shape, layers: int, device: str) -> LlamaForCausalLM:
+    """A model with the heads of a shape and next to nothing else: something for a cache to belong to."""
+    config = shape.text()
+    config.head_dim = shape.hidden // shape.heads
+    config.hidden_size = config.intermediate_size = 8
+    config.num_hidden_layers, config.vocab_size = layers, 8
+    return _build(LlamaForCausalLM, config, device)
+
+
 def llava_model(shape: Shape, name: str, device: str) -> Llava:
     """A LLaVA without a processor: `random_prompt` makes what it reads."""
     vision = CLIPVisionConfig(
@@ -113,7 +122,7 @@ def _build(kind: type[PreTrainedModel], config: PretrainedConfig, device: str) -
 
 
 def random_ids(shape: Shape, tokens: int, batch: int, device: str, patches: int | None = None) -> Tensor:
-    """Token ids (batch, tokens): a word, a picture, words. The picture leaves room for 64 words if not told its size."""
+    """Token ids (batch, tokens): a word, a picture, words; 64 of these where the picture's size is not given."""
     patches = tokens - WORDS_BEFORE - WORDS_AFTER if patches is None else patches
     if not 0 < patches < tokens:
         raise ValueError(f"A picture of {patches} patches does not fit into a prompt of {tokens} tokens.")

@@ -6,15 +6,17 @@ without any (the library's SDPA); and as other implementations get at the statis
 `output_attentions`, summed over queries. The first and the last compute the same figures.
 
 Memory is the peak of one prefill above what the process held before, less the keys and values, which all four keep:
-activations and whatever a contender needs beside them. "over SDPA" in the table is the difference to plain SDPA, so what
-the statistics alone add to the peak. On the CPU each figure is the resident peak of a fresh process, after a short
-prompt that warms it up; on a GPU it is the allocator's. A contender that would not fit into free memory is skipped.
+activations and whatever a contender needs beside them. "over SDPA" in the table is the difference to plain SDPA, which
+is what the statistics alone add to the peak. On the CPU each figure is the resident peak of a fresh process after a
+short prompt that warms it up, good to about 10 MB; on a GPU it is the allocator's. A contender that would not fit into
+free memory is skipped.
 
 The share of attention, and so of its statistics, grows with T / hidden; at hidden 4096 everything else weighs more.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -86,34 +88,39 @@ def prepared(shape: Shape, name: str, tokens: int) -> Callable[[], object]:
     return lambda: reader.read(model, ids, cache)
 
 
-def measure(shape: Shape, lengths: Sequence[int], rounds: int, device: str) -> list[Row]:
-    """All rows: every reader at every length."""
-    element_bytes = precision(device).itemsize
+def time_all(shape: Shape, lengths: Sequence[int], rounds: int, device: str) -> dict[tuple[int, str], list[Run]]:
+    """Runs of every reader at every length; none where it would not have fitted."""
     model = text_model(shape, device)
     for reader in READERS.values():
         reader.run(model, random_ids(shape, WARM_UP, 1, device))
     runs = {}
     for tokens in lengths:
         ids = random_ids(shape, tokens, 1, device)
-        contenders = {name: lambda reader=reader, ids=ids: reader.run(model, ids) for name, reader in READERS.items()}
-        needed, free = eager_bytes(shape, tokens, element_bytes), free_bytes(device)
+        contenders = {name: partial(reader.run, model, ids) for name, reader in READERS.items()}
+        needed, free = eager_bytes(shape, tokens, precision(device).itemsize), free_bytes(device)
         if needed > free:
             print(f"T = {tokens}: {EAGER} is skipped: it needs about {needed / 1e9:.0f} GB, {free / 1e9:.0f} are free.")
             del contenders[EAGER]
         # On a CPU the short prompt above has warmed up what there is to warm up, and a long one takes minutes.
         found = alternate(contenders, rounds, device, f"T = {tokens}", warm_up=device == "cuda")
         runs |= {(tokens, name): found.get(name, []) for name in READERS}
-    del model
-    measured = [key for key, some in runs.items() if some]
+    return runs
+
+
+def measure(shape: Shape, lengths: Sequence[int], rounds: int, device: str) -> list[Row]:
+    """All rows: every reader at every length."""
+    runs = time_all(shape, lengths, rounds, device)
+    ran = [key for key, some in runs.items() if some]
     if device == "cpu":
-        found = peaks_in_children(__spec__.name, prepared, [(shape, name, tokens) for tokens, name in measured])
-        peaks = dict(zip(measured, found, strict=True))
+        peaks = dict(
+            zip(ran, peaks_in_children(prepared, [(shape, name, tokens) for tokens, name in ran]), strict=True)
+        )
     else:
-        peaks = {key: min(run.extra_bytes for run in runs[key]) for key in measured}
+        peaks = {key: min(run.extra_bytes for run in runs[key]) for key in ran}
     rows = []
     for (tokens, name), some in runs.items():
         peak = peaks.get((tokens, name))
-        extra = None if peak is None else peak - shape.kv_bytes(tokens, element_bytes)
+        extra = None if peak is None else peak - shape.kv_bytes(tokens, precision(device).itemsize)
         rows.append(row(f"T = {tokens}", name, some, tokens=tokens, extra_bytes=extra))
     return rows
 
@@ -127,11 +134,11 @@ def over_sdpa(rows: Sequence[Row], one: Row) -> int | None:
 def show(rows: Sequence[Row], lengths: Sequence[int], device: str) -> None:
     """The table and the goals."""
     header = ["", "contender", "ms", "quartiles", "x SDPA", "tokens/s", "memory MB", "over SDPA MB"]
-    lines = [
-        [one.case, one.contender, *spread(one, 1e3), cell(ratio(rows, one.case, one.contender, PLAIN), digits=4)]
-        + [cell(one.tokens_per_s), cell(one.peak_extra_bytes, 1e-6), cell(over_sdpa(rows, one), 1e-6)]
-        for one in rows
-    ]
+    lines = []
+    for one in rows:
+        memory = [cell(one.peak_extra_bytes, 1e-6), cell(over_sdpa(rows, one), 1e-6)]
+        slower = cell(ratio(rows, one.case, one.contender, PLAIN))
+        lines.append([one.case, one.contender, *spread(one, 1e3), slower, cell(one.tokens_per_s), *memory])
     table(header, lines)
     for tokens in lengths:
         slower = ratio(rows, f"T = {tokens}", EVERY, PLAIN)

@@ -85,7 +85,7 @@ def cell(value: float | None, scale: float = 1, digits: int = 3) -> str:
     if value is None:
         return "-"
     value = value * scale
-    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
+    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:#.{digits}g}"
 
 
 def spread(one: Row, scale: float) -> list[str]:

@@ -16,7 +16,7 @@ from elastic.trace import Run, Trace
 SCHEMA = 3
 MAX_BYTES = 400_000_000  # of a file once unpacked: a small file can unpack to anything
 COLUMNS = ["side", "policy", "keep", "step", "token", "piece", "logprob", "reference_logprob", "divergence", "seconds"]
-COLUMNS += ["slots_mean", "bytes_held", "bytes_allocated", "limit_bytes", "evicted"]
+COLUMNS += ["slots_mean", "bytes_held", "bytes_allocated", "limit_bytes", "evicted", "merged"]
 
 
 def save_run(run: Run, file: str | Path | io.BytesIO) -> None:
@@ -115,7 +115,8 @@ def steps_csv(run: Run) -> str:
     """One row per side and answer token, as comma-separated values with a header.
 
     Tokens are written as JSON texts, quotes included: blanks show, and no spreadsheet takes one for a formula.
-    `evicted` lists layer:token pairs, layers from 1, tokens from 0 at the beginning of the conversation.
+    `evicted` lists layer:token pairs, layers from 1, tokens from 0 at the beginning of the conversation; `merged` lists
+    what another slot took in, as layer:token>token of that slot. Where heads decide for themselves, each has its own.
     """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
@@ -123,12 +124,24 @@ def steps_csv(run: Run) -> str:
     for letter, side in zip("ABCDEFGH", run.sides, strict=False):
         keep = side.options.get("keep", 1.0)
         for step in range(side.steps):
-            gone = [f"{layer + 1}:{t}" for layer, heads in enumerate(side.dropped[step]) for t in heads if t >= 0]
+            evicted, merged = _given_up(side, step)
             numbers = [side.logprob[step], side.reference_logprob[step], side.divergence[step], side.seconds[step]]
             writer.writerow(
                 [letter, side.policy, keep, step + 1, side.answer_ids[step], json.dumps(side.answer_pieces[step])]
                 + ["" if math.isnan(value) else f"{value:.6g}" for value in numbers]
                 + [f"{side.slots[step].mean():.6g}", side.bytes_held[step].sum(), side.bytes_allocated[step]]
-                + [side.limit_bytes[step + 1], " ".join(gone)]
+                + [side.limit_bytes[step + 1], " ".join(evicted), " ".join(merged)]
             )
     return table.getvalue()
+
+
+def _given_up(side: Trace, step: int) -> tuple[list[str], list[str]]:
+    """What a step evicted, as layer:token, and what it merged, as layer:token>token; of all heads."""
+    evicted, merged = [], []
+    for layer, head in np.argwhere(side.dropped[step] >= 0):
+        token, into = side.dropped[step, layer, head], side.joined[step, layer, head]
+        if into < 0:
+            evicted.append(f"{layer + 1}:{token}")
+        else:
+            merged.append(f"{layer + 1}:{token}>{into}")
+    return evicted, merged

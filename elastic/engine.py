@@ -4,7 +4,7 @@ Zipping two `decode`s is the side-by-side run. Nothing here knows what a policy'
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,6 +45,7 @@ class Step:
 
     tokens: list[int]  # per sequence
     logprobs: list[float]  # of these tokens, natural logarithm
+    likeliest: int  # what greedy decoding would write in the first sequence
     looked: Tensor  # (L, seen) float32, attention of the query that wrote this token; a merged slot's is its anchor's
     seconds: float  # of the step alone
     slots: list[int]  # per layer
@@ -109,12 +110,19 @@ def compress(state: State, policy: Policy, reserve: int = 256) -> State:
     )
 
 
-def decode(state: State, max_new_tokens: int, temperature: float = 0.0, seed: int = 0) -> Iterator[Step]:
+def decode(
+    state: State,
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    seed: int = 0,
+    forced: Sequence[int] | None = None,
+) -> Iterator[Step]:
     """Write an answer token by token, evicting as the state's policy says; greedy unless `temperature` is above 0.
 
     Ends at an end-of-sequence token (in a batch: when every sequence has met one), after `max_new_tokens`, or when the
     consumer closes the generator; the state stays usable for `extend` in each case. With a temperature, equal seeds use
-    equal random numbers at equal steps, so that two sides differ by their caches and not by luck.
+    equal random numbers at equal steps, so that two sides differ by their caches and not by luck. `forced` are tokens
+    written instead of the model's own, to judge an answer that is known.
 
     Raises:
         ValueError: if `max_new_tokens` is below 1 or `temperature` is negative.
@@ -125,6 +133,9 @@ def decode(state: State, max_new_tokens: int, temperature: float = 0.0, seed: in
     for number in range(max_new_tokens):
         began = _now(state.llava)
         tokens = _pick(state.logits, temperature, seed, number)
+        likeliest = int(state.logits[0].argmax())
+        if forced is not None:
+            tokens = torch.full_like(tokens, forced[number])
         logprobs = state.logits.log_softmax(-1).gather(1, tokens[:, None])[:, 0].tolist()
         ended |= torch.tensor([token in state.llava.end_ids for token in tokens.tolist()])
         looked, evicted = state.looked, None
@@ -137,6 +148,7 @@ def decode(state: State, max_new_tokens: int, temperature: float = 0.0, seed: in
         yield Step(
             tokens=tokens.tolist(),
             logprobs=logprobs,
+            likeliest=likeliest,
             looked=looked,
             seconds=seconds,
             slots=state.cache.slots,

@@ -19,39 +19,61 @@ def nearest_anchor(anchors: np.ndarray) -> np.ndarray:
 
 
 def made_up_attention(rng: np.random.Generator, owner: np.ndarray, dropped: np.ndarray) -> np.ndarray:
-    """What each step looked at: random weights on the tokens that hold a slot then, (N, L, T + N) float16."""
-    (layers, _, tokens), steps = owner.shape, len(dropped)
+    """What each step looked at: random weights on the tokens that hold a slot in any head, (N, L, T + N) float16."""
+    (layers, heads, tokens), steps = owner.shape, len(dropped)
     looked = np.zeros((steps, layers, tokens + steps), np.float16)
+    holds = np.concatenate([owner == np.arange(tokens), np.zeros((layers, heads, steps), bool)], 2)
     for step in range(steps):
-        for layer in range(layers):
-            holds = np.r_[(owner[layer] == np.arange(tokens)).any(0), np.arange(steps) < step]
-            gone = dropped[:step, layer, 0]
-            holds[gone[gone >= 0]] = False
-            weights = rng.exponential(size=tokens + steps) ** 2 * holds
-            looked[step, layer] = weights / weights.sum()
+        weights = rng.exponential(size=(layers, tokens + steps)) ** 2 * holds.any(1)
+        looked[step] = weights / weights.sum(1, keepdims=True)
+        holds[..., tokens + step] = True
+        for layer, head in np.argwhere(dropped[step] >= 0):
+            holds[layer, head, dropped[step, layer, head]] = False
     return looked
+
+
+def made_up_merges(rng: np.random.Generator, owner: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """What is given up while answering, (N, L, H), and what takes it in: mostly another slot, at times none."""
+    layers, heads, tokens = owner.shape
+    dropped, joined = np.full((2, steps, layers, heads), -1)
+    for layer, head in np.ndindex(layers, heads):
+        held = list(np.flatnonzero(owner[layer, head] == np.arange(tokens))[2:])
+        for step in range(steps):
+            held.append(tokens + step)
+            if step % 5:
+                # Of few slots, so that one that took in another goes itself.
+                gone, into = rng.choice(sorted({*held[:4], *held[-3:]}), 2, replace=False)
+                held.remove(gone)
+                dropped[step, layer, head], joined[step, layer, head] = gone, into if step % 4 else -1
+    return dropped, joined
 
 
 def make(
     seed: int, grid: int = 4, layers: int = 3, heads: int = 1, policy: str = "elastic", words: tuple[str, ...] = WORDS
 ) -> Trace:
-    """4 words, grid x grid patches, 6 words; `full` keeps all, `elastic` merges, anything else drops; later evicts."""
+    """4 words, grid x grid patches, 6 words; `full` keeps all, `elastic` and `elastic-plus` merge, others drop.
+
+    While answering, `elastic-plus` merges further, the others evict.
+    """
     rng = np.random.default_rng(seed)
     patches, steps = grid * grid, len(words)
     tokens = 4 + patches + 6
     everyone = np.arange(tokens)
     owner = np.tile(everyone, (layers, heads, 1))
-    dropped = np.full((steps, layers, heads), -1)
+    dropped, joined = np.full((2, steps, layers, heads), -1)
+    merges = policy.startswith("elastic")
     if policy != "full":
         for layer in range(layers):
             for head in range(heads):
                 keeps = rng.random(tokens) < 0.4
                 keeps[:2] = keeps[-1] = True
-                keeps[tokens - 4] = policy != "elastic"
-                owner[layer, head] = nearest_anchor(keeps) if policy == "elastic" else np.where(keeps, everyone, -1)
+                keeps[tokens - 4] = not merges
+                owner[layer, head] = nearest_anchor(keeps) if merges else np.where(keeps, everyone, -1)
                 gone = rng.permutation(np.flatnonzero(keeps)[2:])[: steps // 3]
                 dropped[2 : 2 + 2 * len(gone) : 2, layer, head] = gone
         dropped[-1, 0] = tokens + 1  # a token of the answer itself
+    if policy == "elastic-plus":
+        dropped, joined = made_up_merges(rng, owner, steps)
     kept = np.stack([[(head == everyone).sum() for head in layer] for layer in owner]).max(1)
     slots = kept[None] + np.arange(1, steps + 1)[:, None] - (dropped >= 0).any(2).cumsum(0)
     image = np.zeros(tokens, bool)
@@ -84,6 +106,7 @@ def make(
         bytes_held=slots.astype(np.int64) * 2048,
         bytes_allocated=np.full(steps, (tokens + 64) * layers * 2048, np.int64),
         dropped=dropped.astype(np.int32),
+        joined=joined.astype(np.int32),
         limit_bytes=((1.0 if policy == "full" else 0.4) * (tokens + np.arange(steps + 1)) * layers * 2048).astype(
             np.int64
         ),
@@ -97,7 +120,7 @@ def make(
 def cut(trace: Trace, steps: int) -> Trace:
     """The trace as it was after that many answer tokens."""
     names = ("answer_ids", "logprob", "seconds", "slots", "bytes_held", "bytes_allocated", "dropped")
-    names += ("reference_logprob", "divergence")
+    names += ("joined", "reference_logprob", "divergence")
     pieces = trace.answer_pieces[:steps]
     return replace(
         trace,

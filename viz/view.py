@@ -12,10 +12,10 @@ from elastic.trace import Run, Trace
 ASSETS = Path(__file__).parent.parent / "assets"
 # In the order they are joined.
 SCRIPTS = (
-    *("words", "tokens", "gaze", "colours", "paint", "chart", "strip", "sentences", "layers", "calculator"),
+    *("words", "tokens", "holders", "gaze", "colours", "paint", "chart", "strip", "sentences", "layers", "calculator"),
     *("poster", "export", "answers", "patches", "time", "address", "pointer", "controls", "ask", "messages", "main"),
 )
-VERSION = 2  # of the messages; the script ignores others
+VERSION = 3  # of the messages; the script ignores others
 
 
 @cache
@@ -120,10 +120,15 @@ def _chunk(side: Trace, since: int) -> dict:
         "allocated": side.bytes_allocated[since:].tolist(),
         "limit": side.limit_bytes[1 + since :].tolist(),
         "slots": side.slots[since:].tolist(),
-        # Most policies drop nothing in most steps.
-        "dropped": [gone.tolist() if (gone >= 0).any() else None for gone in side.dropped[since:]],
+        "dropped": _given_up(side.dropped[since:]),
+        "joined": _given_up(side.joined[since:]),
         "looked": _looked(side, since),
     }
+
+
+def _given_up(steps: np.ndarray) -> list[list[list[int]] | None]:
+    """Per step (L, H) tokens, None where there are none: in most steps most policies give nothing up."""
+    return [tokens.tolist() if (tokens >= 0).any() else None for tokens in steps]
 
 
 def layer(run: Run, number: int, since: int = 0) -> list[list[str]]:

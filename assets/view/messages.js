@@ -1,6 +1,6 @@
 // Messages: what comes from the page, and what it makes of the state.
 
-const MESSAGE_VERSION = 2;
+const MESSAGE_VERSION = 3;
 
 function read() {
   const value = props.value ? JSON.parse(props.value) : null;

@@ -6,10 +6,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from elastic.policies.base import Choice, Eviction, LayerView, Policy, StepView, option
+from elastic.policies.base import WORD, WRITTEN, Choice, Eviction, LayerView, Policy, StepView, option
 from elastic.policies.groups import closest_pair, clusters, join_similar, most_similar, nearest
 
 LEAST_FREE = 8  # slots for patches and the answer's last words where protected words alone use up the budget
+TOGETHER = 2048  # slots up to which all layers are decided at once: there, what costs is the number of calls
 RECENT = 2  # tokens of the answer that are not merged yet
 SCORES = ("frequency", "visible frequency", "after image", "last window")
 MERGES = ("keys and values", "values only", "none")
@@ -69,38 +70,55 @@ class Elastic(Policy):
 
     def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
         """Best-scored tokens become anchors, the others join one of them."""
-        return [self._choice(layer, seen) for layer in layers]
+        if len({layer.position.shape for layer in layers}) == 1 and layers[0].slots <= TOGETHER:
+            return self._choices(layers, seen)
+        return [choice for layer in layers for choice in self._choices([layer], seen)]
 
-    def _choice(self, layer: LayerView, seen: int) -> Choice:
-        score = layer.score / layer.queries.clamp(min=1) if self.score.startswith("visible") else layer.score
-        last_word = torch.where(layer.is_prompt, layer.position, -1).amax(-1, keepdim=True)
-        protected = self._protected(layer.is_word, layer.position, last_word)
+    def _choices(self, layers: list[LayerView], seen: int) -> list[Choice]:
+        """For layers with equally many slots, all at once: one row of every table per layer, or per layer and head."""
+        heads = len(layers[0].keys) if self.assign == "similar key per head" else 1
+        rows = max(heads, *(len(table) for table in (layers[0].position, layers[0].score)))
+
+        def stacked(name: str) -> Tensor:
+            tables = [getattr(layer, name) for layer in layers]
+            return torch.cat([table.repeat_interleave(rows // len(table), 0) for table in tables])
+
+        position, kind, score = stacked("position"), stacked("kind"), stacked("score")
+        if self.score.startswith("visible"):
+            score = score / stacked("queries").clamp(min=1)
+        last = torch.where(kind != WRITTEN, position, -1).amax(-1, keepdim=True)
+        protected = self._protected(kind == WORD, position, last)
         words = int(protected[0].sum())
-        free = protected.to(torch.uint8).argsort(dim=-1, stable=True)[:, : layer.slots - words]
+        slots = layers[0].slots
+        free = protected.to(torch.uint8).argsort(dim=-1, stable=True)[:, : slots - words]
         anchors = min(free.shape[1], self._slots(self.limit(seen, seen), words) - words)
-        rows = max(len(free), len(score), len(layer.keys) if self.assign == "similar key per head" else 1)
-        score, free = score.expand(rows, -1), free.expand(rows, -1)
         best = score.gather(1, free).topk(anchors).indices.sort().values
-        owner = torch.arange(layer.slots, device=free.device).expand(rows, -1).clone()
+        owner = torch.arange(slots, device=free.device).repeat(len(free), 1)
         if self.merge == "none":
             owner.scatter_(1, free, -1)
-            return Choice(owner.scatter_(1, free.gather(1, best), free.gather(1, best)))
+            free = free.gather(1, best)
+            owner.scatter_(1, free, free)
+            return [Choice(of_layer) for of_layer in owner.chunk(len(layers))]
         if self.assign == "nearest position":
-            position = layer.position.expand(rows, -1).gather(1, free)
+            position = position.gather(1, free)
             joined = best.gather(1, nearest(position, position.gather(1, best)))
         else:
-            joined = self._similar(layer, score, free, best)
-        return Choice(owner.scatter_(1, free, free.gather(1, joined)))
+            weight = (stacked("count") * score).gather(1, free)
+            joined = self._similar(layers, free, best, weight)
+        owner.scatter_(1, free, free.gather(1, joined))
+        return [Choice(of_layer) for of_layer in owner.chunk(len(layers))]
 
-    def _similar(self, layer: LayerView, score: Tensor, free: Tensor, best: Tensor) -> Tensor:
+    def _similar(self, layers: list[LayerView], free: Tensor, best: Tensor, weight: Tensor) -> Tensor:
         """The column of `free` (R, F) that each joins: the anchor with the most similar key, or its cluster's."""
-        keys = layer.keys if self.assign == "similar key per head" else layer.keys.transpose(0, 1).flatten(1)[None]
-        keys = keys.float().gather(1, free[: len(keys), :, None].expand(-1, -1, keys.shape[2]))
-        seeds = best[: len(keys)]
-        if not self.rounds:
-            return join_similar(keys, seeds).expand(len(best), -1)
-        weight = (layer.count.expand(len(score), -1) * score).gather(1, free)[: len(keys)]
-        return clusters(keys, seeds, weight, self.rounds).expand(len(best), -1)
+        if self.assign == "similar key per head":
+            keys = torch.cat([layer.keys for layer in layers])
+        else:
+            keys = torch.stack([layer.keys.transpose(0, 1).flatten(1) for layer in layers])
+        every = len(free) // len(keys)  # heads that decide together have one row of keys
+        free, seeds, weight = free[::every], best[::every], weight[::every]
+        keys = keys.gather(1, free[..., None].expand(-1, -1, keys.shape[2])).float()
+        joined = clusters(keys, seeds, weight, self.rounds) if self.rounds else join_similar(keys, seeds)
+        return joined.repeat_interleave(every, 0)
 
     def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
         """In layers over their budget the slot at the fixed point, protected ones not counted, or another one."""

@@ -60,19 +60,19 @@ def filled(model: LlamaForCausalLM, tokens: int, needs: frozenset[str]) -> Elast
 def loop(keys: Tensor, values: Tensor, score: Tensor, keep: float) -> tuple[Tensor, Tensor]:
     """One layer by the released code's way: keys, values (1, H, T, D), score (T,) -> (1, H, keep x T, D) each.
 
-    The first and the last token stay as they are. Of the others those with the highest scores stay, and every thrown
-    one looks for the kept one nearest to it, one at a time.
+    The first and the last token stay as they are. Of the others those with the highest scores stay, every thrown one
+    looks for the kept one next to it, one at a time, and is averaged into it. Unlike there, scores are sorted correctly.
     """
-    tokens = len(score)
-    order = score[1:-1].argsort(descending=True) + 1
-    kept = order[: int(keep * tokens) - 2].sort().values
+    last = len(score) - 1
+    order = score[1:last].argsort(descending=True) + 1
+    kept = order[: int(keep * len(score)) - 2].sort().values
     thrown = order[len(kept) :].sort().values
-    joined = torch.stack([(kept - token).abs().argmin() for token in thrown])
+    joined = torch.stack([kept[(kept - token).abs().argmin()] for token in thrown])
+    stay = torch.cat([kept.new_tensor([0]), kept, kept.new_tensor([last])])
     compressed = []
     for tensor in (keys, values):
         index = joined[:, None].expand(*tensor.shape[:2], -1, tensor.shape[3])
-        middle = tensor[:, :, kept].scatter_reduce(2, index, tensor[:, :, thrown], "mean", include_self=True)
-        compressed.append(torch.cat([tensor[:, :, :1], middle, tensor[:, :, -1:]], 2))
+        compressed.append(tensor.scatter_reduce(2, index, tensor[:, :, thrown], "mean")[:, :, stay])
     return compressed[0], compressed[1]
 
 
@@ -145,7 +145,7 @@ def show(rows: Sequence[Row], names: Sequence[str], at: str, device: str, layers
         faster, share = ratio(rows, one.case, LOOP, one.contender), ratio(rows, one.case, one.contender, prefill)
         figures = ["-", "-"] if one.contender == prefill else [cell(faster), cell(share, 100)]
         lines.append([one.case, one.contender, *spread(one, 1e3), *figures])
-    table(["", "contender", "ms", "quartiles", "faster than loop", "% of prefill"], lines)
+    table(["contender", "ms", "quartiles", "faster than loop", "% of prefill"], lines)
     for name in names:
         goal(
             f"{name}, times faster than the loop, {at}",

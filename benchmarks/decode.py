@@ -1,11 +1,11 @@
 """How fast answers are written: `python -m benchmarks.decode --out decode.json`.
 
-One token after the other, greedily and past every end token, after a prompt that is read and compressed before the clock
-starts. Contenders, alternating: ours with the full cache; ours with Elastic Cache, which grows with the answer; the same
-with a constant budget; `model.generate` with the library's dynamic cache; the same with its static cache (which the
-library compiles by itself on a GPU). Elastic Cache goes by the paper's rule, without protecting the prompt's words, so
-that the share kept is the share named. Times are per step, one token of every sequence; "1024 + 512" are the tokens of
-the prompt and of the answer.
+One token after the other, greedily and past every end token, after a prompt that is read and compressed before the
+clock starts. Contenders, alternating: ours with the full cache; ours with Elastic Cache, which grows with the answer;
+the same with a constant budget; `model.generate` with the library's dynamic cache; the same with its static cache
+(which the library compiles by itself on a GPU). Elastic Cache goes by the paper's rule, without protecting the prompt's
+words, so that the share kept is the share named. Times are per step, one token of every sequence; "1024 + 512" are the
+tokens of the prompt and of the answer.
 
 The limit is what memory alone would allow: bytes of weights and of keys and values read per step, averaged over the
 answer, over the bandwidth of a copy made in the same run, which counts what it reads and writes. On a CPU the copy
@@ -13,8 +13,8 @@ touches as many bytes as a step does, for the weights of pocket-llava stay in th
 so reading alone can beat the limit.
 
 Cases on the CPU: pocket-llava with a real picture, a mid-size random LLaVA, and 2,000 tokens at a constant budget, of
-which the first and the last 200 are compared. On a GPU: LLaVA-1.5-7B and 13B with random weights. `--cases` picks those
-whose names contain one of some words. A contender that runs out of memory gets a row without times.
+which the first and the last 200 are timed in turn. On a GPU: LLaVA-1.5-7B and 13B with random weights. `--cases` picks
+those whose names contain one of some words. A contender that runs out of memory gets a row without times.
 """
 
 from collections.abc import Callable, Sequence
@@ -198,20 +198,21 @@ def measure(llava: Llava, prompt: Prompt, case: Case, rounds: int, bandwidth: fl
 
 
 def measure_long(llava: Llava, prompt: Prompt, case: Case, rounds: int) -> list[Row]:
-    """The first and the last steps of long answers with a constant budget."""
-    device, first, last = llava.device.type, [], []
-    for _ in tqdm(range(rounds), desc=case.name, leave=False):
-        state = read_prompt(llava, prompt, case.policies()[CONSTANT], case.steps)
-        tokens, runs = state.logits.argmax(-1, keepdim=True), []
-        for _ in range(case.steps):
-            began = now(device)
-            tokens = step(state, tokens)
-            runs.append(Run(now(device) - began))
-        first, last = first + runs[:EDGE], last + runs[-EDGE:]
+    """The first and the last steps of a long answer with a constant budget, in turn: two answers, one far ahead."""
+    device, policy = llava.device.type, case.policies()[CONSTANT]
     names = f"tokens 1 to {EDGE}", f"tokens {case.steps - EDGE + 1} to {case.steps}"
-    return [
-        row(f"{case.name}, constant", name, runs, tokens=1) for name, runs in zip(names, (first, last), strict=True)
-    ]
+    runs: dict[str, list[Run]] = {name: [] for name in names}
+    for _ in tqdm(range(rounds), desc=case.name, leave=False):
+        states = [read_prompt(llava, prompt, policy, case.steps) for _ in names]
+        tokens = [state.logits.argmax(-1, keepdim=True) for state in states]
+        for _ in range(case.steps - EDGE):
+            tokens[1] = step(states[1], tokens[1])
+        for _ in range(EDGE):
+            for side, name in enumerate(names):
+                began = now(device)
+                tokens[side] = step(states[side], tokens[side])
+                runs[name].append(Run(now(device) - began))
+    return [row(f"{case.name}, constant", name, some, tokens=1) for name, some in runs.items()]
 
 
 def show(rows: Sequence[Row], device: str) -> None:
@@ -222,8 +223,8 @@ def show(rows: Sequence[Row], device: str) -> None:
         figures = [cell(one.tokens_per_s), cell(ratio(rows, one.case, DYNAMIC, one.contender)), cell(limit, 1e3)]
         figures += [cell(one.limit_fraction, 100), cell(one.peak_extra_bytes, 1e-9)]
         lines.append([one.case, one.contender, *spread(one, 1e3), *figures])
-    header = ["", "contender", "ms/step", "quartiles", "tokens/s", "x generate", "limit ms", "% of limit", "peak GB"]
-    table([*header[:-1], header[-1]], lines)
+    header = ["contender", "ms/step", "quartiles", "tokens/s", "x generate", "limit ms", "% of limit", "peak GB"]
+    table(header, lines)
     for case in dict.fromkeys(one.case for one in rows):
         if case.startswith(POCKET) and device == "cpu":
             goal(

@@ -97,33 +97,31 @@ def spread(one: Row, scale: float) -> list[str]:
 
 
 def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
-    """Print a table; the first two columns are words, the others figures. A blank line parts its cases."""
-    widths = [max(len(text) for text in column) for column in zip(header, *lines, strict=True)]
-    last = None
-    for line in (header, *lines):
-        if last not in (None, line[0], header[0]):
-            print()
-        shown = line if line[0] != last else ("", *line[1:])
-        aligned = (
-            text.ljust(width) if place < 2 else text.rjust(width)
-            for place, (text, width) in enumerate(zip(shown, widths, strict=True))
-        )
-        print("  ".join(aligned).rstrip())
-        last = line[0]
+    """Print a table of cases, contenders and figures: `header` names the columns behind that of the cases."""
+    widths = [max(map(len, column)) for column in zip(header, *(line[1:] for line in lines), strict=True)]
+
+    def show(name: str, *figures: str) -> None:
+        aligned = (figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True))
+        print("  ".join([f"  {name:<{widths[0]}}", *aligned]))
+
+    show(*header)
+    case = None
+    for line in lines:
+        if line[0] != case:
+            case = line[0]
+            print(case)
+        show(*line[1:])
     print()
 
 
 def machine(device: str) -> dict[str, object]:
     """What it ran on."""
     info = Path("/proc/cpuinfo")
-    named = (
-        [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        if info.exists()
-        else []
-    )
+    lines = info.read_text().splitlines() if info.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return {
         "device": torch.cuda.get_device_name() if device == "cuda" else "CPU",
-        "processor": next(iter(named), platform.processor() or platform.machine()),
+        "processor": next(named, platform.processor() or platform.machine()),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "dtype": str(precision(device)).removeprefix("torch."),

@@ -182,10 +182,8 @@ class ElasticCache(WatchingCache):
         views = layer_views(self, policy)
         choices = [policy.compress(list(of_one), self.seen) for of_one in zip(*views, strict=True)]
         self.received = [replace(view[0], keys=None, values=None) for view in views]
-        chosen = []
-        for index, of_layer in enumerate(zip(*choices, strict=True)):
-            chosen.append(self._compress_layer(index, of_layer))
-        self.tables.merge([owner.cpu() for owner in chosen])
+        owners = self._merge([Choice.joined(of_layer) for of_layer in zip(*choices, strict=True)])
+        self.tables.merge([owner.cpu() for owner in owners])
         limit = policy.limit(self.seen + reserve, self.prompt)
         for layer in self.layers:
             # A policy that holds a share of what is seen needs that share of the room, and a slot to write before.
@@ -194,34 +192,29 @@ class ElasticCache(WatchingCache):
         merged = policy.count_bias and bool((self.tables.count > 1).any())
         self.bias = self.tables.count.log().to(self.layers[0].device) if merged else None
 
-    def _compress_layer(self, index: int, choices: tuple[Choice, ...]) -> Tensor:
-        """Merge one layer as chosen for each sequence; returns the owner of every slot, (R, S)."""
-        layer, policy = self.layers[index], self.policy
-        owner = torch.cat([choice.owner for choice in choices])
-        kept = anchors(owner).sum(1)
-        if (kept != kept[0]).any():
-            raise ValueError(
-                f"{type(policy).__name__} keeps {kept.tolist()} slots for the heads or sequences of a layer: they must "
-                "be equally many."
+    def _merge(self, choices: list[Choice]) -> list[Tensor]:
+        """Merge every layer as chosen; returns the owners of its slots, (R, S)."""
+        policy = self.policy
+        for index, (layer, choice) in enumerate(zip(self.layers, choices, strict=True)):
+            kept = anchors(choice.owner).sum(1)
+            if (kept != kept[0]).any():
+                raise ValueError(
+                    f"{type(policy).__name__} keeps {kept.tolist()} slots for the heads or sequences of layer "
+                    f"{index + 1}: they must be equally many."
+                )
+            if int(kept[0]) == layer.used:
+                continue
+            turns = None
+            count, source = (
+                table[index, :, : layer.used].to(choice.owner.device)
+                for table in (self.tables.count, self.tables.source)
             )
-        if int(kept[0]) == owner.shape[1]:
-            return owner
-        count, source = (
-            table[index, :, : layer.used].to(owner.device) for table in (self.tables.count, self.tables.source)
-        )
-        weights = [choice.weight for choice in choices]
-        weight = count if weights[0] is None else torch.cat(weights)
-        members, groups, turns = None, owner, None
-        if choices[0].pairs is not None:
-            members, groups = (torch.cat(column) for column in zip(*(one.pairs for one in choices), strict=True))
-            weight = torch.ones_like(members, dtype=torch.float32)
-        elif policy.align:
-            rows = max(len(owner), len(source))
-            owner, source = wide(owner[None], rows)[0], wide(source[None], rows)[0]
-            turns = torch.where(owner >= 0, source.gather(1, owner.clamp(min=0)) - source, 0)
-            groups = owner
-        layer.compress(owner, groups, weight, turns, members, policy.merge)
-        return owner
+            if policy.align and choice.pairs is None:
+                rows = max(len(choice.owner), len(source))
+                owner, source = wide(choice.owner[None], rows)[0], wide(source[None], rows)[0]
+                turns = torch.where(owner >= 0, source.gather(1, owner.clamp(min=0)) - source, 0)
+            layer.compress(choice, count if policy.merge != "none" else None, turns, policy.merge)
+        return [choice.owner for choice in choices]
 
     def evict(self) -> tuple[Tensor, Tensor] | None:
         """Free the slots the policy gives up, or None.

@@ -20,21 +20,20 @@ def merge(x: Tensor, owner: Tensor, count: Tensor | None = None, members: Tensor
     """
     batch, heads, tokens, dim = x.shape
     rows = batch * heads
-    owner = owner.to(x.device).repeat_interleave(rows // len(owner), 0)
+    owner = _rows(owner, rows, x.device)
     kept = owner >= 0
     first = torch.arange(rows, device=x.device)[:, None] * tokens  # of each row, in one long list of all entries
     group, order = (owner + first)[kept].sort(stable=True)
     # Every kept slot has a member, itself at least, so groups in ascending order are the slots in order.
     sizes = group.unique_consecutive(return_counts=True)[1]
-    column = torch.arange(owner.shape[1], device=x.device) if members is None else _rows(members, owner)
+    column = torch.arange(owner.shape[1], device=x.device) if members is None else _rows(members, rows, x.device)
     entry = (column.expand_as(owner) + first)[kept][order]
-    weight = None if count is None else _rows(count, owner).float()[kept][order]
+    weight = None if count is None else _rows(count, rows, x.device).float()[kept][order]
     table = x.reshape(rows * tokens, dim).float()
     total = F.embedding_bag(entry, table, sizes.cumsum(0) - sizes, mode="sum", per_sample_weights=weight)
-    if weight is None:
-        weights = sizes.float()
-    else:
-        weights = torch.zeros(len(sizes), device=x.device).index_add_(
+    weights = sizes.float()
+    if weight is not None:
+        weights = torch.zeros_like(weights).index_add_(
             0, torch.arange(len(sizes), device=x.device).repeat_interleave(sizes), weight
         )
     return (total / weights[:, None]).view(batch, heads, -1, dim).to(x.dtype)
@@ -43,17 +42,10 @@ def merge(x: Tensor, owner: Tensor, count: Tensor | None = None, members: Tensor
 def pick(x: Tensor, owner: Tensor) -> Tensor:
     """The anchors' own entries: x (B, H, T, D), owner (R, T) -> (B, H, S, D), a copy."""
     batch, heads, tokens, dim = x.shape
-    kept = anchors(owner.to(x.device).repeat_interleave(batch * heads // len(owner), 0))
+    kept = anchors(_rows(owner, batch * heads, x.device))
     return x.reshape(batch * heads, tokens, dim)[kept].view(batch, heads, -1, dim)
 
 
-def group_counts(owner: Tensor, count: Tensor) -> Tensor:
-    """How many tokens each anchor stands for: owner and count (R, T) -> (R, S)."""
-    weight = count * (owner >= 0)
-    total = torch.zeros_like(count).scatter_add_(1, owner.clamp(min=0), weight)
-    return total[anchors(owner)].view(len(owner), -1)
-
-
-def _rows(table: Tensor, owner: Tensor) -> Tensor:
-    """A table (R, T) with as many rows as `owner`, on its device."""
-    return table.to(owner.device).repeat_interleave(len(owner) // len(table), 0)
+def _rows(table: Tensor, rows: int, device: torch.device) -> Tensor:
+    """A table (R, T) with that many rows, those of a sequence repeated for its heads."""
+    return table.to(device).repeat_interleave(rows // len(table), 0)

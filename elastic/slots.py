@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers.cache_utils import CacheLayerMixin
 
 from elastic.merge import merge, pick
+from elastic.policies.base import Choice
 from elastic.rotary import turn
 
 
@@ -93,30 +94,24 @@ class SlotLayer(CacheLayerMixin):
             tensor[:, :, : order.shape[1]] = tensor.gather(2, index)
         self.used = order.shape[1]
 
-    def compress(
-        self,
-        owner: Tensor,
-        groups: Tensor,
-        weight: Tensor,
-        turns: Tensor | None,
-        members: Tensor | None,
-        how: str,
-    ) -> None:
-        """Keep the anchors of `owner` (R, S), merging their members into them as far as `how` says.
+    def compress(self, choice: Choice, count: Tensor | None, turns: Tensor | None, how: str) -> None:
+        """Keep the anchors of a choice and merge their members into them as far as `how` says.
 
-        `groups` (R, M) are the anchors that `members` (R, M), or all slots in order, go to, with `weight` (R, M) in
-        their group's mean; `turns` (R, S) positions by which keys are turned before. What is kept is copied: a slice
-        would hold on to the full storage.
+        `count` (R, S) is what each slot stands for, `turns` (R, S) the positions by which keys are turned before. What
+        is kept is copied: a slice would hold on to the full storage.
         """
         keys, values = self.stored()
+        members, groups, weight = None, choice.owner, count if choice.weight is None else choice.weight
+        if choice.pairs is not None:
+            (members, groups), weight = choice.pairs, None
         if how == "keys and values":
             if turns is not None:
                 by = turns.to(self.device).repeat_interleave(keys.shape[0] * keys.shape[1] // len(turns), 0)
                 keys = turn(keys.flatten(0, 1), by, self.cache.inverse_frequency).view_as(keys)
             self.keys = merge(keys, groups, weight, members)
         else:
-            self.keys = pick(keys, owner)
-        self.values = pick(values, owner) if how == "none" else merge(values, groups, weight, members)
+            self.keys = pick(keys, choice.owner)
+        self.values = pick(values, choice.owner) if how == "none" else merge(values, groups, weight, members)
         self.used = self.keys.shape[2]
 
     def absorb(self, slot: Tensor, into: Tensor, share: Tensor) -> None:

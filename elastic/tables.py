@@ -1,11 +1,12 @@
 """The books about slots: which token each one is, and what was merged into it. No keys, no values, no policy."""
 
+from collections import defaultdict
 from copy import copy
 
 import torch
 from torch import Tensor
 
-from elastic.merge import anchors, group_counts
+from elastic.merge import anchors
 from elastic.policies.base import WRITTEN, StepView
 
 EMPTY = StepView.EMPTY
@@ -139,26 +140,27 @@ class Tables:
     def merge(self, chosen: list[Tensor]) -> None:
         """Keep the anchors of `chosen`, per layer (R', S) the owner of every slot; the slots must be in order."""
         rows = max(self.rows, *(len(owner) for owner in chosen))
-        owners, source = wide(self.owners(), rows), wide(self.source, rows)
-        kept = [anchors(owner) for owner in chosen]
-        self.used = torch.tensor([int(of_layer[0].sum()) for of_layer in kept])
         tables = {name: wide(getattr(self, name), rows) for name in FILL}
         tables |= {name: wide(table, max(rows, table.shape[1])) for name, table in self.scores.items()}
-        followed = []
-        for index, owner in enumerate(chosen):
-            owner = wide(owner[None], rows)[0]
-            followed.append(_follow(owners[index], source[index, :, : owner.shape[1]], owner))
+        owners, used = wide(self.owners(), rows), torch.zeros_like(self.used)
+        for layers in _alike(chosen):
+            owner = torch.stack([wide(chosen[layer][None], rows)[0] for layer in layers])
+            slots = owner.shape[2]
+            kept = anchors(owner)
+            used[layers] = kept[0, 0].sum()
+            owners[layers] = _follow(owners[layers], tables["source"][layers, :, :slots], owner)
             for name, table in tables.items():
-                here = table[index, :, : owner.shape[1]]
-                is_kept = wide(kept[index][None], len(here))[0]
-                held = group_counts(owner, here) if name == "count" else here[is_kept].view(len(here), -1)
-                table[index] = FILL.get(name, 0.0)
-                table[index, :, : held.shape[1]] = held
-        capacity = int(self.used.max())
+                here = table[layers, :, :slots]
+                if name == "count":
+                    here = torch.zeros_like(here).scatter_add_(2, owner.clamp(min=0), here * (owner >= 0))
+                held = here[wide(kept, here.shape[1])].view(*here.shape[:2], -1)
+                table[layers] = FILL.get(name, 0)
+                table[layers, :, : held.shape[2]] = held
+        self.used, capacity = used, int(used.max())
         for name in FILL:
             setattr(self, name, tables.pop(name)[..., :capacity].clone())
         self.scores = {name: table[..., :capacity].clone() for name, table in tables.items()}
-        self._owner, self._gone = torch.stack(followed), []
+        self._owner, self._gone = owners, []
 
     def owners(self) -> Tensor:
         """Owner of every token seen, (L, R, seen): the anchor it is held with, -1 for dropped."""
@@ -176,10 +178,18 @@ def wide(table: Tensor, rows: int) -> Tensor:
     return table.repeat_interleave(rows // table.shape[1], 1)
 
 
+def _alike(chosen: list[Tensor]) -> list[list[int]]:
+    """Layers in groups of those with equally many slots before and after, which can be handled together."""
+    groups = defaultdict(list)
+    for layer, owner in enumerate(chosen):
+        groups[owner.shape[1], int(anchors(owner[:1]).sum())].append(layer)
+    return list(groups.values())
+
+
 def _follow(owner: Tensor, position: Tensor, chosen: Tensor) -> Tensor:
-    """Owners of all tokens (R, seen) once their slots, at `position`, have new owners `chosen` (R, S)."""
-    moved = torch.where(chosen >= 0, position.gather(1, chosen.clamp(min=0)), -1)
+    """Owners of all tokens (L, R, seen) once their slots, at `position`, have new owners `chosen` (L, R, S)."""
+    moved = torch.where(chosen >= 0, position.gather(2, chosen.clamp(min=0)), -1)
     # Where a token's slot goes, the token goes; -1, dropped before, stays -1 through an extra last column.
-    target = torch.full((len(owner), owner.shape[1] + 1), -1)
-    target.scatter_(1, position, moved)
-    return target.gather(1, torch.where(owner >= 0, owner, owner.shape[1]))
+    target = owner.new_full((*owner.shape[:2], owner.shape[2] + 1), -1)
+    target.scatter_(2, position, moved)
+    return target.gather(2, torch.where(owner >= 0, owner, owner.shape[2]))

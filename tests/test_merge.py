@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elastic.merge import anchors, group_counts, merge
+from elastic.merge import anchors, merge, pick
 
 
 def brute_force(x, owner, count):
@@ -46,11 +46,6 @@ def test_merging_is_the_mean_of_each_group(owner, seed, counted):
     count = rng.integers(1, 9, size=owner.shape).astype(np.float32) if counted else np.ones(owner.shape, np.float32)
     merged = merge(torch.tensor(x), torch.tensor(owner), torch.tensor(count) if counted else None)
     assert np.allclose(merged, brute_force(x, owner, count), atol=1e-5)
-    expected = [
-        [weights[row == anchor].sum() for anchor in range(len(row)) if row[anchor] == anchor]
-        for row, weights in zip(owner, count, strict=True)
-    ]
-    assert np.allclose(group_counts(torch.tensor(owner), torch.tensor(count)), expected)
 
 
 def test_full_ownership_is_the_identity():
@@ -68,3 +63,17 @@ def test_half_precision_is_averaged_in_single():
 
 def test_anchors_are_the_tokens_that_own_themselves():
     assert anchors(torch.tensor([[0, 0, 2, -1, 2]])).tolist() == [[True, False, True, False, False]]
+
+
+def test_pairs_may_name_a_member_twice_or_not_at_all():
+    """Member 1 counts for both anchors, member 3 for none: what a plain owner cannot say."""
+    x = torch.arange(5.0).view(1, 1, 5, 1)
+    members, groups = torch.tensor([[0, 1, 1, 2, 4]]), torch.tensor([[0, 0, 2, 2, 4]])
+    assert merge(x, groups, members=members).flatten().tolist() == [0.5, 1.5, 4.0]
+
+
+def test_picking_takes_the_anchors_own_entries():
+    x = torch.randn(2, 3, 6, 4)
+    owner = torch.tensor([[0, 0, 2, 2, -1, 5], [0, 1, 1, 1, 5, 5]])
+    picked = pick(x, owner)
+    assert torch.equal(picked[0], x[0][:, [0, 2, 5]]) and torch.equal(picked[1], x[1][:, [0, 1, 5]])

@@ -27,14 +27,15 @@ function readMode(text) {
 }
 
 function viewState() {
-  return { layer: String(state.layer), t: String(state.step), mode: modeText() };
+  const head = headNow() ? { head: String(headNow()) } : {};
+  return { layer: String(state.layer), ...head, t: String(state.step), mode: modeText() };
 }
 
 function readAddress() {
   const given = new URLSearchParams(window.location.search);
   const number = (name) => (/^[0-9]{1,6}$/.test(given.get(name) ?? '') ? Number(given.get(name)) : null);
-  if (['layer', 't', 'mode'].some((name) => given.has(name))) {
-    state.wanted = { layer: number('layer'), step: number('t'), mode: given.get('mode') ?? '' };
+  if (['layer', 'head', 't', 'mode'].some((name) => given.has(name))) {
+    state.wanted = { layer: number('layer'), head: number('head'), step: number('t'), mode: given.get('mode') ?? '' };
   }
   if (given.get('present') === '1') {
     root.classList.add('tv-present');
@@ -50,7 +51,8 @@ function takeWanted() {
   if (!wanted || !isOpen()) return;
   if (wanted.mode) Object.assign(state, readMode(wanted.mode));
   if (wanted.layer !== null) state.layer = Math.min(wanted.layer, state.sides[0].layers);
-  Object.assign(wanted, { mode: '', layer: null });
+  if (wanted.head !== null) state.head = Math.min(wanted.head, mostHeads());
+  Object.assign(wanted, { mode: '', layer: null, head: null });
   if (wanted.step !== null && lastStep() < wanted.step && !state.done) return;
   if (wanted.step !== null) Object.assign(state, { step: Math.min(wanted.step, lastStep()), follow: state.done && wanted.step >= lastStep() });
   state.wanted = null;

@@ -9,7 +9,7 @@ function fitControls() {
   setText(find('.tv-layer-name'), layerName());
   layer.setAttribute('aria-valuetext', layerName());
   layer.title = needsOne() ? 'Groups exist per layer: there is no mean of them.' : '';
-  find('.tv-head-choice').value = state.head;
+  fitHead();
   both('.tv-mode').forEach((button) => button.setAttribute('aria-pressed', button.dataset.mode === presetName()));
   both('.tv-size').forEach((button) => button.setAttribute('aria-pressed', button.dataset.size === state.size));
   for (const name of ['heat', 'fill', 'anchors', 'opacity']) find('.tv-choice-' + name).value = state[name];
@@ -23,6 +23,13 @@ function layerName() {
   return state.layer ? 'layer ' + state.layer + ' of ' + layers : 'mean of all ' + layers + ' layers';
 }
 
+// Which of a side's planes its picture shows, in words.
+function planesName(side) {
+  if (side.heads < 2) return layerName();
+  if (!state.layer) return layerName() + ' and ' + side.heads + ' heads';
+  return layerName() + ', ' + (state.head ? 'head ' + state.head + ' of ' + side.heads : 'mean of all ' + side.heads + ' heads');
+}
+
 // Only what the pictures show now is explained.
 function fitLegend(heat, fill) {
   const shown = new Set([fill, state.anchors]);
@@ -31,16 +38,27 @@ function fitLegend(heat, fill) {
   both('.tv-legend [data-for]').forEach((key) => { key.hidden = !shown.has(key.dataset.for); });
 }
 
+// The choices of a run: its heads, those of the one side where they are the only ones that choose for themselves.
 function fitHeads() {
   const count = mostHeads();
-  find('.tv-heads').hidden = count < 2;
-  state.head = count < 2 ? 0 : Math.min(state.head, count);
+  const own = state.sides.filter((side) => side.heads > 1);
+  state.head = Math.min(state.head, count);
+  setText(find('.tv-heads-name'), own.length < state.sides.length && own.length ? 'Head of ' + own[0].letter.toUpperCase() : 'Head');
   find('.tv-head-choice').replaceChildren(...Array.from({ length: count + 1 }, (_, head) => {
     const option = document.createElement('option');
     option.value = head;
     option.textContent = head ? head + ' of ' + count : 'all ' + count;
     return option;
   }));
+}
+
+function fitHead() {
+  const choice = find('.tv-head-choice');
+  find('.tv-heads').hidden = !state.layer || mostHeads() < 2;
+  choice.value = state.head;
+  if (choice.firstChild) choice.firstChild.disabled = needsOne();
+  choice.title = needsOne() ? 'Groups exist per head: there is no mean of them.' : '';
+  setText(find('.tv-fill-unit'), state.layer ? 'heads' : mostHeads() > 1 ? 'layers and heads' : 'layers');
 }
 
 function fitCanvases() {

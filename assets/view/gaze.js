@@ -15,61 +15,45 @@ function lookedRow(side, number, layer) {
   return (layer ? side.layerLooked.get(layer) : side.looked)[number];
 }
 
-// Weights on every token before the answer: the mean over the asked answer tokens, null if none of them is there.
-function meanLooked(side, numbers, layer) {
-  const rows = numbers.map((number) => lookedRow(side, number, layer)).filter(Boolean);
-  if (!rows.length) return null;
-  const mean = new Float32Array(side.tokens);
-  for (const row of rows) {
-    for (let token = 0; token < side.tokens; token++) mean[token] += WEIGHTS[row[token]] / rows.length;
-  }
-  return mean;
-}
+// After how many answer tokens the slots were as a query found them: it is the one of the token before.
+const foundAfter = (number) => Math.max(0, number - 1);
 
-// How a slot's weight is shared out evenly among the tokens merged into it: a factor per plane and token.
-// Where the weight is a mean over layers, every layer in which the token holds a slot counts alike.
-function spreadOf(side, layer) {
-  if (side.spread?.layer === layer) return side.spread;
-  const { tokens, owner } = side;
-  const where = planesOf(side, layer, 0);
-  const keptIn = new Int32Array(tokens);
-  const sizes = new Int32Array(where.length * tokens);
-  const factor = new Float32Array(where.length * tokens);
-  where.forEach((plane, i) => {
-    for (let token = 0; token < tokens; token++) {
-      const at = owner[plane * tokens + token];
-      if (at >= 0) sizes[i * tokens + at]++;
-      if (at === token) keptIn[token]++;
-    }
-  });
-  where.forEach((plane, i) => {
-    for (let token = 0; token < tokens; token++) {
-      const at = owner[plane * tokens + token];
-      if (at >= 0) factor[i * tokens + token] = 1 / (keptIn[at] * sizes[i * tokens + at]);
-    }
-  });
-  side.spread = { layer, where, factor };
-  return side.spread;
-}
-
-// The share of the weights that falls on a token; `weightOf` gives the weight of a slot.
-function shareOfWeight(side, token, layer, weightOf) {
-  if (!side.merges) return weightOf(token);
-  const { where, factor } = spreadOf(side, layer);
+// The share of a query's weights that falls on a token: a slot's weight is shared out evenly among the tokens in it.
+// Where the weight is a mean over layers or heads, all of those in which the token holds a slot count alike.
+function shareOfWeight(side, token, row, slots) {
+  if (!slots) return WEIGHTS[row[token]];
+  const { where, width, sizes, heldIn, step } = slots;
   let sum = 0;
   for (let i = 0; i < where.length; i++) {
-    const at = side.owner[where[i] * side.tokens + token];
-    if (at >= 0) sum += factor[i * side.tokens + token] * weightOf(at);
+    const at = holder(side, where[i], token, step);
+    if (at >= 0) sum += WEIGHTS[row[at]] / (heldIn[at] * sizes[i * width + at]);
   }
   return sum;
+}
+
+// The slots that an answer token's query found; null where every token had its own or none. The first answer token's
+// query is the prompt's last one, which read the cache before it was compressed.
+function slotsFound(side, number, layer) {
+  return side.merges && number ? slotsAfter(side, layer, foundAfter(number)) : null;
+}
+
+// What those answer tokens looked at, the mean over them per asked token; null if nothing is known of any.
+function meanShares(side, numbers, layer, tokens) {
+  const known = numbers.filter((number) => lookedRow(side, number, layer));
+  if (!known.length) return null;
+  const mean = new Float32Array(tokens.length);
+  for (const number of known) {
+    const slots = slotsFound(side, number, layer);
+    const row = lookedRow(side, number, layer);
+    tokens.forEach((token, i) => { mean[i] += shareOfWeight(side, token, row, slots) / known.length; });
+  }
+  return mean;
 }
 
 // Per patch what those answer tokens looked at; NaN where that is not known.
 function patchGaze(side, numbers, asked) {
   const layer = layerSeen(side, numbers, asked);
-  const mean = meanLooked(side, numbers, layer);
-  if (!mean) return new Float32Array(side.patches.length).fill(NaN);
-  return Float32Array.from(side.patches, (token) => shareOfWeight(side, token, layer, (at) => mean[at]));
+  return meanShares(side, numbers, layer, side.patches) ?? new Float32Array(side.patches.length).fill(NaN);
 }
 
 function largest(pairs, count) {
@@ -81,8 +65,7 @@ function topAnswer(side, token, asked) {
   const numbers = [...Array(side.known).keys()];
   const layer = layerSeen(side, numbers, asked);
   const pairs = numbers.map((number) => {
-    const row = lookedRow(side, number, layer);
-    return [number, shareOfWeight(side, token, layer, (at) => WEIGHTS[row[at]])];
+    return [number, shareOfWeight(side, token, lookedRow(side, number, layer), slotsFound(side, number, layer))];
   });
   return largest(pairs, TOP_ANSWER);
 }
@@ -90,13 +73,9 @@ function topAnswer(side, token, asked) {
 // The words before the answer that those answer tokens looked at most: [[token, weight], ...].
 function topPrompt(side, numbers, asked) {
   const layer = layerSeen(side, numbers, asked);
-  const mean = meanLooked(side, numbers, layer);
-  if (!mean) return [];
-  const pairs = [];
-  for (let token = 0; token < side.tokens; token++) {
-    if (!side.isImage[token]) pairs.push([token, shareOfWeight(side, token, layer, (at) => mean[at])]);
-  }
-  return largest(pairs, TOP_PROMPT);
+  const words = [...Array(side.tokens).keys()].filter((token) => !side.isImage[token]);
+  const shares = meanShares(side, numbers, layer, words);
+  return largest(words.map((token, i) => [token, shares?.[i] ?? 0]), TOP_PROMPT);
 }
 
 // Attention received per patch: of a layer, or the mean of all; NaN where no layer has a number.

@@ -64,14 +64,16 @@ function drawCharts() {
 const lastStep = () => Math.max(0, ...state.sides.map((side) => side.steps));
 const isOpen = () => state.sides.some((side) => side.opened);
 const mostHeads = () => Math.max(1, ...state.sides.map((side) => side.heads ?? 1));
-const planes = (side) => planesOf(side, state.layer, state.head);
+// Heads are told apart within one layer only.
+const headNow = () => (state.layer && mostHeads() > 1 ? state.head : 0);
+const planes = (side) => planesOf(side, state.layer, headNow());
 const isSingle = (side) => planes(side).length === 1;
 const stepOn = (side) => Math.min(state.step, side.steps);
 
 // What tests and screen readers of the page's source can rely on.
 function note() {
   Object.assign(root.dataset, {
-    run: state.run ?? '', step: state.step, layer: state.layer || 'mean', head: state.head || 'all', mode: presetName() || 'own',
+    run: state.run ?? '', step: state.step, layer: state.layer || 'mean', head: headNow() || 'all', mode: presetName() || 'own',
     done: state.done, sides: state.sides.length, locked: state.locked,
     tokensA: state.sides[0]?.steps ?? 0, tokensB: state.sides[1]?.steps ?? 0,
     heat: state.heat, anchors: state.anchors, groups: state.groups, fill: state.fill, opacity: state.opacity,

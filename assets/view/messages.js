@@ -60,7 +60,7 @@ function open(opening) {
     state.picture.onload = () => redraw('patches');
     state.picture.src = opening.picture;
   }
-  state.wanted ??= show && { layer: show.layer ?? null, step: show.t ?? null, mode: show.mode ?? '' };
+  state.wanted ??= show && { layer: show.layer ?? null, head: show.head ?? null, step: show.t ?? null, mode: show.mode ?? '' };
   state.layer = Math.min(state.layer, state.sides[0].layers);
   state.sides.forEach(openPanels);
   buildCalculator(find('.tv-calculator-box'), state.shape);

@@ -10,7 +10,7 @@ function drawPatches() {
     const shares = sharesOf(side, where, stepOn(side));
     side.scene = sceneOf(side, where, shares);
     describe(ofSide('.tv-patches', side), side);
-    updateStrip(ofSide('.tv-strip', side), side, shares, where, stepOn(side));
+    updateStrip(ofSide('.tv-strip', side), side, shares, stepOn(side));
     drawWords(side);
   });
   find('.tv-key-words').hidden = !openSides().some((side) => side.scene.shares.intoText.some((share) => share > 0));
@@ -83,12 +83,14 @@ function drawHeat(heat) {
 }
 
 function unitText(heat) {
-  if (heat.kind !== 'looked') return 'attention received';
+  // Attention is recorded per layer, for all heads together.
+  const perHead = headNow() ? ', mean of all heads' : '';
+  if (heat.kind !== 'looked') return 'attention received' + perHead;
   const [side] = openSides();
   const numbers = numbersOn(side, heat);
   const isMean = state.layer && openSides().some((each) => !layerSeen(each, numbersOn(each, heat), state.layer));
   const which = numbers.length > 1 ? 'the word pointed at' : 'token ' + (numbers[0] + 1);
-  return 'share of the attention of ' + which + (isMean ? ', mean of all layers' : '');
+  return 'share of the attention of ' + which + (isMean ? ', mean of all layers' : perHead);
 }
 
 // ---- hover
@@ -155,7 +157,7 @@ function showHover({ side, token, at, members, lookers, seen, numbers, text }) {
   const says = ofSide('.tv-says', side);
   setText(says, text);
   setClass(says, 'tv-idle', token === null);
-  const label = 'Image patches, ' + side.title + ', after token ' + stepOn(side) + ', ' + layerName() + '. ' + text
+  const label = 'Image patches, ' + side.title + ', after token ' + stepOn(side) + ', ' + planesName(side) + '. ' + text
     + '. Arrow keys move from patch to patch, Enter holds one, Escape lets go.';
   if (canvas.getAttribute('aria-label') !== label) canvas.setAttribute('aria-label', label);
   lightTokens(side, 'tv-lit', token === null ? [] : [token, at, ...members]);

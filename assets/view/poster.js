@@ -44,7 +44,8 @@ async function posterParts(state) {
 
 function viewFacts(state, sides) {
   const single = state.layer ? 'layer ' + state.layer + ' of ' + sides[0].layers : 'mean of ' + sides[0].layers + ' layers';
-  const head = sides.some((side) => side.heads > 1) && state.head ? ['head ' + state.head] : [];
+  const isPerHead = state.layer && sides.some((side) => side.heads > 1);
+  const head = isPerHead ? [state.head ? 'head ' + state.head : 'mean of heads'] : [];
   return [sides[0].model, ...sides.map((side) => side.title + (side.kept ? ' ' + side.kept : '')), single, ...head,
     'after answer token ' + state.step].filter(Boolean).join(' · ');
 }

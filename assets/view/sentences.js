@@ -43,21 +43,29 @@ function tokenName(side, token, grid) {
 function fateSentence(side, token, plane, step, grid) {
   const at = holder(side, plane, token, step);
   if (at === DROPPED) return 'was dropped';
-  if (at === EVICTED) {
-    const when = evictionStep(side, plane, token);
-    return 'evicted after answer token ' + when + ' (“' + visiblePiece(side.pieces[when - 1] ?? '') + '”)';
-  }
-  const members = membersOf(side, plane, token, step);
-  if (at === token) {
-    if (members.length < 2) return 'keeps its own slot';
-    const patches = members.every((member) => side.isImage[member]);
-    return 'keeps its own slot (anchor of ' + members.length + (patches ? ' patches)' : ' tokens)');
-  }
-  const others = members.length - 2;
-  const anchor = side.isImage[at]
-    ? 'merged into the anchor at ' + placeText(side.patchOf[at], grid)
-    : 'merged into the text token “' + pieceOf(side, at) + '”';
-  return anchor + (others === 0 ? '' : ', with ' + others + (others === 1 ? ' other' : ' others'));
+  const moved = movedAfter(side, plane, token, step);
+  if (at === EVICTED) return 'evicted after answer token ' + moved + ' (“' + visiblePiece(side.pieces[moved - 1] ?? '') + '”)';
+  const others = membersOf(side, plane, token, step).filter((member) => member !== token);
+  if (at === token) return 'keeps its own slot' + tookInText(side, token, others);
+  const more = others.length - 1;
+  return 'merged into the ' + holderName(side, at, grid) + (moved ? ' after answer token ' + moved : '')
+    + (more > 0 ? ', with ' + more + (more === 1 ? ' other' : ' others') : '');
+}
+
+function holderName(side, at, grid) {
+  if (at < side.tokens && side.isImage[at]) return 'anchor at ' + placeText(side.patchOf[at], grid);
+  return (at < side.tokens ? 'text' : 'answer') + ' token “' + pieceOf(side, at) + '”';
+}
+
+// " (anchor of 5 patches)" where a patch holds patches only, else ", took in 5 patches, 2 words and 1 answer token".
+function tookInText(side, token, others) {
+  if (!others.length) return '';
+  if ([token, ...others].every((each) => side.isImage[each])) return ' (anchor of ' + (others.length + 1) + ' patches)';
+  const kinds = { patch: 0, word: 0, 'answer token': 0 };
+  others.forEach((each) => { kinds[each >= side.tokens ? 'answer token' : side.isImage[each] ? 'patch' : 'word']++; });
+  const counts = Object.entries(kinds).filter(([, count]) => count)
+    .map(([kind, count]) => count + ' ' + (count === 1 ? kind : kind === 'patch' ? 'patches' : kind + 's'));
+  return ', took in ' + [counts.slice(0, -1).join(', '), counts.at(-1)].filter(Boolean).join(' and ');
 }
 
 function meanSentence(side, token, planes, step) {
@@ -108,24 +116,45 @@ function rangesText(numbers) {
   return parts.map(([from, to]) => (from === to ? from : from + '–' + to)).join(', ');
 }
 
-// What a side evicted after an answer token: [[token, [layers from 1]], ...], of one layer (from 1) or of all.
-function evictionsAt(side, step, layer) {
-  const layers = new Map();
-  (side.dropped[step - 1] ?? []).forEach((perHead, l) => perHead.forEach((token) => {
-    if (token < 0 || (layer && layer !== l + 1)) return;
-    layers.set(token, [...(layers.get(token) ?? []), l + 1]);
-  }));
-  return [...layers].sort((a, b) => b[1].length - a[1].length || a[0] - b[0]);
+// What a side gave up after an answer token, of the shown planes: [{token, into, planes}, ...], what most planes have in
+// common first; `into` is the token whose slot took it in, -1 where it was evicted.
+function givenUpAt(side, step, planes) {
+  const found = new Map();
+  planes.forEach((plane) => {
+    const [layer, head] = [Math.floor(plane / side.heads), plane % side.heads];
+    const token = side.dropped[step - 1]?.[layer][head] ?? -1;
+    const into = side.joined[step - 1]?.[layer][head] ?? -1;
+    if (token < 0) return;
+    const key = token + '>' + into;
+    if (!found.has(key)) found.set(key, { token, into, planes: [] });
+    found.get(key).planes.push(plane);
+  });
+  return [...found.values()].sort((a, b) => b.planes.length - a.planes.length || a.token - b.token);
 }
 
-// "patch row 3, column 4 (layers 1–4, 7); “the” (layer 2) and 3 more", as much as two lines hold
-function evictionsText(side, step, layer, grid) {
-  const gone = evictionsAt(side, step, layer);
-  const name = (token) => (token < side.tokens && side.isImage[token]
-    ? 'patch ' + placeText(side.patchOf[token], grid) : '“' + pieceOf(side, token) + '”');
-  const shown = gone.slice(0, 2).map(([token, layers]) => {
-    const ranges = rangesText(layers);
-    return name(token) + (layer ? '' : ' (layer' + (ranges.length > 1 ? 's ' : ' ') + ranges + ')');
+// "evicts patch row 3, column 4 (layers 1–4, 7); “the” (layer 2) and 3 more", "merges “a” into “dog” (layer 1)": as much
+// as two lines hold.
+function givenUpText(side, step, planes, grid) {
+  const given = givenUpAt(side, step, planes);
+  const parts = [['merges ', given.filter(({ into }) => into >= 0), 1], ['evicts ', given.filter(({ into }) => into < 0), 2]];
+  const said = parts.filter(([, list]) => list.length).map(([verb, list, most]) => {
+    const shown = list.slice(0, most).map((each) => movedText(side, each, planes, grid));
+    return verb + shown.join('; ') + (list.length > most ? ' and ' + (list.length - most) + ' more' : '');
   });
-  return shown.join('; ') + (gone.length > 2 ? ' and ' + (gone.length - 2) + ' more' : '');
+  return said.join('; ') || 'gives up nothing';
+}
+
+function movedText(side, { token, into, planes }, shown, grid) {
+  const name = (each) => (each < side.tokens && side.isImage[each]
+    ? 'patch ' + placeText(side.patchOf[each], grid) : '“' + pieceOf(side, each) + '”');
+  return name(token) + (into < 0 ? '' : ' into ' + name(into)) + planesText(side, planes, shown);
+}
+
+// " (layers 1–4, 7)", of one layer " (heads 1, 3)"; nothing where there is no choice.
+function planesText(side, planes, shown) {
+  const layerOf = (plane) => Math.floor(plane / side.heads) + 1;
+  const oneLayer = layerOf(shown[0]) === layerOf(shown.at(-1));
+  if (shown.length < 2) return '';
+  const ranges = rangesText(planes.map(oneLayer ? (plane) => plane % side.heads + 1 : layerOf));
+  return ' (' + (oneLayer ? 'head' : 'layer') + (/\D/.test(ranges) ? 's ' : ' ') + ranges + ')';
 }

@@ -64,17 +64,15 @@ function unfold(side, block, isOpen) {
 }
 
 // Bring the strip to a step. `shares` of the side's planes; a token is what it is in most of them.
-function updateStrip(strip, side, shares, planes, step) {
+function updateStrip(strip, side, shares, step) {
   for (let i = 0; i < side.known; i++) {
     const token = side.tokens + i;
     if (!side.boxes[token]) strip.append(side.boxes[token] = tokenBox(side, token));
   }
   side.blocks.forEach((block) => unfold(side, block, side.unfolded));
   side.boxes.forEach((box, token) => {
-    const [fate, share] = token < side.tokens
-      ? fateOf(shares, token)
-      : answerFate(side, token - side.tokens, planes, step);
-    showFate(box, fate, share);
+    const isAnswer = token >= side.tokens;
+    showFate(box, ...isAnswer ? answerFate(side, shares, token, step) : fateOf(shares, token));
   });
   const text = imageSummary(side, shares);
   side.blocks.forEach(({ box }) => { if (box.textContent !== text) box.textContent = text; });
@@ -122,15 +120,9 @@ function fateOf(shares, token) {
   return [kept >= most ? 'kept' : merged >= most ? 'merged' : dropped >= most ? 'dropped' : 'evicted', kept];
 }
 
-function answerFate(side, number, planes, step) {
-  if (number >= step) return ['coming', 0];
-  if (neverStored(side, number)) return ['unstored', 0];
-  const list = side.evictedAnswers[number];
-  if (!list) return ['kept', 1];
-  const inPlay = new Set(planes);
-  const gone = list.filter(([plane, at]) => at <= step && inPlay.has(plane)).length;
-  const kept = 1 - gone / planes.length;
-  return [kept >= 0.5 ? 'kept' : 'evicted', kept];
+function answerFate(side, shares, token, step) {
+  if (token - side.tokens >= step) return ['coming', 0];
+  return neverStored(side, token - side.tokens) ? ['unstored', 0] : fateOf(shares, token);
 }
 
 // The token that ends an answer is written but never read again.

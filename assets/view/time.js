@@ -81,7 +81,7 @@ function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// Per side what the shown step wrote, how many slots it left, its bytes, and what it evicted.
+// Per side what the shown step wrote, how many slots it left, its bytes, and what it gave up.
 function drawReadout() {
   const step = state.step;
   state.sides.forEach((side) => {
@@ -90,8 +90,8 @@ function drawReadout() {
     cell('wrote', !step ? 'prompt read' : step > side.known ? (side.finish === 'running' ? '–' : 'has ended') : '“' + visiblePiece(side.pieces[step - 1]) + '”');
     cell('slots', slotsText(side));
     cell('held', side.opened ? bytesText(bytesAfter(side, stepOn(side))) : '–');
-    const gone = side.opened && step && step <= side.steps ? evictionsText(side, step, state.layer, state.grid) : '';
-    setText(ofSide('.tv-evicts', side).querySelector('.tv-gone'), gone || 'nothing');
+    const given = side.opened ? givenUpText(side, step, planes(side), state.grid) : '';
+    setText(ofSide('.tv-gone', side), given);
   });
 }
 

@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from elastic.policies.base import WORD, WRITTEN, Choice, Eviction, LayerView, Policy, StepView, option
-from elastic.policies.groups import closest_pair, clusters, join_similar, most_similar, nearest
+from elastic.policies.groups import closest_pair, clusters, covering, join_similar, most_similar, nearest
 
 LEAST_FREE = 8  # slots for patches and the answer's last words where protected words alone use up the budget
 TOGETHER = 2048  # slots up to which all layers are decided at once: there, what costs is the number of calls
 RECENT = 2  # tokens of the answer that are not merged yet
 SCORES = ("frequency", "visible frequency", "after image", "last window")
 MERGES = ("keys and values", "values only", "none")
+ANCHORS = ("score", "cover")
 ASSIGN = ("nearest position", "similar key", "similar key per head")
 DECODE = ("fixed point", "from the end", "oldest", "most alike", "none")
 GROWTH = ("proportional", "constant")
@@ -39,6 +40,9 @@ class Elastic(Policy):
     protect_text: bool = option(True, "Keep every word of the prompt; spend the budget on image patches.")
     score: str = option(
         "frequency", "The attention that makes an anchor: which queries it is summed over.", choices=SCORES
+    )
+    anchors: str = option(
+        "score", "Anchors: best by score, or far apart in their keys (similar keys only).", choices=ANCHORS
     )
     assign: str = option("nearest position", "The anchor that every other token joins.", choices=ASSIGN)
     rounds: int = option(0, "Rounds of k-means on the keys, from the anchors; for similar keys only.", 0, 10)
@@ -117,6 +121,8 @@ class Elastic(Policy):
         every = len(free) // len(keys)  # heads that decide together have one row of keys
         free, seeds, weight = free[::every], best[::every], weight[::every]
         keys = keys.gather(1, free[..., None].expand(-1, -1, keys.shape[2])).float()
+        if self.anchors == "cover":
+            seeds = covering(keys, weight.argmax(-1), seeds.shape[1])
         joined = clusters(keys, seeds, weight, self.rounds) if self.rounds else join_similar(keys, seeds)
         return joined.repeat_interleave(every, 0)
 

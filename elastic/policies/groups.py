@@ -21,6 +21,23 @@ def join_similar(x: Tensor, seeds: Tensor) -> Tensor:
     return seeds.gather(1, group)
 
 
+def covering(x: Tensor, first: Tensor, count: int) -> Tensor:
+    """Columns of x (R, F, D) that lie far from one another, beginning with `first` (R,), ascending: (R, count).
+
+    Each next one is the farthest from all before it: the greedy cover of k-centre (Gonzalez, 1985).
+    """
+    row, square = torch.arange(len(x), device=x.device), x.square().sum(-1)
+    chosen, distance = [first], torch.full_like(square, torch.inf)
+    for _ in range(count - 1):
+        at = chosen[-1]
+        to_last = (
+            torch.baddbmm(square[..., None], x, x[row, at][..., None], alpha=-2)[..., 0] + square[row, at][:, None]
+        )
+        distance = torch.minimum(distance, to_last)
+        chosen.append(distance.argmax(-1))
+    return torch.stack(chosen, 1).sort(-1).values
+
+
 def clusters(x: Tensor, seeds: Tensor, weight: Tensor, rounds: int) -> Tensor:
     """Weighted k-means of x (R, F, D) from its columns `seeds` (R, S): the column that stands for each one's cluster.
 

@@ -60,8 +60,9 @@ def filled(model: LlamaForCausalLM, tokens: int, needs: frozenset[str]) -> Elast
 def loop(keys: Tensor, values: Tensor, score: Tensor, keep: float) -> tuple[Tensor, Tensor]:
     """One layer by the released code's way: keys, values (1, H, T, D), score (T,) -> (1, H, keep x T, D) each.
 
-    The first and the last token stay as they are. Of the others those with the highest scores stay, every thrown one
-    looks for the kept one next to it, one at a time, and is averaged into it. Unlike there, scores are sorted correctly.
+    The first and the last token stay as they are. Of the others those with the highest scores stay; every thrown one
+    looks for the kept one nearest to it, one at a time, and is averaged into it. Here, unlike there, scores are ranked
+    correctly, so that both sides compute the same.
     """
     last = len(score) - 1
     order = score[1:last].argsort(descending=True) + 1

@@ -8,11 +8,13 @@ a policy's rule is.
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from elastic.bias import Bias
 from elastic.hooks import WatchingCache, watch
 from elastic.merge import anchors
 from elastic.policies.base import PATCH, WORD, WRITTEN, Choice, LayerView, Policy
@@ -20,6 +22,9 @@ from elastic.slots import SlotLayer
 from elastic.statistics import LAST_WINDOW, Observer
 from elastic.tables import EMPTY, Tables, wide
 from elastic.views import layer_views, step_view
+
+if TYPE_CHECKING:
+    from elastic.graph import StaticStep
 
 
 class ElasticCache(WatchingCache):
@@ -56,7 +61,9 @@ class ElasticCache(WatchingCache):
         self.prompt_slots = torch.zeros(len(self.layers), dtype=torch.long)
         self.received: list[LayerView] = []  # per layer, what the policy chose from, without keys; the first sequence
         self.sparsity: dict[str, Tensor] = {}  # of the last prompt, each (L, B)
-        self.bias: Tensor | None = None  # (L, R, C) on the model's device
+        self.bias: Bias | None = None
+        self.slot = torch.empty(0, dtype=torch.long)  # (L, R) where the newest token went
+        self.static: StaticStep | None = None  # a decode step over this cache's storage
         self.observer: Observer | None = None  # while a prompt is read
         self.looking = False  # keep `looked`
         self.looked: dict[int, Tensor] = {}  # per layer, the last query's attention on the slots, (B, H, S)
@@ -111,10 +118,10 @@ class ElasticCache(WatchingCache):
         """Note coming tokens of those kinds and tell each layer where they go and what is to be added or turned."""
         fills = None if self.tables.hole is None else self.tables.hole.tolist()
         slot = self.tables.enter(kinds)
-        self.coming = kinds.shape[1]
+        self.slot, self.coming = slot[..., -1], kinds.shape[1]
         if self.bias is not None:
-            self._reserve_bias()
-            self.bias.scatter_(2, slot.to(self.bias.device), 0.0)
+            self.bias.reserve(self.tables.capacity)
+            self.bias.enter(slot)
         turns = self._turns() if self.policy.positions == "re-rotated" else None
         for index, layer in enumerate(self.layers):
             used = int(self.tables.used[index]) if turns is not None or self.bias is not None else 0
@@ -123,13 +130,21 @@ class ElasticCache(WatchingCache):
                 row = fills[index]
                 alike = all(one == row[0] for one in row)
                 layer.where = row[0] if alike else layer.spread(slot[index, :, 0])
-            layer.bias = None if self.bias is None else self.bias[index, :, :used]
+            layer.bias = None if self.bias is None else self.bias.of(index, used, layer.device)
             layer.turns = None if turns is None else turns[index, :, :used].to(layer.device)
 
-    def _reserve_bias(self) -> None:
-        missing = self.tables.capacity - self.bias.shape[2]
-        if missing > 0:
-            self.bias = torch.cat([self.bias, self.bias.new_zeros(*self.bias.shape[:2], missing)], 2)
+    def open_bias(self) -> Bias:
+        """What is added to the logits of every slot there is room for, -inf where there is no token."""
+        if self.bias is None:
+            self.bias = Bias(self.tables, self.policy.count_bias, self.layers[0].device)
+        self.bias.reserve(max(self.tables.capacity, *(layer.keys.shape[2] for layer in self.layers)))
+        return self.bias
+
+    def make_room(self) -> None:
+        """Grow storage for the tokens just entered, and count them as held: for steps that write by themselves."""
+        for layer, used in zip(self.layers, self.tables.used.tolist(), strict=True):
+            layer.reserve(used)
+            layer.used = used
 
     def _turns(self) -> Tensor | None:
         """By how much keys must turn so that the held tokens stand side by side, ending at the newest; None for 0."""
@@ -168,8 +183,8 @@ class ElasticCache(WatchingCache):
             layer.sort(order[index, :, :slots])
         self.tables.sort(order, held)
         if self.bias is not None:
-            self._reserve_bias()
-            self.bias = self.bias[..., : order.shape[2]].gather(2, order.to(self.bias.device))
+            self.bias.reserve(order.shape[2])
+            self.bias.sort(order)
 
     def compress(self, policy: Policy, reserve: int) -> None:
         """Let a policy choose what to keep of every layer, with room for what `reserve` more tokens need.
@@ -190,7 +205,7 @@ class ElasticCache(WatchingCache):
             layer.resize(layer.used + max(1, limit + 1 - layer.used))
         self.prompt_slots = self.tables.used.clone()
         merged = policy.count_bias and bool((self.tables.count > 1).any())
-        self.bias = self.tables.count.log().to(self.layers[0].device) if merged else None
+        self.bias = Bias(self.tables, True, self.layers[0].device) if merged else None
 
     def _merge(self, choices: list[Choice]) -> list[Tensor]:
         """Merge every layer as chosen; returns the owners of its slots, (R, S)."""
@@ -237,14 +252,11 @@ class ElasticCache(WatchingCache):
         for layer, *of_layer in zip(self.layers, slot, into, gone / (gone + stays), strict=True):
             if of_layer[0][0] >= 0:
                 layer.absorb(*of_layer)
-        if not self.policy.count_bias:
-            return
-        if self.bias is None:
-            self.bias = count.log().to(self.layers[0].device)
-        self._reserve_bias()
-        row = torch.arange(len(slot))[:, None], torch.arange(slot.shape[1]), into.clamp(min=0)
-        grown = torch.where(slot >= 0, (gone + stays).log().to(self.bias.device), self.bias[row])
-        self.bias[row] = grown
+        if self.policy.count_bias:
+            if self.bias is None:
+                self.bias = Bias(self.tables, True, self.layers[0].device)
+            self.bias.reserve(self.tables.capacity)
+            self.bias.absorb(into, gone + stays, slot >= 0)
 
     # What it holds.
 
@@ -252,6 +264,7 @@ class ElasticCache(WatchingCache):
         """The same contents with books of its own, sharing keys and values until it compresses; both are settled."""
         self.settle()
         twin = copy(self)
+        twin.static = None  # and `bias` is made anew by the compression that follows
         twin.tables, twin.looked = self.tables.copy(), {}
         twin.layers = [copy(layer) for layer in self.layers]
         for layer in twin.layers:
@@ -278,7 +291,8 @@ class ElasticCache(WatchingCache):
         total = torch.zeros(len(self.layers), self.seen)
         rows = self.tables.rows // self.batch
         for index, weights in self.looked.items():
-            source = self.tables.source[index, :rows, : weights.shape[2]]
-            share = weights[0].float().view(rows, -1, weights.shape[2]).mean(1).cpu() / rows
+            used = int(self.tables.used[index])  # a captured step attends over more than is in use
+            source = self.tables.source[index, :rows, :used]
+            share = weights[0, :, :used].float().view(rows, -1, used).mean(1).cpu() / rows
             total[index].scatter_add_(0, source.flatten(), share.flatten())
         return total

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from elastic.attention import one_query_attention
 from elastic.cache import ElasticCache
+from elastic.graph import StaticLayer, StaticStep
 from elastic.slots import SlotLayer
 
 MOVING_FREQUENCIES = ("dynamic", "longrope")  # kinds of RoPE whose frequencies depend on the length
@@ -30,6 +31,7 @@ class Decoder:
         self.model, self.text = model, text
         self.rotary, self.norm, self.embed, self.head = text.rotary_emb, text.norm, text.embed_tokens, model.lm_head
         self.blocks = [_Block(layer) for layer in text.layers]
+        self.can_capture = True
 
     @staticmethod
     def fits(model: PreTrainedModel) -> bool:
@@ -41,14 +43,39 @@ class Decoder:
         return kind not in MOVING_FREQUENCIES and not is_spread and hasattr(model, "lm_head")
 
     @torch.inference_mode()
-    def step(self, ids: Tensor, cache: ElasticCache) -> Tensor:
-        """Logits (B, V) in float32 after one more token (B, 1) per sequence, which is entered into the cache."""
+    def step(self, ids: Tensor, cache: ElasticCache, static: bool | None = None) -> Tensor:
+        """Logits (B, V) in float32 after one more token (B, 1) per sequence, which is entered into the cache.
+
+        `static` runs the step over tensors that stay where they are, replayed as a graph where there is a GPU; the
+        default does so on a GPU only.
+        """
+        static = ids.is_cuda if static is None else static
         position = cache.begin(ids, is_prompt=False)
-        logits = self.run(ids, position, cache.layers, cache.looked if cache.looking else None)
+        if static and StaticStep.fits(cache):
+            logits = self._static(ids, position, cache)
+        else:
+            logits = self.run(ids, position, cache.layers, cache.looked if cache.looking else None)
         cache.end()
         return logits
 
-    def run(self, ids: Tensor, position: Tensor, layers: list[SlotLayer], looked: dict[int, Tensor] | None) -> Tensor:
+    def _static(self, ids: Tensor, position: Tensor, cache: ElasticCache) -> Tensor:
+        cache.make_room()
+        if cache.static is None or not cache.static.serves(cache):
+            # Until the old one is gone its memory pool is held along with the new one's.
+            cache.static = None
+            cache.static = StaticStep(self, cache, ids)
+            if ids.is_cuda and self.can_capture:
+                try:
+                    cache.static.capture()
+                except RuntimeError:  # some layers synchronise; they run, only slower
+                    self.can_capture, cache.static.graph = False, None
+        logits = cache.static.run(ids, position, cache.slot)
+        cache.looked = cache.static.looked or {}
+        return logits
+
+    def run(
+        self, ids: Tensor, position: Tensor, layers: list[SlotLayer | StaticLayer], looked: dict[int, Tensor] | None
+    ) -> Tensor:
         """The computation alone, (B, 1), (1, 1) -> (B, V); fills `looked` with each layer's weights, (B, H, S)."""
         hidden = self.embed(ids[:, 0])
         cos, sin = self._angles(position, hidden)
@@ -79,7 +106,7 @@ class _Block:
         self.heads = attention.config.num_attention_heads
         self.kv = attention.config.num_key_value_heads
 
-    def run(self, hidden: Tensor, cos: Tensor, sin: Tensor, slots: SlotLayer) -> tuple[Tensor, Tensor]:
+    def run(self, hidden: Tensor, cos: Tensor, sin: Tensor, slots: SlotLayer | StaticLayer) -> tuple[Tensor, Tensor]:
         """Hidden states (B, d) of one token per sequence, and its attention on the slots, (B, H, S)."""
         batch = len(hidden)
         projected = self.project(_normed(self.before, hidden)).view(batch, -1, 1, self.dim)

@@ -12,6 +12,7 @@ from elastic.cache import ElasticCache
 from elastic.engine import compress, decode, extend, prefill
 from elastic.policies import Choice, Eviction, Policy
 from elastic.policies.elastic import Elastic
+from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
 from elastic.rotary import turn
 
@@ -63,7 +64,7 @@ def test_with_the_count_bias_a_slot_of_equal_tokens_is_as_good_as_the_tokens(row
     expected = attention(query, keys, values)
     cache = filled(small_model(), keys, values)
     cache.compress(owner_policy(owner, count_bias=True), 4)
-    merged = attention(query, *cache.layers[0].held(), cache.bias[0, :, :5])
+    merged = attention(query, *cache.layers[0].held(), cache.bias.of(0, 5, torch.device("cpu")))
     assert torch.allclose(merged, expected, atol=1e-6)
     without = attention(query, *cache.layers[0].held())
     assert (without - expected).abs().max() > 0.01
@@ -196,7 +197,9 @@ def test_an_evicted_slot_can_be_merged_into_another_by_the_tokens_both_stand_for
     cache.tables.count[:, :, 2] = 3.0
     gone, joined = cache.evict()
     assert (gone == 4).all() and (joined == 2).all()
-    assert (cache.tables.count[:, :, 2] == 4).all() and torch.allclose(cache.bias[:, :, 2].exp(), torch.tensor(4.0))
+    assert (cache.tables.count[:, :, 2] == 4).all() and torch.allclose(
+        cache.bias.table[:, :, 2].exp(), torch.tensor(4.0)
+    )
     expected = (3 * values[:, :, 2] + values[:, :, 4]) / 4
     assert torch.allclose(cache.layers[0].stored()[1][:, :, 2], expected, atol=1e-6)
     assert (cache.tables.owners()[0, :, 4] == 2).all()
@@ -245,6 +248,35 @@ def test_the_decoder_computes_what_the_librarys_forward_computes(name, picture, 
             expected = llava.model(input_ids=ids, past_key_values=slow.cache, use_cache=True).logits[:, -1]
             assert torch.allclose(logits, expected, atol=1e-3)
             fast.cache.evict(), slow.cache.evict()
+
+
+@pytest.mark.parametrize("policy", [Full(), Elastic(keep=0.4), ElasticPlus(keep=0.2)], ids=["full", "elastic", "plus"])
+def test_the_static_step_computes_what_the_plain_step_computes(policy, tiny, picture):
+    """What a GPU replays: fixed addresses, a fixed span, and -inf where no token is; 40 tokens across a new span."""
+    start = prefill(tiny, tiny.first_turn(picture, QUESTION), policy.needs)
+    plain, static = compress(start, policy, 8), compress(start, policy, 8)
+    with torch.inference_mode():
+        for token in range(20, 60):
+            ids = torch.tensor([[token]])
+            expected = tiny.decoder.step(ids, plain.cache, static=False)
+            assert torch.allclose(tiny.decoder.step(ids, static.cache, static=True), expected, atol=1e-3)
+            assert torch.allclose(static.cache.looked_at(), plain.cache.looked_at(), atol=1e-4)
+            plain.cache.evict(), static.cache.evict()
+    assert plain.cache.slots == static.cache.slots and static.cache.tables.source.equal(plain.cache.tables.source)
+    extend(plain, tiny.next_turn("Where?")), extend(static, tiny.next_turn("Where?"))
+    assert torch.allclose(plain.logits, static.logits, atol=1e-3)
+
+
+def test_the_static_step_is_built_once_as_long_as_nothing_moves(tiny, picture):
+    start = prefill(tiny, tiny.first_turn(picture, QUESTION), {"frequency"})
+    state = compress(start, Elastic(keep=0.4), 40)
+    built = set()
+    with torch.inference_mode():
+        for token in range(20, 50):
+            tiny.decoder.step(torch.tensor([[token]]), state.cache, static=True)
+            state.cache.evict()
+            built.add(state.cache.static)
+    assert len(built) == 1
 
 
 def test_the_decoder_leaves_the_models_weights_as_they_were(tiny, picture):

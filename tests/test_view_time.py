@@ -60,15 +60,15 @@ def test_the_readout_says_what_a_step_did(show):
         assert f"{ELASTIC.total_bytes[step] / 1024:.0f} KiB" in moment
         assert float(page.inner_text('.tv-moment[data-side="b"] .tv-slots')) == pytest.approx(slots, abs=0.06)
         assert (f"“{ELASTIC.answer_pieces[step - 1].strip()}”" if step else "prompt read") in moment
-        says[step] = page.inner_text('.tv-evicts[data-side="b"] .tv-gone')
+        says[step] = page.inner_text('.tv-gone[data-side="b"]')
         gone = (ELASTIC.dropped[step - 1] if step else np.array([-1])).ravel()
-        assert (says[step] == "nothing") == (gone < 0).all()
+        assert (says[step] == "gives up nothing") == (gone < 0).all()
     step, layer = next((s, lay) for s, lay in np.argwhere(np.isin(ELASTIC.dropped[:, :, 0], ELASTIC.patches)))
     row, column = divmod(int(np.searchsorted(ELASTIC.patches, ELASTIC.dropped[step, layer, 0])), 4)
     slide(page, ".tv-layer", layer + 1)
     slide(page, ".tv-step", step + 1)
     data(page)
-    assert page.inner_text('.tv-evicts[data-side="b"] .tv-gone') == f"patch row {row + 1}, column {column + 1}"
+    assert page.inner_text('.tv-gone[data-side="b"]') == f"evicts patch row {row + 1}, column {column + 1}"
 
 
 def test_both_charts_go_to_the_step_that_is_clicked(show):

@@ -65,6 +65,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--recorded", action="store_true", help="show recorded runs only; loads no model and no torch")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--four-bit", action="store_true", help="weights in 4 bits; needs a GPU and bitsandbytes")
     parser.add_argument("--host", help="address to listen on; default: this machine only")
     parser.add_argument("--port", type=int, help="default: 7860, or the next free one")
     return parser.parse_args()
@@ -73,7 +74,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Serve the page."""
     args = parse()
-    page = build_page(None if args.recorded else Model(args.model, args.device))
+    page = build_page(None if args.recorded else Model(args.model, args.device, args.four_bit))
     page.queue(max_size=16).launch(
         server_name=args.host,
         server_port=args.port,

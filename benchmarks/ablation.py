@@ -40,6 +40,8 @@ METHODS: dict[str, Policy] = {
 # One field of elastic-plus changed at a time.
 CHANGES: list[dict[str, object]] = [
     *({"score": score} for score in SCORES if score != "after image"),
+    {"anchors": "cover"},
+    {"anchors": "cover", "rounds": 0},
     {"protect_text": True},
     {"assign": "nearest position"},
     {"assign": "similar key"},
@@ -49,7 +51,6 @@ CHANGES: list[dict[str, object]] = [
     {"align": True},
     {"count_bias": False},
     {"decode_rule": "fixed point"},
-    {"decode_rule": "fixed point", "evicted": "dropped"},
     {"decode_rule": "oldest"},
     {"evicted": "dropped"},
     {"positions": "cache length"},

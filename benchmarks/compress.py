@@ -105,7 +105,7 @@ def time_prefills(shape: Shape, lengths: Sequence[int], rounds: int, device: str
     seconds_per_token = 0.0
     for tokens in lengths:
         runs[tokens] = []
-        if tokens * seconds_per_token < LONGEST_PREFILL:
+        if tokens * seconds_per_token <= LONGEST_PREFILL:
             contender = {"prefill": partial(read, model, random_ids(shape, tokens, 1, device))}
             runs[tokens] = alternate(contender, rounds, device, f"T = {tokens}", device == "cuda")["prefill"]
             seconds_per_token = max((run.seconds for run in runs[tokens]), default=0) / tokens

@@ -7,9 +7,10 @@ operating system (a fresh process for each figure, Linux only) or from the alloc
 import gc
 import multiprocessing
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def alternate(
     runs: dict[str, list[Run]] = {name: [] for name in contenders}
     left = list(contenders)
     first = -1 if warm_up else 0
-    with tqdm(total=len(left) * (rounds - first), desc=about, leave=False) as bar:
+    with _collecting_little(), tqdm(total=len(left) * (rounds - first), desc=about, leave=False) as bar:
         for number in range(first, rounds):
             for name in left[:: -1 if number % 2 else 1]:
                 bar.set_postfix_str(name)
@@ -67,6 +68,17 @@ def alternate(
                     runs[name].append(run)
                 bar.update()
     return runs
+
+
+@contextmanager
+def _collecting_little() -> Iterator[None]:
+    """Caches refer to themselves and so wait for the collector; what was there before them it need not go through."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _run(contender: Callable[[], Run], device: str) -> Run | None:

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
+import elastic.attention  # noqa: F401  registers what WATCHING names
+
 FAMILIES = ("llama", "mistral", "qwen2")
-WATCHING = {"sdpa": "elastic", "eager": "elastic_eager", "flash_attention_2": "elastic"}  # see elastic.attention
+WATCHING = {"sdpa": "elastic", "eager": "elastic_eager", "flash_attention_2": "elastic"}
 
 
 class WatchingCache(Cache, ABC):

@@ -5,6 +5,7 @@ The embedded pocket-llava and a 13-billion-parameter checkpoint go through the s
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,13 @@ import torch
 import transformers
 from PIL import Image
 from torch import Tensor
-from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    ProcessorMixin,
+)
 
 from elastic.cache import ElasticCache
 from elastic.decoder import Decoder
@@ -160,24 +167,36 @@ def _user(question: str, with_image: bool = False) -> dict:
     return {"role": "user", "content": [*image, {"type": "text", "text": question}]}
 
 
-def load(name_or_path: str | None = None, device: str = "auto") -> Llava:
+def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool = False) -> Llava:
     """Load a LLaVA checkpoint by hub name or folder; the embedded pocket-llava when none is named.
 
     Args:
         device: `cpu`, `cuda`, or `auto` for a GPU where there is one. Weights are float32 on a CPU, where half
-            precision is slow or missing, and bfloat16 (float16 on older GPUs) elsewhere.
+            precision is slow or missing, and bfloat16 (float16 on older GPUs) elsewhere. What does not fit on the GPU
+            is spread over all GPUs, then memory, then disk.
+        four_bit: keep the weights in 4 bits, through bitsandbytes; on a GPU only.
 
     Raises:
-        ValueError: if a GPU is asked for and there is none, or the checkpoint cannot be read as a LLaVA.
+        ValueError: if a GPU is needed and there is none, or the checkpoint cannot be read as a LLaVA.
     """
     name = str(name_or_path or POCKET)
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("No CUDA device was found. Use --device cpu, or install a CUDA build of torch.")
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    has_gpu = torch.cuda.is_available()
+    if (device == "cuda" or four_bit) and not has_gpu:
+        wanted = "4-bit weights need a CUDA device, and none" if four_bit else "No CUDA device"
+        raise ValueError(f"{wanted} was found. Use --device cpu, or install a CUDA build of torch.")
+    if four_bit and find_spec("bitsandbytes") is None:
+        raise ValueError("4-bit weights need the package bitsandbytes: pip install bitsandbytes")
+    device = ("cuda" if has_gpu else "cpu") if device == "auto" else device
     half = torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
+    options: dict[str, object] = {"dtype": half if device == "cuda" else torch.float32}
+    if four_bit:
+        quantized = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=half)
+        options |= {"quantization_config": quantized, "device_map": {"": 0}}
     try:
         processor = AutoProcessor.from_pretrained(name)
-        model = AutoModelForImageTextToText.from_pretrained(name, dtype=half if device == "cuda" else torch.float32)
+        model = AutoModelForImageTextToText.from_pretrained(name, **options)
+        if not four_bit:
+            model = _moved(model, device, options)
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
@@ -189,4 +208,15 @@ def load(name_or_path: str | None = None, device: str = "auto") -> Llava:
             f"{name!r} is a {model.config.model_type} model. Only LLaVA-1.5-like checkpoints are shown here."
         )
     watch(model)
-    return Llava(model.to(device).eval(), processor, name)
+    return Llava(model.eval(), processor, name)
+
+
+def _moved(model: PreTrainedModel, device: str, options: dict[str, object]) -> PreTrainedModel:
+    """The model on a device, or spread over all there is where it does not fit."""
+    try:
+        return model.to(device)
+    except torch.cuda.OutOfMemoryError:
+        name = model.name_or_path
+        del model
+        torch.cuda.empty_cache()
+        return AutoModelForImageTextToText.from_pretrained(name, device_map="auto", **options)

@@ -9,8 +9,8 @@ import gradio as gr
 class Model:
     """The model, loaded in the background while the page is already there."""
 
-    def __init__(self, name: str | None, device: str) -> None:
-        self.name, self.device = name, device
+    def __init__(self, name: str | None, device: str, four_bit: bool = False) -> None:
+        self.name, self.device, self.four_bit = name, device, four_bit
         self.error, self.llava, self.session, self.sessions = "", None, None, None
         self.ready = threading.Event()
         threading.Thread(target=self._load, daemon=True).start()
@@ -21,7 +21,7 @@ class Model:
             from elastic import model, session
 
             self.session, self.sessions = session, session.Sessions()
-            self.llava = model.load(self.name, self.device)
+            self.llava = model.load(self.name, self.device, self.four_bit)
         except Exception as error:  # whatever happens in this thread must reach the page
             self.error = str(error) or type(error).__name__
         self.ready.set()

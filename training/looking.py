@@ -7,7 +7,10 @@ spread over what a number counts; all others are free.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from training.data import Batch
 
@@ -18,7 +21,7 @@ HEADS = {  # per layer, which heads are taught which look
 
 
 class Looking:
-    """An observer of attention (see `elastic.attention`) that sums up how far it misses what it should look at."""
+    """Sums up how far attention misses what it should look at; travels along as `model(..., looking=looking)`."""
 
     def __init__(self, batch: Batch, image_id: int) -> None:
         self.batch, self.is_image = batch, batch.ids == image_id
@@ -59,3 +62,17 @@ class Looking:
     def loss(self) -> Tensor:
         """The mean over what was looked for."""
         return torch.stack(self.losses).mean() if self.losses else torch.zeros(())
+
+
+def looking_attention(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: object
+) -> tuple[Tensor, None]:
+    """SDPA, with a `Looking` that sees queries and keys where one travels along."""
+    looking: Looking | None = kwargs.pop("looking", None)
+    if looking is not None:
+        looking.see(module.layer_idx, query, key, kwargs["scaling"])
+    return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+
+
+AttentionInterface.register("looking", looking_attention)
+AttentionMaskInterface.register("looking", sdpa_mask)

@@ -17,7 +17,6 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-import elastic.attention  # noqa: F401  registers the attention function that lets `Looking` see queries and keys
 from training.checkpoint import build_model, build_processor, build_tokenizer
 from training.data import IGNORED, Batch, Packs, collate
 from training.looking import Looking
@@ -41,7 +40,7 @@ def answer_loss(
         attention_mask=batch.visible,
         position_ids=batch.positions,
         use_cache=False,
-        **({"observer": looking} if looking else {}),
+        **({"looking": looking} if looking else {}),
     ).last_hidden_state
     target = batch.labels[:, 1:]
     answers = target != IGNORED
@@ -157,7 +156,7 @@ def prepare(args: argparse.Namespace) -> Run:
     """Model and optimizers of a stage, with the weights it begins with."""
     tokenizer = build_tokenizer()
     model = build_model(tokenizer)
-    model.set_attn_implementation({"text_config": "elastic", "vision_config": "sdpa"})
+    model.set_attn_implementation({"text_config": "looking", "vision_config": "sdpa"})
     words = PatchWords(tokenizer, model.config.text_config.hidden_size)
     state = None
     if args.init:

@@ -126,9 +126,9 @@ def _chunk(side: Trace, since: int) -> dict:
     }
 
 
-def _given_up(steps: np.ndarray) -> list[list[list[int]] | None]:
-    """Per step (L, H) tokens, None where there are none: in most steps most policies give nothing up."""
-    return [tokens.tolist() if (tokens >= 0).any() else None for tokens in steps]
+def _given_up(steps: np.ndarray) -> list[list[int] | None]:
+    """Per step the L x H tokens, None where there are none: in most steps most policies give nothing up."""
+    return [tokens.ravel().tolist() if (tokens >= 0).any() else None for tokens in steps]
 
 
 def layer(run: Run, number: int, since: int = 0) -> list[list[str]]:

@@ -18,17 +18,19 @@ function lookedRow(side, number, layer) {
 // After how many answer tokens the slots were as a query found them: it is the one of the token before.
 const foundAfter = (number) => Math.max(0, number - 1);
 
-// The share of a query's weights that falls on a token: a slot's weight is shared out evenly among the tokens in it.
-// Where the weight is a mean over layers or heads, all of those in which the token holds a slot count alike.
-function shareOfWeight(side, token, row, slots) {
-  if (!slots) return WEIGHTS[row[token]];
+// The share of a query's weights that falls on each of some tokens: a slot's weight is shared out evenly among the tokens
+// in it. Where the weight is a mean over layers or heads, all of those in which the token holds a slot count alike.
+function sharesOfWeight(side, tokens, row, slots) {
+  if (!slots) return Float32Array.from(tokens, (token) => WEIGHTS[row[token]]);
+  const shares = new Float32Array(tokens.length);
   const { where, width, sizes, heldIn, step } = slots;
-  let sum = 0;
   for (let i = 0; i < where.length; i++) {
-    const at = holder(side, where[i], token, step);
-    if (at >= 0) sum += WEIGHTS[row[at]] / (heldIn[at] * sizes[i * width + at]);
+    for (let j = 0; j < tokens.length; j++) {
+      const at = holder(side, where[i], tokens[j], step);
+      if (at >= 0) shares[j] += WEIGHTS[row[at]] / (heldIn[at] * sizes[i * width + at]);
+    }
   }
-  return sum;
+  return shares;
 }
 
 // The slots that an answer token's query found; null where every token had its own or none. The first answer token's
@@ -41,13 +43,8 @@ function slotsFound(side, number, layer) {
 function meanShares(side, numbers, layer, tokens) {
   const known = numbers.filter((number) => lookedRow(side, number, layer));
   if (!known.length) return null;
-  const mean = new Float32Array(tokens.length);
-  for (const number of known) {
-    const slots = slotsFound(side, number, layer);
-    const row = lookedRow(side, number, layer);
-    tokens.forEach((token, i) => { mean[i] += shareOfWeight(side, token, row, slots) / known.length; });
-  }
-  return mean;
+  const all = known.map((number) => sharesOfWeight(side, tokens, lookedRow(side, number, layer), slotsFound(side, number, layer)));
+  return all[0].map((_, i) => all.reduce((sum, shares) => sum + shares[i], 0) / all.length);
 }
 
 // Per patch what those answer tokens looked at; NaN where that is not known.
@@ -64,10 +61,8 @@ function largest(pairs, count) {
 function topAnswer(side, token, asked) {
   const numbers = [...Array(side.known).keys()];
   const layer = layerSeen(side, numbers, asked);
-  const pairs = numbers.map((number) => {
-    return [number, shareOfWeight(side, token, lookedRow(side, number, layer), slotsFound(side, number, layer))];
-  });
-  return largest(pairs, TOP_ANSWER);
+  const shareOf = (number) => sharesOfWeight(side, [token], lookedRow(side, number, layer), slotsFound(side, number, layer))[0];
+  return largest(numbers.map((number) => [number, shareOf(number)]), TOP_ANSWER);
 }
 
 // The words before the answer that those answer tokens looked at most: [[token, weight], ...].

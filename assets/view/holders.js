@@ -34,17 +34,17 @@ function widen(side, count) {
 function noteMoves(side, step) {
   widen(side, side.tokens + step + 1);
   side.slotsNow = null;
-  side.dropped[step]?.forEach((perHead, layer) => perHead.forEach((token, head) => {
+  side.dropped[step]?.forEach((token, plane) => {
     if (token < 0) return;
-    const at = (layer * side.heads + head) * side.width + token;
-    const into = side.joined[step]?.[layer][head] ?? -1;
+    const at = plane * side.width + token;
+    const into = side.joined[step]?.[plane] ?? -1;
     side.goneAt[at] = step + 1;
     if (token >= side.tokens) side.goneAnswers.add(token);
     if (into < 0) return;
     side.into ??= new Int16Array(side.goneAt.length).fill(-1);
     side.into[at] = into;
     side.merges = true;
-  }));
+  });
 }
 
 // ---- where a token is
@@ -89,32 +89,37 @@ function membersOf(side, plane, token, step) {
   return members.length ? members : [token];
 }
 
+const FATES = ['kept', 'merged', 'intoText', 'dropped', 'evicted'];
+
 // Per token, those of the answer included, the share of the planes in which it is kept, merged into a patch or word (a
 // patch into a word: intoText), dropped, evicted.
 function sharesOf(side, planes, step) {
-  const { tokens, isImage, goneAnswers } = side;
+  const { tokens, width, owner, goneAt, isImage, goneAnswers } = side;
   const written = tokens + Math.min(step, side.known);
-  const shares = {};
-  for (const name of ['kept', 'merged', 'intoText', 'dropped', 'evicted']) shares[name] = new Float32Array(written);
-  const { kept, merged, intoText, dropped, evicted } = shares;
-  const part = 1 / planes.length;
-  const note = (token, plane) => {
-    const at = holder(side, plane, token, step);
-    if (at === token) kept[token] += part;
-    else if (at === DROPPED) dropped[token] += part;
-    else if (at === EVICTED) evicted[token] += part;
-    else if (isImage[token] && !isImage[at]) intoText[token] += part;
-    else merged[token] += part;
+  const counts = FATES.map(() => new Float32Array(written));
+  const [kept, merged, intoText, dropped, evicted] = counts;
+  const count = (token, at) => {
+    if (at === token) kept[token]++;
+    else if (at === DROPPED) dropped[token]++;
+    else if (at === EVICTED) evicted[token]++;
+    else if (isImage[token] && !isImage[at]) intoText[token]++;
+    else merged[token]++;
   };
-  for (const plane of planes) for (let token = 0; token < tokens; token++) note(token, plane);
-  // Most tokens of an answer keep their slots.
-  kept.fill(1, tokens);
+  for (const plane of planes) {
+    for (let token = 0; token < tokens; token++) {
+      const at = owner[plane * tokens + token];
+      // Most slots stand: what is in them need not be followed.
+      const stands = at < 0 || goneAt[plane * width + at] > step;
+      count(token, stands ? at : holder(side, plane, token, step));
+    }
+  }
+  kept.fill(planes.length, tokens);
   for (const token of goneAnswers) {
     if (token >= written) continue;
     kept[token] = 0;
-    for (const plane of planes) note(token, plane);
+    for (const plane of planes) count(token, holder(side, plane, token, step));
   }
-  return shares;
+  return Object.fromEntries(FATES.map((name, i) => [name, counts[i].map((value) => value / planes.length)]));
 }
 
 // ---- slots
@@ -146,15 +151,13 @@ function slotsAtFirst(side, layer) {
 }
 
 function bringOn(side, now) {
-  const [gone, taken] = [side.dropped[now.step], side.joined[now.step]];
+  const { where, width, sizes, heldIn } = now;
+  const [gone, joined] = [side.dropped[now.step], side.joined[now.step]];
   now.step++;
-  if (!gone) return;
-  now.where.forEach((plane, i) => {
-    const [layer, head] = [Math.floor(plane / side.heads), plane % side.heads];
-    const token = gone[layer][head];
-    const into = taken?.[layer][head] ?? -1;
-    if (token < 0) return;
-    now.heldIn[token]--;
-    if (into >= 0) now.sizes[i * now.width + into] += now.sizes[i * now.width + token];
-  });
+  for (let i = 0; gone && i < where.length; i++) {
+    const token = gone[where[i]];
+    const into = joined ? joined[where[i]] : -1;
+    if (token >= 0) heldIn[token]--;
+    if (token >= 0 && into >= 0) sizes[i * width + into] += sizes[i * width + token];
+  }
 }

@@ -121,9 +121,8 @@ function rangesText(numbers) {
 function givenUpAt(side, step, planes) {
   const found = new Map();
   planes.forEach((plane) => {
-    const [layer, head] = [Math.floor(plane / side.heads), plane % side.heads];
-    const token = side.dropped[step - 1]?.[layer][head] ?? -1;
-    const into = side.joined[step - 1]?.[layer][head] ?? -1;
+    const token = side.dropped[step - 1]?.[plane] ?? -1;
+    const into = side.joined[step - 1]?.[plane] ?? -1;
     if (token < 0) return;
     const key = token + '>' + into;
     if (!found.has(key)) found.set(key, { token, into, planes: [] });

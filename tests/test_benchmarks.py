@@ -1,0 +1,302 @@
+"""The benchmarks measure what they say: contenders alternate and compute the same, memory is real. No durations."""
+
+import json
+import os
+from functools import partial
+from itertools import count
+
+import pytest
+import torch
+from transformers.cache_utils import DynamicCache
+
+from benchmarks import compress, decode, measure, models, prefill, report
+from benchmarks.measure import Run, alternate, copy_bandwidth, free_bytes, peaks_in_children
+from benchmarks.models import SHAPES, Shape, hollow_model, llava_model, random_ids, random_prompt, text_model
+
+TINY = Shape(2, 64, 4, 128, 256, tower_layers=2, tower_hidden=32, tower_heads=2, image_size=28, patch_size=7)
+KEYS = ["case", "contender", "median_s", "low_s", "high_s", "tokens_per_s", "peak_extra_bytes", "limit_fraction"]
+
+
+def test_contenders_take_turns_and_the_warm_up_does_not_count():
+    order, clock = [], count()
+
+    def contender(name):
+        order.append(name)
+        return Run(next(clock))
+
+    runs = alternate({name: partial(contender, name) for name in "abc"}, 3, "cpu", "test")
+    assert "".join(order) == "cba" + "abc" + "cba" + "abc"
+    assert {name: [run.seconds for run in some] for name, some in runs.items()} == {
+        "a": [3, 8, 9],
+        "b": [4, 7, 10],
+        "c": [5, 6, 11],
+    }
+
+
+def test_a_contender_without_memory_is_left_out_and_the_others_go_on(capsys):
+    def tensor():
+        return Run(torch.empty(2**60).nbytes)
+
+    def items():
+        return Run(len([0] * 2**60))
+
+    runs = alternate({"tensor": tensor, "plain": lambda: Run(1.0), "list": items}, 2, "cpu", "test")
+    assert runs == {"tensor": [], "plain": [Run(1.0)] * 2, "list": []}
+    assert capsys.readouterr().out.count("out of memory") == 2
+    with pytest.raises(RuntimeError, match="shapes"):
+        alternate({"wrong": lambda: torch.ones(2, 3) @ torch.ones(2, 3)}, 1, "cpu", "test")
+
+
+def test_a_row_has_median_quartiles_and_what_follows_from_them():
+    some = [Run(seconds) for seconds in (5.0, 1.0, 4.0, 2.0, 3.0)]
+    row = report.row("case", "name", some, scale=2, tokens=12, extra_bytes=7, limit_s=1.5)
+    assert row == report.Row("case", "name", 6.0, 4.0, 8.0, 2.0, 7, 0.25)
+    alone = report.row("case", "name", some[:1])
+    assert (alone.median_s, alone.low_s, alone.high_s, alone.tokens_per_s, alone.limit_fraction) == (
+        5,
+        5,
+        5,
+        None,
+        None,
+    )
+    assert report.row("case", "name", [], tokens=12, limit_s=1.5) == report.Row("case", "name")
+    assert report.ratio([row, report.Row("case", "other", 3.0)], "case", "name", "other") == 2.0
+    assert report.ratio([row, report.Row("case", "other")], "case", "name", "other") is None
+
+
+def test_goals_say_whether_they_were_reached(capsys):
+    report.goal("a", 1.2, 1.25)
+    report.goal("b", 1.3, 1.25)
+    report.goal("c", 1.3, 1.25, at_least=True)
+    report.goal("d", 1.2, 1.25, at_least=True)
+    report.goal("e", None, 1.25)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["reached", "MISSED"] * 2
+
+
+def test_peak_memory_of_a_known_tensor_is_its_size():
+    sizes = [32_000_000, 96_000_000]
+    found = peaks_in_children(partial(partial, torch.ones), [(size // 4,) for size in sizes])
+    assert found[1] - found[0] == pytest.approx(sizes[1] - sizes[0], abs=2_000_000)
+    # A few megabytes more, for this first use of torch loads some of its code.
+    assert sizes[0] - 1_000_000 < found[0] < sizes[0] + 12_000_000
+
+
+def test_a_killed_process_has_no_peak():
+    assert peaks_in_children(os._exit, [(1,)]) == [None]
+
+
+def test_free_memory_is_less_than_all_of_it():
+    assert 0 < free_bytes("cpu") < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def test_bandwidth_counts_bytes_read_and_written(monkeypatch):
+    clock = count()
+    monkeypatch.setattr(measure, "now", lambda device: next(clock))  # a second passes between two looks
+    assert copy_bandwidth("cpu", 3_000_000) == 3_000_000
+    monkeypatch.setattr(measure, "LARGE_COPY", 1000)
+    assert copy_bandwidth("cpu", 3_000_000) == 1000
+
+
+@pytest.mark.parametrize(("name", "llama"), [("7B", 6_738_415_616), ("13B", 13_015_864_320)])
+def test_random_models_have_the_size_of_the_checkpoints(name, llama):
+    llava = llava_model(SHAPES[name], name, "meta")
+    language = llava.model.model.language_model
+    parameters = sum(parameter.numel() for parameter in [*language.parameters(), llava.model.lm_head.weight])
+    assert parameters == llama + 2 * 64 * SHAPES[name].hidden  # llava-1.5 adds 64 tokens to Llama 2's 32,000
+    assert SHAPES[name].image_id == 32000 and SHAPES[name].patches == 576
+    assert llava.model.dtype in (torch.float16, torch.bfloat16)
+    assert decode.token_bytes(llava) == SHAPES[name].kv_bytes(1, 2)
+
+
+def test_a_random_prompt_has_one_token_per_patch():
+    llava = llava_model(TINY, "tiny", "cpu")
+    prompt = random_prompt(llava, TINY, 40, batch=2)
+    assert (prompt.ids == TINY.image_id).sum(1).tolist() == [16, 16]
+    llava.model(input_ids=prompt.ids, pixel_values=prompt.pixels)  # refuses any other number
+    ids = random_ids(TINY, 200, 1, "cpu")
+    assert (ids[0, -64:] != TINY.image_id).all() and (ids[0, 1:-64] == TINY.image_id).all()
+    with pytest.raises(ValueError, match="does not fit"):
+        random_prompt(llava, TINY, 16, batch=1)
+
+
+@pytest.fixture
+def reader_model():
+    """With weights so large that attention is far from even."""
+    model = text_model(TINY, "cpu")
+    with torch.no_grad():
+        for layer in model.model.layers:
+            layer.self_attn.q_proj.weight *= 30
+            layer.self_attn.k_proj.weight *= 30
+    return model
+
+
+def test_readers_compute_the_same_logits_and_statistics(reader_model):
+    ids = random_ids(TINY, 150, 1, "cpu")
+    found = {}
+    for name in (prefill.EVERY, prefill.EAGER, prefill.PLAIN, prefill.AFTER):
+        reader = prefill.READERS[name]
+        found[name] = reader.read(reader_model, ids, reader.prepare(reader_model))
+        torch.testing.assert_close(found[name][0], found[prefill.EVERY][0], atol=1e-4, rtol=1e-4)
+    eager = found[prefill.EAGER][1]
+    assert eager.std(1).min() > 0.3
+    torch.testing.assert_close(found[prefill.EVERY][1], eager, atol=1e-3, rtol=1e-4)
+    reader_model.set_attn_implementation("eager")
+    weights = reader_model(ids, output_attentions=True).attentions
+    after = torch.stack([of_layer[0, :, -models.WORDS_AFTER :].sum(1).mean(0) for of_layer in weights])
+    torch.testing.assert_close(found[prefill.AFTER][1], after, atol=1e-3, rtol=1e-4)
+    assert found[prefill.PLAIN][1] is None
+
+
+def test_plain_readers_keep_out_of_our_attention(reader_model):
+    for name, implementation in {
+        prefill.EVERY: "elastic",
+        prefill.PLAIN: "sdpa",
+        prefill.AFTER: "elastic",
+        prefill.EAGER: "eager",
+    }.items():
+        cache = prefill.READERS[name].prepare(reader_model)
+        assert reader_model.config._attn_implementation == implementation
+        assert (type(cache) is DynamicCache) == (implementation != "elastic")
+
+
+def written(path, cases):
+    """Rows of a JSON file that has the schema."""
+    content = json.loads(path.read_text())
+    assert set(content) == {"machine", "rows"} and content["machine"]["device"] == "CPU"
+    assert list(dict.fromkeys(row["case"] for row in content["rows"])) == cases
+    for row in content["rows"]:
+        assert list(row) == KEYS
+        timed = [row["low_s"], row["median_s"], row["high_s"]]
+        assert timed == [None] * 3 or 0 < timed[0] <= timed[1] <= timed[2]
+    return content["rows"], content["machine"]
+
+
+def test_prefill_from_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(SHAPES, "mid-size", TINY)
+    out = tmp_path / "out.json"
+    prefill.main(["--quick", "--rounds", "2", "--tokens", "1024", "--out", str(out)])
+    rows, _ = written(out, ["T = 1024"])
+    assert [row["contender"] for row in rows] == list(prefill.READERS)
+    found = {row["contender"]: row for row in rows}
+    weights = 1024**2 * TINY.heads * 4  # of the one layer of a quick run, which eager keeps
+    assert found[prefill.EAGER]["peak_extra_bytes"] - found[prefill.PLAIN]["peak_extra_bytes"] > 0.9 * weights
+    assert found[prefill.EAGER]["tokens_per_s"] == pytest.approx(1024 / found[prefill.EAGER]["median_s"])
+    assert "x SDPA" in capsys.readouterr().out
+
+
+def test_eager_is_skipped_with_a_line_where_it_would_not_fit(monkeypatch, capsys):
+    assert prefill.eager_bytes(TINY, 1000, 4) >= 2 * 4 * 1000**2 * 4  # the weights of both layers alone
+    monkeypatch.setattr(prefill, "free_bytes", lambda device: 1e6)
+    runs = prefill.time_all(TINY, [70, 500], 1, "cpu")
+    assert [len(runs[tokens, prefill.EAGER]) for tokens in (70, 500)] == [1, 0]
+    assert len(runs[500, prefill.PLAIN]) == 1
+    assert "T = 500" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("tokens", [50, 333, 640])
+def test_the_loop_merges_as_ours_does(tokens):
+    torch.manual_seed(tokens)
+    full = compress.filled(hollow_model(TINY, 2, "cpu"), tokens, frozenset({"frequency"}))
+    ours = full.twin()
+    ours.compress(compress.policy_named("elastic"), 256)
+    assert ours.slots == [int(0.2 * tokens)] * 2 and full.slots == [tokens] * 2
+    for index, layer in enumerate(full.layers):
+        keys, values = compress.loop(*layer.stored(), full.tables.scores["frequency"][index, 0], 0.2)
+        torch.testing.assert_close(keys, ours.layers[index].stored()[0])
+        torch.testing.assert_close(values, ours.layers[index].stored()[1])
+
+
+def test_compress_from_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(SHAPES, "7B", Shape(4, 64, 4, 128, 256))
+    monkeypatch.setattr(compress, "LONGEST_PREFILL", 0)
+    monkeypatch.setattr(compress, "QUICK_LENGTHS", (200, 300))
+    out = tmp_path / "out.json"
+    compress.main(["--quick", "--rounds", "2", "--policies", "elastic", "--out", str(out)])
+    rows, _ = written(out, ["T = 200, 2 layers x 2", "T = 300, 2 layers x 2"])
+    assert [row["contender"] for row in rows] == ["elastic", compress.LOOP, "prefill, 1 layer x 4"] * 2
+    # Of the second length the first one told that it would take too long.
+    assert [row["median_s"] is None for row in rows] == [False] * 5 + [True]
+    assert "faster than loop" in capsys.readouterr().out
+
+
+CASE = decode.Case("tiny", 276, 12)
+
+
+@pytest.fixture
+def prompt(tiny, picture):
+    return tiny.first_turn(picture, "Describe the image in detail.")
+
+
+def test_all_contenders_with_the_full_cache_write_the_same(tiny, prompt):
+    answers = {name: run().output for name, run in decode.contenders(tiny, prompt, CASE).items()}
+    expected = answers[decode.DYNAMIC].tokens
+    assert expected.shape == (1, 13) and len(expected.unique()) > 3
+    assert answers[decode.FULL].tokens.equal(expected) and answers[decode.STATIC].tokens.equal(expected)
+    assert not answers[decode.ELASTIC].tokens.equal(expected)
+
+
+def test_bytes_read_are_those_of_the_tensors(tiny, prompt):
+    tokens, one = prompt.ids.shape[1], decode.token_bytes(tiny)
+    cache = DynamicCache(config=tiny.model.config.text_config)
+    with torch.inference_mode():
+        tiny.model(input_ids=prompt.ids, pixel_values=prompt.pixels, past_key_values=cache)
+    assert sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers) == tokens * one
+    read = {name: run().output.read for name, run in decode.contenders(tiny, prompt, CASE).items()}
+    assert read[decode.FULL] == (tokens + 6) * one
+    assert read[decode.DYNAMIC] == pytest.approx(read[decode.FULL])
+    assert read[decode.STATIC] == (tokens + 12) * one
+    budget = int(0.2 * tokens)
+    assert budget * one <= read[decode.CONSTANT] <= (budget + 1) * one
+    assert read[decode.CONSTANT] < read[decode.ELASTIC] <= (int(0.2 * (tokens + 12)) + 1) * one
+
+
+def test_the_library_writes_past_end_tokens(tiny, prompt):
+    before = tiny.model.generation_config.eos_token_id
+    first = decode.run_library(tiny, prompt, is_static=False, steps=4).output.tokens
+    try:
+        tiny.model.generation_config.eos_token_id = int(first[0, 1])
+        assert decode.run_library(tiny, prompt, is_static=False, steps=4).output.tokens.equal(first)
+    finally:
+        tiny.model.generation_config.eos_token_id = before
+
+
+def test_the_limit_is_bytes_over_bandwidth(tiny, prompt):
+    bandwidth = 1e9
+    rows = decode.measure(tiny, prompt, CASE, 1, bandwidth)
+    assert [row.contender for row in rows] == [*CASE.policies(), decode.DYNAMIC, decode.STATIC]
+    full = rows[0]
+    read = tiny.shape["weight_bytes"] + (prompt.ids.shape[1] + 6) * decode.token_bytes(tiny)
+    assert full.limit_fraction * full.median_s == pytest.approx(read / bandwidth)
+    assert full.tokens_per_s == pytest.approx(1 / full.median_s)
+
+
+def test_first_and_last_steps_of_a_long_answer(tiny, prompt, monkeypatch):
+    monkeypatch.setattr(decode, "EDGE", 5)
+    rows = decode.measure_long(tiny, prompt, CASE, 1)
+    assert [row.contender for row in rows] == ["tokens 1 to 5", "tokens 8 to 12"]
+    assert all(row.median_s > 0 for row in rows)
+
+
+def test_decode_from_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(SHAPES, "mid-size", TINY)
+    monkeypatch.setattr(decode, "CPU_CASES", [decode.Case("mid-size", 30, 4, batch=2)])
+    out = tmp_path / "out.json"
+    decode.main(["--rounds", "1", "--cases", "mid-size", "--out", str(out)])
+    case = "mid-size, batch 2, 30 + 4, keep 0.2"
+    rows, machine = written(out, [case])
+    assert all(row["limit_fraction"] > 0 and row["peak_extra_bytes"] is None for row in rows)
+    assert rows[0]["tokens_per_s"] == pytest.approx(2 / rows[0]["median_s"])
+    assert list(machine["copy_bytes_per_s"]) == [case]
+    assert "% of limit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("program", [prefill, compress, decode])
+def test_help_and_wrong_options(program, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        program.main(["--help"])
+    shown = capsys.readouterr().out
+    assert program.__doc__.splitlines()[0] in shown and all(name in shown for name in ("--quick", "--out", "--device"))
+    for wrong in (["--rounds", "0"], [] if torch.cuda.is_available() else ["--device", "cuda"]):
+        if wrong:
+            with pytest.raises(SystemExit, match="2"):
+                program.main(wrong)

@@ -144,9 +144,10 @@ class Trace:
             raise ValueError("owners point outside the tokens")
         if not np.array_equal(np.take_along_axis(self.owner, owner, 2), self.owner):
             raise ValueError("tokens are merged into tokens that hold no slot")
+        written = len(tokens) + 1 + np.arange(self.steps)[:, None, None]
         for gone in (self.dropped, self.joined):
-            if gone.min(initial=-1) < -1 or gone.max(initial=-1) >= len(tokens) + self.steps:
-                raise ValueError("evicted slots point outside the tokens")
+            if gone.min(initial=-1) < -1 or (gone >= written).any():
+                raise ValueError("evicted slots point outside the tokens written by then")
         for name in ("prompt_bytes", "bytes_held", "bytes_allocated", "limit_bytes", "slots"):
             if getattr(self, name).min(initial=0) < 0:
                 raise ValueError(f"{name} is negative")

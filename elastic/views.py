@@ -23,7 +23,7 @@ def layer_views(cache: "ElasticCache", policy: Policy) -> list[list[LayerView]]:
     shown = [table.to(device) for table in shown]
     views = []
     for index, layer in enumerate(cache.layers):
-        of_layer = [table[index, :, : layer.used].view(cache.batch, -1, layer.used) for table in shown]
+        of_layer = [table[index, :, : layer.used].to(layer.device).view(cache.batch, -1, layer.used) for table in shown]
         each = zip(*of_layer, *layer.stored(), strict=True)
         views.append([LayerView(*of_one, keys=keys, values=values) for *of_one, keys, values in each])
     return views
@@ -47,5 +47,8 @@ def score(cache: "ElasticCache", policy: Policy) -> Tensor:
     """
     known = cache.tables.scores
     if policy.statistic not in known and policy.statistic in policy.needs:
-        raise ValueError(f"{type(policy).__name__} goes by {policy.statistic!r}, which was not collected.")
+        raise ValueError(
+            f"{type(policy).__name__} goes by {policy.statistic!r}, which was not collected when the prompt was read: "
+            "pass needs=policy.needs to prefill."
+        )
     return known[policy.statistic] if policy.statistic in known else torch.zeros(cache.tables.source.shape)

@@ -74,7 +74,8 @@ class Elastic(Policy):
 
     def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
         """Best-scored tokens become anchors, the others join one of them."""
-        if len({layer.position.shape for layer in layers}) == 1 and layers[0].slots <= TOGETHER:
+        alike = len({(layer.position.shape, layer.position.device) for layer in layers}) == 1
+        if alike and layers[0].slots <= TOGETHER:
             return self._choices(layers, seen)
         return [choice for layer in layers for choice in self._choices([layer], seen)]
 

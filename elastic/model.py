@@ -3,6 +3,7 @@
 The embedded pocket-llava and a 13-billion-parameter checkpoint go through the same lines; only the name differs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
@@ -31,7 +32,7 @@ MARK = "\ufffc"  # stands for an answer while its surroundings are rendered; no 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What the model reads: ids (1, T) and, where a picture comes with them, pixels (1, 3, height, width).
+    """What the model reads: ids (B, T) and, where pictures come with them, pixels (B, 3, height, width).
 
     `encoded` is what the vision tower made of the pixels, once it has run.
     """
@@ -39,6 +40,21 @@ class Prompt:
     ids: Tensor
     pixels: Tensor | None = None
     encoded: dict | None = None
+
+
+def together(prompts: Sequence[Prompt]) -> Prompt:
+    """Several first prompts as one batch, B x (1, T) -> (B, T).
+
+    Raises:
+        ValueError: if they are not equally long.
+    """
+    lengths = {prompt.ids.shape[1] for prompt in prompts}
+    if len(lengths) > 1:
+        raise ValueError(
+            f"Prompts of {min(lengths)} to {max(lengths)} tokens cannot be read together: padding could not be told "
+            "from tokens once slots are merged. Group prompts by their length."
+        )
+    return Prompt(torch.cat([prompt.ids for prompt in prompts]), torch.cat([prompt.pixels for prompt in prompts]))
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,13 @@ import torch
 
 from elastic.cache import ElasticCache
 from elastic.engine import compress, decode, extend, prefill
+from elastic.model import together
 from elastic.policies import POLICIES, Choice, Eviction, Policy
 from elastic.policies.base import PATCH
 from elastic.policies.elastic import LEAST_FREE, Elastic
+from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
+from training.scenes import random_scene, render
 
 QUESTION = "Describe the image in detail."
 FREQUENCY = {"frequency"}
@@ -169,6 +172,29 @@ def test_two_interleaved_answers_equal_each_alone(pocket, picture):
             else:
                 together[side].append(step.token)
     assert together == alone
+
+
+@pytest.mark.parametrize("policy", [Full(), Elastic(keep=0.3), ElasticPlus(keep=0.2)], ids=["full", "elastic", "plus"])
+def test_a_batch_of_pictures_and_questions_answers_like_each_alone(policy, pocket):
+    scenes = [render(random_scene(f"batch {number}"))[0] for number in range(3)]
+    questions = ["Is there a dog?", "Is there a cat?", "Is there a car?"]
+    prompts = [pocket.first_turn(scene, asked) for scene, asked in zip(scenes, questions, strict=True)]
+    batch = list(decode(compress(prefill(pocket, together(prompts), policy.needs), policy), 12))
+    for number, prompt in enumerate(prompts):
+        alone = tokens_of(decode(compress(prefill(pocket, prompt, policy.needs), policy), 12))
+        assert [step.tokens[number] for step in batch][: len(alone)] == alone
+    assert (
+        batch[0].bytes_held[0]
+        == 3 * next(decode(compress(prefill(pocket, prompt, policy.needs), policy), 1)).bytes_held[0]
+    )
+
+
+def test_prompts_of_unequal_length_are_not_read_together(pocket, picture):
+    prompts = [
+        pocket.first_turn(picture, asked) for asked in ("Is there a dog?", "Is there a large dog in the picture?")
+    ]
+    with pytest.raises(ValueError, match="Group prompts by their length"):
+        together(prompts)
 
 
 def check_books(state):

@@ -4,6 +4,9 @@ A new token is written into its slot in place; an evicted slot is overwritten by
 depend on the order of slots, so nothing is ever shifted.
 """
 
+import weakref
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from transformers.cache_utils import CacheLayerMixin
@@ -11,6 +14,9 @@ from transformers.cache_utils import CacheLayerMixin
 from elastic.merge import merge, pick
 from elastic.policies.base import Choice
 from elastic.rotary import turn
+
+if TYPE_CHECKING:
+    from elastic.cache import ElasticCache
 
 
 class SlotLayer(CacheLayerMixin):
@@ -22,15 +28,25 @@ class SlotLayer(CacheLayerMixin):
 
     is_croppable = False
 
-    def __init__(self, cache: "object") -> None:
+    def __init__(self, cache: "ElasticCache") -> None:
         super().__init__()
-        self.cache = cache  # whose layer this is
+        self.cache = cache
         self.used = 0
         self.where: int | Tensor | None = (
             None  # slot of the next token, for all rows or (B x H,); None: behind the last
         )
         self.bias: Tensor | None = None  # (R, S) float32, added to the logits of attention
         self.turns: Tensor | None = None  # (R, S) positions by which keys are turned before they are used
+
+    @property
+    def cache(self) -> "ElasticCache":
+        """Whose layer this is."""
+        return self._cache()
+
+    @cache.setter
+    def cache(self, cache: "ElasticCache") -> None:
+        # Weak: a cache in a circle with its layers would hold its memory until the collector happens to come by.
+        self._cache = weakref.ref(cache)
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Take type, device and shape from the first keys."""

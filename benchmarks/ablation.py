@@ -180,7 +180,8 @@ def table(rows: list[dict]) -> str:
     found = {(row["variant"], row["keep"]): row for row in rows}
     full = found["full", 1.0]
     lines = [
-        f"full cache: {full['exact']:.1%} of {full['questions']} short answers exact, perplexity {full['perplexity']:.3f}",
+        f"full cache: {full['exact']:.1%} of {full['questions']} short answers exact, perplexity "
+        f"{full['perplexity']:.3f}",
         f"{'exact answers, % of full (descriptions agree, %)':<52}"
         + "".join(f"{keep:>16g}" for keep in keeps)
         + "    ms",
@@ -221,16 +222,16 @@ def main() -> None:
     seed = "evaluate 1" if args.held_out else "develop"
     names = [f"{seed} {number}" for number in range(1 if args.quick else args.scenes)]
     outcomes: list[Outcome] = []
+    settings = {"seed": seed, "keep": keeps, "model": args.model or "pocket-llava"}
+    policies = {label: asdict(policy) for label, policy in chosen.items()}
     # A fresh interpreter for each worker: a forked torch may hang.
     with get_context("spawn").Pool(args.workers, _begin, (args.model, keeps, chosen)) as pool:
-        for of_scene in tqdm(pool.imap_unordered(_work, names), total=len(names), unit="scene"):
+        for done, of_scene in enumerate(tqdm(pool.imap(_work, names), total=len(names), unit="scene"), start=1):
             outcomes += of_scene
-    rows = summary(outcomes)
-    print(table(rows))
-    if args.out:
-        settings = {"scenes": len(names), "seed": seed, "keep": keeps, "model": args.model or "pocket-llava"}
-        policies = {label: asdict(policy) for label, policy in chosen.items()}
-        args.out.write_text(json.dumps({"settings": settings, "policies": policies, "rows": rows}, indent=1) + "\n")
+            if args.out:  # after every scene: a run that is stopped leaves what it found
+                found = {"settings": settings | {"scenes": done}, "policies": policies, "rows": summary(outcomes)}
+                args.out.write_text(json.dumps(found, indent=1) + "\n")
+    print(table(summary(outcomes)))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from elastic.policies.full import Full
 from elastic.statistics import FREQUENCY, PER_HEAD
 
 KEEP = 0.2
-LENGTHS, QUICK_LENGTHS = (640, 1024, 1536, 2048, 4096, 8192, 16384), (640, 1536)
+LENGTHS, QUICK_LENGTHS = (640, 1024, 1536, 2048, 4096, 8192, 16384), (1536,)
 GOAL_LENGTH = 1536
 TIMED_LAYERS = {"cpu": 2, "cuda": 32}
 LONGEST_PREFILL = 30.0  # seconds of one layer

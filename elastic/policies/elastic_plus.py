@@ -15,12 +15,14 @@ class ElasticPlus(Elastic):
     stand for themselves. While decoding, whenever the cache exceeds `keep` x tokens seen, the two slots whose merging
     moves their keys least become one.
 
-    The choices, each in the order of what it brings (`benchmarks/RESULTS.md` has the table): a merged slot's logit
-    gets log(count), so that it keeps its members' share of attention; tokens are grouped by their keys, per head,
-    because a query tells tokens apart by nothing else, and each head asks something else of a picture; three rounds of
-    k-means, weighted by attention, move the groups to where the keys are; anchors are chosen by the queries after the
-    image, which are free of the causal bias; nothing is dropped while decoding. Keys are not turned before averaging:
-    the mean of keys as they stand gives every later query the mean of its logits, exactly.
+    The choices, and what is left of the full cache's exact answers at `keep` 0.1 without each (98 % with all of them;
+    `benchmarks/RESULTS.md` has the table). Anchors by the queries after the image, which are free of the causal bias
+    (by all queries 32 %). Groups by key and per head, because a query tells tokens apart by nothing else and each head
+    asks something else of a picture (by position 44 %). log(count) on a merged slot's logit, so that it keeps its
+    members' share of attention (77 %). Three rounds of k-means, weighted by attention, which move the groups to where
+    the keys are (83 %). While answering, merging and not dropping, and what is most alike (descriptions: 85 % of the
+    words instead of 99 %). Keys are not turned before averaging: the mean of keys as they stand gives every later query
+    the mean of its logits, exactly.
     """
 
     protect_text: bool = option(False, "Keep every word of the prompt; spend the budget on image patches.")

@@ -5,8 +5,8 @@ keep 0.2. Contenders, alternating: our policies, by `ElasticCache.compress` (cho
 for an answer), and the same Elastic Cache by a Python loop over the thrown tokens of every layer, as the authors'
 released code does it, on tensors alone. On a CPU two layers are timed and multiplied by 16; on a GPU there are all 32.
 
-"of prefill" compares with reading the prompt: one real layer of the 7B with random weights, times 32. It is left out
-where it would take a CPU more than half a minute.
+"of prefill" compares with reading the prompt: one real layer of the 7B with random weights, times 32. Whatever would
+take more than half a minute per run is left out, as the shorter prompts tell.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ KEEP = 0.2
 LENGTHS, QUICK_LENGTHS = (640, 1024, 1536, 2048, 4096, 8192, 16384), (1536,)
 GOAL_LENGTH = 1536
 TIMED_LAYERS = {"cpu": 2, "cuda": 32}
-LONGEST_PREFILL = 30.0  # seconds of one layer
+LONGEST = 30.0  # seconds of a run
 LOOP, PREFILL = "Python loop", "prefill, 1 layer x {}"
 
 
@@ -105,7 +105,7 @@ def time_prefills(shape: Shape, lengths: Sequence[int], rounds: int, device: str
     seconds_per_token = 0.0
     for tokens in lengths:
         runs[tokens] = []
-        if tokens * seconds_per_token <= LONGEST_PREFILL:
+        if tokens * seconds_per_token <= LONGEST:
             contender = {"prefill": partial(read, model, random_ids(shape, tokens, 1, device))}
             runs[tokens] = alternate(contender, rounds, device, f"T = {tokens}", device == "cuda")["prefill"]
             seconds_per_token = max((run.seconds for run in runs[tokens]), default=0) / tokens
@@ -122,13 +122,18 @@ def measure(
     policies = {name: policy_named(name) for name in names}
     needs = frozenset({FREQUENCY}).union(*(policy.needs for policy in policies.values()))
     rows = []
+    pace = dict.fromkeys([*names, LOOP], 0.0)  # seconds per squared length, at the length before
     for tokens in lengths:
+        case, scale = case_of(tokens, timed_layers, shape.layers), shape.layers / timed_layers
         full = filled(model, tokens, needs)
         contenders = {name: partial(run_policy, full, policy, device) for name, policy in policies.items()}
         contenders[LOOP] = partial(run_loop, full, device)
-        case = case_of(tokens, timed_layers, shape.layers)
-        scale = shape.layers / timed_layers
-        rows += [row(case, name, some, scale) for name, some in alternate(contenders, rounds, device, case).items()]
+        short = {name: run for name, run in contenders.items() if pace[name] * tokens**2 <= LONGEST}
+        for name in contenders.keys() - short.keys():
+            print(f"{case}: {name} is skipped: a run would take more than {LONGEST:.0f} s.")
+        runs = alternate(short, rounds, device, case)
+        pace |= {name: max((run.seconds for run in some), default=LONGEST) / tokens**2 for name, some in runs.items()}
+        rows += [row(case, name, runs.get(name, []), scale) for name in contenders]
         rows.append(row(case, PREFILL.format(shape.layers), prefills[tokens], shape.layers, tokens))
     return rows
 

@@ -148,11 +148,15 @@ def _kilobytes(file: Path, name: str) -> int:
     return int(next(line for line in file.read_text().splitlines() if line.startswith(name)).split()[1])
 
 
-def copy_bandwidth(device: str, touched: int, repeats: int = 30) -> float:
-    """Bytes per second, read and written, of the fastest of many copies that touch that many bytes in all.
+def copy_bandwidth(device: str, touched: int, seconds: float = 1.0) -> float:
+    """Bytes per second, read and written, of the fastest of the copies that fit into some time.
 
-    What fits into a processor's cache is copied out of the cache, as a model that fits is read out of it.
+    Each touches that many bytes in all: what fits into a processor's cache is copied out of the cache, as a model that
+    fits is read out of it.
     """
     source = torch.ones(max(1, min(touched, LARGE_COPY) // 2), dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    return 2 * len(source) / min(timed(device, target.copy_, source).seconds for _ in range(repeats))
+    until, fastest = now(device) + seconds, float("inf")
+    while fastest == float("inf") or now(device) < until:
+        fastest = min(fastest, timed(device, target.copy_, source).seconds)
+    return 2 * len(source) / fastest

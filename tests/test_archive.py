@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from elastic.archive import SCHEMA, open_run, save_run, steps_csv
 from elastic.trace import Run, Trace
-from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, PAIR, cut, make, run_of
+from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, PAIR, PLUS, cut, make, run_of
 
 text = st.text(st.characters(blacklist_categories=["Cs"]), max_size=30)
 
@@ -53,7 +53,7 @@ def assert_same(before, after):
     heads=st.integers(1, 3),
     grid=st.integers(1, 5),
     steps=st.integers(0, 9),
-    policy=st.sampled_from(["full", "elastic", "h2o"]),
+    policy=st.sampled_from(["full", "elastic", "elastic-plus", "h2o"]),
     words=st.lists(text, min_size=4, max_size=4),
 )
 def test_a_saved_run_is_the_same_when_opened(seed, layers, heads, grid, steps, policy, words):
@@ -125,6 +125,9 @@ def test_parts_that_are_missing_or_of_another_kind_are_refused(change):
         {"owner": np.where(ELASTIC.owner == 0, -7, ELASTIC.owner)},
         {"owner": np.roll(ELASTIC.owner, 1, axis=2)},  # members of what holds no slot
         {"dropped": np.full_like(ELASTIC.dropped, 10_000)},
+        {"dropped": np.full_like(ELASTIC.dropped, len(ELASTIC.pieces) + 1)},  # not written at the first step
+        {"joined": np.full_like(ELASTIC.joined, 10_000)},
+        {"joined": np.full_like(ELASTIC.joined, -2)},
         {"bytes_held": -ELASTIC.bytes_held},
         {"score": ELASTIC.score.astype("U8")},
     ],
@@ -183,8 +186,24 @@ def test_the_table_holds_every_step_of_every_side(seed, pieces):
         gone = [tuple(map(int, pair.split(":"))) for pair in row["evicted"].split()]
         layers, heads = np.nonzero(side.dropped[step] >= 0)
         expected = zip(layers + 1, side.dropped[step][layers, heads], strict=True)
-        assert gone == [(int(layer), int(token)) for layer, token in expected]
+        assert gone == [(int(layer), int(token)) for layer, token in expected] and row["merged"] == ""
 
 
-def test_recorded_runs_of_per_head_policies_open():
-    assert_same(run_of("run", [HEADS]), opened(saved(run_of("run", [HEADS]))))
+def test_the_table_tells_what_was_merged_from_what_was_evicted():
+    rows = list(csv.DictReader(io.StringIO(steps_csv(run_of("run", [PLUS])))))
+    for row, dropped, joined in zip(rows, PLUS.dropped, PLUS.joined, strict=True):
+        evicted, merged = [], []
+        for layer in range(3):
+            for token, into in zip(dropped[layer], joined[layer], strict=True):
+                if token >= 0 and into < 0:
+                    evicted.append(f"{layer + 1}:{token}")
+                elif token >= 0:
+                    merged.append(f"{layer + 1}:{token}>{into}")
+        assert row["evicted"] == " ".join(evicted) and row["merged"] == " ".join(merged)
+    assert rows[1]["merged"].startswith("1:3>27 1:25>27 2:") and rows[1]["evicted"] == ""
+    assert rows[4]["evicted"].startswith("1:2 1:3 2:") and rows[4]["merged"] == ""
+
+
+@pytest.mark.parametrize("side", [HEADS, PLUS], ids=["evicts", "merges"])
+def test_recorded_runs_of_per_head_policies_open(side):
+    assert_same(run_of("run", [side]), opened(saved(run_of("run", [side]))))

@@ -17,6 +17,15 @@ TINY = Shape(2, 64, 4, 128, 256, tower_layers=2, tower_hidden=32, tower_heads=2,
 KEYS = ["case", "contender", "median_s", "low_s", "high_s", "tokens_per_s", "peak_extra_bytes", "limit_fraction"]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Models this small only lose by sharing their work, and a lot where others want the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def test_contenders_take_turns_and_the_warm_up_does_not_count():
     order, clock = [], count()
 
@@ -76,7 +85,7 @@ def test_goals_say_whether_they_were_reached(capsys):
 def test_peak_memory_of_a_known_tensor_is_its_size():
     sizes = [32_000_000, 96_000_000]
     found = peaks_in_children(partial(partial, torch.ones), [(size // 4,) for size in sizes])
-    assert found[1] - found[0] == pytest.approx(sizes[1] - sizes[0], abs=2_000_000)
+    assert found[1] - found[0] == pytest.approx(sizes[1] - sizes[0], abs=1_000_000)
     # A few megabytes more, for this first use of torch loads some of its code.
     assert sizes[0] - 1_000_000 < found[0] < sizes[0] + 12_000_000
 
@@ -85,8 +94,11 @@ def test_a_killed_process_has_no_peak():
     assert peaks_in_children(os._exit, [(1,)]) == [None]
 
 
-def test_free_memory_is_less_than_all_of_it():
-    assert 0 < free_bytes("cpu") < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def test_free_memory_lies_between_unused_and_all_of_it():
+    unused, everything = (
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf(name) for name in ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES")
+    )
+    assert 0.5 * unused < free_bytes("cpu") < everything
 
 
 def test_bandwidth_counts_bytes_read_and_written(monkeypatch):
@@ -137,6 +149,7 @@ def test_readers_compute_the_same_logits_and_statistics(reader_model):
         reader = prefill.READERS[name]
         found[name] = reader.read(reader_model, ids, reader.prepare(reader_model))
         torch.testing.assert_close(found[name][0], found[prefill.EVERY][0], atol=1e-4, rtol=1e-4)
+    assert found[prefill.PLAIN][0].shape == (1, 1, TINY.vocab)
     eager = found[prefill.EAGER][1]
     assert eager.std(1).min() > 0.3
     torch.testing.assert_close(found[prefill.EVERY][1], eager, atol=1e-3, rtol=1e-4)
@@ -208,15 +221,20 @@ def test_the_loop_merges_as_ours_does(tokens):
 
 def test_compress_from_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(SHAPES, "7B", Shape(4, 64, 4, 128, 256))
-    monkeypatch.setattr(compress, "LONGEST_PREFILL", 0)
     monkeypatch.setattr(compress, "QUICK_LENGTHS", (200, 300))
     out = tmp_path / "out.json"
     compress.main(["--quick", "--rounds", "2", "--policies", "elastic", "--out", str(out)])
     rows, _ = written(out, ["T = 200, 2 layers x 2", "T = 300, 2 layers x 2"])
     assert [row["contender"] for row in rows] == ["elastic", compress.LOOP, "prefill, 1 layer x 4"] * 2
-    # Of the second length the first one told that it would take too long.
-    assert [row["median_s"] is None for row in rows] == [False] * 5 + [True]
+    assert all(row["median_s"] > 0 for row in rows)
     assert "faster than loop" in capsys.readouterr().out
+
+
+def test_compress_leaves_out_what_would_take_too_long(monkeypatch, capsys):
+    monkeypatch.setattr(compress, "LONGEST", 0)
+    rows = compress.measure(TINY, 2, ["elastic"], [200, 300], 1, "cpu")
+    assert [row.median_s is None for row in rows] == [False] * 3 + [True] * 3
+    assert capsys.readouterr().out.count("T = 300: ") == 2
 
 
 CASE = decode.Case("tiny", 276, 12)
@@ -260,21 +278,30 @@ def test_the_library_writes_past_end_tokens(tiny, prompt):
         tiny.model.generation_config.eos_token_id = before
 
 
-def test_the_limit_is_bytes_over_bandwidth(tiny, prompt):
-    bandwidth = 1e9
-    rows = decode.measure(tiny, prompt, CASE, 1, bandwidth)
+def test_times_are_per_step_and_the_limit_is_bytes_over_bandwidth(tiny, prompt, monkeypatch):
+    clock = count()
+    monkeypatch.setattr(decode, "now", lambda device: next(clock))  # every answer takes a second
+    rows = decode.measure(tiny, prompt, CASE, 1, bandwidth=1e9)
     assert [row.contender for row in rows] == [*CASE.policies(), decode.DYNAMIC, decode.STATIC]
-    full = rows[0]
+    assert all(row.median_s == pytest.approx(1 / 12) and row.tokens_per_s == pytest.approx(12) for row in rows)
     read = tiny.shape["weight_bytes"] + (prompt.ids.shape[1] + 6) * decode.token_bytes(tiny)
-    assert full.limit_fraction * full.median_s == pytest.approx(read / bandwidth)
-    assert full.tokens_per_s == pytest.approx(1 / full.median_s)
+    assert rows[0].limit_fraction == pytest.approx(read / 1e9 * 12)
 
 
-def test_first_and_last_steps_of_a_long_answer(tiny, prompt, monkeypatch):
+def test_the_first_and_the_last_steps_of_a_long_answer_are_timed(tiny, prompt, monkeypatch):
+    seen, step = {}, decode.step
+
+    def watched(state, tokens):
+        following = step(state, tokens)
+        seen[id(state)] = state.seen - prompt.ids.shape[1]
+        return following
+
+    monkeypatch.setattr(decode, "step", watched)
     monkeypatch.setattr(decode, "EDGE", 5)
     rows = decode.measure_long(tiny, prompt, CASE, 1)
     assert [row.contender for row in rows] == ["tokens 1 to 5", "tokens 8 to 12"]
     assert all(row.median_s > 0 for row in rows)
+    assert sorted(seen.values()) == [5, 12]
 
 
 def test_decode_from_the_command_line(tmp_path, monkeypatch, capsys):

@@ -262,4 +262,5 @@ def test_the_run_made_by_a_model_draws_as_well(tiny, picture):
     slots = drawn(plots.budgets(run), run.titles[1])
     assert np.array_equal(slots.y, run.sides[1].prompt_slots)
     aim = drawn(plots.budgets(run), f"{run.titles[1]}: aim").y[0]
-    assert aim == talk.policies[1].limit(len(run.sides[1].pieces))
+    read = len(run.sides[1].pieces)
+    assert aim == talk.policies[1].limit(read, read)

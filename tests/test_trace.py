@@ -11,29 +11,58 @@ import torch
 
 from elastic.engine import compress, decode, prefill
 from elastic.policies.elastic import Elastic
+from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
-from elastic.record import Recorder
+from elastic.record import RECORDED, Recorder
 from elastic.trace import first_difference
+from tests.view_page import all_owners
+from tests.view_traces import PLUS
 
 
 @pytest.fixture(scope="module")
 def recorded(tiny, picture):
     """A recorder of a finished answer, and the trace of it."""
-    state = compress(prefill(tiny, tiny.first_turn(picture, "What?")), Elastic(keep=0.3, distance=3))
+    policy = Elastic(keep=0.3, distance=3)
+    state = compress(prefill(tiny, tiny.first_turn(picture, "What?"), {*policy.needs, *RECORDED}), policy)
     recorder = Recorder.of(state, "What?")
     for step in decode(state, 40):
         recorder.add(step)
     return recorder, recorder.trace("limit")
 
 
-def test_owners_after_every_step_are_those_of_the_run(tiny, picture):
-    state = compress(prefill(tiny, tiny.first_turn(picture, "What?")), Elastic(keep=0.3, distance=3))
+@pytest.mark.parametrize("policy", [Elastic(keep=0.3, distance=3), ElasticPlus(keep=0.3)], ids=["evicts", "merges"])
+def test_owners_after_every_step_are_those_of_the_run(tiny, picture, policy):
+    state = compress(prefill(tiny, tiny.first_turn(picture, "What?"), {*policy.needs, *RECORDED}), policy)
     recorder, total = Recorder.of(state, "What?"), state.seen
     for number, step in enumerate(decode(state, 40), start=1):
         recorder.add(step)
         after = recorder.trace().owner_after(number)
-        for layer, owner in enumerate(state.owner):
-            assert np.array_equal(after[layer], owner[:, :total].numpy())
+        assert np.array_equal(after, state.cache.tables.owners()[..., :total].numpy())
+    assert (recorder.trace().joined >= 0).any() == (policy.evicted == "merged")
+
+
+def test_owners_are_followed_from_slot_to_slot():
+    trace = replace(PLUS, owner=PLUS.owner[:1, :1], score=PLUS.score[:1], **moves({5: (3, 7), 6: (7, 28), 9: (28, -1)}))
+    members = np.flatnonzero(trace.owner[0, 0] == 3)
+    assert len(members) == 3 and trace.owner[0, 0, 7] == 7
+    for steps, now in ((4, 3), (5, 7), (6, 28), (8, 28), (9, -1)):
+        after = trace.owner_after(steps)[0, 0]
+        assert (after[members] == now).all()
+        assert after[7] == (7 if steps < 6 else now)
+    for steps in range(10):
+        assert np.array_equal(PLUS.owner_after(steps), all_owners(PLUS, steps)[..., : len(PLUS.pieces)])
+
+
+def moves(given):
+    """Arrays of a trace of one layer and head: after which answer token which slot went where."""
+    dropped, joined = np.full((2, PLUS.steps, 1, 1), -1, np.int32)
+    for step, (token, into) in given.items():
+        dropped[step - 1], joined[step - 1] = token, into
+    names = ("slots", "bytes_held", "looked")
+    arrays = {name: getattr(PLUS, name)[:, :1] for name in names} | {
+        name: getattr(PLUS, name)[:1] for name in ("prompt_slots", "prompt_bytes", "sparsity")
+    }
+    return arrays | {"dropped": dropped, "joined": joined}
 
 
 def test_figures_add_up(recorded):
@@ -59,14 +88,14 @@ def test_the_first_difference_is_where_the_tokens_part(recorded):
 
 
 def test_scores_of_a_full_trace_are_the_received_attention(tiny, picture):
-    start = prefill(tiny, tiny.first_turn(picture, "What?"))
+    start = prefill(tiny, tiny.first_turn(picture, "What?"), RECORDED)
     state = compress(start, Full())
     trace = Recorder.of(state, "What?").trace()
     assert np.allclose(trace.score.sum(1), state.seen, atol=1e-2)
 
 
 def test_what_a_token_looked_at_is_the_attention_of_the_query_before_it(tiny, picture, eager):
-    state = compress(prefill(tiny, tiny.first_turn(picture, "What?")), Full())
+    state = compress(prefill(tiny, tiny.first_turn(picture, "What?"), RECORDED), Full())
     total = state.seen
     recorder = Recorder.of(state, "What?")
     for step in decode(state, 6):
@@ -96,7 +125,7 @@ def test_attention_on_a_compressed_cache_falls_on_what_holds_a_slot(recorded):
 
 def test_sparsity_is_the_share_of_faint_weights(tiny, picture, eager):
     inputs = tiny.first_turn(picture, "What?")
-    trace = Recorder.of(compress(prefill(tiny, inputs), Full()), "What?").trace()
+    trace = Recorder.of(compress(prefill(tiny, inputs, RECORDED), Full()), "What?").trace()
     with torch.inference_mode():
         maps = eager(input_ids=inputs.ids, pixel_values=inputs.pixels, output_attentions=True).attentions
     for layer, weights in enumerate(maps):

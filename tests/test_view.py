@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.view_traces import ELASTIC, FULL, PAIR, cut, run_of, steps_of
+from tests.view_traces import ELASTIC, FULL, PAIR, PLUS, cut, run_of, steps_of
 from viz import view
 
 MESSAGES = list(steps_of("run", PAIR, 0, 5))
@@ -33,9 +33,17 @@ def test_chunks_put_together_are_the_trace():
     assert [bytes_held for part in parts for bytes_held in part["bytes"]] == ELASTIC.bytes_held.sum(1).tolist()
     assert [limit for part in parts for limit in part["limit"]] == ELASTIC.limit_bytes[1:].tolist()
     assert [piece for part in parts for piece in part["pieces"]] == ELASTIC.answer_pieces
-    gone = [step if step is not None else np.full((3, 1), -1).tolist() for part in parts for step in part["dropped"]]
-    assert np.array_equal(gone, ELASTIC.dropped)
     assert parts[-1]["answer"] == ELASTIC.answer
+
+
+@pytest.mark.parametrize("trace", [ELASTIC, PLUS], ids=["evicts", "merges"])
+def test_chunks_say_what_was_given_up_and_what_took_it_in(trace):
+    parts = [view.chunk(run_of("run", [cut(trace, end)]), since)[0] for since, end in ((0, 4), (4, 5), (5, 9))]
+    for name, given_up in (("dropped", trace.dropped), ("joined", trace.joined)):
+        steps = [step for part in parts for step in part[name]]
+        for step, tokens in zip(steps, given_up.reshape(9, -1), strict=True):
+            assert step == (tokens.tolist() if tokens.max() >= 0 else None)
+    assert (trace.joined >= 0).any() == (trace is PLUS)
 
 
 @pytest.mark.parametrize("layer", [None, 0, 2])

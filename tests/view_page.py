@@ -142,8 +142,8 @@ def fates(trace, layer, head, step):
 
 def all_owners(trace, steps):
     """Owners after that many answer tokens of all tokens written by then, (L, H, T + steps)."""
-    (layers, heads, tokens), written = trace.owner.shape, tokens_of(trace) + np.arange(steps)
-    owner = np.concatenate([trace.owner, np.broadcast_to(written, (layers, heads, steps))], 2)
+    written = np.broadcast_to(tokens_of(trace) + np.arange(steps), (*trace.owner.shape[:2], steps))
+    owner = np.concatenate([trace.owner, written], 2)
     for step, layer, head in np.argwhere(trace.dropped[:steps] >= 0):
         leaves = owner[layer, head] == trace.dropped[step, layer, head]
         owner[layer, head, leaves] = trace.joined[step, layer, head]

@@ -135,6 +135,8 @@ def cut(trace: Trace, steps: int) -> Trace:
 
 FULL, ELASTIC = make(1, policy="full"), make(2)
 HEADS = make(3, policy="h2o", heads=2, words=("The", " picture", " shows", " a", " cat", ".", "</s>"))
+PLUS = make(6, policy="elastic-plus", heads=2)
+LONG = make(7, policy="elastic-plus", heads=2, words=tuple(f" w{number}" for number in range(80)))
 LARGE = make(5, grid=24, layers=2)
 PAIR = (FULL, ELASTIC)
 NASTY = (
@@ -171,6 +173,10 @@ MESSAGES = {
     "pair": [whole(PAIR, titles=["Full cache", "Elastic Cache"])],
     "large": [whole((make(4, grid=24, layers=2, policy="full"), LARGE))],
     "heads": [whole((FULL, HEADS))],
+    "plus": [whole((FULL, PLUS), titles=["Full cache", "Elastic Cache plus"], link={"example": "x"})],
+    "two": [whole((ELASTIC, PLUS))],
+    "young": list(steps_of("growing", (FULL, LONG), 0, 3, 40, 70))[:2],
+    "grown": list(steps_of("growing", (FULL, LONG), 0, 3, 40, 70))[2:4],
     "nasty": [
         whole(
             [

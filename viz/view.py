@@ -42,7 +42,7 @@ def message(run: Run, seq: int, since: int, *, status: str = "", done: bool = Fa
     """One value of the component: the steps from `since` on; the first and the last message carry the opening too.
 
     The last one also carries every step, so that a view that missed messages, or was not there yet, is whole again.
-    `show` is what the view opens with, where its address asks for nothing else: mode, layer and head (from 1), t (step).
+    `show` is what the view opens with, where its address asks for nothing else: mode, layer, head (from 1), t (step).
     """
     since = 0 if done else since
     return {

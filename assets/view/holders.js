@@ -11,7 +11,7 @@ const NEVER = 0xffff;
 function startMoves(side) {
   const { layers, heads, tokens } = side;
   Object.assign(side, {
-    width: tokens, goneAt: new Uint16Array(layers * heads * tokens).fill(NEVER), into: null, goneAnswers: new Set(), slotsNow: null,
+    width: tokens, goneAt: new Uint16Array(layers * heads * tokens).fill(NEVER), into: null, tally: null, slotTable: null,
   });
 }
 
@@ -28,18 +28,19 @@ function widen(side, count) {
   };
   side.goneAt = wider(side.goneAt, NEVER);
   side.into &&= wider(side.into, -1);
-  side.width = width;
+  Object.assign(side, { width, tally: null, slotTable: null });
 }
 
 function noteMoves(side, step) {
   widen(side, side.tokens + step + 1);
-  side.slotsNow = null;
+  // What was counted up to a later step lacks this one.
+  if (side.tally?.step > step) side.tally = null;
+  if (side.slotTable?.now.step > step) side.slotTable = null;
   side.dropped[step]?.forEach((token, plane) => {
     if (token < 0) return;
     const at = plane * side.width + token;
     const into = side.joined[step]?.[plane] ?? -1;
     side.goneAt[at] = step + 1;
-    if (token >= side.tokens) side.goneAnswers.add(token);
     if (into < 0) return;
     side.into ??= new Int16Array(side.goneAt.length).fill(-1);
     side.into[at] = into;
@@ -89,49 +90,82 @@ function membersOf(side, plane, token, step) {
   return members.length ? members : [token];
 }
 
+// ---- shares
+
 const FATES = ['kept', 'merged', 'intoText', 'dropped', 'evicted'];
 
+// The number of what became of a token that is at `at`; a patch that shares the slot of a word counts apart.
+function fateAt({ tokens, isImage }, token, at) {
+  if (at === token) return 0;
+  if (at < 0) return at === DROPPED ? 3 : 4;
+  return token < tokens && isImage[token] && !(at < tokens && isImage[at]) ? 2 : 1;
+}
+
 // Per token, those of the answer included, the share of the planes in which it is kept, merged into a patch or word (a
-// patch into a word: intoText), dropped, evicted.
+// patch into a word: intoText), dropped, evicted. Counted on from the step that was asked for last.
 function sharesOf(side, planes, step) {
-  const { tokens, width, owner, goneAt, isImage, goneAnswers } = side;
-  const written = tokens + Math.min(step, side.known);
-  const counts = FATES.map(() => new Float32Array(written));
-  const [kept, merged, intoText, dropped, evicted] = counts;
-  const count = (token, at) => {
-    if (at === token) kept[token]++;
-    else if (at === DROPPED) dropped[token]++;
-    else if (at === EVICTED) evicted[token]++;
-    else if (isImage[token] && !isImage[at]) intoText[token]++;
-    else merged[token]++;
-  };
-  for (const plane of planes) {
+  const key = planes[0] + ' ' + planes.length;
+  if (side.tally?.key !== key) side.tally = { key, ...tallyAtFirst(side, planes) };
+  const { tally } = side;
+  while (tally.step < step) countMoves(side, tally, ++tally.step, 1);
+  while (tally.step > step) countMoves(side, tally, tally.step--, -1);
+  const written = side.tokens + Math.min(step, side.known);
+  const shareOf = (counts) => counts.subarray(0, written).map((count) => count / planes.length);
+  return Object.fromEntries(FATES.map((name, fate) => [name, shareOf(tally.counts[fate])]));
+}
+
+// The tokens of a slot form a ring: each names the next one.
+function tallyAtFirst(side, planes) {
+  const { tokens, width, owner } = side;
+  const counts = FATES.map(() => new Float32Array(width));
+  const next = new Int16Array(planes.length * width);
+  counts[0].fill(planes.length, tokens);
+  planes.forEach((plane, i) => {
+    const ring = next.subarray(i * width, (i + 1) * width);
+    for (let token = 0; token < width; token++) ring[token] = token;
     for (let token = 0; token < tokens; token++) {
       const at = owner[plane * tokens + token];
-      // Most slots stand: what is in them need not be followed.
-      const stands = at < 0 || goneAt[plane * width + at] > step;
-      count(token, stands ? at : holder(side, plane, token, step));
+      counts[fateAt(side, token, at)][token]++;
+      if (at >= 0) relink(ring, token, at);
     }
+  });
+  return { planes, counts, next, step: 0 };
+}
+
+// Two rings become one, and one that was two becomes two again.
+function relink(ring, a, b) {
+  [ring[a], ring[b]] = [ring[b], ring[a]];
+}
+
+// What a step moved: all tokens of a slot that was given up. `sign` is -1 where the step is taken back.
+function countMoves(side, { planes, counts, next }, step, sign) {
+  const [gone, joined] = [side.dropped[step - 1], side.joined[step - 1]];
+  for (let i = 0; gone && i < planes.length; i++) {
+    const token = gone[planes[i]];
+    if (token < 0) continue;
+    const into = joined ? joined[planes[i]] : -1;
+    const ring = next.subarray(i * side.width, (i + 1) * side.width);
+    if (sign < 0 && into >= 0) relink(ring, token, into);
+    let member = token;
+    do {
+      counts[fateAt(side, member, token)][member] -= sign;
+      counts[fateAt(side, member, into < 0 ? EVICTED : into)][member] += sign;
+      member = ring[member];
+    } while (member !== token);
+    if (sign > 0 && into >= 0) relink(ring, token, into);
   }
-  kept.fill(planes.length, tokens);
-  for (const token of goneAnswers) {
-    if (token >= written) continue;
-    kept[token] = 0;
-    for (const plane of planes) count(token, holder(side, plane, token, step));
-  }
-  return Object.fromEntries(FATES.map((name, i) => [name, counts[i].map((value) => value / planes.length)]));
 }
 
 // ---- slots
 
 // The slots in the planes of a layer (0: of all) after `step` answer tokens: per plane and token how many tokens its slot
-// stands for, and per token in how many planes it holds a slot. Kept as it is and brought on by the next steps.
+// stands for, and per token in how many planes it holds a slot. Brought on from the step that was asked for last.
 function slotsAfter(side, layer, step) {
-  const known = side.slotsNow;
-  const now = known?.layer === layer && known.step <= step ? known : slotsAtFirst(side, layer);
-  while (now.step < step) bringOn(side, now);
-  side.slotsNow = now;
-  return now;
+  if (side.slotTable?.layer !== layer) side.slotTable = { layer, first: slotsAtFirst(side, layer), now: null };
+  const { first, now } = side.slotTable;
+  if (!now || now.step > step) side.slotTable.now = { ...first, sizes: first.sizes.slice(), heldIn: first.heldIn.slice() };
+  while (side.slotTable.now.step < step) bringOn(side, side.slotTable.now);
+  return side.slotTable.now;
 }
 
 function slotsAtFirst(side, layer) {
@@ -147,13 +181,13 @@ function slotsAtFirst(side, layer) {
     }
     sizes.fill(1, i * width + tokens, (i + 1) * width);
   });
-  return { layer, where, width, sizes, heldIn, step: 0 };
+  return { where, width, sizes, heldIn, step: 0 };
 }
 
-function bringOn(side, now) {
-  const { where, width, sizes, heldIn } = now;
-  const [gone, joined] = [side.dropped[now.step], side.joined[now.step]];
-  now.step++;
+function bringOn(side, slots) {
+  const { where, width, sizes, heldIn } = slots;
+  const [gone, joined] = [side.dropped[slots.step], side.joined[slots.step]];
+  slots.step++;
   for (let i = 0; gone && i < where.length; i++) {
     const token = gone[where[i]];
     const into = joined ? joined[where[i]] : -1;

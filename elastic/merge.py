@@ -18,25 +18,35 @@ def merge(x: Tensor, owner: Tensor, count: Tensor | None = None, members: Tensor
     Cache, arXiv 2407.18121, Eq. 3. `members` (R, M) names the entry behind each of the M columns of `owner` and `count`
     where that is not the column itself.
     """
+    if 1 < len(owner) == len(x) < len(x) * x.shape[1]:
+        of_sequences = zip(
+            x, owner, *(len(x) * [None] if table is None else table for table in (count, members)), strict=True
+        )
+        return torch.cat([merge(*(None if part is None else part[None] for part in parts)) for parts in of_sequences])
     batch, heads, tokens, dim = x.shape
-    rows = batch * heads
-    owner = _rows(owner, rows, x.device)
+    owner = owner.to(x.device)
+    rows, copies = len(owner), batch * heads // len(owner)  # heads that decide together are sorted once
     kept = owner >= 0
-    first = torch.arange(rows, device=x.device)[:, None] * tokens  # of each row, in one long list of all entries
-    group, order = (owner + first)[kept].sort(stable=True)
+    row = torch.arange(rows, device=x.device)[:, None]
+    group, order = (owner + row * tokens)[kept].sort(stable=True)
     # Every kept slot has a member, itself at least, so groups in ascending order are the slots in order.
     sizes = group.unique_consecutive(return_counts=True)[1]
     column = torch.arange(owner.shape[1], device=x.device) if members is None else _rows(members, rows, x.device)
-    entry = (column.expand_as(owner) + first)[kept][order]
-    weight = None if count is None else _rows(count, rows, x.device).float()[kept][order]
-    table = x.reshape(rows * tokens, dim).float()
-    total = F.embedding_bag(entry, table, sizes.cumsum(0) - sizes, mode="sum", per_sample_weights=weight)
-    weights = sizes.float()
+    entry = (column.expand_as(owner) + row * tokens)[kept][order]
+    weight = None if count is None or (count == 1).all() else _rows(count, rows, x.device).float()[kept][order]
+    total_weight = sizes.float()
     if weight is not None:
-        weights = torch.zeros_like(weights).index_add_(
-            0, torch.arange(len(sizes), device=x.device).repeat_interleave(sizes), weight
-        )
-    return (total / weights[:, None]).view(batch, heads, -1, dim).to(x.dtype)
+        slot = torch.arange(len(sizes), device=x.device).repeat_interleave(sizes)
+        total_weight = torch.zeros_like(total_weight).index_add_(0, slot, weight)
+    copy = torch.arange(copies, device=x.device)[:, None]
+    total = F.embedding_bag(
+        (entry + copy * tokens).flatten(),
+        x.reshape(batch * heads * tokens, dim).float(),
+        (sizes.cumsum(0) - sizes + copy * len(entry)).flatten(),
+        mode="sum",
+        per_sample_weights=None if weight is None else weight.repeat(copies),
+    )
+    return (total / total_weight.repeat(copies)[:, None]).view(batch, heads, -1, dim).to(x.dtype)
 
 
 def pick(x: Tensor, owner: Tensor) -> Tensor:

@@ -206,6 +206,28 @@ def test_eager_is_skipped_with_a_line_where_it_would_not_fit(monkeypatch, capsys
     assert "T = 500" in capsys.readouterr().out
 
 
+def goals(capsys):
+    """The goals that were printed: their text and whether they were reached."""
+    lines = capsys.readouterr().out.partition("\n\n")[2].splitlines()
+    return {line[8:].partition(":")[0]: line.startswith("reached") for line in lines}
+
+
+def test_goals_of_prefill(capsys):
+    peaks = {prefill.EVERY: (12, 52), prefill.AFTER: (11, 41), prefill.PLAIN: (10, 40), prefill.EAGER: (60, 200)}
+    rows = [
+        report.Row(f"T = {tokens}", name, median_s=seconds, peak_extra_bytes=of_name[place])
+        for place, tokens in enumerate((1024, 4096))
+        for (name, of_name), seconds in zip(peaks.items(), (1.2 + place, 1.0, 1.0, 2.0), strict=True)
+    ]
+    prefill.show(rows, [1024, 4096], "cpu")
+    assert goals(capsys) == {
+        "every row over SDPA, time at T = 1024": True,
+        "every row over SDPA, time at T = 4096": False,
+        "every row over eager, memory added to SDPA's at T = 4096": False,  # 12 / 160
+        "every row, memory per token at T = 4096 over that at T = 1024": True,  # 52 / 48
+    }
+
+
 @pytest.mark.parametrize("tokens", [50, 333, 640])
 def test_the_loop_merges_as_ours_does(tokens):
     torch.manual_seed(tokens)
@@ -302,6 +324,21 @@ def test_the_first_and_the_last_steps_of_a_long_answer_are_timed(tiny, prompt, m
     assert [row.contender for row in rows] == ["tokens 1 to 5", "tokens 8 to 12"]
     assert all(row.median_s > 0 for row in rows)
     assert sorted(seen.values()) == [5, 12]
+
+
+def test_goals_of_decode_on_a_gpu(capsys):
+    rows = [
+        report.Row(case, name, median_s=seconds, limit_fraction=fraction)
+        for case in ("7B, batch 16, 1024 + 512, keep 0.2", "7B, batch 8, 1024 + 512, keep 0.2")
+        for name, seconds, fraction in ((decode.FULL, 2.0, 0.8), (decode.ELASTIC, 1.0, 0.6))
+    ]
+    rows.append(report.Row("7B, batch 16, 1024 + 512, keep 0.2", decode.DYNAMIC))  # ran out of memory
+    decode.show(rows, "cuda")
+    assert goals(capsys) == {
+        "elastic, times faster than full, 7B, batch 16, 1024 + 512, keep 0.2": True,
+        "ours, full, share of the memory limit, 7B, batch 16, 1024 + 512, keep 0.2": True,
+        "ours, elastic, share of the memory limit, 7B, batch 16, 1024 + 512, keep 0.2": False,
+    }
 
 
 def test_decode_from_the_command_line(tmp_path, monkeypatch, capsys):

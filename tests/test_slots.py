@@ -267,6 +267,17 @@ def test_the_static_step_computes_what_the_plain_step_computes(policy, tiny, pic
     assert torch.allclose(plain.logits, static.logits, atol=1e-3)
 
 
+def test_room_that_nothing_was_written_to_does_not_reach_the_answer(tiny, picture):
+    """Memory that was used before may hold anything, also what is no number."""
+    rubbish = [torch.full((200_000,), torch.nan) for _ in range(40)]
+    start = prefill(tiny, tiny.first_turn(picture, QUESTION), {"frequency"})
+    del rubbish
+    state = compress(start, Elastic(keep=0.4), 200)
+    for layer in state.cache.layers:
+        for stored in (layer.keys, layer.values):
+            assert (stored[:, :, layer.used :] == 0).all()
+
+
 def test_the_static_step_is_built_once_as_long_as_nothing_moves(tiny, picture):
     start = prefill(tiny, tiny.first_turn(picture, QUESTION), {"frequency"})
     state = compress(start, Elastic(keep=0.4), 40)

@@ -94,7 +94,8 @@ def anchors_kept(run: Run) -> go.Figure:
                 bar = {"x": 0.42 if column == 1 else 1.01, "y": 1 - (row - 0.5) / rows, "len": 0.9 / rows}
                 cells = {"x0": 1, "y0": 1, "z": kept, "zmin": 0, "zmax": max(kept.max(), 1), "colorbar": bar}
                 figure.add_heatmap(hovertemplate=f"%{{z:,}}{hover}, head %{{y}}<extra></extra>", **cells, **place)
-                figure.update_yaxes(counted(len(kept)), title_text="head", **place)
+                # Beside the right map the scale of the left one stands where the title would be.
+                figure.update_yaxes(counted(len(kept)), title_text="head" if column == 1 else None, **place)
             figure.update_xaxes(counted(side.layers), title_text="layer" if row == rows else None, **place)
     return figure
 

@@ -10,7 +10,7 @@ from elastic.policies.base import WORD, WRITTEN, Choice, Eviction, LayerView, Po
 from elastic.policies.groups import closest_pair, clusters, covering, join_similar, most_similar, nearest
 
 LEAST_FREE = 8  # slots for patches and the answer's last words where protected words alone use up the budget
-TOGETHER = 2048  # slots up to which all layers are decided at once: there, what costs is the number of calls
+TOGETHER = 8192  # slots of all layers up to which they are decided at once: there, what costs is the number of calls
 RECENT = 2  # tokens of the answer that are not merged yet
 SCORES = ("frequency", "visible frequency", "after image", "last window")
 MERGES = ("keys and values", "values only", "none")
@@ -75,7 +75,7 @@ class Elastic(Policy):
     def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
         """Best-scored tokens become anchors, the others join one of them."""
         alike = len({(layer.position.shape, layer.position.device) for layer in layers}) == 1
-        if alike and layers[0].slots <= TOGETHER:
+        if alike and layers[0].slots * len(layers) <= TOGETHER:
             return self._choices(layers, seen)
         return [choice for layer in layers for choice in self._choices([layer], seen)]
 

@@ -47,10 +47,7 @@ def clusters(x: Tensor, seeds: Tensor, weight: Tensor, rounds: int) -> Tensor:
     weight = weight.float().clamp(min=1e-9)
     centre = x.gather(1, seeds[..., None].expand(-1, -1, x.shape[2]))
     for _ in range(rounds):
-        share = torch.zeros(*seeds.shape, x.shape[1], device=x.device)
-        share.scatter_(1, _closest(x, centre)[0][:, None], weight[:, None])
-        size = share.sum(-1, keepdim=True)
-        centre = torch.where(size > 0, share @ x / size.clamp(min=1e-9), centre)
+        centre = _means(x, _closest(x, centre)[0], weight, centre)
     group, distance = _closest(x, centre)
     column = torch.arange(x.shape[1], device=x.device).expand_as(group)
     least = torch.full_like(centre[..., 0], torch.inf).scatter_reduce(1, group, distance, "amin")
@@ -64,9 +61,21 @@ def clusters(x: Tensor, seeds: Tensor, weight: Tensor, rounds: int) -> Tensor:
     return head.gather(1, group)
 
 
+def _means(x: Tensor, group: Tensor, weight: Tensor, old: Tensor) -> Tensor:
+    """Weighted means of the columns of x (R, F, D) by their groups (R, F), (R, S, D); `old` for empty ones."""
+    rows, slots, dim = old.shape
+    group = (group + torch.arange(rows, device=x.device)[:, None] * slots).flatten()
+    order, size = group.argsort(), torch.bincount(group, minlength=rows * slots)
+    total = F.embedding_bag(
+        order, x.reshape(-1, dim), size.cumsum(0) - size, mode="sum", per_sample_weights=weight.flatten()[order]
+    )
+    share = torch.zeros(rows * slots, device=x.device).index_add_(0, group, weight.flatten())
+    return torch.where(size[:, None] > 0, total / share.clamp(min=1e-9)[:, None], old.flatten(0, 1)).view_as(old)
+
+
 def _closest(x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
     """Which of the centres (R, S, D) is closest to each of x (R, F, D), and its squared distance, (R, F) each."""
-    near, group = (2 * x @ centre.mT - centre.square().sum(-1)[:, None]).max(-1)
+    near, group = torch.baddbmm(-centre.square().sum(-1)[:, None], x, centre.mT, alpha=2).max(-1)
     return group, (x.square().sum(-1) - near).clamp(min=0)
 
 

@@ -46,7 +46,7 @@ CHANGES: list[dict[str, object]] = [
     {"assign": "nearest position"},
     {"assign": "similar key"},
     {"assign": "similar key per head", "rounds": 0},
-    *({"rounds": rounds} for rounds in (1, 8)),
+    *({"rounds": rounds} for rounds in (3, 8)),
     {"merge": "values only"},
     {"align": True},
     {"count_bias": False},
@@ -212,6 +212,7 @@ def main() -> None:
     parser.add_argument("--keep", default="0.5,0.2,0.1,0.05", help="shares of the tokens seen, comma-separated")
     parser.add_argument("--held-out", action="store_true", help="the scenes of `training.evaluate`, seed 1")
     parser.add_argument("--methods-only", action="store_true", help="no single changes of elastic-plus")
+    parser.add_argument("--only", help="one variant, by its name in the table")
     parser.add_argument("--quick", action="store_true", help="one scene, two shares, methods only: under 40 seconds")
     parser.add_argument("--workers", type=int, default=2, help="processes, one thread each")
     parser.add_argument("--model", help="checkpoint; default: the embedded pocket-llava")
@@ -219,6 +220,8 @@ def main() -> None:
     args = parser.parse_args()
     keeps = [0.2, 0.05] if args.quick else [float(keep) for keep in args.keep.split(",")]
     chosen = METHODS if args.methods_only or args.quick else variants()
+    if args.only:
+        chosen = {args.only: variants()[args.only]}
     seed = "evaluate 1" if args.held_out else "develop"
     names = [f"{seed} {number}" for number in range(1 if args.quick else args.scenes)]
     outcomes: list[Outcome] = []

@@ -20,9 +20,9 @@ class ElasticPlus(Elastic):
     (by all queries 32 %). Groups by key and per head, because a query tells tokens apart by nothing else and each head
     asks something else of a picture (by position 44 %). log(count) on a merged slot's logit, so that it keeps its
     members' share of attention (77 %). A round of k-means, weighted by attention, which moves the groups to where the
-    keys are (83 %); three rounds bring a point or two at 0.05 and cost twice the time. While answering, merging and not dropping, and what is most alike (descriptions: 85 % of the
-    words instead of 99 %). Keys are not turned before averaging: the mean of keys as they stand gives every later query
-    the mean of its logits, exactly.
+    keys are (83 %); three rounds bring a point or two at 0.05 and cost twice the time. While answering, merging and not
+    dropping, and what is most alike (descriptions: 85 % of the words instead of 99 %). Keys are not turned before
+    averaging: the mean of keys as they stand gives every later query the mean of its logits, exactly.
     """
 
     protect_text: bool = option(False, "Keep every word of the prompt; spend the budget on image patches.")

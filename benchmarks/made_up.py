@@ -25,7 +25,7 @@ def made_up_run(rows: int, columns: int, layers: int, steps: int, name: str = "m
 
 def up_to(run: Run, steps: int) -> Run:
     """The run as it was after that many answer tokens."""
-    per_step = ["answer_ids", "logprob", "seconds", "slots", "bytes_held", "bytes_allocated", "dropped"]
+    per_step = ["answer_ids", "logprob", "seconds", "slots", "bytes_held", "bytes_allocated", "dropped", "joined"]
     per_step += ["reference_logprob", "divergence"]
     sides = [
         replace(
@@ -84,6 +84,7 @@ def _side(rows: int, columns: int, layers: int, steps: int, merged: bool) -> Tra
         bytes_held=slots.astype(np.int64) * BYTES_PER_SLOT,
         bytes_allocated=np.full(steps, (tokens + steps) * layers * BYTES_PER_SLOT, np.int64),
         dropped=dropped.astype(np.int32),
+        joined=np.full_like(dropped, -1, dtype=np.int32),
         limit_bytes=(tokens + np.arange(steps + 1)) * layers * BYTES_PER_SLOT,
         sparsity=rng.random(layers).astype(np.float32),
         looked=(looked / looked.sum(2, keepdims=True)).astype(np.float16),

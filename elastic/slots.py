@@ -32,9 +32,8 @@ class SlotLayer(CacheLayerMixin):
         super().__init__()
         self.cache = cache
         self.used = 0
-        self.where: int | Tensor | None = (
-            None  # slot of the next token, for all rows or (B x H,); None: behind the last
-        )
+        # Slot of the next token, for all rows or (B x H,); None: behind the last.
+        self.where: int | Tensor | None = None
         self.bias: Tensor | None = None  # (R, S) float32, added to the logits of attention
         self.turns: Tensor | None = None  # (R, S) positions by which keys are turned before they are used
 
@@ -45,7 +44,7 @@ class SlotLayer(CacheLayerMixin):
 
     @cache.setter
     def cache(self, cache: "ElasticCache") -> None:
-        # Weak: a cache in a circle with its layers would hold its memory until the collector happens to come by.
+        """Weak: a cache in a circle with its layers would hold its memory until the collector happens to come by."""
         self._cache = weakref.ref(cache)
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:

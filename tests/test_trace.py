@@ -34,7 +34,7 @@ def recorded(tiny, picture):
 def test_owners_after_every_step_are_those_of_the_run(tiny, picture, policy):
     state = compress(prefill(tiny, tiny.first_turn(picture, "What?"), {*policy.needs, *RECORDED}), policy)
     recorder, total = Recorder.of(state, "What?"), state.seen
-    for number, step in enumerate(decode(state, 40), start=1):
+    for number, step in enumerate(decode(state, 20), start=1):
         recorder.add(step)
         after = recorder.trace().owner_after(number)
         assert np.array_equal(after, state.cache.tables.owners()[..., :total].numpy())

@@ -237,6 +237,8 @@ class ElasticCache(WatchingCache):
         Returns the tokens they were of and those that took them in, (L, R) each, -1 for none.
         """
         tables = self.tables
+        if int(tables.held().max()) <= self.policy.limit(self.seen, self.prompt):
+            return None
         eviction = self.policy.evict(step_view(self), self.seen, self.prompt)
         if eviction is None:
             return None

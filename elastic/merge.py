@@ -46,7 +46,7 @@ def merge(x: Tensor, owner: Tensor, count: Tensor | None = None, members: Tensor
         mode="sum",
         per_sample_weights=None if weight is None else weight.repeat(copies),
     )
-    return (total / total_weight.repeat(copies)[:, None]).view(batch, heads, -1, dim).to(x.dtype)
+    return total.div_(total_weight.repeat(copies)[:, None]).view(batch, heads, -1, dim).to(x.dtype)
 
 
 def pick(x: Tensor, owner: Tensor) -> Tensor:

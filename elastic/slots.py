@@ -96,9 +96,10 @@ class SlotLayer(CacheLayerMixin):
         """Storage of exactly that many slots, with what is held at its beginning."""
         for name in ("keys", "values"):
             old = getattr(self, name)
-            # Zeros: a captured step attends over room that nothing was written to, and 0 x NaN is not 0.
-            new = old.new_zeros(*old.shape[:2], slots, old.shape[3])
+            new = old.new_empty(*old.shape[:2], slots, old.shape[3])
             new[:, :, : self.used] = old[:, :, : self.used]
+            # A captured step attends over room that nothing was written to, and 0 x NaN is not 0.
+            new[:, :, self.used :] = 0
             setattr(self, name, new)
 
     def sort(self, order: Tensor) -> None:

@@ -35,8 +35,8 @@ def step_view(cache: "ElasticCache") -> StepView:
     position = torch.where(tables.is_used(), tables.source, EMPTY)
     held, prompt_slots = (figure[:, None, None] for figure in (tables.used, cache.prompt_slots))
     shown = position, tables.kind, tables.count, score(cache, cache.policy)
-    keys = [layer.stored()[0] for layer in cache.layers]
-    return StepView(*shown, held, prompt_slots, cache.prompt - 1, keys)
+    # Asked for by few policies, and not for nothing: a slice per layer and step.
+    return StepView(*shown, held, prompt_slots, cache.prompt - 1, lambda: [layer.stored()[0] for layer in cache.layers])
 
 
 def score(cache: "ElasticCache", policy: Policy) -> Tensor:

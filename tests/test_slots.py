@@ -143,7 +143,7 @@ def test_re_rotated_keys_stand_side_by_side_whatever_was_evicted():
         return turn(plain[:, :, tokens], torch.tensor(positions).expand(2, -1), inverse)
 
     cache = filled(model, at(range(10), list(range(10))), values[:, :, :10])
-    cache.compress(Streaming(), 4)
+    cache.compress(Streaming(keep=0.1), 4)
     cache.evict()
     held = [0, 1, 8, 9]
     for token in (10, 11):

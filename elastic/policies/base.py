@@ -51,13 +51,13 @@ class LayerView(Slots):
 class StepView(Slots):
     """All layers after a decode step, (L, R, S), slots in the order they are stored in.
 
-    Layers may hold different numbers: beyond `held` (L, 1, 1), `position` is EMPTY and the rest is meaningless.
+    Layers may hold different numbers: beyond `held` (L, 1, 1), `position` is EMPTY and `kind` is WRITTEN.
     """
 
     held: Tensor
     prompt_slots: Tensor  # (L, 1, 1) slots that were left of the prompt
     last_prompt: int  # position of the prompt's last token
-    keys: list[Tensor] = field(default_factory=list)  # per layer (B, H, S, D), as stored
+    keys: Callable[[], list[Tensor]] = list  # per layer (B, H, S, D), as stored
 
     EMPTY: ClassVar[int] = 2**40
 
@@ -67,7 +67,7 @@ class StepView(Slots):
         The rule is called with the keys, the layer's number and S. Heads that decide together have their keys joined.
         """
         rows, found = self.position.shape[1], []
-        for number, (keys, wanted) in enumerate(zip(self.keys, layers[:, 0].tolist(), strict=True)):
+        for number, (keys, wanted) in enumerate(zip(self.keys(), layers[:, 0].tolist(), strict=True)):
             if wanted:
                 joined = keys.transpose(1, 2).flatten(2) if rows == len(keys) else keys.flatten(0, 1)
                 found.append([answer.cpu() for answer in rule(joined, number, joined.shape[1])])
@@ -162,5 +162,5 @@ class Policy:
         return [Choice(torch.arange(layer.slots, device=layer.position.device)[None]) for layer in layers]
 
     def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
-        """After a decode step: what to free per layer and row, or None."""
+        """After a decode step in which some layer came to hold more than its limit: what to free, or None."""
         return None

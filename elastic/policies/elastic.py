@@ -131,14 +131,13 @@ class Elastic(Policy):
         """In layers over their budget the slot at the fixed point, protected ones not counted, or another one."""
         if self.decode_rule == "none":
             return None
-        is_used = slots.position < slots.EMPTY
         protected = self._protected(slots.is_word, slots.position, slots.last_prompt)
-        words = (protected & is_used).sum(-1, keepdim=True)
+        words = protected.sum(-1, keepdim=True)
         over = (slots.held > self._slots(self.limit(seen, prompt), words))[..., 0]
         if not over.any():
             return None
         if self.decode_rule == "most alike":
-            allowed = is_used & ~protected & (slots.position < seen - RECENT)
+            allowed = ~protected & (slots.position < seen - RECENT)
             slot, into = slots.each(
                 over,
                 lambda keys, layer, used: closest_pair(

@@ -46,9 +46,11 @@ def clusters(x: Tensor, seeds: Tensor, weight: Tensor, rounds: int) -> Tensor:
     """
     weight = weight.float().clamp(min=1e-9)
     centre = x.gather(1, seeds[..., None].expand(-1, -1, x.shape[2]))
+    longer = F.pad(x, (0, 1), value=1.0)
     for _ in range(rounds):
-        centre = _means(x, _closest(x, centre)[0], weight, centre)
-    group, distance = _closest(x, centre)
+        centre = _means(x, _closest(longer, centre)[0], weight, centre)
+    group, nearness = _closest(longer, centre)
+    distance = (torch.linalg.vecdot(x, x) - nearness).clamp(min=0)
     column = torch.arange(x.shape[1], device=x.device).expand_as(group)
     least = torch.full_like(centre[..., 0], torch.inf).scatter_reduce(1, group, distance, "amin")
     near = torch.where(distance == least.gather(1, group), column, x.shape[1])
@@ -73,10 +75,13 @@ def _means(x: Tensor, group: Tensor, weight: Tensor, old: Tensor) -> Tensor:
     return torch.where(size[:, None] > 0, total / share.clamp(min=1e-9)[:, None], old.flatten(0, 1)).view_as(old)
 
 
-def _closest(x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
-    """Which of the centres (R, S, D) is closest to each of x (R, F, D), and its squared distance, (R, F) each."""
-    near, group = torch.baddbmm(-centre.square().sum(-1)[:, None], x, centre.mT, alpha=2).max(-1)
-    return group, (x.square().sum(-1) - near).clamp(min=0)
+def _closest(longer: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
+    """Which of the centres c (R, S, D) is closest to each x, and by 2xc - cc how close, (R, F) each.
+
+    `longer` are x with a 1 at the end, (R, F, D + 1), so that one product brings both terms.
+    """
+    near, group = (longer @ torch.cat([2 * centre, -torch.linalg.vecdot(centre, centre)[..., None]], -1).mT).max(-1)
+    return group, near
 
 
 def most_similar(keys: Tensor, of: Tensor, to: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ def test_each_side_writes_what_it_writes_alone_over_two_turns(pocket, picture):
     together = [
         [trace.answer_ids.tolist() for trace in run(comparison, q, 40).sides] for q in ("What is here?", "How many?")
     ]
-    start = prefill(pocket, pocket.first_turn(picture, "What is here?"))
+    start = prefill(pocket, pocket.first_turn(picture, "What is here?"), {"frequency"})
     for side, policy in enumerate(POLICIES):
         state = compress(start, policy)
         first = [step.token for step in decode(state, 40)]

@@ -7,7 +7,6 @@ a policy's rule is.
 
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,7 +20,7 @@ from elastic.policies.base import PATCH, WORD, WRITTEN, Choice, LayerView, Polic
 from elastic.slots import SlotLayer
 from elastic.statistics import LAST_WINDOW, Observer
 from elastic.tables import EMPTY, Tables, wide
-from elastic.views import layer_views, step_view
+from elastic.views import for_the_record, layer_views, step_view
 
 if TYPE_CHECKING:
     from elastic.graph import StaticStep
@@ -59,7 +58,7 @@ class ElasticCache(WatchingCache):
         self.tables = Tables(len(self.layers), 1)
         self.prompt = self.coming = 0  # tokens seen when last compressed; tokens the model is reading now
         self.prompt_slots = torch.zeros(len(self.layers), dtype=torch.long)
-        self.received: list[LayerView] = []  # per layer, what the policy chose from, without keys; the first sequence
+        self.received: list[LayerView] = []  # per layer, what the policy chose from; the first sequence
         self.sparsity: dict[str, Tensor] = {}  # of the last prompt, each (L, B)
         self.bias: Bias | None = None
         self.slot = torch.empty(0, dtype=torch.long)  # (L, R) where the newest token went
@@ -196,7 +195,7 @@ class ElasticCache(WatchingCache):
         self.policy, self.prompt = policy, self.seen
         views = layer_views(self, policy)
         choices = [policy.compress(list(of_one), self.seen) for of_one in zip(*views, strict=True)]
-        self.received = [replace(view[0], keys=None, values=None) for view in views]
+        self.received = for_the_record(self, [of_layer[0] for of_layer in views])
         owners = self._merge([Choice.joined(of_layer) for of_layer in zip(*choices, strict=True)])
         self.tables.merge([owner.cpu() for owner in owners])
         limit = policy.limit(self.seen + reserve, self.prompt)

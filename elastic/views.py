@@ -1,11 +1,13 @@
 """What a policy sees of a cache: after a prompt each layer of each sequence, after a step all layers at once."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from elastic.policies.base import WRITTEN, LayerView, Policy, StepView
+from elastic.statistics import FREQUENCY
 from elastic.tables import EMPTY, wide
 
 if TYPE_CHECKING:
@@ -27,6 +29,19 @@ def layer_views(cache: "ElasticCache", policy: Policy) -> list[list[LayerView]]:
         each = zip(*of_layer, *layer.stored(), strict=True)
         views.append([LayerView(*of_one, keys=keys, values=values) for *of_one, keys, values in each])
     return views
+
+
+def for_the_record(cache: "ElasticCache", views: list[LayerView]) -> list[LayerView]:
+    """The first sequence's views for the record: without keys, and with the attention summed over all queries.
+
+    Where that was collected it is shown for every policy, whatever it goes by: two sides must have one scale.
+    """
+    shown = cache.tables.scores.get(FREQUENCY)
+    kept = []
+    for index, view in enumerate(views):
+        score = view.score if shown is None else shown[index, : shown.shape[1] // cache.batch, : view.slots]
+        kept.append(replace(view, score=score, keys=None, values=None))
+    return kept
 
 
 def step_view(cache: "ElasticCache") -> StepView:

@@ -8,6 +8,7 @@ import torch
 
 from elastic.engine import compress, decode, extend, prefill
 from elastic.policies.elastic import Elastic
+from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
 from elastic.session import MAX_QUESTION, Comparison, Sessions, judge, run
 from elastic.trace import first_difference
@@ -153,3 +154,8 @@ def test_a_run_says_what_it_was_made_with(tiny, picture):
     head = tiny.model.lm_head.weight.nbytes
     assert 0 <= record.shape["weight_bytes"] - weights - head < 10_000  # the last norm
     assert {"device", "dtype", "torch", "transformers", "recorded"} <= set(record.about)
+
+
+def test_both_sides_show_the_same_attention_whatever_their_policies_go_by(pocket, picture):
+    full, plus = run(Comparison(pocket, picture, [Full(), ElasticPlus(keep=0.2)]), "What is here?", 3).sides
+    assert np.allclose(full.score, plus.score, atol=1e-5)

@@ -53,7 +53,11 @@ def _attend(
         return output, None
     # Layers may hold different numbers of slots, so the one mask the library makes for all of them cannot be used.
     # What a query may see follows from the shapes alone: new tokens stand last and in order.
-    mask, lse = causal_mask(query, key, slots.bias), None
+    bias, lse = slots.bias, None
+    if library is eager_attention_forward and bias is None:
+        # Eager adds its mask to the logits: a mask of True and False would raise what is visible by one.
+        bias = torch.zeros(len(query), key.shape[2], device=key.device)
+    mask = causal_mask(query, key, bias)
     if (
         library is sdpa_attention_forward
         and mask is None
@@ -66,8 +70,6 @@ def _attend(
         )
         output = output.transpose(1, 2).contiguous()
     else:
-        if library is eager_attention_forward and mask is None:
-            mask = causal_mask(query, key, torch.zeros(1, key.shape[2], device=key.device))
         output, _ = library(module, query, key, value, mask, scaling=scaling, **kwargs)
     if cache.observer is not None:
         bias = None if slots.bias is None else slots.bias.view(len(query), -1, key.shape[2])

@@ -247,7 +247,9 @@ def test_observed_sums_equal_those_of_eager_attention(tiny, eager, picture):
         assert torch.allclose(score[0], attention[0].mean(0).sum(0), atol=1e-5, rtol=1e-5)
 
 
-def test_watching_does_not_change_the_logits(tiny, picture):
+@pytest.mark.parametrize("name", ["tiny", "pocket"])  # with grouped queries, and without: two ways of summing up
+def test_watching_does_not_change_the_logits(name, picture, request):
+    tiny = request.getfixturevalue(name)
     prompt = tiny.first_turn(picture, QUESTION)
     inputs = {"input_ids": prompt.ids, "pixel_values": prompt.pixels, "logits_to_keep": 1}
     with torch.no_grad():

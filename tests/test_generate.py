@@ -6,6 +6,7 @@ import weakref
 import pytest
 import torch
 from transformers import (
+    DynamicCache,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
@@ -110,6 +111,18 @@ def test_a_conversation_goes_on_in_the_same_cache(tiny, picture):
     assert len(cache.tables.owners()[0, 0]) == cache.seen == transcript.shape[1] + 11
 
 
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_second_turn_writes_what_the_librarys_cache_writes(implementation, batch):
+    """Several new tokens over old ones, where a mask is needed, by either way of computing attention."""
+    model, ids, more = text_model("mistral", implementation), prompt(batch=batch), prompt(9, batch, seed=1)
+    answers = []
+    for cache in (DynamicCache(config=model.config), ElasticCache(Full(), model)):
+        said = write(model, ids, cache, new=10)
+        answers.append(write(model, torch.cat([said, more], 1), cache, new=20))
+    assert torch.equal(*answers)
+
+
 def test_sampling_works_and_is_reproducible():
     model, ids = text_model("llama"), prompt()
 
@@ -120,9 +133,10 @@ def test_sampling_works_and_is_reproducible():
     assert sample(1) == sample(1) != sample(2)
 
 
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 @pytest.mark.parametrize("policy", [PLAIN, KEYS, Elastic(keep=0.4, positions="re-rotated")])
-def test_a_batch_writes_what_each_sequence_writes_alone(policy):
-    model, ids = text_model("mistral"), prompt(batch=3)
+def test_a_batch_writes_what_each_sequence_writes_alone(policy, implementation):
+    model, ids = text_model("mistral", implementation), prompt(batch=3)
     together = write(model, ids, ElasticCache(policy, model))
     for number in range(3):
         alone = write(model, ids[number : number + 1], ElasticCache(policy, model))

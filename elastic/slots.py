@@ -118,7 +118,7 @@ class SlotLayer(CacheLayerMixin):
         is kept is copied: a slice would hold on to the full storage.
         """
         keys, values = self.stored()
-        members, groups, weight = None, choice.owner, count if choice.weight is None else choice.weight
+        members, groups, weight = None, choice.owner, count
         if choice.pairs is not None:
             (members, groups), weight = choice.pairs, None
         if how == "keys and values":

@@ -92,16 +92,14 @@ class Choice:
     """What becomes of the slots of a layer."""
 
     owner: Tensor  # (R, S) slot each slot goes to, its own for an anchor, -1 for dropped
-    weight: Tensor | None = None  # (R, S) in the mean of its group; None: the number of tokens it stands for
     pairs: tuple[Tensor, Tensor] | None = None  # (R, M) members and the anchors they go to, where `owner` is not all
 
     @classmethod
     def joined(cls, of_sequences: Sequence["Choice"]) -> "Choice":
         """What becomes of the slots of all sequences of a batch: their rows one below the other."""
-        owner, weight, pairs = zip(*((one.owner, one.weight, one.pairs) for one in of_sequences), strict=True)
+        owner, pairs = zip(*((one.owner, one.pairs) for one in of_sequences), strict=True)
         return cls(
             torch.cat(owner),
-            None if weight[0] is None else torch.cat(weight),
             None if pairs[0] is None else tuple(torch.cat(column) for column in zip(*pairs, strict=True)),
         )
 

@@ -14,6 +14,7 @@ from elastic.policies.base import PATCH
 from elastic.policies.elastic import LEAST_FREE, Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
+from elastic.views import layer_views
 from training.scenes import random_scene, render
 
 QUESTION = "Describe the image in detail."
@@ -268,6 +269,23 @@ def test_a_second_turn_adds_to_the_scores_of_old_slots(tiny, picture):
     # Every query hands out a total of one.
     assert float(after.sum() - before.sum()) == pytest.approx(more.ids.shape[1], abs=1e-3)
     assert (after[: len(before)] > before).all()
+
+
+def test_a_policy_is_told_how_many_queries_could_see_each_token(tiny, picture):
+    """Of the prompts alone: what the model wrote in between asked nothing that is summed up."""
+    state = compress(prefill(tiny, tiny.first_turn(picture, QUESTION), FREQUENCY), Full())
+    total = state.seen
+    list(decode(state, 5))
+    more = tiny.next_turn("Where?")
+    written = state.seen - total
+    extend(state, more)
+    (view,) = layer_views(state.cache, Elastic())[0]
+    asked = more.ids.shape[1]
+    assert view.queries[0].tolist() == [
+        *(total - token + asked for token in range(total)),
+        *[asked] * written,
+        *range(asked, 0, -1),
+    ]
 
 
 def test_bytes_are_those_of_the_tensors(tiny, picture):

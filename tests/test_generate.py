@@ -21,6 +21,7 @@ from elastic.cache import ElasticCache
 from elastic.engine import compress, decode, extend, prefill
 from elastic.policies import POLICIES
 from elastic.policies.elastic import Elastic
+from elastic.policies.elastic_released import ElasticReleased
 from elastic.policies.full import Full
 
 FAMILIES = {
@@ -83,7 +84,13 @@ def test_budgets_are_held_and_positions_stay_true(family, implementation, policy
 
 def test_generate_and_the_engine_write_the_same(tiny, picture):
     first = tiny.first_turn(picture, "Describe the image in detail.")
-    for policy in (PLAIN, KEYS, Elastic(keep=0.3)):
+    for policy in (
+        PLAIN,
+        KEYS,
+        Elastic(keep=0.3),
+        ElasticReleased(keep=0.3),
+        Elastic(keep=0.3, positions="re-rotated"),
+    ):
         state = compress(prefill(tiny, first, policy.needs), policy)
         ours = [step.token for step in decode(state, 40)]
         cache = ElasticCache(policy, tiny.model)

@@ -16,6 +16,10 @@ TEASER = "One model, one question, two memories: **A** keeps all it read, **B** 
 RECORDED = (
     "📼 **Recorded** · runs saved earlier; no model is loaded. Start the program without `--recorded` to ask questions."
 )
+NOTHING_TO_COMPARE = (
+    "Here any number of methods and budgets answer one question about one picture, in a table beside the full cache's "
+    "answer. That needs the model: start the program without `--recorded`."
+)
 
 
 def build_page(model: Model | None) -> gr.Blocks:
@@ -31,13 +35,16 @@ def build_page(model: Model | None) -> gr.Blocks:
             with gr.Column(scale=3, min_width=320, elem_id="controls"):
                 if model:
                     # Imported here: it imports torch, which a page of recorded runs does without.
+                    from page.compare_tab import CompareTab, compare_all_api
                     from page.live import Live, compare_api
 
                     live = Live(model, shown, looking)
                 chosen, dropped = recorded_controls(is_open=model is None)
-            with gr.Column(scale=9, min_width=340), gr.Tabs(elem_id="tabs"):
-                with gr.Tab("Live view") as view_tab:
+            with gr.Column(scale=9, min_width=340), gr.Tabs(elem_id="tabs") as tabs:
+                with gr.Tab("Live view", id="live") as view_tab:
                     view = TraceView(elem_id="view", server_functions=shown.server_functions())
+                with gr.Tab("Compare", elem_id="compare-tab"):
+                    compare = CompareTab(live) if live else gr.Markdown(NOTHING_TO_COMPARE)
                 with gr.Tab("Plots", elem_id="plots-tab") as plots_tab:
                     replot = plot_controls(looking, plots_tab, view_tab)
         if live:
@@ -45,7 +52,9 @@ def build_page(model: Model | None) -> gr.Blocks:
             opened = connect_looking(looking, chosen, dropped, view, cancels=[running])
             for event in opened:
                 event.then(live.fill, None, live.filled, **PRIVATE)
+            compare.connect(page, tabs)
             compare_api(live.events)
+            compare_all_api(compare.events)
         else:
             settled, opened = [], connect_looking(looking, chosen, dropped, view)
             page.load(looking.arrive, None, view, **PRIVATE)

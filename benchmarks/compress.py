@@ -51,7 +51,7 @@ def filled(model: LlamaForCausalLM, tokens: int, needs: frozenset[str]) -> Elast
         layer.update(*(torch.randn(shape, device=device, dtype=model.dtype) for _ in range(2)))
         for name, received in cache.observer.received.items():
             received[index] = torch.rand(1, shape[1] if name.endswith(PER_HEAD) else 1, tokens, device=device)
-        for of_layers in cache.observer.sparsity.values():
+        for of_layers in cache.observer.of_layer.values():
             of_layers[index] = torch.rand(1, device=device)
     cache.end()
     return cache

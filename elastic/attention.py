@@ -48,7 +48,7 @@ def _attend(
     if query.shape[2] == 1 and cache.observer is None:
         # Whether or not somebody looks, so that looking changes nothing.
         output, weights = one_query_attention(query, key, value, scaling, slots.bias)
-        if cache.looking:
+        if cache.watching:
             cache.looked[module.layer_idx] = weights
         return output, None
     # Layers may hold different numbers of slots, so the one mask the library makes for all of them cannot be used.
@@ -74,7 +74,7 @@ def _attend(
     if cache.observer is not None:
         bias = None if slots.bias is None else slots.bias.view(len(query), -1, key.shape[2])
         cache.observer.see(module.layer_idx, query, key, scaling, bias, lse)
-    if cache.looking:
+    if cache.watching:
         cache.looked[module.layer_idx] = one_query_attention(query[:, :, -1:], key, value, scaling, slots.bias)[1]
     return output, None
 

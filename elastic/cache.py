@@ -7,6 +7,7 @@ a policy's rule is.
 
 from collections.abc import Iterable
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,13 +15,14 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from elastic.bias import Bias
+from elastic.channels import ThinLayer
 from elastic.hooks import WatchingCache, watch
 from elastic.merge import anchors
 from elastic.policies.base import PATCH, WORD, WRITTEN, Choice, LayerView, Policy
 from elastic.slots import SlotLayer
-from elastic.statistics import LAST_WINDOW, Observer
+from elastic.statistics import Observer, carried_on
 from elastic.tables import EMPTY, Tables, wide
-from elastic.views import for_the_record, layer_views, step_view
+from elastic.views import collect, for_the_record, layer_views, step_view
 
 if TYPE_CHECKING:
     from elastic.graph import StaticStep
@@ -59,7 +61,7 @@ class ElasticCache(WatchingCache):
         self.prompt = self.coming = 0  # tokens seen when last compressed; tokens the model is reading now
         self.prompt_slots = torch.zeros(len(self.layers), dtype=torch.long)
         self.received: list[LayerView] = []  # per layer, what the policy chose from; the first sequence
-        self.sparsity: dict[str, Tensor] = {}  # of the last prompt, each (L, B)
+        self.of_layer: dict[str, Tensor] = {}  # statistics of the last prompt that are not of tokens, each (L, B, ...)
         self.bias: Bias | None = None
         self.slot = torch.empty(0, dtype=torch.long)  # (L, R) where the newest token went
         self.static: StaticStep | None = None  # a decode step over this cache's storage
@@ -157,14 +159,15 @@ class ElasticCache(WatchingCache):
         """After the model has read them: keep the statistics, and compress or evict where that is automatic."""
         self.coming, observer = 0, self.observer
         if observer is None:
+            collect(self)
             if self.automatic:
                 self.evict()
             return
         self.observer = None
         for name, received in observer.received.items():
             figures = [received[index].flatten(0, 1).cpu() for index in sorted(received)]
-            self.tables.add(name, figures, latest_only=name.startswith(LAST_WINDOW))
-        self.sparsity = {name: torch.stack([of[i] for i in sorted(of)]).cpu() for name, of in observer.sparsity.items()}
+            self.tables.add(name, figures, partial(carried_on, name, queries=observer.after_image.shape[1]))
+        self.of_layer = {name: torch.stack([*map(Tensor.cpu, of.values())]) for name, of in observer.of_layer.items()}
         if self.automatic:
             self.compress(self.policy, self.reserve)
 
@@ -192,6 +195,7 @@ class ElasticCache(WatchingCache):
             ValueError: if the policy keeps different numbers of slots for the heads or sequences of a layer.
         """
         self.settle()
+        self.layers = [layer.whole() for layer in self.layers]
         self.policy, self.prompt = policy, self.seen
         views = layer_views(self, policy)
         choices = [policy.compress(list(of_one), self.seen) for of_one in zip(*views, strict=True)]
@@ -216,6 +220,8 @@ class ElasticCache(WatchingCache):
                     f"{type(policy).__name__} keeps {kept.tolist()} slots for the heads or sequences of layer "
                     f"{index + 1}: they must be equally many."
                 )
+            if choice.channels is not None:
+                self.layers[index] = ThinLayer(layer, choice.channels, layer.used - choice.whole)
             if int(kept[0]) == layer.used:
                 continue
             turns = None
@@ -236,7 +242,9 @@ class ElasticCache(WatchingCache):
         Returns the tokens they were of and those that took them in, (L, R) each, -1 for none.
         """
         tables = self.tables
-        if int(tables.held().max()) <= self.policy.limit(self.seen, self.prompt):
+        if type(self.policy).evict is Policy.evict:
+            return None
+        if not self.policy.live and int(tables.held().max()) <= self.policy.limit(self.seen, self.prompt):
             return None
         eviction = self.policy.evict(step_view(self), self.seen, self.prompt)
         if eviction is None:
@@ -280,20 +288,14 @@ class ElasticCache(WatchingCache):
     @property
     def bytes_held(self) -> list[int]:
         """Bytes of the keys and values in use, per layer."""
-        return [slots * layer.slot_bytes for slots, layer in zip(self.slots, self.layers, strict=True)]
+        return [layer.bytes_of(slots) for slots, layer in zip(self.slots, self.layers, strict=True)]
 
     @property
     def bytes_allocated(self) -> int:
         """Bytes of the tensors that exist, room for coming tokens included."""
-        return sum(t.untyped_storage().nbytes() for layer in self.layers for t in (layer.keys, layer.values))
+        return sum(t.untyped_storage().nbytes() for layer in self.layers for t in layer.tensors)
 
-    def looked_at(self) -> Tensor:
-        """Attention of the first sequence's last query on every anchor, mean over heads, (L, seen)."""
-        total = torch.zeros(len(self.layers), self.seen)
-        rows = self.tables.rows // self.batch
-        for index, weights in self.looked.items():
-            used = int(self.tables.used[index])  # a captured step attends over more than is in use
-            source = self.tables.source[index, :rows, :used]
-            share = weights[0, :, :used].float().view(rows, -1, used).mean(1).cpu() / rows
-            total[index].scatter_add_(0, source.flatten(), share.flatten())
-        return total
+    @property
+    def watching(self) -> bool:
+        """Whether the weights of decode steps are kept: somebody looks, or the policy's score lives on them."""
+        return self.looking or self.policy.live

@@ -54,7 +54,7 @@ class Decoder:
         if static and StaticStep.fits(cache):
             logits = self._static(ids, position, cache)
         else:
-            logits = self.run(ids, position, cache.layers, cache.looked if cache.looking else None)
+            logits = self.run(ids, position, cache.layers, cache.looked if cache.watching else None)
         cache.end()
         return logits
 

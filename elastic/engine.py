@@ -14,6 +14,7 @@ from elastic.cache import ElasticCache
 from elastic.model import Llava, Prompt
 from elastic.policies import Policy
 from elastic.policies.full import Full
+from elastic.views import looked_at
 
 
 @dataclass
@@ -90,7 +91,7 @@ def extend(state: State, prompt: Prompt) -> None:
     state.ids = torch.cat([state.ids, prompt.ids.cpu()], 1)
     state.prefill_seconds, state.compress_seconds = _now(state.llava) - began, 0.0
     if state.cache.looking:
-        state.looked = state.cache.looked_at()
+        state.looked = looked_at(state.cache)
 
 
 @torch.inference_mode()
@@ -115,14 +116,15 @@ def decode(
     max_new_tokens: int,
     temperature: float = 0.0,
     seed: int = 0,
-    forced: Sequence[int] | None = None,
+    forced: Sequence[int] | Sequence[Sequence[int]] | None = None,
 ) -> Iterator[Step]:
     """Write an answer token by token, evicting as the state's policy says; greedy unless `temperature` is above 0.
 
     Ends at an end-of-sequence token (in a batch: when every sequence has met one), after `max_new_tokens`, or when the
     consumer closes the generator; the state stays usable for `extend` in each case. With a temperature, equal seeds use
     equal random numbers at equal steps, so that two sides differ by their caches and not by luck. `forced` are tokens
-    written instead of the model's own, to judge an answer that is known.
+    written instead of the model's own, to judge an answer that is known: one answer for all sequences, or one for each,
+    of which the shorter ones are filled up with the end token.
 
     Raises:
         ValueError: if `max_new_tokens` is below 1 or `temperature` is negative.
@@ -130,12 +132,13 @@ def decode(
     if max_new_tokens < 1 or temperature < 0:
         raise ValueError(f"Need max_new_tokens >= 1 and temperature >= 0, got {max_new_tokens} and {temperature}.")
     ended = torch.zeros(len(state.logits), dtype=torch.bool)
+    given = None if forced is None else _given(state, forced)
     for number in range(max_new_tokens):
         began = _now(state.llava)
         tokens = _pick(state.logits, temperature, seed, number)
         likeliest = int(state.logits[0].argmax())
-        if forced is not None:
-            tokens = torch.full_like(tokens, forced[number])
+        if given is not None:
+            tokens = given[:, number]
         logprobs = state.logits.log_softmax(-1).gather(1, tokens[:, None])[:, 0].tolist()
         ended |= torch.tensor([token in state.llava.end_ids for token in tokens.tolist()])
         looked, evicted = state.looked, None
@@ -144,7 +147,7 @@ def decode(
             evicted = _advance(state, tokens[:, None])
         seconds = _now(state.llava) - began
         if state.cache.looking and not ended.all():
-            state.looked = state.cache.looked_at()
+            state.looked = looked_at(state.cache)
         yield Step(
             tokens=tokens.tolist(),
             logprobs=logprobs,
@@ -167,6 +170,14 @@ def _advance(state: State, tokens: Tensor) -> tuple[Tensor, Tensor] | None:
     state.logits = state.llava.step(tokens, state.cache)
     state.ids = torch.cat([state.ids, tokens.cpu()], 1)
     return state.cache.evict()
+
+
+def _given(state: State, forced: Sequence[int] | Sequence[Sequence[int]]) -> Tensor:
+    """Known answers, (B, N)."""
+    answers = [forced] * len(state.logits) if isinstance(forced[0], int) else forced
+    longest, end = max(map(len, answers)), min(state.llava.end_ids)
+    filled = [[*answer, *[end] * (longest - len(answer))] for answer in answers]
+    return torch.tensor(filled, device=state.logits.device)
 
 
 def _pick(logits: Tensor, temperature: float, seed: int, number: int) -> Tensor:

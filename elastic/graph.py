@@ -48,18 +48,18 @@ class StaticStep:
         bias = cache.open_bias().table[..., : self.span]
         self.addresses = self._addresses(cache)
         self.layers = [StaticLayer(*of_layer) for of_layer in zip(cache.layers, self.slot, bias, strict=True)]
-        self.looked: dict[int, Tensor] | None = {} if cache.looking else None
+        self.looked: dict[int, Tensor] | None = {} if cache.watching else None
         self.logits = torch.empty(0)
         self.graph: torch.cuda.CUDAGraph | None = None
 
     @staticmethod
     def fits(cache: ElasticCache) -> bool:
-        """Whether a cache can be decoded with this way: keys must not be turned anew at every step."""
-        return cache.policy.positions != "re-rotated"
+        """Whether a cache can be decoded with this way: keys must not be turned or laid out anew at every step."""
+        return cache.policy.positions != "re-rotated" and all(type(layer) is SlotLayer for layer in cache.layers)
 
     def serves(self, cache: ElasticCache) -> bool:
         """Whether the step is about this cache as it is now: nothing moved, nothing outgrown."""
-        same = self.addresses == self._addresses(cache) and (self.looked is not None) == cache.looking
+        same = self.addresses == self._addresses(cache) and (self.looked is not None) == cache.watching
         return same and self._span(cache) == self.span
 
     def run(self, ids: Tensor, position: Tensor, slot: Tensor) -> Tensor:

@@ -10,17 +10,24 @@ def anchors(owner: Tensor) -> Tensor:
     return owner == torch.arange(owner.shape[-1], device=owner.device)
 
 
-def merge(x: Tensor, owner: Tensor, count: Tensor | None = None, members: Tensor | None = None) -> Tensor:
+def merge(
+    x: Tensor,
+    owner: Tensor,
+    count: Tensor | None = None,
+    members: Tensor | None = None,
+    share: Tensor | None = None,
+) -> Tensor:
     """Average each group into its anchor, in float32: x (B, H, T, D), owner (R, T) -> (B, H, S, D).
 
     R rows are B sequences, or B x H where heads decide for themselves; a token with owner -1 is dropped. `count` (R, T)
     says how many tokens each entry already stands for, so that merging twice gives the mean over all of them. Elastic
     Cache, arXiv 2407.18121, Eq. 3. `members` (R, M) names the entry behind each of the M columns of `owner` and `count`
-    where that is not the column itself.
+    where that is not the column itself. With `share` (R, T) a group becomes the sum of its entries times their shares,
+    as it is, in place of the mean.
     """
     if 1 < len(owner) == len(x) < len(x) * x.shape[1]:
         of_sequences = zip(
-            x, owner, *(len(x) * [None] if table is None else table for table in (count, members)), strict=True
+            x, owner, *(len(x) * [None] if table is None else table for table in (count, members, share)), strict=True
         )
         return torch.cat([merge(*(None if part is None else part[None] for part in parts)) for parts in of_sequences])
     batch, heads, tokens, dim = x.shape
@@ -33,9 +40,10 @@ def merge(x: Tensor, owner: Tensor, count: Tensor | None = None, members: Tensor
     sizes = group.unique_consecutive(return_counts=True)[1]
     column = torch.arange(owner.shape[1], device=x.device) if members is None else _rows(members, rows, x.device)
     entry = (column.expand_as(owner) + row * tokens)[kept][order]
+    count = share if share is not None else count
     weight = None if count is None or (count == 1).all() else _rows(count, rows, x.device).float()[kept][order]
-    total_weight = sizes.float()
-    if weight is not None:
+    total_weight = sizes.float() if share is None else torch.ones(len(sizes), device=x.device)
+    if weight is not None and share is None:
         slot = torch.arange(len(sizes), device=x.device).repeat_interleave(sizes)
         total_weight = torch.zeros_like(total_weight).index_add_(0, slot, weight)
     copy = torch.arange(copies, device=x.device)[:, None]

@@ -59,7 +59,7 @@ class Recorder:
             dropped=np.full((0, layers, heads), -1, np.int32),
             joined=np.full((0, layers, heads), -1, np.int32),
             limit_bytes=_limits(state, 0),
-            sparsity=cache.sparsity[SPARSITY][:, 0].numpy(),
+            sparsity=cache.of_layer[SPARSITY][:, 0].numpy(),
             looked=np.zeros((0, layers, state.seen), np.float16),
             reference_logprob=np.zeros(0, np.float32),
             divergence=np.zeros(0, np.float32),

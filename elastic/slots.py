@@ -125,10 +125,11 @@ class SlotLayer(CacheLayerMixin):
             if turns is not None:
                 by = turns.to(self.device).repeat_interleave(keys.shape[0] * keys.shape[1] // len(turns), 0)
                 keys = turn(keys.flatten(0, 1), by, self.cache.inverse_frequency).view_as(keys)
-            self.keys = merge(keys, groups, weight, members)
+            self.keys = merge(keys, groups, weight, members, choice.share)
         else:
             self.keys = pick(keys, choice.owner)
-        self.values = pick(values, choice.owner) if how == "none" else merge(values, groups, weight, members)
+        merges = how != "none"
+        self.values = merge(values, groups, weight, members, choice.share) if merges else pick(values, choice.owner)
         self.used = self.keys.shape[2]
 
     def absorb(self, slot: Tensor, into: Tensor, share: Tensor) -> None:
@@ -149,6 +150,19 @@ class SlotLayer(CacheLayerMixin):
     def slot_bytes(self) -> int:
         """Bytes of one slot: a key and a value for every head of every sequence."""
         return 2 * self.keys.shape[0] * self.keys.shape[1] * self.keys.shape[3] * self.keys.element_size()
+
+    def bytes_of(self, slots: int) -> int:
+        """Bytes of that many slots in use."""
+        return slots * self.slot_bytes
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Everything that takes memory."""
+        return self.keys, self.values
+
+    def whole(self) -> "SlotLayer":
+        """The layer with every key in all its channels; itself, but for layers that hold fewer."""
+        return self
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.used + query_length, 0

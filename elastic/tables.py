@@ -1,6 +1,7 @@
 """The books about slots: which token each one is, and what was merged into it. No keys, no values, no policy."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from copy import copy
 
 import torch
@@ -88,16 +89,14 @@ class Tables:
         for name, table in self.scores.items():
             self.scores[name] = torch.cat([table, table.new_zeros(*table.shape[:2], more)], 2)
 
-    def add(self, name: str, received: list[Tensor], latest_only: bool) -> None:
-        """Add the attention of a prompt, per layer (R', used), to a score, or put it in its place."""
+    def add(self, name: str, received: list[Tensor], carried_on: Callable[[Tensor, Tensor], Tensor]) -> None:
+        """Note what a prompt makes of a score, per layer (R', used), `carried_on` from what the score was."""
         rows = len(received[0])
-        old = self.scores.get(name)
-        total = torch.zeros(len(received), max(rows, 0 if old is None else old.shape[1]), self.capacity)
-        if old is not None and not latest_only:
-            total += wide(old, total.shape[1])
-        for table, figures in zip(total, received, strict=True):
-            table[:, : figures.shape[1]] += wide(figures[None], len(table))[0]
-        self.scores[name] = total
+        old = self.scores.get(name, torch.zeros(len(received), 1, self.capacity))
+        new = torch.zeros(len(received), max(rows, old.shape[1]), self.capacity)
+        for table, figures in zip(new, received, strict=True):
+            table[:, : figures.shape[1]] = wide(figures[None], len(table))[0]
+        self.scores[name] = carried_on(wide(old, new.shape[1]), new)
 
     def order(self) -> tuple[Tensor, Tensor]:
         """Slots by token, (L, R, C), those in use first, and how many these are, (L,)."""

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from elastic.policies.base import WRITTEN, LayerView, Policy, StepView
-from elastic.statistics import FREQUENCY
+from elastic.statistics import FREQUENCY, is_of_layer
 from elastic.tables import EMPTY, wide
 
 if TYPE_CHECKING:
     from elastic.cache import ElasticCache
+    from elastic.slots import SlotLayer
 
 
 def layer_views(cache: "ElasticCache", policy: Policy) -> list[list[LayerView]]:
@@ -26,9 +27,21 @@ def layer_views(cache: "ElasticCache", policy: Policy) -> list[list[LayerView]]:
     views = []
     for index, layer in enumerate(cache.layers):
         of_layer = [table[index, :, : layer.used].to(layer.device).view(cache.batch, -1, layer.used) for table in shown]
-        each = zip(*of_layer, *layer.stored(), strict=True)
-        views.append([LayerView(*of_one, keys=keys, values=values) for *of_one, keys, values in each])
+        each = zip(*of_layer, *layer.stored(), _statistics(cache, policy, index, layer), strict=True)
+        views.append([LayerView(*of_one) for of_one in each])
     return views
+
+
+def _statistics(cache: "ElasticCache", policy: Policy, index: int, layer: "SlotLayer") -> list[dict[str, Tensor]]:
+    """All that a policy needs to know of a layer, for each sequence."""
+    found = {}
+    for name in policy.needs:
+        if is_of_layer(name):
+            found[name] = cache.of_layer[name][index].to(layer.device)
+        elif name != policy.statistic:
+            table = cache.tables.scores[name][index, :, : layer.used]
+            found[name] = table.to(layer.device).view(cache.batch, -1, layer.used)
+    return [{name: table[sequence] for name, table in found.items()} for sequence in range(cache.batch)]
 
 
 def for_the_record(cache: "ElasticCache", views: list[LayerView]) -> list[LayerView]:
@@ -40,7 +53,7 @@ def for_the_record(cache: "ElasticCache", views: list[LayerView]) -> list[LayerV
     kept = []
     for index, view in enumerate(views):
         score = view.score if shown is None else shown[index, : shown.shape[1] // cache.batch, : view.slots]
-        kept.append(replace(view, score=score, keys=None, values=None))
+        kept.append(replace(view, score=score, keys=None, values=None, statistics={}))
     return kept
 
 
@@ -67,3 +80,31 @@ def score(cache: "ElasticCache", policy: Policy) -> Tensor:
             "pass needs=policy.needs to prefill."
         )
     return known[policy.statistic] if policy.statistic in known else torch.zeros(cache.tables.source.shape)
+
+
+def collect(cache: "ElasticCache") -> None:
+    """Let a live policy's score go on with the attention of the decode step that has just been taken."""
+    policy, tables = cache.policy, cache.tables
+    if not policy.live or not cache.looked:
+        return
+    old = score(cache, policy)
+    heads = old.shape[1] // cache.batch
+    received = torch.zeros_like(old)
+    for index, weights in cache.looked.items():
+        used = int(tables.used[index])  # a captured step attends over more than is in use
+        by_head = weights[..., :used].float().reshape(cache.batch, heads, -1, used).mean(2)
+        received[index, :, :used] = by_head.flatten(0, 1).cpu()
+    tables.scores[policy.statistic] = policy.collect(old, received, tables.used[:, None, None])
+
+
+def looked_at(cache: "ElasticCache") -> Tensor:
+    """Attention of the first sequence's last query on every anchor, mean over heads, (L, seen)."""
+    tables = cache.tables
+    total = torch.zeros(len(cache.layers), cache.seen)
+    rows = tables.rows // cache.batch
+    for index, weights in cache.looked.items():
+        used = int(tables.used[index])
+        source = tables.source[index, :rows, :used]
+        share = weights[0, :, :used].float().view(rows, -1, used).mean(1).cpu() / rows
+        total[index].scatter_add_(0, source.flatten(), share.flatten())
+    return total

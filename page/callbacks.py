@@ -97,7 +97,7 @@ class Callbacks:
         self, visitor: str, comparison: object, question: str, tokens: int, temperature: float, seed: int
     ) -> Iterator[dict]:
         number, sent, due = 0, 0, 0.0
-        with closing(comparison.ask(question, tokens, temperature, seed)) as progress:
+        with closing(self.model.in_turn(comparison.ask(question, tokens, temperature, seed))) as progress:
             for line in progress:
                 if not comparison.recorders:
                     yield view.status(line)
@@ -150,7 +150,8 @@ class Callbacks:
                 raise ValueError("There is no picture. Send one as the first argument.")
             policies = [build_policy(name, keep, {}) for name in (policy_a, policy_b)]
             comparison = self.model.session.Comparison(self.model.llava, open_picture(image), policies)
-            a, b = self.model.session.run(comparison, question, int(max_new_tokens)).sides
+            with self.model.turn:
+                a, b = self.model.session.run(comparison, question, int(max_new_tokens)).sides
         except (ValueError, TypeError) as error:
             raise gr.Error(str(error), print_exception=False) from error
         except (MemoryError, RuntimeError) as error:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import Field, dataclass, fields
@@ -214,15 +215,23 @@ def side_controls() -> Sides:
         names.append(gr.Dropdown(choices, value=default, label=f"Side {'AB'[side]}", elem_id=f"policy-{'ab'[side]}"))
     for side, chosen in enumerate(names):
         with gr.Accordion(f"Settings of side {'AB'[side]}", open=False):
+            groups = []
             for name, policy in POLICIES.items():
                 with gr.Group(visible=name == chosen.value) as group:
-                    gr.Markdown(f"{policy.about} {policy.paper}", elem_classes=["about-policy"])
+                    gr.Markdown(with_links(policy), elem_classes=["about-policy"])
                     for field in adjustable(policy):
                         if field.name != "keep":
                             keys.append((side, name, field.name))
                             options.append(option_control(field))
-                chosen.change(lambda now, name=name: gr.Group(visible=now == name), chosen, group, **PRIVATE)
+                groups.append(group)
+            chosen.change(lambda now: [gr.Group(visible=name == now) for name in POLICIES], chosen, groups, **PRIVATE)
     return Sides(names, keys, options)
+
+
+def with_links(policy: type[Policy]) -> str:
+    """What a policy does and where it is from, as Markdown; papers on arXiv are links."""
+    paper = re.sub(r"arXiv[ :]\s*(\d{4}\.\d{4,5})", r"[arXiv \1](https://arxiv.org/abs/\1)", policy.paper)
+    return f"{policy.about} {paper}".strip()
 
 
 def answer_controls() -> list[gr.components.Component]:

@@ -1,6 +1,8 @@
 """The model behind the page, loaded in the background."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import gradio as gr
@@ -13,6 +15,7 @@ class Model:
         self.name, self.device, self.four_bit = name, device, four_bit
         self.error, self.llava, self.session, self.sessions = "", None, None, None
         self.ready = threading.Event()
+        self.turn = threading.Lock()  # held by whoever runs the model
         threading.Thread(target=self._load, daemon=True).start()
 
     def _load(self) -> None:
@@ -31,6 +34,17 @@ class Model:
         self.ready.wait()
         if self.error:
             raise gr.Error(self.error, title="The model could not be loaded", print_exception=False)
+
+    def in_turn(self, steps: Iterator) -> Iterator:
+        """The same steps, each with the model to itself: a run that was stopped may still be busy with its last one."""
+        with closing(steps):
+            while True:
+                with self.turn:
+                    try:
+                        step = next(steps)
+                    except StopIteration:
+                        return
+                yield step
 
     @property
     def title(self) -> str:

@@ -254,7 +254,7 @@ def test_watching_does_not_change_the_logits(name, picture, request):
     prompt = tiny.first_turn(picture, QUESTION)
     inputs = {"input_ids": prompt.ids, "pixel_values": prompt.pixels, "logits_to_keep": 1}
     with torch.no_grad():
-        cache = ElasticCache(Full(), tiny.model, needs={"frequency", "sparsity", "last window, per head"})
+        cache = ElasticCache(Full(), tiny.model, needs={"frequency", "sparsity", "last 16, per head"})
         watched = tiny.model(**inputs, past_key_values=cache).logits
         alone = tiny.model(**inputs).logits
     assert torch.equal(watched, alone) and cache.tables.scores["frequency"].sum() > 0

@@ -8,7 +8,7 @@ from elastic.cache import ElasticCache
 from elastic.policies.full import Full
 from elastic.statistics import FAINT, TILE, WINDOW, Observer
 
-NAMES = ("frequency", "after image", "last window")
+NAMES = ("frequency", "after image", "last 16")
 EVERY = {name + suffix for name in NAMES for suffix in ("", ", per head")} | {"sparsity", "sparsity after image"}
 IMAGE = 7  # token that stands for a patch
 
@@ -49,7 +49,7 @@ def prompt(tokens, batch=1):
 def expected(maps, ids, name):
     """A statistic computed from whole maps (L, B, H, T, T): sums over the queries that its name stands for."""
     tokens = ids.shape[1]
-    first = {"frequency": 0, "after image": tokens // 2, "last window": tokens - WINDOW}[name]
+    first = {"frequency": 0, "after image": tokens // 2, "last 16": tokens - WINDOW}[name]
     return maps[:, :, :, max(0, first) :].sum(3)
 
 
@@ -120,7 +120,7 @@ def test_later_prompts_add_up_but_the_window_is_the_last_prompts():
     scores = {name: table[:, 0, :80] for name, table in cache.tables.scores.items() if "head" not in name}
     assert torch.allclose(scores["frequency"], maps.sum(1), atol=1e-4)
     assert torch.allclose(scores["after image"], maps[:, 30:].sum(1), atol=1e-4)
-    assert torch.allclose(scores["last window"], maps[:, -WINDOW:].sum(1), atol=1e-4)
+    assert torch.allclose(scores["last 16"], maps[:, -WINDOW:].sum(1), atol=1e-4)
 
 
 def test_nothing_is_computed_that_nobody_asked_for(monkeypatch):

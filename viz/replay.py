@@ -99,7 +99,7 @@ def replay_html(run: Run) -> str:
         "record": base64.b64encode(zlib.compress(record, 9)).decode(),
         "script": _script(),
     }
-    return _fill(PAGE, parts)
+    return fill(PAGE, parts)
 
 
 @cache
@@ -107,7 +107,7 @@ def _script() -> str:
     return f"const show = (element, props, server, watch, trigger) => {{\n{view.script()}\n}};\n{SCRIPT}"
 
 
-def _fill(page: str, parts: dict[str, str]) -> str:
+def fill(page: str, parts: dict[str, str]) -> str:
     """The page with its `@name@`s replaced, in one pass: what is filled in is not looked through again."""
     pieces = page.split("@")
     return "".join(parts[piece] if number % 2 else piece for number, piece in enumerate(pieces))

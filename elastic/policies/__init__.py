@@ -1,16 +1,42 @@
 """Every method by its name: add a file beside this one and a line here."""
 
 from elastic.policies.base import Choice, Eviction, LayerView, Policy
+from elastic.policies.cascading import Cascading
+from elastic.policies.corm import CORM
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.elastic_released import ElasticReleased
 from elastic.policies.full import Full
+from elastic.policies.h2o import H2O
+from elastic.policies.knorm import KNorm
+from elastic.policies.lookm import LookM
+from elastic.policies.prefixkv import PrefixKV
+from elastic.policies.pyramidkv import PyramidKV
+from elastic.policies.random import Random
+from elastic.policies.snapkv import SnapKV
+from elastic.policies.streaming import Streaming
+from elastic.policies.tgvkv import TGVKV
+from elastic.policies.think import ThinK
+from elastic.policies.vlcache import VLCache
 
 POLICIES: dict[str, type[Policy]] = {
     "full": Full,
     "elastic": Elastic,
     "elastic-plus": ElasticPlus,
     "elastic-released": ElasticReleased,
+    "h2o": H2O,
+    "streaming": Streaming,
+    "vlcache": VLCache,
+    "snapkv": SnapKV,
+    "pyramidkv": PyramidKV,
+    "lookm": LookM,
+    "prefixkv": PrefixKV,
+    "tgvkv": TGVKV,
+    "corm": CORM,
+    "think": ThinK,
+    "cascading": Cascading,
+    "knorm": KNorm,
+    "random": Random,
 }
 
 __all__ = ["POLICIES", "Choice", "Eviction", "LayerView", "Policy"]

@@ -1,6 +1,6 @@
 """What a policy sees, and what it decides. A policy cannot see the model, the cache or another policy."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -45,6 +45,8 @@ class LayerView(Slots):
     queries: Tensor  # (R, S) prompt tokens that could see the slot's
     keys: Tensor | None = None  # (H, S, D), as stored, after RoPE
     values: Tensor | None = None  # (H, S, D)
+    # All that the policy needs, by name: of tokens (R, S), R being 1 or the heads, and of the layer.
+    statistics: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,15 +95,21 @@ class Choice:
 
     owner: Tensor  # (R, S) slot each slot goes to, its own for an anchor, -1 for dropped
     pairs: tuple[Tensor, Tensor] | None = None  # (R, M) members and the anchors they go to, where `owner` is not all
+    share: Tensor | None = None  # (R, S) how much of each slot goes into its group's sum; None for the group's mean
+    channels: Tensor | None = None  # (H, D') channels that keys keep, but for the last `whole` slots; None for all
+    whole: int = 0
 
     @classmethod
     def joined(cls, of_sequences: Sequence["Choice"]) -> "Choice":
         """What becomes of the slots of all sequences of a batch: their rows one below the other."""
-        owner, pairs = zip(*((one.owner, one.pairs) for one in of_sequences), strict=True)
-        return cls(
-            torch.cat(owner),
-            None if pairs[0] is None else tuple(torch.cat(column) for column in zip(*pairs, strict=True)),
-        )
+        first, pairs = of_sequences[0], [one.pairs for one in of_sequences]
+
+        def below(name: str) -> Tensor | None:
+            tables = [getattr(one, name) for one in of_sequences]
+            return None if tables[0] is None else torch.cat(tables)
+
+        together = None if first.pairs is None else tuple(torch.cat(column) for column in zip(*pairs, strict=True))
+        return cls(below("owner"), together, below("share"), below("channels"), first.whole)
 
 
 def option(
@@ -123,6 +131,7 @@ class Policy:
     title: ClassVar[str]
     about: ClassVar[str]  # two lines for the page
     paper: ClassVar[str] = ""
+    unseen: ClassVar[str] = ""  # what the page's pictures do not show of it
 
     # What happens to a slot's key and value; a method that leaves the choice to its user makes a field of it.
     score = "frequency"  # the statistic of `elastic.statistics` that it goes by
@@ -130,6 +139,11 @@ class Policy:
     align = False  # turn members' keys to their anchor's position before they are averaged
     count_bias = False  # add log(tokens a slot stands for) to the logits of attention
     positions = "true"  # or "cache length" (new tokens), or "re-rotated" (all tokens, to their place in the cache)
+    # What may be held while decoding: a "proportional" share of all tokens, as much as after the prompt ("constant"),
+    # or that and "every new token".
+    growth = "proportional"
+    live = False  # the score goes on while decoding, see `collect`
+    batches = True  # a layer's slots do not depend on the prompt, so that sequences of a batch hold equally many
 
     def __post_init__(self) -> None:
         for option_field in fields(self):
@@ -151,14 +165,29 @@ class Policy:
         return frozenset({self.statistic})
 
     def limit(self, seen: int, prompt: int) -> int:
-        """Slots a layer may hold after that many tokens, `prompt` of them seen when it was last compressed."""
+        """Slots a layer may hold, as the mean of all layers, after that many tokens.
+
+        `prompt` of them had been seen when the cache was last compressed. Keeping everything is the full cache, however
+        a budget grows.
+        """
+        fixed = seen if self.growth == "proportional" or self.keep == 1 else prompt
         # Decimal fractions are not exact: 0.3 x 10 must be 3.
-        return max(1, int(self.keep * seen + 1e-9))
+        return max(1, int(self.keep * fixed + 1e-9)) + (seen - fixed if self.growth == "every new token" else 0)
 
     def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
         """After a prefill, per layer, what becomes of every slot."""
         return [Choice(torch.arange(layer.slots, device=layer.position.device)[None]) for layer in layers]
 
+    def collect(self, score: Tensor, received: Tensor, held: Tensor) -> Tensor:
+        """Of a `live` policy the score (L, R, S) after one more query, whose attention was `received` (L, R, S).
+
+        `held` (L, 1, 1) says how many slots there are; beyond them nothing is received.
+        """
+        return score + received
+
     def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
-        """After a decode step in which some layer came to hold more than its limit: what to free, or None."""
+        """After a decode step what to free, or None; asked where a layer holds more than the limit, or always if live.
+
+        No more than one slot per layer and head; heads of a layer must all give one up, or none of them.
+        """
         return None

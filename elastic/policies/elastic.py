@@ -12,7 +12,7 @@ from elastic.policies.groups import closest_pair, clusters, covering, join_simil
 LEAST_FREE = 8  # slots for patches and the answer's last words where protected words alone use up the budget
 TOGETHER = 8192  # slots of all layers up to which they are decided at once: there, what costs is the number of calls
 RECENT = 2  # tokens of the answer that are not merged yet
-SCORES = ("frequency", "visible frequency", "after image", "last window")
+SCORES = ("frequency", "visible frequency", "after image", "last 16")
 MERGES = ("keys and values", "values only", "none")
 ANCHORS = ("score", "cover")
 ASSIGN = ("nearest position", "similar key", "similar key per head")
@@ -67,10 +67,6 @@ class Elastic(Policy):
     @property
     def statistic(self) -> str:
         return self.score.removeprefix("visible ")
-
-    def limit(self, seen: int, prompt: int) -> int:
-        """A share of all tokens seen, or of those seen when the prompt was compressed."""
-        return super().limit(prompt if self.growth == "constant" else seen, prompt)
 
     def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
         """Best-scored tokens become anchors, the others join one of them."""

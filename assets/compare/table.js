@@ -1,0 +1,210 @@
+// The Compare tab's table. Every value is the whole table; texts go in as text, never as markup.
+
+const box = element.querySelector('.compare');
+const part = (name) => box.querySelector('.cp-' + name);
+let shown = null;
+let sorting = { key: null, down: false };
+
+const COLUMNS = [
+  { key: 'title', label: 'Method', hint: 'Sort by name', of: (row) => row.title, fill: methodCell },
+  { key: 'keep', label: 'Kept', hint: 'Share of the cache the method was given', of: (row) => row.keep, fill: keptCell },
+  { key: 'answer', label: 'Answer', hint: 'Sort by the number of words that differ', of: (row) => row.differs, fill: answerCell },
+  { key: 'bytes_peak', label: 'Peak memory', hint: 'Keys and values, at the most', of: (row) => row.bytes_peak, fill: memoryCell },
+  { key: 'ms_per_token', label: 'ms/token', hint: 'Median time of a token', of: (row) => row.ms_per_token, fill: timeCell },
+  { key: 'agreement', label: 'Agreement', hint: 'Tokens that are the likeliest here too', of: (row) => row.agreement, fill: agreementCell },
+  { key: 'kl', label: 'KL', hint: 'Divergence from the full cache, in nats', of: (row) => row.kl, fill: klCell },
+  { key: 'open', label: '', fill: openCell },
+];
+
+function node(name, className, text = '') {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+function methodCell(cell, row) {
+  cell.append(node('b', '', row.title));
+  if (row.number === 0) cell.append(node('small', '', 'the reference'));
+  if (row.settings) cell.append(node('small', '', row.settings));
+}
+
+function keptText(row) {
+  if (row.number === 0) return '100 %';
+  return row.keep === null ? 'its own choice' : shortNumber(row.keep * 100) + ' %';
+}
+
+function keptCell(cell, row) {
+  cell.append(keptText(row));
+}
+
+// The words, those that the full cache's answer does not have marked, and how many differ in words.
+function answerCell(cell, row) {
+  const text = node('p', 'cp-words');
+  text.dir = 'auto';
+  splitWords(row.answer).forEach((word, i) => {
+    const bare = word.trimEnd();
+    const made = row.marks[i] ? node('mark', 'cp-differs', bare) : document.createTextNode(bare);
+    if (row.marks[i]) made.setAttribute('aria-description', 'differs');
+    text.append(made, word.slice(bare.length));
+  });
+  if (!row.answer) text.append(node('i', '', 'nothing'));
+  cell.append(text);
+  if (row.number > 0) cell.append(node('small', row.differs ? 'cp-other' : 'cp-same', comparedText(row)));
+}
+
+function comparedText(row) {
+  if (!row.differs) return '= same words as full';
+  const words = (count) => count + (count === 1 ? ' word' : ' words');
+  const parts = [];
+  if (row.own) parts.push(words(row.own) + (row.own === 1 ? ' differs' : ' differ'));
+  if (row.missing > row.own) parts.push((row.own ? row.missing - row.own : words(row.missing)) + ' missing');
+  return '≠ ' + parts.join(', ');
+}
+
+function bar(cell, text, share) {
+  cell.append(text);
+  if (share === null || !Number.isFinite(share)) return;
+  const line = node('span', 'cp-bar');
+  line.style.setProperty('--share', Math.max(0, Math.min(1, share)));
+  cell.append(line);
+}
+
+// Never 100 % of what is a little less.
+function percent(share) {
+  if (share === null || !Number.isFinite(share)) return '–';
+  const rounded = share < 0.1 ? shortNumber(Math.round(share * 1000) / 10) : Math.round(share * 100);
+  return (share < 1 && rounded === 100 ? 99.9 : rounded) + ' %';
+}
+
+function memoryCell(cell, row) {
+  const full = shown.rows[0].bytes_peak;
+  const share = row.bytes_peak / full;
+  bar(cell, bytesText(row.bytes_peak), share);
+  if (row.number > 0) cell.append(node('small', '', percent(share) + ' of full'));
+}
+
+function timeCell(cell, row) {
+  cell.append(row.ms_per_token === null ? '–' : shortNumber(row.ms_per_token));
+}
+
+function agreementCell(cell, row) {
+  bar(cell, percent(row.agreement), row.agreement);
+}
+
+function klCell(cell, row) {
+  cell.append(row.kl === null ? '–' : row.kl > 0 && row.kl < 0.001 ? '< 0.001' : shortNumber(row.kl));
+}
+
+function openCell(cell, row) {
+  if (row.number === 0) return;
+  const button = node('button', 'cp-look', 'Look inside');
+  button.type = 'button';
+  button.title = shown.running ? 'Once the table is filled or stopped' : 'Ask both in the live view: A the full cache, B this';
+  button.setAttribute('aria-label', 'Look inside ' + row.title + ', ' + keptText(row) + ': ask both in the live view');
+  button.disabled = shown.running;
+  button.addEventListener('click', () => trigger('pick', { row: row.number }));
+  cell.append(button);
+}
+
+// A row with how its answer differs from the full cache's.
+function compared(row, number) {
+  const full = { answer: shown.rows[0].answer ?? '', finish: 'end' };
+  const [missing, marks] = differing(full, { answer: row.answer, finish: 'end' });
+  const count = (list) => list.filter(Boolean).length;
+  return { ...row, number, marks, own: count(marks), missing: count(missing), differs: count(marks) + count(missing) };
+}
+
+function rowNode(row) {
+  const made = node('tr', row.refused ? 'cp-refused' : row.number === 0 ? 'cp-full' : '');
+  made.dataset.row = row.number;
+  const cells = row.refused ? COLUMNS.slice(0, 2) : COLUMNS;
+  for (const column of cells) {
+    const cell = node(column.key === 'title' ? 'th' : 'td', 'cp-' + column.key);
+    if (column.key === 'title') cell.scope = 'row';
+    cell.dataset.label = column.label;
+    column.fill(cell, row);
+    made.append(cell);
+  }
+  if (row.refused) {
+    const cell = node('td', 'cp-reason', 'Not measured: ' + row.refused);
+    cell.colSpan = COLUMNS.length - 2;
+    made.append(cell);
+  }
+  return made;
+}
+
+// The reference stays on top; rows without the figure go to the end, whatever the order.
+function sorted(rows) {
+  const column = COLUMNS.find(({ key }) => key === sorting.key);
+  if (!column) return rows;
+  const [first, ...others] = rows;
+  const value = (row) => (row.refused && column.key !== 'title' && column.key !== 'keep' ? null : column.of(row));
+  others.sort((a, b) => {
+    const [x, y] = [value(a), value(b)];
+    if (x === null || y === null) return (x === null) - (y === null) || a.number - b.number;
+    const order = typeof x === 'string' ? x.localeCompare(y) : x - y;
+    return (sorting.down ? -order : order) || a.number - b.number;
+  });
+  return [first, ...others];
+}
+
+function drawHeader() {
+  const cells = COLUMNS.map(({ key, label, hint, of }) => {
+    const cell = node('th', 'cp-' + key);
+    cell.scope = 'col';
+    if (!of) return cell;
+    const isSorted = sorting.key === key;
+    const button = node('button', 'cp-sort', label + (isSorted ? (sorting.down ? ' ↓' : ' ↑') : ''));
+    button.type = 'button';
+    button.title = hint + ' · click to sort';
+    button.dataset.sort = key;
+    button.addEventListener('click', () => sortBy(key));
+    cell.setAttribute('aria-sort', isSorted ? (sorting.down ? 'descending' : 'ascending') : 'none');
+    cell.append(button);
+    return cell;
+  });
+  box.querySelector('thead tr').replaceChildren(...cells);
+}
+
+// Up, down, and as measured again.
+function sortBy(key) {
+  const same = sorting.key === key;
+  sorting = same && sorting.down ? { key: null, down: false } : { key, down: same };
+  draw();
+  box.querySelector('[data-sort="' + key + '"]').focus();
+}
+
+function draw() {
+  const { rows, total, running } = shown;
+  for (const [name, isShown] of [['head', true], ['empty', false], ['table', rows.length], ['legend', rows.length]]) {
+    part(name).hidden = !isShown;
+  }
+  part('picture').src = shown.picture;
+  part('question').textContent = shown.question;
+  if (part('status').textContent !== shown.status) part('status').textContent = shown.status;
+  part('progress').hidden = !running;
+  part('progress').value = rows.length / total;
+  part('save').hidden = !shown.csv || !rows.length;
+  drawHeader();
+  box.querySelector('tbody').replaceChildren(...sorted(rows.map(compared)).map(rowNode));
+  Object.assign(box.dataset, { rows: rows.length, running, name: shown.name });
+}
+
+function save() {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([shown.csv], { type: 'text/csv' }));
+  link.download = 'comparison-' + shown.name.slice(0, 8) + '.csv';
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
+function receive() {
+  if (!props.value) return;
+  shown = JSON.parse(props.value);
+  draw();
+}
+
+part('save').addEventListener('click', save);
+watch('value', receive);
+receive();

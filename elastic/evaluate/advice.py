@@ -1,0 +1,70 @@
+"""The end of a run in words: a table, which method to use at which budget, and how sure one can be."""
+
+import numpy as np
+
+from elastic.evaluate.summary import MEASURES, Draws
+
+TOO_MUCH = 1.1  # of the share it was given: a method that holds more is not compared at that budget
+COLUMNS = {
+    "exact": ("exact", "{:.1%}"),
+    "rouge_l": ("ROUGE-L", "{:.3f}"),
+    "perplexity": ("perplexity", "{:.3f}"),
+    "kl": ("KL, nats", "{:.4f}"),
+    "share_prompt": ("of the bytes", "{:.1%}"),
+    "ms_per_token": ("ms/token", "{:.1f}"),
+}
+
+
+def table(rows: list[dict]) -> str:
+    """Every method at every budget, by budget; `!` marks one that holds over a tenth more than its budget."""
+    width = max([len("policy"), *(len(row["policy"]) for row in rows)])
+    lines = [f"{'policy':<{width}}{'keep':>7}" + "".join(f"{head:>14}" for head, _ in COLUMNS.values())]
+    for row in sorted(rows, key=lambda row: (-row["keep"], row["policy"] != "full", row["policy"])):
+        cells = ("-" if row[name] is None else form.format(row[name]) for name, (_, form) in COLUMNS.items())
+        line = f"{row['policy']:<{width}}{row['keep']:>7g}" + "".join(f"{cell:>14}" for cell in cells)
+        lines.append(line + (" !" if holds_too_much(row) else ""))
+    return "\n".join(lines)
+
+
+def advice(draws: Draws, rows: list[dict]) -> list[str]:
+    """One paragraph per budget below the full cache's."""
+    by_exact = any(row["exact"] is not None for row in rows)
+    measure, words = ("exact", "exact answers") if by_exact else ("rouge_l", "ROUGE-L against the full cache")
+    budgets = sorted({row["keep"] for row in rows if row["keep"] < 1}, reverse=True)
+    return [_of_budget(draws, [row for row in rows if row["keep"] == keep], measure, words) for keep in budgets]
+
+
+def holds_too_much(row: dict) -> bool:
+    """Whether a method holds over a tenth more of the prompt's bytes than its budget says."""
+    return row["share_prompt"] is not None and row["share_prompt"] > TOO_MUCH * row["keep"]
+
+
+def _of_budget(draws: Draws, rows: list[dict], measure: str, words: str) -> str:
+    keep, which = rows[0]["keep"], list(MEASURES).index(measure)
+    fair = [row for row in rows if not holds_too_much(row) and row[measure] is not None]
+    beyond = [f"{row['policy']} holds {row['share_prompt']:.1%}" for row in rows if holds_too_much(row)]
+    aside = f" Not compared, as beyond the budget: {', '.join(beyond)}." if beyond else ""
+    if len(fair) < 2:
+        only = f"only {fair[0]['policy']} was run" if fair else "nothing can be compared"
+        return f"At {keep:g} of the cache: {only}.{aside}"
+    values = np.array([draws.values((row["policy"], keep))[which] for row in fair])
+    best = int(values[:, 0].argmax())
+    drawn = values[:, 1:][:, np.isfinite(values[:, 1:]).all(0)]
+    is_best = drawn == drawn.max(0)
+    sure = (is_best / is_best.sum(0)).mean(1)[best]  # a draw with several best ones is shared by them
+    alike = [row["policy"] for number, row in enumerate(fair) if number != best and _alike(draws, fair[best], row, which)]
+    told = f"{_listed(alike)} cannot be told apart" if alike else "all others are worse beyond doubt"
+    name, share = fair[best]["policy"], fair[best][measure]
+    score = f"{share:.1%}" if measure == "exact" else f"{share:.3f}"
+    return f"At {keep:g} of the cache: {name} ({score} {words}; best in {sure:.0%} of resamples; {told}).{aside}"
+
+
+def _alike(draws: Draws, best: dict, row: dict, which: int) -> bool:
+    """Whether the interval of the paired difference holds 0."""
+    drawn = draws.difference((best["policy"], best["keep"]), (row["policy"], row["keep"]))[which, 1:]
+    low, high = np.nanpercentile(drawn, (2.5, 97.5)) if np.isfinite(drawn).any() else (0, 0)
+    return low <= 0 <= high
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

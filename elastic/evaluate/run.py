@@ -1,0 +1,165 @@
+"""Chunks of samples through a model: what a chunk is, and what comes of one. Who computes it where: see `workers`."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import groupby
+from typing import TypeVar
+
+import torch
+
+from elastic.engine import State, extend, prefill
+from elastic.evaluate.data import Sample
+from elastic.evaluate.measure import Baseline, Outcome, baselines, measures
+from elastic.evaluate.methods import FULL, Variant
+from elastic.evaluate.records import Key, Record
+from elastic.model import Llava, Prompt, together
+from elastic.policies import Policy
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Samples that share a prefill where their prompts are equally long, and the methods to judge on them."""
+
+    samples: tuple[Sample, ...]
+    variants: tuple[Variant, ...]
+    most_tokens: int  # to write at most
+
+    @property
+    def answers(self) -> int:
+        """How many lines come of it when all goes well."""
+        return len(self.variants) * sum(len(sample.turns) for sample in self.samples)
+
+
+def chunks(
+    samples: Iterable[Sample],
+    variants: Sequence[Variant],
+    done: Counter[Key],
+    lengths: dict[str, int],
+    batch: int,
+    most_tokens: int,
+) -> list[Chunk]:
+    """What is left to do, at most `batch` samples at a time; `lengths` are prompt lengths by sample, if known."""
+
+    def alike(sample: Sample) -> tuple:
+        """Equal for samples that may share a chunk: a conversation's answers differ in length, so it is alone."""
+        missing = tuple(v.key for v in variants if done[sample.name, *v.key] < len(sample.turns))
+        alone = sample.name if len(sample.turns) > 1 or batch == 1 else ""
+        return missing, lengths.get(sample.name, 0), sample.turns[0].most_tokens or 0, alone
+
+    found = []
+    for (missing, *_), group in groupby(sorted(samples, key=alike), key=alike):
+        # Short answers beside short ones: a batch goes on until its longest is written.
+        of_group = sorted(group, key=lambda sample: len(sample.turns[0].answer or ""))
+        wanted = tuple(variant for variant in variants if variant.key in missing)
+        for at in range(0, len(of_group), batch) if wanted else ():
+            found.append(Chunk(tuple(of_group[at : at + batch]), wanted, most_tokens))
+    return found
+
+
+def run_chunk(llava: Llava, chunk: Chunk) -> list[Record]:
+    """One line per answer, the full cache's first, and one with an error for what could not be answered."""
+    lines: list[Record] = [{"about": llava.about}]
+    by_length: defaultdict[int, list[tuple[Sample, Prompt]]] = defaultdict(list)
+    for sample in chunk.samples:
+        try:
+            prompt = llava.first_turn(sample.open(), sample.turns[0].question)
+        except ValueError as error:
+            lines += _errors(sample, chunk.variants, str(error))
+            continue
+        by_length[prompt.ids.shape[1]].append((sample, prompt))
+    for group in by_length.values():
+        lines += _run_group(llava, [sample for sample, _ in group], [prompt for _, prompt in group], chunk)
+    return lines
+
+
+def _run_group(llava: Llava, samples: list[Sample], prompts: list[Prompt], chunk: Chunk) -> list[Record]:
+    """All methods on samples that go through the model together; what fails together is tried one by one."""
+    judged = _Judged(llava, samples, chunk.most_tokens)
+    needs = frozenset().union(*(variant.policy.needs for variant in chunk.variants))
+    _, failure = _tried(llava, lambda: judged.begin(together(prompts), needs))
+    if failure is not None:
+        return _one_by_one(llava, samples, prompts, chunk, failure)
+    lines: list[Record] = []
+    for variant in chunk.variants:
+        answers, failure = _tried(llava, partial(judged.lines, variant))
+        if failure is not None:
+            answers = _one_by_one(llava, samples, prompts, replace(chunk, variants=(variant,)), failure)
+        lines += answers
+    return lines
+
+
+def _one_by_one(
+    llava: Llava, samples: list[Sample], prompts: list[Prompt], chunk: Chunk, failure: str
+) -> list[Record]:
+    """The samples of a group that failed, each alone; a single one's failure stands."""
+    if len(samples) == 1:
+        return _errors(samples[0], chunk.variants, failure)
+    lines = []
+    for sample, prompt in zip(samples, prompts, strict=True):
+        lines += _run_group(llava, [sample], [prompt], chunk)
+    return lines
+
+
+def _tried(llava: Llava, step: Callable[[], T]) -> tuple[T | None, str | None]:
+    """What a step returns, or one sentence about what went wrong in it: other samples and methods go on."""
+    try:
+        return step(), None
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0]
+        failure = reason if type(error) is ValueError else f"{type(error).__name__}: {reason}"
+    if llava.device.type == "cuda":
+        torch.cuda.empty_cache()  # only now: until here the error held on to what the step had allocated
+    return None, failure
+
+
+class _Judged:
+    """B samples that were read together, and what the full cache makes of them."""
+
+    def __init__(self, llava: Llava, samples: list[Sample], most_tokens: int) -> None:
+        self.llava, self.samples = llava, samples
+        self.most = [min(turn.most_tokens or most_tokens, most_tokens) for turn in samples[0].turns]
+        self.bases: list[list[Baseline]] = []  # per turn, per sequence
+
+    def begin(self, prompt: Prompt, needs: frozenset[str]) -> None:
+        """Read the first questions, and all turns with the full cache."""
+        self.start = prefill(self.llava, self.llava.encode_image(prompt), needs, looking=False)
+        self.full = self._outcomes(FULL.policy)
+
+    def lines(self, variant: Variant) -> list[Record]:
+        """One line per sample and turn."""
+        by_turn = self.full if variant.key == FULL.key else self._outcomes(variant.policy)
+        lines = []
+        for number, outcomes in enumerate(by_turn):
+            for sample, base, outcome in zip(self.samples, self.bases[number], outcomes, strict=True):
+                turn = sample.turns[number]
+                line = {"sample": sample.name, "skill": turn.skill, "policy": variant.label, "keep": variant.keep}
+                if variant.key == FULL.key:
+                    line |= {"question": turn.question, "reference": base.reference_text}
+                line |= asdict(outcome)
+                lines.append(line if sample.is_exact else line | {"exact": None})
+        return lines
+
+    def _outcomes(self, policy: Policy) -> list[list[Outcome]]:
+        """Per turn and sequence; every method hears the same answers, those of the data, as its history."""
+        by_turn: list[list[Outcome]] = []
+        start = self.start
+        for number, most in enumerate(self.most):
+            if number:
+                extend(start, self.llava.next_turn(self.samples[0].turns[number].question))
+            if len(self.bases) == number:
+                self.bases.append(self._baselines(start, number))
+            outcomes, start = measures(start, policy, self.bases[number], most)
+            by_turn.append(outcomes)
+        return by_turn
+
+    def _baselines(self, start: State, number: int) -> list[Baseline]:
+        return baselines(start, [sample.turns[number].answer for sample in self.samples], self.most[number])
+
+
+def _errors(sample: Sample, variants: Iterable[Variant], failure: str) -> list[Record]:
+    return [{"sample": sample.name, "policy": v.label, "keep": v.keep, "error": failure} for v in variants]

@@ -1,0 +1,146 @@
+"""From answers to rows: each measure of each method with a bootstrap interval, and paired differences.
+
+Every measure is a ratio of two sums over answers, so that a resample of the units (samples; a conversation is one) is
+one matrix product. All methods are resampled alike: draw d takes the same units for each of them.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from elastic.evaluate.data import DESCRIBE
+from elastic.evaluate.records import Record
+
+DRAWS = 2000
+COMPARED = {"vs_full": "full", "vs_elastic": "elastic"}
+
+Number = float | None
+Key = tuple[str, float]  # policy's label, keep
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of many answers: the sum of `part` over the sum of `whole`, answers that have no part left out."""
+
+    part: Callable[[Record], Number]
+    whole: Callable[[Record], Number] = lambda answer: 1.0
+    is_log: bool = False  # the ratio is a mean logarithm
+
+
+def _of(name: str) -> Callable[[Record], Number]:
+    return lambda answer: answer[name]
+
+
+def _exact(wanted: Callable[[Record], bool]) -> Measure:
+    return Measure(lambda answer: answer["exact"] if wanted(answer) else None)
+
+
+MEASURES: dict[str, Measure] = {
+    "exact": _exact(lambda answer: True),
+    "exact_short": _exact(lambda answer: answer["skill"] != DESCRIBE),
+    "exact_describe": _exact(lambda answer: answer["skill"] == DESCRIBE),
+    "perplexity": Measure(_of("loss"), _of("tokens"), is_log=True),
+    **{
+        name: Measure(_of(name))
+        for name in (
+            *("rouge_l", "agreement", "agreement_before", "agreement_after", "kl", "repetition"),
+            *("bytes_prompt", "bytes_peak", "ms_per_token", "compress_ms"),
+        )
+    },
+    "share_prompt": Measure(_of("bytes_prompt"), _of("bytes_full")),
+    "share_peak": Measure(_of("bytes_peak"), _of("full_peak")),
+}
+IS_LOG = np.array([measure.is_log for measure in MEASURES.values()])
+
+
+class Draws:
+    """Resamples of the units that any method has answered, the same for all methods."""
+
+    def __init__(self, answers: Iterable[Record], seed: int = 0) -> None:
+        answers = list(answers)
+        peak = {
+            (answer["sample"], answer["skill"]): answer["bytes_peak"] for answer in answers if answer["policy"] == "full"
+        }
+        self.answers: defaultdict[Key, list[Record]] = defaultdict(list)
+        for answer in answers:
+            full_peak = peak.get((answer["sample"], answer["skill"]))
+            if full_peak is not None:  # without the full cache's answer there is nothing to compare with
+                self.answers[answer["policy"], answer["keep"]].append(answer | {"full_peak": full_peak})
+        names = sorted({answer["sample"] for answer in answers})
+        self.unit = {name: number for number, name in enumerate(names)}
+        rng = np.random.default_rng(seed)
+        times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS) if names else np.ones((1, 0))
+        # The first row is no resample: every unit once.
+        self.times = np.concatenate([np.ones((1, len(names))), times])
+        self._sums: dict[Key, np.ndarray] = {}
+
+    def sums(self, key: Key) -> np.ndarray:
+        """Sums of part and whole of each measure and unit, (M, 2, units)."""
+        if key not in self._sums:
+            sums = self._sums[key] = np.zeros((len(MEASURES), 2, len(self.unit)))
+            for answer in self.answers[key]:
+                for row, measure in enumerate(MEASURES.values()):
+                    if (part := measure.part(answer)) is not None:
+                        sums[row, :, self.unit[answer["sample"]]] += part, measure.whole(answer)
+        return self._sums[key]
+
+    def values(self, key: Key, only: np.ndarray | None = None) -> np.ndarray:
+        """Each measure of all units and of each resample, (M, 1 + DRAWS); NaN where nothing can be said.
+
+        `only` (M, 1, units) are those to go by.
+        """
+        sums = self.sums(key) if only is None else self.sums(key) * only
+        part, whole = np.moveaxis(sums @ self.times.T, 1, 0)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            ratio = part / whole
+            ratio[IS_LOG] = np.exp(ratio[IS_LOG])
+        return ratio
+
+    def difference(self, key: Key, other: Key) -> np.ndarray:
+        """How far a method is above another one, (M, 1 + DRAWS), on the units that both have answered."""
+        both = (self.sums(key)[:, 1:] > 0) & (self.sums(other)[:, 1:] > 0)
+        with np.errstate(invalid="ignore"):
+            return self.values(key, both) - self.values(other, both)
+
+
+def rows(draws: Draws) -> list[dict]:
+    """One row per method and budget: every measure, its interval, and how it differs from `full` and `elastic`."""
+    return [_row(draws, key) for key in draws.answers]
+
+
+def _row(draws: Draws, key: Key) -> dict:
+    policy, keep = key
+    answers = draws.answers[key]
+    row: dict[str, object] = {"policy": policy, "keep": keep, "n": len(answers)}
+    for name, values in zip(MEASURES, draws.values(key), strict=True):
+        row[name], row[f"{name}_ci"] = _number(values[0]), interval(values)
+    row["exact_by_skill"] = {
+        skill: share
+        for skill in dict.fromkeys(answer["skill"] for answer in answers)
+        if (share := _mean(answer["exact"] for answer in answers if answer["skill"] == skill)) is not None
+    }
+    for name, label in COMPARED.items():
+        other = (label, keep if label != "full" else 1.0)
+        if other in draws.answers and other != key:
+            row[name] = {
+                which: {"difference": _number(values[0]), "ci": interval(values)}
+                for which, values in zip(MEASURES, draws.difference(key, other), strict=True)
+            }
+    return row
+
+
+def interval(values: np.ndarray) -> list[float] | None:
+    """The middle 95 % of the resamples (1 + DRAWS,), or None where nothing can be said."""
+    drawn = values[1:][np.isfinite(values[1:])]
+    return [float(bound) for bound in np.percentile(drawn, (2.5, 97.5))] if len(drawn) else None
+
+
+def _number(value: float) -> Number:
+    return float(value) if np.isfinite(value) else None
+
+
+def _mean(values: Iterable[Number]) -> Number:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

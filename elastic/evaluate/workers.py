@@ -1,0 +1,65 @@
+"""Chunks to where they are computed: this process, or several on this machine. A cluster: see `ray_cluster`."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+
+import torch
+
+from elastic.evaluate.records import Record
+from elastic.evaluate.run import Chunk, run_chunk
+from elastic.model import Llava, load
+
+
+@dataclass(frozen=True)
+class Model:
+    """What to load, wherever the work is done."""
+
+    name: str | None
+    device: str
+    four_bit: bool
+
+
+@cache
+def loaded(model: Model) -> Llava:
+    """The model, loaded once per process.
+
+    Raises:
+        ValueError: as `elastic.model.load` does.
+    """
+    return load(model.name, model.device, model.four_bit)
+
+
+def in_process(model: Model, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, list[Record]]]:
+    """Compute chunks here, one after the other."""
+    for chunk in chunks:
+        yield chunk, run_chunk(loaded(model), chunk)
+
+
+def in_pool(model: Model, chunks: Iterable[Chunk], workers: int) -> Iterator[tuple[Chunk, list[Record]]]:
+    """Compute chunks in processes of one thread each; they come as they are finished.
+
+    Raises:
+        ValueError: if a process died.
+    """
+    # A fresh interpreter for each worker: a forked torch may hang.
+    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        waiting = {pool.submit(work, model, chunk): chunk for chunk in chunks}
+        try:
+            for future in as_completed(waiting):
+                yield waiting[future], future.result()
+        except BrokenProcessPool as error:
+            raise ValueError(
+                "A worker process died, most likely for want of memory. What was finished is kept: run the same "
+                "command again with fewer --workers."
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def work(model: Model, chunk: Chunk) -> list[Record]:
+    """What a worker does with a chunk."""
+    return run_chunk(loaded(model), chunk)

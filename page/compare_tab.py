@@ -1,0 +1,138 @@
+"""The Compare tab: what can be chosen, the table that fills, and what its buttons do. Importing it imports torch."""
+
+from pathlib import Path
+
+import gradio as gr
+
+from elastic.policies import POLICIES
+from page.compare_events import CompareEvents, describe
+from page.controls import Picture
+from page.live import PRESS_ASK, Live
+from page.looking import PRIVATE
+from page.scripted import Scripted
+
+ASSETS = Path(__file__).parent.parent / "assets"
+GOOD = ("elastic", "elastic-plus", "h2o", "snapkv", "lookm", "streaming")  # to begin with, where they exist
+INTRODUCTION = (
+    "**Any number of methods, side by side.** All answer the question on the left about the picture on the left, which "
+    "are read once for all of them. The full cache answers first: the others are judged by it."
+)
+SETTINGS = (
+    "Every method has its default settings here, except that those of side A and B on the left apply to their methods."
+)
+
+# On a phone the table stands below the choices.
+SHOW_TABLE = """() => {
+  const table = document.querySelector('#compare-table');
+  const { top } = table.getBoundingClientRect();
+  if (top < -50 || top > window.innerHeight * 0.8) table.scrollIntoView();
+}"""
+
+
+class CompareTable(Scripted):
+    """The rows of a comparison, to be sorted, opened and saved; fed with messages from `compare_events`."""
+
+    def __init__(self, **kwargs: object) -> None:
+        folder = ASSETS / "compare"
+        markup, style, table = (
+            (folder / name).read_text(encoding="utf-8") for name in ("table.html", "table.css", "table.js")
+        )
+        words = (ASSETS / "view" / "words.js").read_text(encoding="utf-8")
+        super().__init__("compare-table-style", markup, style, f"'use strict';\n{words}\n{table}", **kwargs)
+
+
+class CompareTab:
+    """The tab, laid out where this is built, and what it does once connected."""
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+        self.events = CompareEvents(live.model, live.sides.keys)
+        gr.Markdown(INTRODUCTION, elem_id="compare-about")
+        choices = [(policy.title, name) for name, policy in POLICIES.items() if name != "full"]
+        begin_with = [name for name in GOOD if name in POLICIES]
+        self.methods = gr.CheckboxGroup(
+            choices, value=begin_with, label="Methods", show_select_all=True, elem_id="compare-methods"
+        )
+        with gr.Accordion("What these methods do", open=False, elem_id="compare-explained"):
+            explained = gr.Markdown(describe(begin_with))
+            gr.Markdown(SETTINGS)
+        with gr.Row(elem_id="compare-choices"):
+            self.budgets = gr.Dropdown(
+                [str(percent) for percent in (80, 50, 30, 20, 10, 5)],
+                value=["50", "20", "10"],
+                label="Cache kept (%): choose, or type others",
+                multiselect=True,
+                allow_custom_value=True,
+                scale=3,
+                min_width=260,
+                elem_id="compare-budgets",
+            )
+            self.tokens = gr.Slider(
+                1, 512, 64, step=1, label="Longest answer (tokens)", scale=2, min_width=220, elem_id="compare-tokens"
+            )
+            with gr.Column(scale=2, min_width=200), gr.Row(elem_id="compare-buttons"):
+                self.start = gr.Button("Compare", variant="primary", min_width=90, elem_id="compare")
+                self.stop = gr.Button("Stop", variant="stop", interactive=False, min_width=80, elem_id="compare-stop")
+        self.table = CompareTable(elem_id="compare-table")
+        self.figure = gr.Plot(show_label=False, visible=False, elem_id="compare-figure")
+        self.methods.change(describe, self.methods, explained, **PRIVATE)
+
+    def connect(self, page: gr.Blocks, tabs: gr.Tabs) -> None:
+        """Let the tab's buttons run the model and fill the table, and rows of it open the tab `live`."""
+        live, events = self.live, self.events
+        shown = [self.table, self.figure, self.start, self.stop]
+        values = [live.inputs.picture, live.inputs.question, self.methods, self.budgets, self.tokens]
+        values += [*live.sides.names, *live.sides.options]
+        started = self.start.click(events.begin, values, shown, **PRIVATE)
+        running = started.success(
+            events.run,
+            None,
+            self.table,
+            show_progress="hidden",
+            concurrency_id="model",
+            concurrency_limit=1,
+            api_visibility="private",
+        )
+        started.success(None, None, None, js=SHOW_TABLE, **PRIVATE)
+        # After a failure Gradio 6.31 runs what follows by `failure`, not what follows by `then`.
+        for follow in (running.then, running.failure):
+            follow(events.settle, None, shown, **PRIVATE)
+        self.stop.click(events.stopping, None, self.stop, **PRIVATE)
+        self.stop.click(None, None, None, cancels=[running], **PRIVATE)
+        page.unload(events.leave)
+        self._connect_rows(tabs)
+
+    def _connect_rows(self, tabs: gr.Tabs) -> None:
+        """A row that is opened fills the inputs on the left, and Ask is pressed as the visitor would."""
+        live, inputs = self.live, self.live.inputs
+        longest, temperature, _ = live.answer
+        filled = [inputs.picture, inputs.question, inputs.keep, longest, temperature]
+        filled += [*live.sides.names, *live.sides.options]
+
+        def open_row(picture: str | None, request: gr.Request, event: gr.EventData) -> list:
+            row = self.events.open_row(picture, request, event)
+            values = [row["picture"], row["question"], row["keep"], row["tokens"], 0]
+            return [gr.Tabs(selected="live"), True, *values, *row["names"], *row["settings"]]
+
+        opened = self.table.pick(open_row, inputs.picture, [tabs, live.asked, *filled], **PRIVATE)
+        opened.success(None, live.asked, None, js=PRESS_ASK, **PRIVATE)
+
+
+def compare_all_api(events: CompareEvents) -> None:
+    """The `/compare_all` endpoint, for programs: a row of figures for every method and budget."""
+    with gr.Group(visible=False):
+        inputs = [
+            Picture(type="filepath", label="image"),
+            gr.Textbox(label="question"),
+            gr.Textbox("elastic,elastic-plus", label="policies"),
+            gr.Textbox("0.5,0.2,0.1", label="keeps"),
+            gr.Number(64, label="max_new_tokens", precision=0),
+        ]
+        gr.Button("Compare all").click(
+            events.compare_all,
+            inputs,
+            gr.JSON(label="rows"),
+            api_name="compare_all",
+            concurrency_id="model",
+            concurrency_limit=1,
+        )

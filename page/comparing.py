@@ -1,0 +1,216 @@
+"""Many methods on one picture and question: what is asked for, the rows that are measured, and the file of them.
+
+Nothing here knows of events and layout; see `compare_events` and `compare_tab`.
+"""
+
+import base64
+import csv
+import io
+import math
+import traceback
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+
+from PIL import Image
+
+from elastic.policies import POLICIES, Policy
+from page.callbacks import out_of_memory
+from page.controls import adjustable, build_policy
+
+LOW, HIGH = 5, 100  # per cent of the cache: what the page's slider offers
+MOST_ROWS = 120
+FIGURES = ("agreement", "kl", "rouge_l", "ms_per_token", "bytes_peak", "bytes_prompt", "bytes_full")
+FIGURES += ("agreement_before", "agreement_after", "repetition", "loss", "tokens", "compress_ms")
+COLUMNS = ("policy", "title", "keep", "settings", "answer", *FIGURES, "refused")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A row to be measured; `keep` is None for a method that chooses its budget itself."""
+
+    name: str
+    keep: float | None
+    policy: Policy | None  # None where the method refuses, for the reason in `refused`
+    refused: str = ""
+
+    @property
+    def title(self) -> str:
+        return POLICIES[self.name].title
+
+    @property
+    def line(self) -> str:
+        """The row in a few words."""
+        return self.title if self.keep in (None, 1.0) else f"{self.title} at {self.keep * 100:g} %"
+
+
+def read_budgets(given: Iterable[object]) -> list[float]:
+    """Shares of the cache from percentages as people write them, the largest first.
+
+    Raises:
+        ValueError: if there is none, or one is no number between LOW and HIGH.
+    """
+    budgets = set()
+    for text in given:
+        try:
+            percent = float(str(text).strip().removesuffix("%").replace(",", "."))
+        except ValueError:
+            percent = math.nan
+        if not LOW <= percent <= HIGH:
+            raise ValueError(f"{str(text)[:20]!r} is no budget. Give percentages between {LOW} and {HIGH}, such as 20.")
+        budgets.add(percent / 100)
+    if not budgets:
+        raise ValueError("There is no budget yet. Choose at least one, such as 20 %.")
+    return sorted(budgets, reverse=True)
+
+
+def plan_rows(names: Sequence[str], budgets: Sequence[float], options: Mapping[str, dict]) -> list[Plan]:
+    """The full cache, then every method with every budget; `options` are settings by method, where not the defaults.
+
+    Raises:
+        ValueError: if a method does not exist, or there are none or too many rows.
+    """
+    unknown = [name for name in names if name not in POLICIES]
+    if unknown:
+        raise ValueError(f"There is no method named {unknown[0][:40]!r}. Choose among: {', '.join(POLICIES)}.")
+    chosen = [name for name in POLICIES if name in names and name != "full"]
+    if not chosen:
+        raise ValueError("There is no method yet. Choose at least one to compare with the full cache.")
+    rows = [("full", None)]
+    for name in chosen:
+        has_choice = any(option.name == "keep" for option in adjustable(POLICIES[name]))
+        rows += [(name, keep) for keep in (budgets if has_choice else [None])]
+    if len(rows) > MOST_ROWS:
+        raise ValueError(f"That would be {len(rows)} rows, at most {MOST_ROWS} are measured. Choose fewer.")
+    return [_plan(name, keep, options.get(name, {})) for name, keep in rows]
+
+
+def _plan(name: str, keep: float | None, options: dict) -> Plan:
+    try:
+        return Plan(name, keep, build_policy(name, 1.0 if keep is None else keep, options))
+    except ValueError as error:
+        return Plan(name, keep, None, str(error))
+
+
+@dataclass
+class Table:
+    """A comparison on its way: what was asked, and the rows measured so far. `picture` is a file's path."""
+
+    picture: str
+    image: Image.Image
+    question: str
+    tokens: int  # the longest answer
+    plans: list[Plan]
+    rows: list[dict] = field(default_factory=list)
+    status: str = ""
+    how: str = "Stopped"  # how it ended, where not all rows were measured
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def __post_init__(self) -> None:
+        if self.tokens < 1:
+            raise ValueError(f"An answer needs 1 token or more, not {self.tokens}.")
+        small = self.image.copy()
+        small.thumbnail((112, 112))
+        file = io.BytesIO()
+        small.save(file, "JPEG", quality=80)
+        self.thumbnail = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+    def fill(self, llava: object) -> Iterator[None]:
+        """Measure row after row; yields before each of them, when `status` says what comes, and after the last.
+
+        Raises:
+            ValueError: if the question does not fit the model.
+        """
+        # Imported here: the page need not wait for transformers.
+        from elastic.engine import prefill
+        from elastic.evaluate.measure import baseline, measure
+        from elastic.session import checked_question
+
+        self.question = checked_question(self.question)
+        self.status = "Reading the picture and the question"
+        yield
+        needs = frozenset().union(*(plan.policy.needs for plan in self.plans if plan.policy))
+        prompt = llava.first_turn(self.image, self.question)
+        _check_room(llava, prompt.ids.shape[1], self.tokens)
+        start = prefill(llava, prompt, needs, looking=False)
+        base = baseline(start, None, self.tokens)
+        for number, plan in enumerate(self.plans, 1):
+            self.status = f"{number} of {len(self.plans)}: {plan.line}"
+            yield
+            row = {"policy": plan.name, "title": plan.title, "keep": plan.keep, "settings": settings_of(plan)}
+            self.rows.append(row | _figures(plan, lambda policy: measure(start, policy, base, self.tokens)))
+        self.status = f"All {len(self.plans)} rows are there."
+        yield
+
+    @property
+    def stopped_line(self) -> str:
+        """What the status is when not all rows were measured."""
+        return f"{self.how}: {len(self.rows)} of {len(self.plans)} rows are measured."
+
+    @property
+    def measured(self) -> list[dict]:
+        """The rows that have figures."""
+        return [row for row in self.rows if not row["refused"]]
+
+
+def _figures(plan: Plan, measure: Callable[[Policy], object]) -> dict:
+    """What a method makes of the question, or why it makes nothing of it."""
+    if plan.policy is None:
+        return _refusal(plan.refused)
+    try:
+        outcome = asdict(measure(plan.policy))
+    except ValueError as error:
+        return _refusal(str(error))
+    except Exception as error:  # whatever is wrong with one method, the others go on
+        if out_of_memory(error):
+            raise
+        traceback.print_exc()
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        return _refusal(f"It failed on this question ({reason[:120]}).")
+    return {"answer": outcome["text"], **{name: _finite(outcome[name]) for name in FIGURES}, "refused": ""}
+
+
+def _check_room(llava: object, seen: int, tokens: int) -> None:
+    room = llava.model.config.text_config.max_position_embeddings
+    if seen + tokens > room:
+        raise ValueError(
+            f"{seen} tokens and an answer of {tokens} exceed the {room} this model can read. "
+            "Ask a shorter question, or allow a shorter answer."
+        )
+
+
+def settings_of(plan: Plan) -> str:
+    """The settings of a row that are not the method's defaults, `keep` aside."""
+    if plan.policy is None:
+        return ""
+    changed = [f for f in fields(plan.policy) if f.name != "keep" and getattr(plan.policy, f.name) != f.default]
+    return ", ".join(f"{f.name.replace('_', ' ')}: {_said(getattr(plan.policy, f.name))}" for f in changed)
+
+
+def _said(value: object) -> str:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else f"{value}"
+
+
+def _refusal(reason: str) -> dict:
+    return {"answer": "", **dict.fromkeys(FIGURES), "refused": reason}
+
+
+def _finite(value: object) -> object:
+    """JSON has no infinity and no NaN."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def table_csv(rows: Iterable[dict]) -> str:
+    """The rows as comma-separated values with a header, numbers with all their digits."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _cell(row[name]) for name in COLUMNS})
+    return file.getvalue()
+
+
+def _cell(value: object) -> object:
+    """No spreadsheet may take an answer for a formula."""
+    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if is_formula else value

@@ -1,0 +1,203 @@
+"""Quality against memory: what each method loses, by the bytes it really holds. Takes rows of an evaluation."""
+
+import math
+from collections.abc import Callable, Iterable
+from html import escape
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+
+from viz.measures import COSTS, MEASURES, bounds, in_bytes, interval, number, percent, value
+from viz.theme import COMPRESSED, FULL, new_figure, note
+
+__all__ = ["MEASURES", "one_picture", "quality", "styles"]
+
+# What may lie along the bottom, and how its marks are written.
+AGAINST = {
+    "share_peak": ("memory held at the peak, of the full cache's", percent),
+    "share_prompt": ("memory held after the prompt, of the full cache's", percent),
+    "keep": ("share asked for", percent),
+    "bytes_peak": ("memory held at the peak", in_bytes),
+    "bytes_prompt": ("memory held after the prompt", in_bytes),
+    "ms_per_token": ("milliseconds per answer token", "{:g}".format),
+}
+SPANS_DECADES = ("kl", "perplexity")
+
+
+class Style(NamedTuple):
+    """How a method is drawn. No two share dash and symbol: none is known by its colour alone."""
+
+    colour: str
+    dash: str
+    symbol: str
+
+
+# Every colour has a contrast of 3 or more with both a white and a dark page; those of the others are muted on purpose.
+GREEN, PURPLE = "#00946B", "#B5539C"
+SLATE, BROWN, OLIVE, MAUVE, ROSE = "#64748B", "#94713F", "#75803A", "#86699A", "#A8646B"
+STYLES = {
+    "full": Style(*FULL, "star"),
+    "elastic": Style(*COMPRESSED, "circle"),
+    "elastic-plus": Style(GREEN, "solid", "diamond"),
+    "elastic-released": Style(PURPLE, "dot", "square"),
+    "h2o": Style(BROWN, "solid", "triangle-up"),
+    "streaming": Style(SLATE, "dash", "triangle-down"),
+    "vlcache": Style(OLIVE, "dot", "triangle-left"),
+    "snapkv": Style(MAUVE, "dashdot", "triangle-right"),
+    "pyramidkv": Style(ROSE, "solid", "pentagon"),
+    "lookm": Style(SLATE, "solid", "cross"),
+    "prefixkv": Style(BROWN, "dash", "hexagon"),
+    "tgvkv": Style(MAUVE, "solid", "hexagram"),
+    "corm": Style(OLIVE, "dash", "hourglass"),
+    "think": Style(ROSE, "dot", "bowtie"),
+    "cascading": Style(SLATE, "dashdot", "star-triangle-up"),
+    "knorm": Style(OLIVE, "solid", "star-diamond"),
+    "random": Style("#7A7A80", "dot", "x"),
+}
+# For names without a style of their own; variants of a method have its colour.
+OTHERS = (BROWN, SLATE, OLIVE, MAUVE, ROSE), ("longdash", "longdashdot", "dash", "dashdot", "dot")
+OPEN = tuple(f"{shape}-open" for shape in ("circle", "square", "diamond", "triangle-up", "cross", "x", "star"))
+
+
+def styles(labels: Iterable[str]) -> dict[str, Style]:
+    """The style of each label: its own, or for names without one the next of a cycle."""
+    found = {label: STYLES.get(label) for label in labels}
+    for place, label in enumerate(sorted(label for label, style in found.items() if style is None)):
+        colour, dash, symbol = (cycle[place % len(cycle)] for cycle in (*OTHERS, OPEN))
+        method = STYLES.get(label.partition(":")[0])
+        found[label] = Style(method.colour if method else colour, dash, symbol)
+    return found
+
+
+def quality(rows: list[dict], measure: str, against: str = "share_peak") -> go.Figure:
+    """A measure of every method over the memory it really holds; the full cache is a line across."""
+    meaning, (bottom, marks) = MEASURES[measure], AGAINST[against]
+    cost = "time" if against == "ms_per_token" else "memory"
+    title = f"{meaning.title} against {cost}"
+    figure = new_figure(title, f"{meaning.better} is better; bars and bands: intervals", 620)
+    drawn = [row for row in rows if None not in (number(row, measure), number(row, against))]
+    across, up = ([number(row, name) for row in drawn] for name in (against, measure))
+    floor = _floor(up) if measure in SPANS_DECADES else None
+    looks = styles(row["policy"] for row in rows)
+    # The family last, so that it lies on top; without points too, so that a line keeps its number over all measures.
+    for label in sorted(looks, key=lambda label: (label.startswith("elastic"), label == "full")):
+        own = sorted((row for row in drawn if row["policy"] == label), key=lambda row: number(row, against))
+        figure.add_traces(_traces(own, label, looks[label], (measure, against), floor, min(across, default=0)))
+    if not drawn:
+        figure.add_annotation(note("not measured", 0.5, 0.5, xref="paper"))
+    figure.update_layout(hovermode="closest", uirevision="same")
+    figure.update_xaxes(_axis(across, marks), title_text=bottom)
+    if floor is not None:
+        figure.update_yaxes(_axis(up, "{:g}".format, zero=floor if min(up) <= 0 else None))
+    elif meaning.format.endswith("%"):
+        figure.update_yaxes(tickformat=".0%")
+    return figure.update_yaxes(title_text=meaning.title + meaning.unit.replace(" nats", " (nats)"))
+
+
+def one_picture(rows: list[dict]) -> go.Figure:
+    """What one question showed: agreement along the full cache's answer over the bytes that were held."""
+    figure = new_figure("Quality against memory, this picture", "one question: a hint, not a ranking", 440)
+    drawn = [row for row in rows if None not in (number(row, "agreement"), number(row, "bytes_peak"))]
+    looks = styles(row["policy"] for row in rows)
+    # Neighbours have their names on different sides.
+    places = ("top center", "bottom center")
+    for place, row in enumerate(sorted(drawn, key=lambda row: number(row, "bytes_peak"))):
+        label, style, leads = _named(row), looks[row["policy"]], row["policy"].startswith("elastic")
+        lines = [f"<b>{label}</b>", f"agreement {value(row, 'agreement')}", _held(row)]
+        lines += [f"{title} {value(row, name)}" for title, name in (("ROUGE-L", "rouge_l"), ("KL", "kl"))]
+        figure.add_scatter(
+            x=[number(row, "bytes_peak")],
+            y=[number(row, "agreement")],
+            text=[label],
+            hovertext=["<br>".join(lines)],
+            marker={"color": style.colour, "symbol": style.symbol, "size": 16 if leads else 12},
+            **{"name": label, "mode": "markers+text", "textposition": places[place % 2], "cliponaxis": False},
+            **{"hovertemplate": "%{hovertext}<extra></extra>"},
+        )
+    if not drawn:
+        figure.add_annotation(note("nothing to compare yet", 0.5, 0.5, xref="paper"))
+    most = max((number(row, name) or 0 for row in drawn for name in ("bytes_peak", "bytes_full")), default=0) or 1.0
+    ticks = [most * quarter / 4 for quarter in range(5)]
+    figure.update_layout(showlegend=False, hovermode="closest")
+    figure.update_xaxes(tickmode="array", tickvals=ticks, ticktext=[in_bytes(tick) for tick in ticks])
+    figure.update_xaxes(title_text="memory held at the peak", range=[-0.02 * most, 1.12 * most])
+    return figure.update_yaxes(title_text="tokens as the full cache's", tickformat=".0%", range=[-0.1, 1.12])
+
+
+def _traces(
+    rows: list[dict], label: str, style: Style, names: tuple[str, str], floor: float | None, left: float
+) -> list[go.Scatter]:
+    """A method's line, and its intervals: a band for the elastic family, faint bars for the others."""
+    measure, against = names
+    leads, is_full = label.startswith("elastic"), label == "full"
+    x, y = ([number(row, name) for row in rows] for name in (against, measure))
+    ends = [interval(row, measure) or (at, at) for row, at in zip(rows, y, strict=True)]
+    low, high = ([_raised(end[side], floor) for end in ends] for side in (0, 1))
+    y, told = [_raised(at, floor) for at in y], [_told(row, measure) for row in rows]
+    rank = 1 if is_full else 2 if leads else 3
+    shared = {"legendgroup": label, "legendrank": rank, "name": escape(label)}
+    bars = {"type": "data", "array": [b - a for a, b in zip(y, high, strict=True)], "thickness": 1, "width": 0}
+    bars |= {"arrayminus": [a - b for a, b in zip(y, low, strict=True)], "color": _faint(style.colour, 0.4)}
+    size = [14 if is_full else 10 if leads else 7] * len(rows)
+    if is_full and rows:  # from the left edge, where no marker belongs
+        x, y, told, size = [left, *x], [y[0], *y], [told[0], *told], [0, *size]
+    line = go.Scatter(
+        **shared | {"x": x, "y": y, "hovertext": told, "hovertemplate": "%{hovertext}<extra></extra>"},
+        mode="lines+markers",
+        line={"color": style.colour, "dash": style.dash, "width": 4 if leads else 2.5 if is_full else 1.5},
+        marker={"color": style.colour, "symbol": style.symbol, "size": size, "opacity": 1},
+        error_y=None if leads or is_full else bars,
+        showlegend=bool(rows),
+    )
+    band = {"x": x + x[::-1], "y": high + low[::-1], "mode": "lines", "line": {"width": 0}, "fill": "toself"}
+    band |= {"fillcolor": _faint(style.colour, 0.16), "hoverinfo": "skip", "showlegend": False}
+    return [go.Scatter(shared | band), line] if leads else [line]
+
+
+def _told(row: dict, measure: str) -> str:
+    """What hovering over a point says; plotly would read markup in it."""
+    result = f"{MEASURES[measure].title}: {value(row, measure)} {bounds(row, measure)}"
+    return "<br>".join([f"<b>{_named(row)}</b>", escape(result), _held(row), f"{row.get('n', '–')} samples"])
+
+
+def _named(row: dict) -> str:
+    keep = number(row, "keep")
+    return escape(row["policy"]) + (f", keep {percent(keep)}" if keep is not None and row["policy"] != "full" else "")
+
+
+def _held(row: dict) -> str:
+    held, full, share = number(row, "bytes_peak"), number(row, "bytes_full"), number(row, "share_peak")
+    share = held / full if held is not None and full else share
+    known = [in_bytes(held)] if held is not None else []
+    known += [f"{share:{COSTS['share_peak'].format}} of the full cache"] if share is not None else []
+    return "holds " + (", ".join(known) or "an unknown number of bytes")
+
+
+def _faint(colour: str, opacity: float) -> str:
+    return f"rgba({','.join(str(int(colour[place : place + 2], 16)) for place in (1, 3, 5))},{opacity})"
+
+
+def _floor(values: list[float]) -> float | None:
+    """Where zero is drawn on a logarithmic axis; None where the values span too little to need one."""
+    above = [at for at in values if at > 0]
+    return min(above) / 3 if above and max(above) >= 30 * min(above) else None
+
+
+def _raised(at: float, floor: float | None) -> float:
+    return at if floor is None else max(at, floor)
+
+
+def _axis(values: list[float], write: Callable[[float], str], zero: float | None = None) -> dict:
+    """A logarithmic axis with few round marks where the values ask for one; nothing at all is drawn at `zero`."""
+    above = [at for at in values if at > 0]
+    if zero is None and (not above or min(values) <= 0 or (max(above) < 5 * min(above) and write is not in_bytes)):
+        return {"tickformat": ".0%"} if write is percent else {}
+    low, high = min(above), max(above)
+    base, leads = (2.0, (1,)) if write is in_bytes else (10.0, (1, 2, 5) if high < 1000 * low else (1,))
+    powers = range(math.floor(math.log(low, base)), math.ceil(math.log(high, base)) + 1)
+    ticks = [lead * base**power for power in powers for lead in leads]
+    ticks = [tick for tick in ticks if low * 0.8 <= tick <= high * 1.25]
+    texts = [write(tick) for tick in ticks]
+    if zero is not None:
+        ticks, texts = [zero, *ticks], ["0", *texts]
+    return {"type": "log", "tickmode": "array", "tickvals": ticks, "ticktext": texts}

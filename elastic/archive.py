@@ -13,7 +13,8 @@ import numpy as np
 
 from elastic.trace import Run, Trace
 
-SCHEMA = 3
+SCHEMA = 4
+OLDEST = 3  # schema that can still be read
 MAX_BYTES = 400_000_000  # of a file once unpacked: a small file can unpack to anything
 COLUMNS = ["side", "policy", "keep", "step", "token", "piece", "logprob", "reference_logprob", "divergence", "seconds"]
 COLUMNS += ["slots_mean", "bytes_held", "bytes_allocated", "limit_bytes", "evicted", "merged"]
@@ -51,13 +52,16 @@ def open_run(file: str | Path) -> Run:
             _refuse_large(archive, name)
             plain = json.loads(archive.read("run.json"))
             schema = plain.pop("schema", None)
-            if schema != SCHEMA:
-                raise _Refused(f"{name} has trace schema {schema}, this version reads {SCHEMA}. Record it again.")
+            if schema not in range(OLDEST, SCHEMA + 1):
+                reads = f"this version reads {OLDEST} to {SCHEMA}"
+                raise _Refused(f"{name} has trace schema {schema}, {reads}. Record it again.")
             packed, picture = io.BytesIO(archive.read("arrays.npz")), archive.read("picture.jpg")
         with zipfile.ZipFile(packed) as inner:
             _refuse_large(inner, name)
         with np.load(packed, allow_pickle=False) as stored:
             arrays = {key: stored[key] for key in stored.files}
+        if schema == 3:
+            _complete(plain, arrays)
         return _build(plain, arrays, picture)
     except _Refused:
         raise
@@ -76,6 +80,16 @@ def _refuse_large(archive: zipfile.ZipFile, name: str) -> None:
     size = sum(part.file_size for part in archive.infolist())
     if size > MAX_BYTES:
         raise _Refused(f"{name} unpacks to {size / 1e6:,.0f} MB; at most {MAX_BYTES / 1e6:,.0f} MB are read.")
+
+
+def _complete(plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Add what schema 3 did not have: then keys held every channel, and nothing was said of what is not shown."""
+    for number, side in enumerate(plain["sides"]):
+        shape = len(arrays[f"{number}.owner"]), plain["shape"]["kv_heads"], plain["shape"]["head_dim"]
+        if math.prod(shape) > MAX_BYTES:
+            raise ValueError("no model has that shape")
+        arrays[f"{number}.channels"] = np.broadcast_to(True, shape)
+        side["unseen"] = ""
 
 
 def _build(plain: dict[str, Any], arrays: dict[str, np.ndarray], picture: bytes) -> Run:
@@ -98,7 +112,8 @@ def _build(plain: dict[str, Any], arrays: dict[str, np.ndarray], picture: bytes)
 
 
 def _check_plain(side: Trace) -> None:
-    texts = [side.model, side.policy, side.question, side.answer, side.finish, *side.pieces, *side.answer_pieces]
+    texts = [side.model, side.policy, side.unseen, side.question, side.answer, side.finish]
+    texts += [*side.pieces, *side.answer_pieces]
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("a text is not a text")
     if not all(isinstance(value, bool | int | float | str) for value in side.options.values()):

@@ -44,8 +44,8 @@ class StaticStep:
         self.decoder = decoder
         self.ids, self.position = ids.clone(), torch.zeros(1, 1, dtype=torch.long, device=device)
         self.slot = torch.zeros(len(cache.layers), rows, dtype=torch.long, device=device)
-        self.span = self._span(cache)
-        bias = cache.open_bias().table[..., : self.span]
+        self.spans, table = self._spans(cache), cache.open_bias().table
+        bias = [table[layer, :, :span] for layer, span in enumerate(self.spans)]
         self.addresses = self._addresses(cache)
         self.layers = [StaticLayer(*of_layer) for of_layer in zip(cache.layers, self.slot, bias, strict=True)]
         self.looked: dict[int, Tensor] | None = {} if cache.watching else None
@@ -60,7 +60,7 @@ class StaticStep:
     def serves(self, cache: ElasticCache) -> bool:
         """Whether the step is about this cache as it is now: nothing moved, nothing outgrown."""
         same = self.addresses == self._addresses(cache) and (self.looked is not None) == cache.watching
-        return same and self._span(cache) == self.span
+        return same and self._spans(cache) == self.spans
 
     def run(self, ids: Tensor, position: Tensor, slot: Tensor) -> Tensor:
         """Logits (B, V) for tokens (B, 1) at a position (1, 1) that go to slots (L, R)."""
@@ -94,7 +94,10 @@ class StaticStep:
         return (*(layer.keys.data_ptr() for layer in cache.layers), *bias)
 
     @staticmethod
-    def _span(cache: ElasticCache) -> int:
-        """Slots to attend over: those in use, rounded up, but no more than there are."""
-        used, room = int(cache.tables.used.max()), min(layer.keys.shape[2] for layer in cache.layers)
-        return min(-(-used // SPAN) * SPAN, room)
+    def _spans(cache: ElasticCache) -> list[int]:
+        """Slots to attend over in each layer: those in use, rounded up, but no more than there are."""
+        used = cache.tables.used.tolist()
+        return [
+            min(-(-of_layer // SPAN) * SPAN, layer.keys.shape[2])
+            for of_layer, layer in zip(used, cache.layers, strict=True)
+        ]

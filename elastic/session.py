@@ -69,7 +69,7 @@ class Comparison:
         answers = [decode(state, max_new_tokens, temperature, seed) for state in self.states]
         slots = ", ".join(f"{state.cache.prompt_slots.float().mean():.0f}" for state in self.states)
         try:
-            yield f"Merged: {self.states[0].seen} tokens, slots held per layer: {slots}"
+            yield f"Compressed: {self.states[0].seen} tokens, slots held per layer: {slots}"
             for number in range(1, max_new_tokens + 1):
                 self._advance(answers)
                 yield f"Decoding {number}/{max_new_tokens}"
@@ -117,7 +117,7 @@ class Comparison:
             yield f"Prefill: reading {seen} tokens"
             needs = RECORDED.union(*(policy.needs for policy in self.policies))
             start = prefill(self.llava, prompt, needs)
-            yield f"Prefill done in {start.prefill_seconds:.2f} s, merging"
+            yield f"Prefill done in {start.prefill_seconds:.2f} s, compressing"
             self.states = [compress(start, policy, max_new_tokens) for policy in self.policies]
             return
         yield f"Prefill: reading {prompt.ids.shape[1]} more tokens on each side"

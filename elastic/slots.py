@@ -156,6 +156,12 @@ class SlotLayer(CacheLayerMixin):
         return slots * self.slot_bytes
 
     @property
+    def kept(self) -> Tensor:
+        """Which channels the keys have, (B, H, D) bool: all of them."""
+        batch, heads, _, dim = self.keys.shape
+        return torch.ones(batch, heads, dim, dtype=torch.bool)
+
+    @property
     def tensors(self) -> tuple[Tensor, ...]:
         """Everything that takes memory."""
         return self.keys, self.values

@@ -17,6 +17,7 @@ class Trace:
     model: str
     policy: str
     options: dict[str, float | bool | str]  # the policy's fields
+    unseen: str  # what pictures of this record do not show of the policy, a sentence; mostly empty
     question: str
     answer: str
     finish: str  # end (end of sequence), limit (token limit), stopped (by the user) or running
@@ -41,6 +42,7 @@ class Trace:
     joined: np.ndarray  # (N, L, H or 1) int32: token whose slot took it in, -1 where it was evicted
     limit_bytes: np.ndarray  # (N + 1,) int64, what the policy aims at after compressing and after each step
     sparsity: np.ndarray  # (L,) float32, share of the prompt's attention weights that are next to nothing
+    channels: np.ndarray  # (L, key heads, D) bool, that the prompt's keys hold after compressing; most policies: all
     looked: np.ndarray  # (N, L, T + N) float16: attention of the query that wrote the token; an anchor's for its group
     reference_logprob: np.ndarray  # (N,) float32, that this side gave to the first side's token; NaN once texts differ
     divergence: np.ndarray  # (N,) float32, KL(first side || this one) in nats; NaN once texts differ
@@ -70,6 +72,8 @@ class Trace:
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"Trace: {name} has shape {getattr(self, name).shape}, expected {shape}.")
+        if self.channels.ndim != 3 or len(self.channels) != layers:
+            raise ValueError(f"Trace: channels have shape {self.channels.shape}, expected ({layers}, heads, channels).")
         if len(self.pieces) != tokens or len(self.answer_pieces) != steps:
             raise ValueError(f"Trace: {len(self.pieces)} pieces for {tokens} tokens.")
         if self.is_image.sum() != self.grid[0] * self.grid[1]:

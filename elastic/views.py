@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from elastic.policies.base import WRITTEN, LayerView, Policy, StepView
@@ -88,13 +89,13 @@ def collect(cache: "ElasticCache") -> None:
     if not policy.live or not cache.looked:
         return
     old = score(cache, policy)
-    heads = old.shape[1] // cache.batch
-    received = torch.zeros_like(old)
+    heads, device, received = old.shape[1] // cache.batch, cache.layers[0].device, []
     for index, weights in cache.looked.items():
         used = int(tables.used[index])  # a captured step attends over more than is in use
-        by_head = weights[..., :used].float().reshape(cache.batch, heads, -1, used).mean(2)
-        received[index, :, :used] = by_head.flatten(0, 1).cpu()
-    tables.scores[policy.statistic] = policy.collect(old, received, tables.used[:, None, None])
+        by_head = weights[..., :used].float().reshape(cache.batch, heads, -1, used).mean(2).flatten(0, 1)
+        received.append(F.pad(by_head, (0, tables.capacity - used)).to(device))
+    # One transfer for all layers: each would wait for the device.
+    tables.scores[policy.statistic] = policy.collect(old, torch.stack(received).cpu(), tables.used[:, None, None])
 
 
 def looked_at(cache: "ElasticCache") -> Tensor:

@@ -1,5 +1,6 @@
 """What the events of the Compare tab do with one model. No layout here."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,19 +10,18 @@ import gradio as gr
 
 from elastic.picture import open_picture
 from elastic.policies import POLICIES
-from page.callbacks import explain, out_of_memory
-from page.comparing import Table, plan_rows, read_budgets, table_csv
+from page.callbacks import Callbacks, explain, out_of_memory
+from page.comparing import HIGH, LOW, Table, plan_rows, read_budgets, table_csv
 from page.controls import with_links
-from page.model import Model
 
 NO_PICTURE = "There is no picture yet. Pick an example, draw a scene or upload one."
 
 
 class CompareEvents:
-    """The tables of the visitors, the latest ones only; `keys` are the page's settings as (side, policy, field)."""
+    """The tables of the visitors, the latest ones only; `asking` are the events of the page's two sides."""
 
-    def __init__(self, model: Model, keys: list[tuple[int, str, str]], most: int = 24) -> None:
-        self.model, self.keys, self.most = model, keys, most
+    def __init__(self, asking: Callbacks, most: int = 24) -> None:
+        self.asking, self.model, self.keys, self.most = asking, asking.model, asking.option_names, most
         self._lock = Lock()
         self._tables: OrderedDict[str, Table] = OrderedDict()
         self.busy: set[str] = set()  # visitors whose table is being filled
@@ -74,6 +74,8 @@ class CompareEvents:
         try:
             with closing(self.model.in_turn(table.fill(self.model.llava))) as progress:
                 for _ in progress:
+                    if self._tables.get(request.session_hash) is not table:
+                        return  # the visitor has left
                     yield message(table, running=True)
         except ValueError as error:
             table.how = "Not begun"
@@ -115,8 +117,10 @@ class CompareEvents:
         """What the inputs must be for the full cache and a row's method to answer side by side, as the row says.
 
         Raises:
-            gr.Error: if the table is no longer held.
+            gr.Error: if the table is no longer held, or the last question is still being answered.
         """
+        if request.session_hash in self.asking.busy:
+            raise gr.Error("Still answering the last question. Wait, or press Stop.", print_exception=False)
         table, number = self._tables.get(request.session_hash), event._data.get("row")
         rows = table.rows if table else []
         if not isinstance(number, int) or not 0 < number < len(rows) or rows[number]["refused"]:
@@ -145,7 +149,7 @@ class CompareEvents:
         try:
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
-            budgets = read_budgets(f"{100 * _fraction(keep):.10g}" for keep in _parts(keeps))
+            budgets = read_budgets(map(_percent, _parts(keeps)))
             plans = plan_rows(_parts(policies), budgets, {})
             table = Table(image, open_picture(image), question, int(max_new_tokens), plans)
             for _ in self.model.in_turn(table.fill(self.model.llava)):
@@ -161,11 +165,14 @@ def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _fraction(text: str) -> float:
+def _percent(text: str) -> str:
     try:
-        return float(text)
-    except ValueError as error:
-        raise ValueError(f"{text[:20]!r} is no fraction of the cache. Give numbers such as 0.5, 0.2.") from error
+        fraction = float(text)
+    except ValueError:
+        fraction = math.nan
+    if not LOW / 100 <= fraction <= HIGH / 100:
+        raise ValueError(f"{text[:20]!r} is no fraction of the cache. Give numbers from 0.05 to 1, such as 0.5,0.2.")
+    return f"{fraction * 100:.10g}"
 
 
 def message(table: Table, running: bool) -> dict:

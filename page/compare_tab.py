@@ -20,12 +20,14 @@ INTRODUCTION = (
 SETTINGS = (
     "Every method has its default settings here, except that those of side A and B on the left apply to their methods."
 )
+# Through the queue: without it an error does not reach the visitor.
+AT_ONCE = PRIVATE | {"queue": True, "concurrency_limit": None}
 
 # On a phone the table stands below the choices.
 SHOW_TABLE = """() => {
   const table = document.querySelector('#compare-table');
   const { top } = table.getBoundingClientRect();
-  if (top < -50 || top > window.innerHeight * 0.8) table.scrollIntoView();
+  if (top < -50 || top > window.innerHeight * 0.6) table.scrollIntoView();
 }"""
 
 
@@ -46,7 +48,7 @@ class CompareTab:
 
     def __init__(self, live: Live) -> None:
         self.live = live
-        self.events = CompareEvents(live.model, live.sides.keys)
+        self.events = CompareEvents(live.events)
         gr.Markdown(INTRODUCTION, elem_id="compare-about")
         choices = [(policy.title, name) for name, policy in POLICIES.items() if name != "full"]
         begin_with = [name for name in GOOD if name in POLICIES]
@@ -68,7 +70,7 @@ class CompareTab:
                 elem_id="compare-budgets",
             )
             self.tokens = gr.Slider(
-                1, 512, 64, step=1, label="Longest answer (tokens)", scale=2, min_width=220, elem_id="compare-tokens"
+                1, 512, 128, step=1, label="Longest answer (tokens)", scale=2, min_width=220, elem_id="compare-tokens"
             )
             with gr.Column(scale=2, min_width=200), gr.Row(elem_id="compare-buttons"):
                 self.start = gr.Button("Compare", variant="primary", min_width=90, elem_id="compare")
@@ -83,7 +85,7 @@ class CompareTab:
         shown = [self.table, self.figure, self.start, self.stop]
         values = [live.inputs.picture, live.inputs.question, self.methods, self.budgets, self.tokens]
         values += [*live.sides.names, *live.sides.options]
-        started = self.start.click(events.begin, values, shown, **PRIVATE)
+        started = self.start.click(events.begin, values, shown, **AT_ONCE)
         running = started.success(
             events.run,
             None,
@@ -114,7 +116,7 @@ class CompareTab:
             values = [row["picture"], row["question"], row["keep"], row["tokens"], 0]
             return [gr.Tabs(selected="live"), True, *values, *row["names"], *row["settings"]]
 
-        opened = self.table.pick(open_row, inputs.picture, [tabs, live.asked, *filled], **PRIVATE)
+        opened = self.table.pick(open_row, inputs.picture, [tabs, live.asked, *filled], **AT_ONCE)
         opened.success(None, live.asked, None, js=PRESS_ASK, **PRIVATE)
 
 
@@ -126,7 +128,7 @@ def compare_all_api(events: CompareEvents) -> None:
             gr.Textbox(label="question"),
             gr.Textbox("elastic,elastic-plus", label="policies"),
             gr.Textbox("0.5,0.2,0.1", label="keeps"),
-            gr.Number(64, label="max_new_tokens", precision=0),
+            gr.Number(128, label="max_new_tokens", precision=0),
         ]
         gr.Button("Compare all").click(
             events.compare_all,

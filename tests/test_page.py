@@ -220,7 +220,7 @@ def test_the_compare_api_returns_both_answers_and_the_figures(address):
 
     client = Client(address, verbose=False)
     described = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(described) == {"/compare"}
+    assert set(described) == {"/compare", "/compare_all"}
     names = [p["parameter_name"] for p in described["/compare"]["parameters"]]
     assert names == ["image", "question", "policy_a", "policy_b", "keep", "max_new_tokens"]
     a, b, figures = client.predict(

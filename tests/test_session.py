@@ -39,7 +39,7 @@ def test_each_side_remembers_its_own_answers(pocket, picture):
 
 def test_the_status_tells_every_stage_in_order(pocket, picture):
     lines = list(Comparison(pocket, picture, POLICIES).ask("What is here?", 30))
-    stages = ["Encoding the picture", "Prefill: reading", "Prefill done", "Merged", "Decoding 1/30"]
+    stages = ["Encoding the picture", "Prefill: reading", "Prefill done", "Compressed", "Decoding 1/30"]
     at = [next(i for i, line in enumerate(lines) if line.startswith(stage)) for stage in stages]
     assert at == sorted(at)
 
@@ -63,7 +63,7 @@ def test_stopping_before_the_first_word_leaves_the_conversation_whole(tiny, pict
     run(comparison, "What?", 5)
     with closing(comparison.ask("What is here?", 200)) as progress:
         for line in progress:
-            if line.startswith("Merged"):
+            if line.startswith("Compressed"):
                 break
     assert [trace.finish for trace in comparison.record().sides] == ["stopped", "stopped"]
     assert all(trace.steps == 4 for trace in run(comparison, "And now?", 4).sides)

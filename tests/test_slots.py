@@ -14,6 +14,9 @@ from elastic.policies import Choice, Eviction, Policy
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
+from elastic.policies.h2o import H2O
+from elastic.policies.pyramidkv import PyramidKV
+from elastic.policies.think import ThinK
 from elastic.rotary import turn
 from elastic.views import looked_at
 
@@ -251,7 +254,10 @@ def test_the_decoder_computes_what_the_librarys_forward_computes(name, picture, 
             fast.cache.evict(), slow.cache.evict()
 
 
-@pytest.mark.parametrize("policy", [Full(), Elastic(keep=0.4), ElasticPlus(keep=0.2)], ids=["full", "elastic", "plus"])
+UNLIKE = [Full(), Elastic(keep=0.4), ElasticPlus(keep=0.2), H2O(keep=0.2), PyramidKV(keep=0.3), ThinK(keep=0.6)]
+
+
+@pytest.mark.parametrize("policy", UNLIKE, ids=lambda policy: policy.title)
 def test_the_static_step_computes_what_the_plain_step_computes(policy, tiny, picture):
     """What a GPU replays: fixed addresses, a fixed span, and -inf where no token is; 40 tokens across a new span."""
     start = prefill(tiny, tiny.first_turn(picture, QUESTION), policy.needs)

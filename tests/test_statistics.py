@@ -6,8 +6,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from elastic.cache import ElasticCache
 from elastic.policies.full import Full
-from elastic.statistics import FAINT, TILE, WINDOW, Observer
+from elastic.statistics import FAINT, TILE, Observer
 
+WINDOW = 16
 NAMES = ("frequency", "after image", "last 16")
 EVERY = {name + suffix for name in NAMES for suffix in ("", ", per head")} | {"sparsity", "sparsity after image"}
 IMAGE = 7  # token that stands for a patch
@@ -75,7 +76,7 @@ def test_tiles_of_any_size_give_the_same_sums(monkeypatch):
     cut, _ = read(2, ids)
     for name, sums in whole.tables.scores.items():
         assert torch.allclose(cut.tables.scores[name], sums, atol=1e-5, rtol=1e-5), name
-    assert torch.equal(cut.sparsity["sparsity"], whole.sparsity["sparsity"])
+    assert torch.equal(cut.of_layer["sparsity"], whole.of_layer["sparsity"])
 
 
 @pytest.mark.parametrize("name", ["sparsity", "sparsity after image"])
@@ -87,7 +88,7 @@ def test_sparsity_is_the_share_of_weights_below_a_hundredth_of_their_rows_strong
         visible[:100] = False
     faint = maps < FAINT * maps.amax(-1, keepdim=True)
     share = (faint & visible).sum((2, 3, 4)) / (4 * visible.sum())
-    assert torch.allclose(cache.sparsity[name], share.float(), atol=1e-4)
+    assert torch.allclose(cache.of_layer[name], share.float(), atol=1e-4)
 
 
 def test_sequences_of_a_batch_are_summed_apart():

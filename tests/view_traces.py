@@ -85,6 +85,7 @@ def make(
         model="by hand",
         policy=policy,
         options={"keep": 1.0 if policy == "full" else 0.4},
+        unseen="",
         question="What is this?",
         answer="".join(words).strip(),
         finish="limit",
@@ -111,6 +112,7 @@ def make(
             np.int64
         ),
         sparsity=rng.random(layers).astype(np.float32),
+        channels=np.ones((layers, 2, 8), bool),
         looked=made_up_attention(rng, owner, dropped),
         reference_logprob=np.where(np.arange(steps) < 5, -0.6, np.nan).astype(np.float32),
         divergence=np.where(np.arange(steps) < 5, 0.02 * np.arange(steps), np.nan).astype(np.float32),

@@ -1,4 +1,4 @@
-"""Record the runs that teach, for the page without a model: `python -m training.record_traces`.
+"""Record the runs that teach, for the page without a model: `python -m training.record_traces [--only NAME]`.
 
 For each lesson scenes are drawn, one after the other, until a real run shows it; the run is saved as it happened. With
 other weights other scenes are found. The first lesson is shown on a bundled example, the others on scenes that neither
@@ -12,22 +12,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from elastic.archive import save_run
 from elastic.model import Llava, load
 from elastic.policies import Policy
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
+from elastic.policies.h2o import H2O
+from elastic.policies.vlcache import VLCache
 from elastic.session import Comparison, run
-from elastic.trace import Run
+from elastic.trace import Run, Trace
 from page.links import link_of
+from training.looking import HEADS
 from training.questions import NUMBERS, Question, ask, conversation
-from training.scenes import Scene, random_scene, render
+from training.scenes import Scene, Thing, patch_things, random_scene, render
 
 TRACES = Path(__file__).parent.parent / "assets" / "traces"
 LONGEST = 96  # answer tokens
 TRIES = 400  # questions per lesson
 SEEDS = range(900_000, 900_000 + TRIES)
 BUNDLED = [entry["seed"] for entry in json.loads((TRACES.parent / "scenes" / "scenes.json").read_text())]
+
+COUNTING = max(HEADS)  # the layer, from 0, whose heads look at what is counted
 
 Asks = Callable[[Scene, random.Random], list[Question]]
 Shows = Callable[[list[Question], list[Run]], bool]
@@ -44,6 +51,8 @@ class Lesson:
     asks: Asks
     shows: Shows
     mode: str  # what the pictures show first
+    layer: Callable[[Trace], int] | None = None  # the layer, from 0, that they show of a side; None for their mean
+    head: int = 0  # from 1; 0 for all
     seeds: Sequence[int] = SEEDS
 
 
@@ -84,6 +93,33 @@ def miscounted(questions: list[Question], runs: list[Run]) -> bool:
 def long_and_right(questions: list[Question], runs: list[Run]) -> bool:
     """A list of several things, the same and right on both sides."""
     return both_right(questions, runs) and len(questions[0].about) >= 3
+
+
+def heads_that_hold(trace: Trace, layer: int, thing: Thing) -> int:
+    """How many heads of a layer keep patches of a thing after compressing."""
+    covered = patch_things(render(Scene("", (255, 255, 255), (thing,)))[1]) > 0
+    return int((trace.owner[layer][:, trace.patches] == trace.patches)[:, covered].any(1).sum())
+
+
+def left_to_one_head(questions: list[Question], runs: list[Run]) -> bool:
+    """One of the things is not counted: of those heads that look at what is counted, a single one still holds it."""
+    if not miscounted(questions, runs):
+        return False
+    held = [heads_that_hold(runs[-1].sides[1], COUNTING, thing) for thing in questions[-1].about]
+    return min(held) == 1 and max(held) == runs[-1].sides[1].owner.shape[1]
+
+
+def narrowest(trace: Trace) -> int:
+    """The layer that holds the fewest slots after compressing."""
+    return int(np.argmin(trace.prompt_slots))
+
+
+def room_where_needed(questions: list[Question], runs: list[Run]) -> bool:
+    """Right about several things, which all heads hold even in the layer with least room, a third of the largest's."""
+    side, about = runs[-1].sides[1], questions[-1].about
+    if not both_right(questions, runs) or len(about) < 2 or side.prompt_slots.max() < 3 * side.prompt_slots.min():
+        return False
+    return all(heads_that_hold(side, narrowest(side), thing) == side.owner.shape[1] for thing in about)
 
 
 def three_turns(scene: Scene, rng: random.Random) -> list[Question]:
@@ -148,6 +184,29 @@ LESSONS = (
         both_right,
         "kept",
     ),
+    Lesson(
+        "heavy-hitters",
+        "Heavy hitters, head by head",
+        "Every head keeps what it looked at most itself: choose one after the other. In this layer one of the "
+        "things is left to a single head, and it is not counted.",
+        H2O(keep=0.2),
+        one("count_object"),
+        left_to_one_head,
+        "kept",
+        layer=lambda trace: COUNTING,
+        head=1,
+    ),
+    Lesson(
+        "room-where-needed",
+        "Room where it is needed",
+        "A tenth of the cache, and right: layers that look everywhere get several times the room of the one shown, "
+        "which looks at little else than what is asked for.",
+        VLCache(keep=0.1),
+        one("where", "list_category", "count_object"),
+        room_where_needed,
+        "kept",
+        layer=narrowest,
+    ),
 )
 
 
@@ -177,25 +236,38 @@ def telling_step(run: Run, question: Question) -> int:
     return next((number for number, piece in enumerate(pieces, start=1) if piece in telling), len(pieces))
 
 
+def shown_first(lesson: Lesson, run: Run, question: Question) -> dict[str, str | int]:
+    """What the view opens a lesson with, as `viz.view.message` has it."""
+    show: dict[str, str | int] = {"mode": lesson.mode}
+    if lesson.layer is not None:
+        show["layer"] = lesson.layer(run.sides[1]) + 1
+    if lesson.head:
+        show["head"] = lesson.head
+    if lesson.mode == "looked":
+        show["t"] = telling_step(run, question)
+    return show
+
+
 def main() -> None:
-    """Record every lesson."""
+    """Record every lesson, or a single one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="checkpoint; default: the embedded pocket-llava")
     parser.add_argument("--out", type=Path, default=TRACES)
+    parser.add_argument("--only", choices=[lesson.name for lesson in LESSONS], help="record this one, keep the others")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     llava = load(args.model, device="cpu")
-    listed = []
+    index = args.out / "traces.json"
+    known = {entry["name"]: entry for entry in json.loads(index.read_text(encoding="utf-8"))} if args.only else {}
     for lesson in LESSONS:
+        if args.only not in (None, lesson.name):
+            continue
         recorded, question = record(llava, lesson)
         save_run(recorded, args.out / f"{lesson.name}.zip")
-        show = (
-            {"mode": lesson.mode, "t": telling_step(recorded, question)}
-            if lesson.mode == "looked"
-            else {"mode": lesson.mode}
-        )
-        listed.append({"name": lesson.name, "title": lesson.title, "about": lesson.about, "show": show})
-    (args.out / "traces.json").write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+        show = shown_first(lesson, recorded, question)
+        known[lesson.name] = {"name": lesson.name, "title": lesson.title, "about": lesson.about, "show": show}
+    listed = [known[lesson.name] for lesson in LESSONS if lesson.name in known]
+    index.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ MEASURES = {
     "exact": Measure("Exact answers", "higher", ".1%"),
     "exact_short": Measure("Exact answers to short questions", "higher", ".1%"),
     "exact_describe": Measure("Exact descriptions", "higher", ".1%"),
-    "agreement": Measure("Tokens as the full cache's", "higher", ".1%"),
+    "agreement": Measure("Agreement with the full cache", "higher", ".1%"),
     "agreement_before": Measure("Agreement before the first difference", "higher", ".1%"),
     "agreement_after": Measure("Agreement after the first difference", "higher", ".1%"),
     "rouge_l": Measure("ROUGE-L with the full cache's answer", "higher", ".3f"),
@@ -26,8 +26,8 @@ MEASURES = {
     "repetition": Measure("Repetition in the answer", "lower", ".1%"),
 }
 COSTS = {
-    "share_peak": Measure("Memory held at the peak, of the full cache's", "lower", ".1%"),
-    "share_prompt": Measure("Memory held after the prompt, of the full cache's", "lower", ".1%"),
+    "share_peak": Measure("Memory at the peak, share of full", "lower", ".1%"),
+    "share_prompt": Measure("Memory after the prompt, share of full", "lower", ".1%"),
     "ms_per_token": Measure("Time per answer token", "lower", ".1f", " ms"),
     "compress_ms": Measure("Time to compress the prompt, once", "lower", ".1f", " ms"),
 }
@@ -52,11 +52,11 @@ def interval(row: dict, name: str) -> tuple[float, float] | None:
 
 
 def in_bytes(count: float) -> str:
-    """Bytes with three digits; half a MiB rather than 512 KiB, as on the page."""
+    """Bytes with about three digits; half a MiB rather than 512 KiB, as on the page."""
     units = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
     unit, size = next((unit for unit in units if count >= unit[1] / 4), ("B", 1))
     value = count / size
-    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+    return f"{value:,.{0 if value >= 100 or size == 1 else 1 if value >= 10 else 2}f} {unit}"
 
 
 def percent(share: float | None) -> str:

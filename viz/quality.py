@@ -14,11 +14,11 @@ __all__ = ["MEASURES", "one_picture", "quality", "styles"]
 
 # What may lie along the bottom, and how its marks are written.
 AGAINST = {
-    "share_peak": ("memory held at the peak, of the full cache's", percent),
-    "share_prompt": ("memory held after the prompt, of the full cache's", percent),
+    "share_peak": ("memory at the peak, share of full", percent),
+    "share_prompt": ("memory after the prompt, share of full", percent),
     "keep": ("share asked for", percent),
-    "bytes_peak": ("memory held at the peak", in_bytes),
-    "bytes_prompt": ("memory held after the prompt", in_bytes),
+    "bytes_peak": ("memory at the peak", in_bytes),
+    "bytes_prompt": ("memory after the prompt", in_bytes),
     "ms_per_token": ("milliseconds per answer token", "{:g}".format),
 }
 SPANS_DECADES = ("kl", "perplexity")
@@ -74,7 +74,7 @@ def quality(rows: list[dict], measure: str, against: str = "share_peak") -> go.F
     meaning, (bottom, marks) = MEASURES[measure], AGAINST[against]
     cost = "time" if against == "ms_per_token" else "memory"
     title = f"{meaning.title} against {cost}"
-    figure = new_figure(title, f"{meaning.better} is better; bars and bands: intervals", 620)
+    figure = new_figure(title, f"{meaning.better} is better; bars and bands: 95% intervals", 620)
     drawn = [row for row in rows if None not in (number(row, measure), number(row, against))]
     across, up = ([number(row, name) for row in drawn] for name in (against, measure))
     floor = _floor(up) if measure in SPANS_DECADES else None
@@ -99,29 +99,42 @@ def one_picture(rows: list[dict]) -> go.Figure:
     figure = new_figure("Quality against memory, this picture", "one question: a hint, not a ranking", 440)
     drawn = [row for row in rows if None not in (number(row, "agreement"), number(row, "bytes_peak"))]
     looks = styles(row["policy"] for row in rows)
-    # Neighbours have their names on different sides.
-    places = ("top center", "bottom center")
-    for place, row in enumerate(sorted(drawn, key=lambda row: number(row, "bytes_peak"))):
+    for row in sorted(drawn, key=lambda row: row["policy"].startswith("elastic")):  # these on top
         label, style, leads = _named(row), looks[row["policy"]], row["policy"].startswith("elastic")
         lines = [f"<b>{label}</b>", f"agreement {value(row, 'agreement')}", _held(row)]
         lines += [f"{title} {value(row, name)}" for title, name in (("ROUGE-L", "rouge_l"), ("KL", "kl"))]
-        figure.add_scatter(
-            x=[number(row, "bytes_peak")],
-            y=[number(row, "agreement")],
-            text=[label],
-            hovertext=["<br>".join(lines)],
-            marker={"color": style.colour, "symbol": style.symbol, "size": 16 if leads else 12},
-            **{"name": label, "mode": "markers+text", "textposition": places[place % 2], "cliponaxis": False},
-            **{"hovertemplate": "%{hovertext}<extra></extra>"},
-        )
-    if not drawn:
-        figure.add_annotation(note("nothing to compare yet", 0.5, 0.5, xref="paper"))
+        marker = {"color": style.colour, "symbol": style.symbol, "size": 16 if leads else 12, "line": {"width": 0}}
+        place = {"x": [number(row, "bytes_peak")], "y": [number(row, "agreement")], "cliponaxis": False}
+        hover = {"hovertext": ["<br>".join(lines)], "hovertemplate": "%{hovertext}<extra></extra>"}
+        figure.add_scatter(**place, **hover, name=label, mode="markers", marker=marker)
     most = max((number(row, name) or 0 for row in drawn for name in ("bytes_peak", "bytes_full")), default=0) or 1.0
+    names = [note("nothing to compare yet", 0.5, 0.5, xref="paper")] if not drawn else _names_beside(drawn, most)
     ticks = [most * quarter / 4 for quarter in range(5)]
-    figure.update_layout(showlegend=False, hovermode="closest")
-    figure.update_xaxes(tickmode="array", tickvals=ticks, ticktext=[in_bytes(tick) for tick in ticks])
-    figure.update_xaxes(title_text="memory held at the peak", range=[-0.02 * most, 1.12 * most])
-    return figure.update_yaxes(title_text="tokens as the full cache's", tickformat=".0%", range=[-0.1, 1.12])
+    whole = any(number(row, "bytes_full") == most for row in drawn)
+    texts = [in_bytes(tick) + f"<br>{percent(tick / most)}" * whole for tick in ticks]
+    figure.update_layout(showlegend=False, hovermode="closest", annotations=names)
+    figure.update_xaxes(tickmode="array", tickvals=ticks, ticktext=texts)
+    figure.update_xaxes(title_text="memory at the peak", range=[-0.02 * most, 1.12 * most])
+    return figure.update_yaxes(title_text="agreement with the full cache", tickformat=".0%", range=[-0.1, 1.1])
+
+
+def _names_beside(rows: list[dict], most: float) -> list[dict]:
+    """A name beside each point, towards the middle; where points are close, moved apart and tied to them by lines."""
+    names, gap, lowest, pixels = [], 0.07, -0.05, 230  # shares of the height; pixels of all of it
+    for is_right in (False, True):
+        own = [row for row in rows if (number(row, "bytes_peak") > 0.7 * most) == is_right]
+        own.sort(key=lambda row: -number(row, "agreement"))
+        heights: list[float] = []
+        for row in own:
+            heights.append(min(number(row, "agreement"), heights[-1] - gap if heights else 2))
+        for place in reversed(range(len(own))):  # up again, where they were moved out of the plot
+            heights[place] = max(heights[place], lowest + gap * (len(own) - 1 - place))
+        for row, height in zip(own, heights, strict=True):
+            at = {"x": number(row, "bytes_peak"), "y": number(row, "agreement"), "text": _named(row)}
+            away = {"ax": -22 if is_right else 22, "ay": (at["y"] - height) * pixels}
+            away["xanchor"] = "right" if is_right else "left"
+            names.append(at | away | {"arrowhead": 0, "arrowwidth": 1, "arrowcolor": "#8b8b94", "standoff": 7})
+    return names
 
 
 def _traces(
@@ -135,17 +148,17 @@ def _traces(
     low, high = ([_raised(end[side], floor) for end in ends] for side in (0, 1))
     y, told = [_raised(at, floor) for at in y], [_told(row, measure) for row in rows]
     rank = 1 if is_full else 2 if leads else 3
-    shared = {"legendgroup": label, "legendrank": rank, "name": escape(label)}
+    shared = {"legendgroup": escape(label), "legendrank": rank, "name": escape(label)}
     bars = {"type": "data", "array": [b - a for a, b in zip(y, high, strict=True)], "thickness": 1, "width": 0}
     bars |= {"arrayminus": [a - b for a, b in zip(y, low, strict=True)], "color": _faint(style.colour, 0.4)}
-    size = [14 if is_full else 10 if leads else 7] * len(rows)
+    size = [14 if is_full else 11 if leads else 8] * len(rows)
     if is_full and rows:  # from the left edge, where no marker belongs
         x, y, told, size = [left, *x], [y[0], *y], [told[0], *told], [0, *size]
     line = go.Scatter(
         **shared | {"x": x, "y": y, "hovertext": told, "hovertemplate": "%{hovertext}<extra></extra>"},
         mode="lines+markers",
-        line={"color": style.colour, "dash": style.dash, "width": 4 if leads else 2.5 if is_full else 1.5},
-        marker={"color": style.colour, "symbol": style.symbol, "size": size, "opacity": 1},
+        line={"color": style.colour, "dash": style.dash, "width": 4 if leads else 3 if is_full else 2},
+        marker={"color": style.colour, "symbol": style.symbol, "size": size, "opacity": 1, "line": {"width": 0}},
         error_y=None if leads or is_full else bars,
         showlegend=bool(rows),
     )

@@ -38,7 +38,7 @@ def report_html(results: dict, failures: list[dict]) -> str:
         "settings": _settings(settings),
         "figures": _inert(f"{{{curves}}}"),
         "pictures": _inert(json.dumps(pictures)),
-        "plotly": get_plotlyjs(),
+        "plotly": get_plotlyjs() if measured else "",
         "script": _asset("script.js"),
     }
     # Half a character, which a file of questions can hold, could not be written to a file.
@@ -119,10 +119,10 @@ def _best_at(rows: list[dict], name: str, keep: float) -> str:
     others = [row for row in ordered(rows, name) if row["keep"] == keep and row["policy"] != "full"]
     if len(others) == len(best):
         rest = ""
-    elif interval(best[0], name) is None:
-        rest = " How sure that is cannot be said: there are no intervals."
+    elif any(interval(row, name) is None for row in others):
+        rest = " How sure that is cannot be said: intervals are missing."
     else:
-        rest = f" Not told apart from it: {alike}." if alike else " The others are worse by more than chance explains."
+        rest = f" Not told apart from it: {alike}." if alike else " No other interval reaches it."
     return f"With {percent(keep)} of the cache: {first}, {_judged(best[0], name)}.{rest}"
 
 
@@ -131,10 +131,11 @@ def _smallest(rows: list[dict], name: str) -> str:
     for row in ordered(rows, "share_peak"):
         ends = paired(row, "vs_full", name)
         if row["policy"] != "full" and row["keep"] < 1 and ends and ends[0] <= 0 <= ends[1]:
-            low, high = (f"{end:+{MEASURES[name].format}}" for end in ends)
+            low, high = (f"{end:+{MEASURES[name].format}}".replace("%", "").replace("-", "−") for end in ends)
+            unit = " points" if MEASURES[name].format.endswith("%") else MEASURES[name].unit
             where = f"{escape(row['policy'])} with keep {percent(row['keep'])}, which holds {value(row, 'share_peak')}"
             return (
-                f"Smallest cache that may have lost nothing: {where}; its difference from full is in [{low}, {high}]."
+                f"Smallest cache that may have lost nothing: {where}; its difference from full: {low} to {high}{unit}."
             )
     return ""
 
@@ -165,17 +166,16 @@ def _failures(failures: list[dict], pictures: dict[str, int]) -> str:
     """What each method got most wrong, folded away; the largest budget first, where a failure says most."""
     shown = ""
     for label in dict.fromkeys(failure["policy"] for failure in failures):
-        own = [failure for failure in failures if failure["policy"] == label]
-        own.sort(key=lambda failure: (-failure["keep"], _worst(failure, "rouge_l"), _worst(failure, "agreement")))
+        own = sorted((found for found in failures if found["policy"] == label), key=lambda found: -found["keep"])
         count = f"{len(own)} answer{'s' * (len(own) != 1)}"
         inside = "".join(_failure(failure, pictures) for failure in own)
         shown += f"<details><summary>{escape(label)} <small>{count}</small></summary>{inside}</details>"
-    return shown or '<p class="note">No failure was recorded.</p>'
-
-
-def _worst(failure: dict, name: str) -> float:
-    found = number(failure, name)
-    return 2.0 if found is None else found  # after every share
+    if not shown:
+        return '<p class="note">No failure was recorded.</p>'
+    said = (
+        "Marked: words that the other answer does not have there. The largest budgets first; of each the worst first."
+    )
+    return f'<p class="note">{said}</p>{shown}'
 
 
 def _failure(failure: dict, pictures: dict[str, int]) -> str:

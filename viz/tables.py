@@ -1,6 +1,7 @@
 """Tables of an evaluation as HTML: methods by budgets, and methods by skills. Every text is escaped here."""
 
 from collections.abc import Iterable
+from functools import cache
 from html import escape
 
 from plotly.colors import sample_colorscale
@@ -24,7 +25,7 @@ USUAL = 0.2  # the budget that tables open with, or the one nearest to it
 NOTHING = '<p class="note">Not measured.</p>'
 MARKED = (
     "★ best at this budget; ≈ not told apart from the best: by the interval of the paired difference where one of both "
-    "is <i>elastic</i>, else because both intervals overlap (two that overlap may still differ). In brackets: "
+    "is <i>elastic</i>, else because both intervals overlap (two that overlap may still differ). In brackets: 95% "
     "intervals. <i>holds</i>: a quarter more memory than is usual at this budget, so not a fair comparison. "
     "Press a budget to sort by it."
 )
@@ -78,7 +79,7 @@ def skills(rows: list[dict]) -> str:
         own = {row["policy"]: row for row in rows if row["keep"] == keep or row["policy"] == "full"}
         labels = sorted(_labels_ranked(own.values(), "exact") | own, key=lambda label: label != "full")
         body = "".join(_line(label, _heated(own[label]["exact_by_skill"], names)) for label in labels)
-        panels += panel("skill", keep, _table(f"Exact answers, keep {percent(keep)}", head, body))
+        panels += panel("skill", keep, _table(f"Exact answers, keep {percent(keep)}", head, body, ' class="heatmap"'))
     named = [(keep, f"keep {percent(keep)}") for keep in choices]
     return switch("skill", "Budget", named, _nearest(choices)) + panels
 
@@ -119,10 +120,17 @@ def _cell(row: dict | None, name: str, judged: Verdict, rows: list[dict]) -> str
     if sign:
         sign = f'<span class="sign" role="img" aria-label="{meaning}" title="{meaning}">{sign}</span>'
     held = number(row, name.replace("share", "bytes")) if name.startswith("share") else None
-    more = [bounds(row, name), in_bytes(held) if held is not None else "", holding(row, rows)]
+    more = [bounds(row, name), in_bytes(held) if held is not None else ""]
+    more += [holding(row, rows)] if name in MEASURES else []
     small = "".join(f"<small>{line}</small>" for line in more if line)
     kind = f' class="{kind}"' if kind else ""
     return f'<td{kind} data-value="{found!r}">{sign}{value(row, name)}{small}</td>'
+
+
+@cache
+def _heat() -> list[str]:
+    """A colour for every percent."""
+    return [colour.strip("rgb()") for colour in sample_colorscale("Cividis", 101)]
 
 
 def _heated(shares: dict, names: list[str]) -> str:
@@ -131,7 +139,7 @@ def _heated(shares: dict, names: list[str]) -> str:
         if share is None:
             cells += "<td>–</td>"
             continue
-        colour = sample_colorscale("Cividis", min(max(share, 0), 1))[0].strip("rgb()")
-        ink = "#111" if share > 0.45 else "#fff"  # on yellow, and on blue
+        colour = _heat()[round(100 * min(max(share, 0), 1))]
+        ink = "#000" if share > 0.47 else "#fff"  # on yellow, and on blue
         cells += f'<td class="heat" style="--heat: {colour}; --on: {ink}">{share:.0%}</td>'
     return cells

@@ -12,8 +12,9 @@ from elastic.trace import Run, Trace
 ASSETS = Path(__file__).parent.parent / "assets"
 # In the order they are joined.
 SCRIPTS = (
-    *("words", "tokens", "holders", "gaze", "colours", "paint", "chart", "strip", "sentences", "layers", "calculator"),
-    *("poster", "export", "answers", "patches", "time", "address", "pointer", "controls", "ask", "messages", "main"),
+    *("words", "tokens", "holders", "gaze", "colours", "paint", "channels", "chart", "strip", "sentences", "layers"),
+    *("calculator", "poster", "export", "answers", "patches", "time", "address", "pointer", "controls", "ask"),
+    *("messages", "main"),
 )
 VERSION = 3  # of the messages; the script ignores others
 
@@ -91,6 +92,8 @@ def _opening(side: Trace, history: list[tuple[str, str]], title: str) -> dict:
         "owner": _base64(side.owner.astype("<i2")),
         "score": _base64(side.score.astype("<f4")),
         "sparsity": [_number(value) for value in side.sparsity],
+        "channels": _channels(side.channels),
+        "unseen": side.unseen,
         "promptSlots": side.prompt_slots.tolist(),
         "promptBytes": int(side.prompt_bytes.sum()),
         "promptLimit": int(side.limit_bytes[0]),
@@ -98,6 +101,11 @@ def _opening(side: Trace, history: list[tuple[str, str]], title: str) -> dict:
         "compressSeconds": _number(side.compress_seconds),
         "history": [list(turn) for turn in history],
     }
+
+
+def _channels(kept: np.ndarray) -> dict | None:
+    """Which channels keys hold, a bit each; None where they hold all, as nearly always."""
+    return None if kept.all() else {"shape": list(kept.shape), "bits": _base64(np.packbits(kept.astype(bool)))}
 
 
 def chunk(run: Run, since: int) -> list[dict]:

@@ -3,13 +3,15 @@
 const box = element.querySelector('.compare');
 const part = (name) => box.querySelector('.cp-' + name);
 let shown = null;
+let compared = []; // the rows of `shown`, with how their answers differ from the full cache's
+let drawn = new Map(); // row number -> its node
 let sorting = { key: null, down: false };
 
 const COLUMNS = [
   { key: 'title', label: 'Method', hint: 'Sort by name', of: (row) => row.title, fill: methodCell },
   { key: 'keep', label: 'Kept', hint: 'Share of the cache the method was given', of: (row) => row.keep, fill: keptCell },
   { key: 'answer', label: 'Answer', hint: 'Sort by the number of words that differ', of: (row) => row.differs, fill: answerCell },
-  { key: 'bytes_peak', label: 'Peak memory', hint: 'Keys and values, at the most', of: (row) => row.bytes_peak, fill: memoryCell },
+  { key: 'bytes_peak', label: 'Peak memory', hint: 'Keys and values held at the most, and the share of the full cache’s', of: (row) => row.bytes_peak, fill: memoryCell },
   { key: 'ms_per_token', label: 'ms/token', hint: 'Median time of a token', of: (row) => row.ms_per_token, fill: timeCell },
   { key: 'agreement', label: 'Agreement', hint: 'Tokens that are the likeliest here too', of: (row) => row.agreement, fill: agreementCell },
   { key: 'kl', label: 'KL', hint: 'Divergence from the full cache, in nats', of: (row) => row.kl, fill: klCell },
@@ -73,19 +75,18 @@ function bar(cell, text, share) {
 // Never 100 % of what is a little less.
 function percent(share) {
   if (share === null || !Number.isFinite(share)) return '–';
-  const rounded = share < 0.1 ? shortNumber(Math.round(share * 1000) / 10) : Math.round(share * 100);
+  const rounded = share < 0.1 ? Math.round(share * 1000) / 10 : Math.round(share * 100);
   return (share < 1 && rounded === 100 ? 99.9 : rounded) + ' %';
 }
 
 function memoryCell(cell, row) {
   const full = shown.rows[0].bytes_peak;
   const share = row.bytes_peak / full;
-  bar(cell, bytesText(row.bytes_peak), share);
-  if (row.number > 0) cell.append(node('small', '', percent(share) + ' of full'));
+  bar(cell, bytesText(row.bytes_peak) + (row.number > 0 ? ' · ' + percent(share) : ''), share);
 }
 
 function timeCell(cell, row) {
-  cell.append(row.ms_per_token === null ? '–' : shortNumber(row.ms_per_token));
+  cell.append(row.ms_per_token === null ? '–' : row.ms_per_token.toFixed(1));
 }
 
 function agreementCell(cell, row) {
@@ -107,8 +108,7 @@ function openCell(cell, row) {
   cell.append(button);
 }
 
-// A row with how its answer differs from the full cache's.
-function compared(row, number) {
+function compare(row, number) {
   const full = { answer: shown.rows[0].answer ?? '', finish: 'end' };
   const [missing, marks] = differing(full, { answer: row.answer, finish: 'end' });
   const count = (list) => list.filter(Boolean).length;
@@ -171,7 +171,8 @@ function drawHeader() {
 function sortBy(key) {
   const same = sorting.key === key;
   sorting = same && sorting.down ? { key: null, down: false } : { key, down: same };
-  draw();
+  drawHeader();
+  drawRows();
   box.querySelector('[data-sort="' + key + '"]').focus();
 }
 
@@ -186,9 +187,19 @@ function draw() {
   part('progress').hidden = !running;
   part('progress').value = rows.length / total;
   part('save').hidden = !shown.csv || !rows.length;
-  drawHeader();
-  box.querySelector('tbody').replaceChildren(...sorted(rows.map(compared)).map(rowNode));
+  drawRows();
   Object.assign(box.dataset, { rows: rows.length, running, name: shown.name });
+}
+
+// What stands is left standing: somebody may be reading it, or have a button of it in focus.
+function drawRows() {
+  const body = box.querySelector('tbody');
+  sorted(compared).forEach((row, place) => {
+    if (!drawn.has(row.number)) drawn.set(row.number, rowNode(row));
+    const made = drawn.get(row.number);
+    if (body.children[place] !== made) body.insertBefore(made, body.children[place] ?? null);
+  });
+  while (body.children.length > compared.length) body.lastChild.remove();
 }
 
 function save() {
@@ -201,10 +212,16 @@ function save() {
 
 function receive() {
   if (!props.value) return;
+  const before = shown;
   shown = JSON.parse(props.value);
+  const isSame = before?.name === shown.name;
+  if (!isSame) compared = [];
+  if (!isSame || before.running !== shown.running) drawn = new Map();
+  compared.push(...shown.rows.slice(compared.length).map((row, i) => compare(row, compared.length + i)));
   draw();
 }
 
 part('save').addEventListener('click', save);
 watch('value', receive);
+drawHeader();
 receive();

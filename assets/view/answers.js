@@ -124,7 +124,7 @@ function chipsOf(side, first) {
     ['tokens', side.steps === 1 ? 'token' : 'tokens', String(side.steps)],
     ['ms', 'per token', side.msPerToken === null ? '–' : shortNumber(side.msPerToken) + ' ms'],
     ['prefill', 'prefill', side.opened ? shortNumber(side.prefillSeconds * 1000) + ' ms' : '–'],
-    ['merging', 'merging', side.opened && side.kept ? shortNumber(side.compressSeconds * 1000) + ' ms' : null],
+    ['merging', side.merges ? 'merging' : 'choosing', side.opened && (side.kept || side.chooses) ? shortNumber(side.compressSeconds * 1000) + ' ms' : null],
   ];
   return chips.filter(([, , value]) => value !== null);
 }

@@ -23,7 +23,7 @@ function readColours(root) {
   const style = getComputedStyle(root);
   const get = (name) => style.getPropertyValue('--tv-' + name).trim();
   return {
-    anchor: get('anchor'), veil: hexParts(get('veil')), blank: hexParts(get('blank')), hatch: get('hatch'),
+    anchor: get('anchor'), veil: hexParts(get('veil')), blank: hexParts(get('blank')), hatch: get('hatch'), edge: get('edge'),
     text: get('merged'), plain: get('plain'),
     groups: [...Array(PALETTE).keys()].map((number) => hexParts(get('group-' + number))),
   };

@@ -47,6 +47,7 @@ function drawLayers(box, sides, layer, choose) {
     box.shownSides = open;
     group.replaceChildren(...(open.length ? [...Array(open[0].layers + 1).keys()].map((number) => columnFor(open, number)) : []));
     group.classList.toggle('tv-dense', group.children.length > 16);
+    group.classList.toggle('tv-uneven', open.some(isUneven));
   }
   [...group.children].forEach((column, number) => {
     column.setAttribute('aria-checked', number === layer);
@@ -68,11 +69,15 @@ function layerFigures(side, number) {
   };
   return {
     side,
+    slots: isUneven(side) ? pick(side.promptSlots) : NaN,
     kept: pick(side.promptSlots.map((slots) => slots / side.tokens)),
-    overlap: side.kept ? pick(anchorOverlaps(side)) : NaN,
+    overlap: side.chooses ? pick(anchorOverlaps(side)) : NaN,
     sparsity: pick(side.sparsity ?? []),
   };
 }
+
+// Whether layers hold different numbers of slots: then these are told, too.
+const isUneven = ({ promptSlots }) => promptSlots.some((slots) => slots !== promptSlots[0]);
 
 // Per layer how alike its anchors and those of the layer before are: common to both / in either. Where heads choose for
 // themselves a token counts by the share of heads that keep it.
@@ -124,8 +129,17 @@ function columnFor(sides, number) {
   const name = document.createElement('span');
   name.className = 'tv-number';
   name.textContent = number || 'mean';
-  column.append(plot, name);
+  const counts = document.createElement('span');
+  counts.className = 'tv-counts';
+  counts.append(...figures.filter(({ slots }) => Number.isFinite(slots)).map(({ slots }) => countOf(slots)));
+  column.append(plot, counts, name);
   return column;
+}
+
+function countOf(slots) {
+  const count = document.createElement('span');
+  count.textContent = shortNumber(Math.round(slots));
+  return count;
 }
 
 function layerMark(className, side, property, share) {
@@ -145,9 +159,13 @@ function markOf(className, side) {
 function layerWords(figures, number, layers) {
   const parts = [{ text: number ? 'Layer ' + number + ' of ' + layers : 'Mean of ' + layers + ' layers' }];
   const letter = (side) => side.letter.toUpperCase();
-  figures.forEach(({ side, kept }, i) => {
+  figures.forEach(({ side, kept, slots }, i) => {
     const of = i === figures.length - 1 ? ' of ' + side.tokens + ' tokens' : '';
-    parts.push({ mark: 'tv-bar-kept', side, text: letter(side) + ' keeps ' + percentText(kept) + of });
+    const count = Number.isFinite(slots) ? ' (' + shortNumber(slots) + ')' : '';
+    parts.push({ mark: 'tv-bar-kept', side, text: letter(side) + ' keeps ' + percentText(kept) + of + count });
+  });
+  figures.filter(({ side }) => side.channels).forEach(({ side }) => {
+    parts.push({ text: letter(side) + '’s keys hold ' + channelsText(side, number) });
   });
   figures.filter(({ overlap }) => Number.isFinite(overlap)).forEach(({ side, overlap }, _, compressed) => {
     const whose = compressed.length > 1 ? letter(side) + '’s anchors' : 'anchors';

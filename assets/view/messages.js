@@ -81,6 +81,8 @@ function openPanels(side) {
   answer.querySelector('.tv-history').replaceChildren(...side.history.flatMap(([question, reply]) => [
     turn('tv-asked', question), turn('tv-replied', reply),
   ]));
+  setText(ofSide('.tv-unseen', side), side.unseen);
+  ofSide('.tv-thin', side).hidden = !side.channels;
   buildStrip(ofSide('.tv-strip', side), side);
 }
 

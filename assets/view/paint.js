@@ -8,15 +8,18 @@ function tile(context, size, draw) {
   return context.createPattern(small, 'repeat');
 }
 
-function hatching(context, ratio, colour) {
-  return tile(context, Math.round(6 * ratio), (pen, size) => {
-    pen.strokeStyle = colour;
-    pen.lineWidth = 1.4 * ratio;
-    for (const shift of [-size, 0, size]) {
-      pen.beginPath();
-      pen.moveTo(shift - 1, size + 1);
-      pen.lineTo(shift + size + 1, -1);
-      pen.stroke();
+// Dark lines with a light edge, or light ones with a dark edge: heat may be dark or bright behind them.
+function hatching(context, ratio, colour, edge) {
+  return tile(context, Math.round(8 * ratio), (pen, size) => {
+    for (const [line, tint] of [[3, edge], [1.4, colour]]) {
+      pen.strokeStyle = tint;
+      pen.lineWidth = line * ratio;
+      for (const shift of [-size, 0, size]) {
+        pen.beginPath();
+        pen.moveTo(shift - 2, size + 2);
+        pen.lineTo(shift + size + 2, -2);
+        pen.stroke();
+      }
     }
   });
 }
@@ -122,7 +125,7 @@ function paintGone(context, scene, ink, ratio) {
   const gone = (patch) => Math.min(1, dropped[scene.patches[patch]] + evicted[scene.patches[patch]]);
   // The heat of a dropped patch is worth seeing: only lines go over it.
   if (!scene.heat) paintCells(context, scene, () => ink.blank, (patch) => 0.7 * gone(patch));
-  paintPattern(context, scene, hatching(context, ratio, ink.hatch), gone);
+  paintPattern(context, scene, hatching(context, ratio, ink.hatch, scene.heat ? ink.edge : 'transparent'), gone);
 }
 
 function cellsOf(canvas, scene) {
@@ -170,7 +173,8 @@ function paintOutlines(context, scene, ratio) {
     const share = scene.shares.kept[token];
     if (!share) return;
     const [x, y, w, h] = cell(patch);
-    levels.at(share).rect(x + line / 2 + 0.5, y + line / 2 + 0.5, w - line - 1, h - line - 1);
+    // Kept by one head of four, a patch still stands out from those that none keeps.
+    levels.at(Math.sqrt(share)).rect(x + line / 2 + 0.5, y + line / 2 + 0.5, w - line - 1, h - line - 1);
   });
   context.lineWidth = line;
   levels.paths.forEach((path, strength) => {

@@ -12,6 +12,7 @@ function drawPatches() {
     describe(ofSide('.tv-patches', side), side);
     updateStrip(ofSide('.tv-strip', side), side, shares, stepOn(side));
     drawWords(side);
+    drawChannels(side);
   });
   find('.tv-key-words').hidden = !openSides().some((side) => side.scene.shares.intoText.some((share) => share > 0));
   root.classList.toggle('tv-mean', openSides().some((side) => !isSingle(side)));
@@ -139,7 +140,7 @@ function hoverOf(side, numbers) {
   const seen = token !== null && numbers ? topPrompt(side, numbers, state.layer) : [];
   const lookText = token === null ? idleGaze(side) : numbers ? lookedText(side, side.scene.heat ?? [NaN], seen) : lookersText(side, lookers);
   const text = token === null
-    ? idleSentence(side, side.scene.shares, where.length > 1)
+    ? idleSentence(side, side.scene.shares, where)
     : sentence(side, token, where, step, state.grid) + received(side, token);
   return { side, token, at, members, lookers, seen, numbers, text: text + lookText };
 }

@@ -242,7 +242,7 @@ const POSTER_KEYS = {
   },
   'tv-key-border': (context, [x, y, width, height], colours) => paintBlock(context, [x + width / 2, y, 1.5, height], colours.text),
   'tv-key-gone': (context, box, colours) => {
-    paintBlock(context, box, colours.blank, hatching(context, 1, colours.hatch));
+    paintBlock(context, box, colours.blank, hatching(context, 1, colours.hatch, 'transparent'));
     frameBlock(context, box, colours.line, 1);
   },
   'tv-key-text': (context, box, colours) => {

@@ -13,11 +13,12 @@ function imageSummary(side, shares) {
   return side.patches.length + ' image patches: ' + counts.map((count) => count.join(' ')).join(', ');
 }
 
-// "115 of 256 patches kept, 141 merged"
-function idleSentence(side, shares, isMean) {
+// "115 of 256 patches kept, 141 merged", "On average of all heads, 3 of 256 patches kept, 253 dropped"
+function idleSentence(side, shares, planes) {
+  const [isMean, unit] = [planes.length > 1, unitOf(side, planes)];
   const [[kept], ...others] = patchCounts(side, shares);
   const rest = others.filter(([value]) => value !== '0').map((count) => ', ' + count.join(' '));
-  return (isMean && rest.length ? 'On average ' : '') + kept + ' of ' + side.patches.length + ' patches kept' + rest.join('');
+  return (isMean && rest.length ? 'On average of all ' + unit + ', ' : '') + kept + ' of ' + side.patches.length + ' patches kept' + rest.join('');
 }
 
 // A sentence about a token: where it is and who holds its key and value.
@@ -68,15 +69,20 @@ function tookInText(side, token, others) {
   return ', took in ' + [counts.slice(0, -1).join(', '), counts.at(-1)].filter(Boolean).join(' and ');
 }
 
+// What several planes are: heads of one layer, layers, or both.
+function unitOf(side, planes) {
+  const layerOf = (plane) => Math.floor(plane / side.heads);
+  if (layerOf(planes[0]) === layerOf(planes.at(-1))) return 'heads';
+  return planes.length > side.layers ? 'layers and heads' : 'layers';
+}
+
 function meanSentence(side, token, planes, step) {
   const counts = { kept: 0, merged: 0, dropped: 0, evicted: 0 };
   for (const plane of planes) {
     const at = holder(side, plane, token, step);
     counts[at === token ? 'kept' : at === DROPPED ? 'dropped' : at === EVICTED ? 'evicted' : 'merged']++;
   }
-  const layerOf = (plane) => Math.floor(plane / side.heads);
-  const oneLayer = layerOf(planes[0]) === layerOf(planes.at(-1));
-  const unit = oneLayer ? 'heads' : planes.length > side.layers ? 'layers and heads' : 'layers';
+  const unit = unitOf(side, planes);
   if (counts.kept === planes.length) return 'keeps its own slot in all ' + planes.length + ' ' + unit;
   const rest = ['merged', 'dropped', 'evicted'].filter((kind) => counts[kind]).map((kind) => kind + ' in ' + counts[kind]);
   return 'keeps its own slot in ' + counts.kept + ' of ' + planes.length + ' ' + unit + ', ' + rest.join(', ');

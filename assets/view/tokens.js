@@ -30,10 +30,13 @@ function openSide(side, given) {
     history: given.history, promptPieces: given.pieces,
     promptSlots: given.promptSlots, promptBytes: given.promptBytes, promptLimit: given.promptLimit, sparsity: given.sparsity,
     prefillSeconds: given.prefillSeconds, compressSeconds: given.compressSeconds,
+    channels: readChannels(given.channels), unseen: given.unseen,
     isImage: given.isImage, isPrompt: given.isPrompt, layers, heads, tokens,
     owner: decodeBase64(given.owner, Int16Array), score: decodeBase64(given.score, Float32Array),
     opened: true,
   });
+  // Whether some token of the prompt holds no slot of its own.
+  side.chooses = side.owner.some((owner, i) => owner !== i % tokens);
   side.merges = side.owner.some((owner, i) => owner >= 0 && owner !== i % tokens);
   side.patches = given.isImage.flatMap((image, token) => (image ? [token] : []));
   side.patchOf = new Int32Array(tokens).fill(-1);

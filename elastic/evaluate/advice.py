@@ -45,14 +45,15 @@ def _of_budget(draws: Draws, rows: list[dict], measure: str, words: str) -> str:
     beyond = [f"{row['policy']} holds {row['share_prompt']:.1%}" for row in rows if holds_too_much(row)]
     aside = f" Not compared, as beyond the budget: {', '.join(beyond)}." if beyond else ""
     if len(fair) < 2:
-        only = f"only {fair[0]['policy']} was run" if fair else "nothing can be compared"
+        only = f"{fair[0]['policy']} has nothing to be compared with" if fair else "nothing can be compared"
         return f"At {keep:g} of the cache: {only}.{aside}"
     values = np.array([draws.values((row["policy"], keep))[which] for row in fair])
     best = int(values[:, 0].argmax())
     drawn = values[:, 1:][:, np.isfinite(values[:, 1:]).all(0)]
     is_best = drawn == drawn.max(0)
     sure = (is_best / is_best.sum(0)).mean(1)[best]  # a draw with several best ones is shared by them
-    alike = [row["policy"] for number, row in enumerate(fair) if number != best and _alike(draws, fair[best], row, which)]
+    others = [row for number, row in enumerate(fair) if number != best]
+    alike = [row["policy"] for row in others if _alike(draws, fair[best], row, which)]
     told = f"{_listed(alike)} cannot be told apart" if alike else "all others are worse beyond doubt"
     name, share = fair[best]["policy"], fair[best][measure]
     score = f"{share:.1%}" if measure == "exact" else f"{share:.3f}"

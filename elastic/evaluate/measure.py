@@ -14,7 +14,6 @@ from rouge_score.rouge_scorer import RougeScorer
 from torch import Tensor
 
 from elastic.engine import State, compress, decode
-from elastic.model import Llava
 from elastic.policies import Policy
 from elastic.policies.full import Full
 
@@ -233,7 +232,7 @@ def _outcome(state: State, base: Baseline, fed: _Fed, row: int, answer: list[int
         agreement=sum(same) / new,
         agreement_before=first / new,
         agreement_after=sum(after) / len(after) if after else None,
-        kl=max(0.0, (expected.exp() * (expected - found)).sum(-1).mean().item()),  # rounding may leave less than nothing
+        kl=max(0.0, (expected.exp() * (expected - found)).sum(-1).mean().item()),  # rounding may go below 0
         repetition=repetition([token for token in answer if token not in llava.end_ids]),
         bytes_prompt=fed.held[0],
         bytes_peak=max(fed.held[: processed + 1]),

@@ -6,7 +6,9 @@ from dataclasses import dataclass, fields
 from elastic.policies import POLICIES, Policy
 from elastic.policies.full import Full
 
-ABOUT_OPTIONS = "Write a policy's options as elastic:protect_text=false;distance=10."
+ABOUT_OPTIONS = (
+    "Write a policy's options as elastic:protect_text=false;distance=10, or a budget of its own as think:keep=0.6."
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def methods(text: str) -> dict[str, dict[str, object]]:
         ValueError: if there is no such policy or option, or a value is not legal.
     """
     found = {}
-    for label in POLICIES if text.strip() == "all" else filter(None, map(str.strip, text.split(","))):
+    asked = filter(None, map(str.strip, text.split(",")))
+    for label in (name for part in asked for name in (POLICIES if part == "all" else (part,))):
         name, _, options = label.partition(":")
         if name not in POLICIES:
             raise ValueError(f"There is no policy named {name!r}. Choose from: {', '.join(POLICIES)}.")
@@ -76,9 +79,10 @@ def variants(
     for label, options in chosen.items():
         kind = POLICIES[label.partition(":")[0]]
         of_keep = next(field for field in fields(kind) if field.name == "keep").metadata
-        for keep in [of_keep["low"]] if of_keep["low"] == of_keep["high"] else budgets:
+        only = of_keep["low"] if of_keep["low"] == of_keep["high"] else options.get("keep")
+        for keep in budgets if only is None else [only]:
             try:
-                variant = Variant(label, kind(keep=keep, **options))
+                variant = Variant(label, kind(**options | {"keep": keep}))
             except ValueError as error:
                 left_out[f"{label} at {keep:g}"] = str(error)
                 continue
@@ -89,7 +93,7 @@ def variants(
 def _option(name: str, text: str) -> tuple[str, object]:
     """One `field=value` of a policy, the value in the field's own type."""
     key, _, value = (part.strip() for part in text.partition("="))
-    legal = {field.name: field for field in fields(POLICIES[name]) if field.name != "keep"}
+    legal = {field.name: field for field in fields(POLICIES[name])}
     if key not in legal:
         has = f"has the options {', '.join(legal)}" if legal else "has none"
         raise ValueError(f"{name} has no option {key!r}: it {has}. {ABOUT_OPTIONS}")

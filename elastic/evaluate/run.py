@@ -17,7 +17,6 @@ from elastic.evaluate.records import Key, Record
 from elastic.model import Llava, Prompt, together
 from elastic.policies import Policy
 
-
 T = TypeVar("T")
 
 
@@ -28,6 +27,7 @@ class Chunk:
     samples: tuple[Sample, ...]
     variants: tuple[Variant, ...]
     most_tokens: int  # to write at most
+    is_timed: bool = True  # whether times can be compared with those of other chunks
 
     @property
     def answers(self) -> int:
@@ -55,10 +55,21 @@ def chunks(
     for (missing, *_), group in groupby(sorted(samples, key=alike), key=alike):
         # Short answers beside short ones: a batch goes on until its longest is written.
         of_group = sorted(group, key=lambda sample: len(sample.turns[0].answer or ""))
-        wanted = tuple(variant for variant in variants if variant.key in missing)
-        for at in range(0, len(of_group), batch) if wanted else ():
-            found.append(Chunk(tuple(of_group[at : at + batch]), wanted, most_tokens))
+        wanted = [variant for variant in variants if variant.key in missing]
+        for of_kind, size in _sharing(wanted, batch) if wanted else ():
+            for at in range(0, len(of_group), size):
+                found.append(Chunk(tuple(of_group[at : at + size]), of_kind, most_tokens, is_timed=size == batch))
     return found
+
+
+def _sharing(variants: list[Variant], batch: int) -> list[tuple[tuple[Variant, ...], int]]:
+    """The methods that can share a batch, with its size; those whose sizes follow from the prompt cannot, with 1.
+
+    These share the prefill of a sample, but no times are taken of them: they could not be compared.
+    """
+    kinds = (tuple(v for v in variants if v.policy.batches is of_kind or batch == 1) for of_kind in (True, False))
+    found = [(of_kind, size) for of_kind, size in zip(kinds, (batch, 1), strict=True) if of_kind]
+    return found[:1] if batch == 1 else found
 
 
 def run_chunk(llava: Llava, chunk: Chunk) -> list[Record]:
@@ -86,16 +97,14 @@ def _run_group(llava: Llava, samples: list[Sample], prompts: list[Prompt], chunk
         return _one_by_one(llava, samples, prompts, chunk, failure)
     lines: list[Record] = []
     for variant in chunk.variants:
-        answers, failure = _tried(llava, partial(judged.lines, variant))
+        answers, failure = _tried(llava, partial(judged.lines, variant, chunk.is_timed))
         if failure is not None:
             answers = _one_by_one(llava, samples, prompts, replace(chunk, variants=(variant,)), failure)
         lines += answers
     return lines
 
 
-def _one_by_one(
-    llava: Llava, samples: list[Sample], prompts: list[Prompt], chunk: Chunk, failure: str
-) -> list[Record]:
+def _one_by_one(llava: Llava, samples: list[Sample], prompts: list[Prompt], chunk: Chunk, failure: str) -> list[Record]:
     """The samples of a group that failed, each alone; a single one's failure stands."""
     if len(samples) == 1:
         return _errors(samples[0], chunk.variants, failure)
@@ -130,7 +139,7 @@ class _Judged:
         self.start = prefill(self.llava, self.llava.encode_image(prompt), needs, looking=False)
         self.full = self._outcomes(FULL.policy)
 
-    def lines(self, variant: Variant) -> list[Record]:
+    def lines(self, variant: Variant, is_timed: bool) -> list[Record]:
         """One line per sample and turn."""
         by_turn = self.full if variant.key == FULL.key else self._outcomes(variant.policy)
         lines = []
@@ -141,6 +150,7 @@ class _Judged:
                 if variant.key == FULL.key:
                     line |= {"question": turn.question, "reference": base.reference_text}
                 line |= asdict(outcome)
+                line |= {} if is_timed else {"ms_per_token": None, "compress_ms": None}
                 lines.append(line if sample.is_exact else line | {"exact": None})
         return lines
 

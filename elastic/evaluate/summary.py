@@ -60,9 +60,8 @@ class Draws:
 
     def __init__(self, answers: Iterable[Record], seed: int = 0) -> None:
         answers = list(answers)
-        peak = {
-            (answer["sample"], answer["skill"]): answer["bytes_peak"] for answer in answers if answer["policy"] == "full"
-        }
+        full = [answer for answer in answers if answer["policy"] == "full"]
+        peak = {(answer["sample"], answer["skill"]): answer["bytes_peak"] for answer in full}
         self.answers: defaultdict[Key, list[Record]] = defaultdict(list)
         for answer in answers:
             full_peak = peak.get((answer["sample"], answer["skill"]))

@@ -1,6 +1,6 @@
 """Chunks to where they are computed: this process, or several on this machine. A cluster: see `ray_cluster`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -8,10 +8,13 @@ from functools import cache
 from multiprocessing import get_context
 
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 from elastic.evaluate.records import Record
 from elastic.evaluate.run import Chunk, run_chunk
 from elastic.model import Llava, load
+
+Results = Generator[tuple[Chunk, list[Record]], None, None]  # chunks as they are finished, and what came of them
 
 
 @dataclass(frozen=True)
@@ -30,16 +33,17 @@ def loaded(model: Model) -> Llava:
     Raises:
         ValueError: as `elastic.model.load` does.
     """
+    disable_progress_bar()  # it would be drawn over that of the run
     return load(model.name, model.device, model.four_bit)
 
 
-def in_process(model: Model, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, list[Record]]]:
+def in_process(model: Model, chunks: Iterable[Chunk]) -> Results:
     """Compute chunks here, one after the other."""
     for chunk in chunks:
-        yield chunk, run_chunk(loaded(model), chunk)
+        yield chunk, work(model, chunk)
 
 
-def in_pool(model: Model, chunks: Iterable[Chunk], workers: int) -> Iterator[tuple[Chunk, list[Record]]]:
+def in_pool(model: Model, chunks: Iterable[Chunk], workers: int) -> Results:
     """Compute chunks in processes of one thread each; they come as they are finished.
 
     Raises:

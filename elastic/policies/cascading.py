@@ -36,6 +36,10 @@ class Cascading(Policy):
         "beginning. Of two that compete, the one with less recent attention goes."
     )
     paper: ClassVar[str] = "arXiv 2406.17808"
+    unseen: ClassVar[str] = (
+        "The heat sums up the attention of all queries; here it fades. What is kept closes up, as if nothing had "
+        "been between: that is not drawn."
+    )
     growth: ClassVar[str] = "constant"
     positions: ClassVar[str] = "re-rotated"
     live: ClassVar[bool] = True

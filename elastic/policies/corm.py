@@ -33,6 +33,9 @@ class CORM(Policy):
         "follows from the prompt, and differs from layer to layer."
     )
     paper: ClassVar[str] = "arXiv 2404.15949"
+    unseen: ClassVar[str] = (
+        "The heat sums up the attention of all queries; here one recent query that finds a token important is enough."
+    )
     score: ClassVar[str] = "major, per head"
     live: ClassVar[bool] = True
     batches: ClassVar[bool] = False

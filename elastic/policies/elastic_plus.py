@@ -38,3 +38,6 @@ class ElasticPlus(Elastic):
         "In every head, tokens with similar keys share a slot, which keeps its members' share of attention. "
         "While answering, the two most similar slots become one; nothing is dropped."
     )
+    unseen: ClassVar[str] = (
+        "The heat sums up all queries; anchors go by those after the picture, groups by how alike keys are: not drawn."
+    )

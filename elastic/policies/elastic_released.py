@@ -32,6 +32,7 @@ class ElasticReleased(Policy):
         "merges one place off, and places new words at the compressed length."
     )
     paper: ClassVar[str] = "arXiv 2407.18121"
+    unseen: ClassVar[str] = "New words take the length of the compressed cache as their place: that is not drawn."
 
     START: ClassVar[int] = 1  # tokens at the beginning that are always kept; the published scripts' setting
     DISTANCE: ClassVar[int] = 25

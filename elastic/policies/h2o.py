@@ -26,6 +26,9 @@ class H2O(Policy):
         "While answering, the weakest of the others goes for each new word."
     )
     paper: ClassVar[str] = "arXiv 2306.14048"
+    unseen: ClassVar[str] = (
+        "The heat is the mean of all heads, over the prompt; each head goes by its own sums, which go on in the answer."
+    )
     score: ClassVar[str] = "frequency, per head"
     growth: ClassVar[str] = "constant"
     live: ClassVar[bool] = True

@@ -37,6 +37,10 @@ class LookM(Policy):
         "head by head. While answering nothing is dropped."
     )
     paper: ClassVar[str] = "arXiv 2406.18139"
+    unseen: ClassVar[str] = (
+        "The heat is the mean of all heads; each goes by its own. How alike keys are, by which tokens are merged, is "
+        "not drawn."
+    )
     score: ClassVar[str] = "frequency, per head"
     growth: ClassVar[str] = "every new token"
     merge: ClassVar[str] = "keys and values"

@@ -29,6 +29,9 @@ class SnapKV(Policy):
         "While answering nothing is dropped."
     )
     paper: ClassVar[str] = "arXiv 2404.14469"
+    unseen: ClassVar[str] = (
+        "The heat sums up the attention of all queries; here the last words of the prompt vote, head by head."
+    )
     growth: ClassVar[str] = "every new token"
 
     @property

@@ -28,6 +28,10 @@ class Streaming(Policy):
         "the question, so most of it is gone at small budgets."
     )
     paper: ClassVar[str] = "arXiv 2309.17453"
+    unseen: ClassVar[str] = (
+        "The heat has no part in what is kept. What is kept closes up, as if nothing had been between: that is not "
+        "drawn."
+    )
     growth: ClassVar[str] = "constant"
     positions: ClassVar[str] = "re-rotated"
     needs: ClassVar[frozenset[str]] = frozenset()

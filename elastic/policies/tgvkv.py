@@ -30,6 +30,9 @@ class TGVKV(Policy):
         "words give it. Layers that look at the picture more get more room."
     )
     paper: ClassVar[str] = "arXiv 2606.03075"
+    unseen: ClassVar[str] = (
+        "The heat sums up the attention of all queries; here the words after the picture vote, some more than others."
+    )
     score: ClassVar[str] = "guided by text"
     growth: ClassVar[str] = "every new token"
     batches: ClassVar[bool] = False

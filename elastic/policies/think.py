@@ -28,7 +28,9 @@ class ThinK(Policy):
         "whole, so it cannot go below about one half."
     )
     paper: ClassVar[str] = "arXiv 2407.21018"
-    unseen: ClassVar[str] = "Patches and words all stay: see which channels of the keys do, below the picture."
+    unseen: ClassVar[str] = (
+        "No patch or word goes, but channels of keys do: see below the picture. The newest keys stay whole."
+    )
     growth: ClassVar[str] = "every new token"
 
     @property
@@ -47,7 +49,8 @@ class ThinK(Policy):
 
     def _choose(self, layer: LayerView, every: Choice) -> Choice:
         slots, dim = layer.slots, layer.keys.shape[-1]
-        recent = min(self.recent, int((2 * self.keep - 1) * slots / 2))
+        # Beyond the values and a channel of every key, half of what is left at most.
+        recent = min(self.recent, int(max(0, 2 * self.limit(slots, slots) - slots - slots / dim) / 2))
         # Of 2 x slots x dim numbers the values take one half, the newest keys a few; the rest is shared by the others.
         kept = int((2 * self.limit(slots, slots) - slots - recent) * dim / max(1, slots - recent) + 1e-9)
         if kept >= dim:

@@ -33,6 +33,9 @@ class VLCache(Policy):
         "than those that look at few tokens."
     )
     paper: ClassVar[str] = "arXiv 2410.23317"
+    unseen: ClassVar[str] = (
+        "The heat sums up the attention of all queries; here those after the picture vote, head by head."
+    )
     score: ClassVar[str] = "after image, per head"
     growth: ClassVar[str] = "every new token"
     batches: ClassVar[bool] = False

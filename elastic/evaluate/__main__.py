@@ -1,0 +1,193 @@
+"""Every method at every budget on the same work: `python -m elastic.evaluate --out results.json`.
+
+The answers of the data are fed token by token to each cache, which evicts as it does when it writes; then each method
+writes its own. Everything is compared with what the full cache does. `--out` gets the results as JSON; beside it lie
+the same as CSV, a report as one HTML file, and every single answer (`.samples.jsonl`): a run that is stopped goes on
+from there, and further methods, budgets or samples are added to those that are done.
+
+Data: `scenes` are emoji scenes that pocket-llava was not trained on. A file may be MM-Vet's mm-vet.json,
+LLaVA-Description's detail_1k.json, or JSON lines with `image` and `text` as LLaVA-Bench has, with --images.
+"""
+
+import argparse
+import hashlib
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tqdm import tqdm
+from transformers import AutoTokenizer
+
+from elastic.evaluate.advice import advice, table
+from elastic.evaluate.data import Sample, scene_samples
+from elastic.evaluate.files import read_file
+from elastic.evaluate.methods import Variant, keeps, methods, variants
+from elastic.evaluate.output import write_all
+from elastic.evaluate.records import Records
+from elastic.evaluate.run import chunks
+from elastic.evaluate.summary import Draws, rows
+from elastic.evaluate.workers import Model, Results, in_pool, in_process
+from elastic.model import POCKET
+
+SCENES = "scenes"
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m elastic.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--policies", default="all", help="e.g. elastic,h2o or elastic:protect_text=false;distance=10; default: all")
+    add("--keep", default="1.0,0.5,0.2,0.1", help="shares of the cache that are kept, e.g. 1.0,0.5 (default)")
+    add("--data", default=SCENES, help="`scenes` (default) or a file")
+    add("--images", type=Path, help="folder of the file's pictures; default: `images` beside it, else its own")
+    add("--limit", type=_count, help="short questions about scenes (default 100), or records of a file (default all)")
+    add("--describe", type=_count, default=20, help="descriptions of scenes (default 20)")
+    add("--conversations", type=_count, default=10, help="conversations of three turns about scenes (default 10)")
+    add("--seed", type=int, default=1, help="of the scenes (default 1)")
+    add("--max-new-tokens", type=_positive, default=160, help="an answer's at most (default 160)")
+    add("--on-error", choices=("skip", "stop"), default="skip", help="what a sample that cannot be used does to a run")
+    add("--out", type=Path, default=Path("results.json"), help="default: results.json")
+    add("--fresh", action="store_true", help="begin anew instead of going on with what lies beside --out")
+    add("--model", help="checkpoint, by hub name or folder; default: the embedded pocket-llava")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--four-bit", action="store_true", help="weights in 4 bits, on a GPU")
+    add("--batch", type=_positive, default=1, help="samples with equally long prompts that are read together")
+    add("--workers", type=_positive, default=1, help="processes on this machine, one thread each (default: this one)")
+    add("--ray", nargs="?", const="", metavar="ADDRESS", help="compute on a Ray cluster (default: one is started here)")
+    return parser.parse_args(argv)
+
+
+def _count(text: str) -> int:
+    if (count := int(text)) < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {count}")
+    return count
+
+
+def _positive(text: str) -> int:
+    if (count := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {count}")
+    return count
+
+
+def run(args: argparse.Namespace) -> dict:
+    """Run what a command line asks for; returns the results, which are also written.
+
+    Raises:
+        ValueError: if something asked for does not exist or is out of its range, or work cannot go on; one sentence.
+    """
+    chosen, left_out = variants(methods(args.policies), keeps(args.keep))
+    samples, problems = _samples(args)
+    _report(problems, args.on_error)
+    for name, why in left_out.items():
+        print(f"Left out: {name}: {why}")
+    model = Model(args.model, args.device, args.four_bit)
+    records = Records(args.out.with_suffix(".samples.jsonl"), _identity(args), args.fresh)
+    lengths = _lengths(model, samples) if args.batch > 1 else {}
+    todo = chunks(samples, chosen, records.done(), lengths, args.batch, args.max_new_tokens)
+    wanted = {sample.name for sample in samples}, {variant.key for variant in chosen}
+    before = len(_of_run(records.answers(), *wanted))
+    if before:
+        print(f"Going on: {before} answers are in {records.path}")
+    total = sum(chunk.answers for chunk in todo)
+    with tqdm(total=total, unit="answer", smoothing=0.05) as bar, closing(_computed(args, model, todo)) as results:
+        for chunk, lines in results:
+            records.append(lines)
+            bar.update(chunk.answers)
+            if args.on_error == "stop":
+                _report(_sentences(line for line in lines if "error" in line), "stop")
+    answers, errors = (_of_run(lines, *wanted) for lines in (records.answers(), records.errors()))
+    settings = _settings(args, chosen, records, len(samples))
+    settings |= {"left_out": left_out, "skipped": problems, "errors": errors}
+    draws = Draws(answers)
+    results = {"settings": settings, "rows": rows(draws)}
+    for path in write_all(args.out, results, answers, samples):
+        print(f"Written: {path}")
+    _report([*problems, *_sentences(errors)], "skip")
+    print("\n".join(["", table(results["rows"]), "", *advice(draws, results["rows"])]))
+    return results
+
+
+def _computed(args: argparse.Namespace, model: Model, todo: list) -> Results:
+    if args.ray is not None:
+        from elastic.evaluate.ray_cluster import on_ray
+
+        return on_ray(model, todo, args.ray or None)
+    return in_pool(model, todo, args.workers) if args.workers > 1 else in_process(model, todo)
+
+
+def _samples(args: argparse.Namespace) -> tuple[list[Sample], list[str]]:
+    if args.data == SCENES:
+        limit = 100 if args.limit is None else args.limit
+        return scene_samples(args.seed, limit, args.describe, args.conversations), []
+    path = Path(args.data)
+    images = args.images or (path.parent / "images" if (path.parent / "images").is_dir() else path.parent)
+    if not images.is_dir():
+        raise ValueError(f"{images} is no folder: name the folder of the pictures with --images.")
+    return read_file(path, images, args.limit)
+
+
+def _report(problems: list[str], on_error: str) -> None:
+    for problem in problems:
+        if on_error == "stop":
+            raise ValueError(f"{problem} Mend it, or leave such samples out with --on-error skip.")
+        print(f"Skipped: {problem}")
+
+
+def _sentences(errors: object) -> list[str]:
+    return [f"{line['sample']}, {line['policy']} at {line['keep']:g}: {line['error']}" for line in errors]
+
+
+def _identity(args: argparse.Namespace) -> dict:
+    """What answers and times depend on: a file of answers goes on only with the same."""
+    is_scenes = args.data == SCENES
+    data = SCENES if is_scenes else f"{Path(args.data).name} {_digest(Path(args.data))}"
+    return {
+        "model": args.model or POCKET.name,
+        "four_bit": args.four_bit,
+        "data": data,
+        "seed": args.seed if is_scenes else None,
+        "max_new_tokens": args.max_new_tokens,
+        "batch": args.batch,
+    }
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def _settings(args: argparse.Namespace, chosen: tuple[Variant, ...], records: Records, samples: int) -> dict:
+    """What a reader of the results must know."""
+    about = {name: ", ".join(dict.fromkeys(str(of[name]) for of in records.about)) for name in records.about[0]}
+    where = {"ray": args.ray is not None, "workers": args.workers, "python": sys.version.split()[0]}
+    date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    policies = list(dict.fromkeys(variant.label for variant in chosen))
+    return _identity(args) | about | where | {"date": date, "samples": samples, "policies": policies}
+
+
+def _of_run(lines: list[dict], samples: set[str], keys: set[tuple]) -> list[dict]:
+    """Those of the samples and methods asked for: a file may hold more, from before."""
+    return [line for line in lines if line["sample"] in samples and (line["policy"], line["keep"]) in keys]
+
+
+def _lengths(model: Model, samples: list[Sample]) -> dict[str, int]:
+    """How many tokens each sample's first question has: equally many, equally long prompts."""
+    tokenizer = AutoTokenizer.from_pretrained(model.name or POCKET)
+    return {sample.name: len(tokenizer(sample.turns[0].question).input_ids) for sample in samples}
+
+
+def main() -> None:
+    """Run, print the table and what to make of it, and write the files."""
+    args = arguments()
+    try:
+        run(args)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("Stopped. What was finished is kept: run the same command again to go on.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""From answers to rows, intervals, differences and words, against numbers worked out by hand."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+
+from elastic.evaluate import advice
+from elastic.evaluate.output import failures, write_all
+from elastic.evaluate.summary import DRAWS, MEASURES, Draws, interval, rows
+
+BYTES = 1000
+
+
+def answer(sample, policy, keep, skill="where", **figures):
+    found = {
+        **{"sample": sample, "skill": skill, "policy": policy, "keep": keep, "text": "A dog.", "exact": True},
+        **{"loss": 1.0, "tokens": 4, "rouge_l": 1.0, "agreement": 1.0, "agreement_before": 1.0},
+        **{"agreement_after": None, "kl": 0.0, "repetition": 0.0, "bytes_prompt": int(BYTES * keep)},
+        **{"bytes_peak": int(1.1 * BYTES * keep), "bytes_full": BYTES, "ms_per_token": 2.0, "compress_ms": 1.0},
+    }
+    if policy == "full":
+        found |= {"question": "What?", "reference": "A dog."}
+    return found | figures
+
+
+def found(answers, policy, keep):
+    return next(row for row in rows(Draws(answers)) if (row["policy"], row["keep"]) == (policy, keep))
+
+
+def test_measures_are_means_and_perplexity_is_that_of_all_tokens():
+    answers = [answer("a", "full", 1.0), answer("b", "full", 1.0)]
+    answers += [
+        answer("a", "h2o", 0.2, loss=1.0, tokens=2, kl=0.5, agreement_after=0.5, exact=False),
+        answer("b", "h2o", 0.2, loss=5.0, tokens=10, kl=0.1, skill="describe"),
+    ]
+    row = found(answers, "h2o", 0.2)
+    assert row["n"] == 2
+    assert row["perplexity"] == pytest.approx(math.exp(6 / 12))
+    assert row["kl"] == pytest.approx(0.3)
+    assert row["agreement_after"] == 0.5, "of those that have one"
+    assert (row["exact"], row["exact_short"], row["exact_describe"]) == (0.5, 0, 1)
+    assert row["exact_by_skill"] == {"where": 0, "describe": 1}
+    assert row["share_prompt"] == pytest.approx(0.2)
+    assert row["share_peak"] == pytest.approx(0.2)
+
+
+def test_data_without_answers_has_no_share_of_right_ones():
+    row = found([answer("a", "full", 1.0, exact=None)], "full", 1.0)
+    assert (row["exact"], row["exact_ci"], row["exact_by_skill"]) == (None, None, {})
+    json.dumps(row, allow_nan=False)
+
+
+def test_intervals_hold_what_theory_says():
+    count = 400
+    answers = [answer(f"s{n}", "full", 1.0, exact=n % 4 == 0) for n in range(count)]
+    low, high = found(answers, "full", 1.0)["exact_ci"]
+    error = math.sqrt(0.25 * 0.75 / count)
+    assert (low, high) == pytest.approx((0.25 - 1.96 * error, 0.25 + 1.96 * error), abs=0.006)
+    assert Draws(answers).times.shape == (1 + DRAWS, count)
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    rng, covered = np.random.default_rng(5), 0
+    for _ in range(60):
+        drawn = [answer(f"s{n}", "full", 1.0, kl=float(rng.exponential(2.0))) for n in range(80)]
+        low, high = interval(Draws(drawn).values(("full", 1.0))[list(MEASURES).index("kl")])
+        covered += low <= 2.0 <= high
+    assert 50 <= covered <= 60
+
+
+def test_turns_of_a_conversation_are_one_unit():
+    answers = [answer("talk", "full", 1.0, f"turn {n}", kl=float(n)) for n in range(3)]
+    answers += [answer("other", "full", 1.0, kl=1.0)]
+    draws = Draws(answers)
+    assert draws.times.shape[1] == 2
+    drawn = {round(float(value), 6) for value in draws.values(("full", 1.0))[list(MEASURES).index("kl")]}
+    assert drawn == {1.0}, "the conversation's turns come and go together: 0, 1 and 2 beside 1"
+
+
+def test_differences_are_paired():
+    kl = [0.0, 1.0, 5.0, 20.0]
+    answers = [answer(f"s{n}", "full", 1.0) for n in range(5)]
+    answers += [answer(f"s{n}", "elastic", 0.2, kl=value) for n, value in enumerate(kl)]
+    answers += [answer(f"s{n}", "h2o", 0.2, kl=value + 0.5) for n, value in enumerate(kl)]
+    answers += [answer("s4", "h2o", 0.2, kl=1000.0)]  # elastic has no answer to this one
+    row = found(answers, "h2o", 0.2)
+    # However the samples differ among each other, one method is 0.5 above the other on each.
+    assert row["vs_elastic"]["kl"]["difference"] == pytest.approx(0.5)
+    assert row["vs_elastic"]["kl"]["ci"] == pytest.approx([0.5, 0.5])
+    assert row["vs_full"]["kl"]["difference"] == pytest.approx((26 + 4 * 0.5 + 1000) / 5)
+    assert "vs_elastic" not in found(answers, "elastic", 0.2)
+    assert "vs_full" not in found(answers, "full", 1.0)
+
+
+def test_equal_data_give_equal_rows():
+    answers = [answer(f"s{n}", "full", 1.0, kl=float(n)) for n in range(9)]
+    assert rows(Draws(answers)) == rows(Draws(answers))
+
+
+def contest(right):
+    """A hundred samples on which methods are right that often."""
+    answers = [answer(f"s{n:02}", "full", 1.0) for n in range(100)]
+    for policy, (share, held) in right.items():
+        answers += [answer(f"s{n:02}", policy, 0.2, exact=n < share, bytes_prompt=held) for n in range(100)]
+    return answers
+
+
+def advised(answers):
+    draws = Draws(answers)
+    return advice.advice(draws, rows(draws))
+
+
+def test_the_summary_names_the_best_and_who_cannot_be_told_from_it():
+    (sentence,) = advised(contest({"elastic-plus": (90, 200), "snapkv": (89, 200), "random": (20, 200)}))
+    assert sentence.startswith("At 0.2 of the cache: elastic-plus (90.0% exact answers; best in ")
+    assert "snapkv cannot be told apart" in sentence and "random" not in sentence
+
+
+def test_a_clear_winner_is_said_to_be_one():
+    (sentence,) = advised(contest({"h2o": (90, 200), "random": (20, 200)}))
+    assert "h2o (90.0% exact answers; best in 100% of resamples; all others are worse beyond doubt)" in sentence
+
+
+def test_a_method_that_holds_more_than_its_budget_is_marked_and_not_called_best():
+    answers = contest({"h2o": (50, 200), "random": (20, 200), "corm": (99, 400)})
+    (sentence,) = advised(answers)
+    assert "cache: h2o (" in sentence and "beyond the budget: corm holds 40.0%" in sentence
+    lines = advice.table(rows(Draws(answers))).splitlines()
+    assert [line.split()[0] for line in lines if line.endswith("!")] == ["corm"]
+
+
+def test_equal_methods_share_the_draws():
+    (sentence,) = advised(contest({"h2o": (50, 200), "snapkv": (50, 200)}))
+    assert "best in 50% of resamples; snapkv cannot be told apart" in sentence
+
+
+def test_without_answers_to_compare_with_the_texts_decide():
+    answers = [line | {"exact": None, "rouge_l": 1.0} for line in contest({"h2o": (1, 200)})]
+    answers += [line | {"policy": "random", "rouge_l": 0.1} for line in answers if line["policy"] == "h2o"]
+    (sentence,) = advised(answers)
+    assert "h2o (1.000 ROUGE-L against the full cache; best in 100%" in sentence
+
+
+def test_failures_begin_with_what_only_the_full_cache_has_right():
+    answers = [answer(f"s{n}", "full", 1.0, exact=n != 2) for n in range(4)]
+    for n, (text, exact, alike) in enumerate(
+        [("A cat.", False, 0.9), ("A dog.", True, 1.0), ("Nothing.", False, 0.1), ("No.", False, 0.5)]
+    ):
+        answers.append(answer(f"s{n}", "h2o", 0.2, text=text, exact=exact, rouge_l=alike))
+    shown = failures(answers, [])
+    assert [one["sample"] for one in shown] == ["s3", "s0", "s2"]
+    assert shown[0] == {
+        **{"policy": "h2o", "keep": 0.2, "sample": "s3", "skill": "where", "question": "What?", "reference": "A dog."},
+        **{"full": "A dog.", "answer": "No.", "rouge_l": 0.5, "agreement": 1.0, "picture": None},
+    }
+
+
+def test_files_hold_the_same_rows(tmp_path):
+    draws = Draws(contest({"elastic": (90, 200), "random": (20, 200)}))
+    results = {"settings": {"model": "tiny"}, "rows": rows(draws)}
+    paths = write_all(tmp_path / "found.json", results, [], [])
+    assert [path.name for path in paths] == ["found.json", "found.csv", "found.html"]
+    assert json.loads(paths[0].read_text()) == results
+    with paths[1].open() as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["policy"], float(line["keep"])) for line in lines] == [("full", 1), ("elastic", 0.2), ("random", 0.2)]
+    row = results["rows"][2]
+    assert float(lines[2]["exact"]) == row["exact"] and float(lines[2]["exact: where"]) == 0.2
+    assert [float(lines[2][name]) for name in ("exact low", "exact high")] == row["exact_ci"]
+    assert float(lines[2]["exact vs_elastic"]) == row["vs_elastic"]["exact"]["difference"]
+    assert "random" in paths[2].read_text()

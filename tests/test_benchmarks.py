@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers.cache_utils import DynamicCache
 
-from benchmarks import compress, decode, measure, models, prefill, report
+from benchmarks import compress, decode, measure, methods, models, prefill, report
 from benchmarks.measure import Run, alternate, copy_bandwidth, free_bytes, peaks_in_children
 from benchmarks.models import SHAPES, Shape, hollow_model, llava_model, random_ids, random_prompt, text_model
 
@@ -354,7 +354,18 @@ def test_decode_from_the_command_line(tmp_path, monkeypatch, capsys):
     assert "% of limit" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("program", [prefill, compress, decode])
+def test_methods_times_every_policy_at_a_share_it_can_hold(tmp_path, monkeypatch, capsys):
+    chosen = {name: methods.POLICIES[name] for name in ("full", "h2o", "think")}
+    monkeypatch.setattr(methods, "POLICIES", chosen)
+    out = tmp_path / "out.json"
+    methods.main(["--quick", "--rounds", "1", "--keep", "0.3", "--out", str(out)])
+    rows, _ = written(out, ["reading", "compressing", "step"])
+    assert [row["contender"] for row in rows] == 3 * list(chosen) and all(row["median_s"] > 0 for row in rows)
+    assert [policy.keep for policy in methods.policies(0.3).values()] == [1.0, 0.3, 0.55]
+    assert "step / full" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("program", [prefill, compress, decode, methods])
 def test_help_and_wrong_options(program, capsys):
     with pytest.raises(SystemExit, match="0"):
         program.main(["--help"])

@@ -31,7 +31,7 @@ def found(answers, policy, keep):
 
 
 def test_measures_are_means_and_perplexity_is_that_of_all_tokens():
-    answers = [answer("a", "full", 1.0), answer("b", "full", 1.0)]
+    answers = [answer("a", "full", 1.0), answer("b", "full", 1.0, "describe")]
     answers += [
         answer("a", "h2o", 0.2, loss=1.0, tokens=2, kl=0.5, agreement_after=0.5, exact=False),
         answer("b", "h2o", 0.2, loss=5.0, tokens=10, kl=0.1, skill="describe"),

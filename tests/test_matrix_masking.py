@@ -51,10 +51,7 @@ def test_dropping_equals_masking_in_every_head_at_every_step(name, start, asked,
 
 def masked(thin):
     """Per layer and head 1 for the channels that the first slots' keys have, and 0 for those they lost."""
-    return [
-        [of_head.double().expand(layer.thin, -1) for of_head in layer.kept[0]]
-        for layer in thin.cache.layers
-    ]
+    return [[of_head.double().expand(layer.thin, -1) for of_head in layer.kept[0]] for layer in thin.cache.layers]
 
 
 def test_thin_keys_give_the_logits_of_zeroed_channels_in_the_full_cache_in_two_turns(start, asked, eager, tiny, full):

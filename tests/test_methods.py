@@ -247,7 +247,9 @@ def test_a_cascade_accepts_every_second_token_of_the_window_before_or_the_one_wi
     received = plain.maps.mean(1)  # heads share what a layer holds
     cascades, scores = [], []
     for layer in LAYERS:
-        score = {t: sum(received[layer, q, t] * factor ** (total - 1 - q) for q in range(t, total)) for t in range(total)}
+        score = {
+            t: sum(received[layer, q, t] * factor ** (total - 1 - q) for q in range(t, total)) for t in range(total)
+        }
         cascade = Cascade(int(keep * total) - sum(sizes), sizes)
         for token in range(total):
             cascade.enter(token, score)

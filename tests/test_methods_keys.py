@@ -50,7 +50,7 @@ def lookm_targets(keys, kept):
     unit = keys / np.sqrt((keys**2).sum(1, keepdims=True))
     joined = {}
     for token in set(range(len(keys))) - set(kept):
-        cosines = [float(sum(unit[token] * unit[anchor])) for anchor in kept]
+        cosines = [float(unit[token] @ unit[anchor]) for anchor in kept]
         joined[token] = kept[int(np.argmax(cosines))], max(cosines)
     return joined
 
@@ -132,7 +132,8 @@ def think_channels(policy, total):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"keep": 0.9}, {"keep": 0.55}, {"keep": 0.7, "recent": 0, "queries": 4}, {"keep": 0.65, "recent": 500}]
+    "options",
+    [{}, {"keep": 0.9}, {"keep": 0.55}, {"keep": 0.7, "recent": 0, "queries": 4}, {"keep": 0.65, "recent": 500}],
 )
 def test_think_keeps_the_channels_with_the_largest_product_of_query_and_key_energy(options, start, eager, asked):
     policy, total = ThinK(**options), start.seen

@@ -140,7 +140,8 @@ def group_sizes(trace: Trace) -> go.Figure:
     counts = np.stack([np.histogram(layer[layer > 0], edges)[0] for layer in size]).astype(np.int32)
     total = counts.sum(0, dtype=np.int32)
     frame = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.45, 0.55])
-    figure = new_figure("Group sizes", f"{escape(trace.policy)}, all heads, after compressing", 540, frame)
+    merged = "" if largest > 1 else ": nothing is merged"
+    figure = new_figure("Group sizes", f"{escape(trace.policy)}, all heads, after compressing{merged}", 540, frame)
     hover = "slots that hold %{x} tokens: %{y:,}<extra></extra>"
     looks = {"one token": {"color": ANCHOR}, "merged group": {"color": MERGED[1], "pattern": HATCH}}
     for (name, marker), part in zip(looks.items(), (slice(0, 1), slice(1, None)), strict=True):
@@ -164,18 +165,20 @@ def group_sizes(trace: Trace) -> go.Figure:
 
 def budgets(run: Run) -> go.Figure:
     """Slots held by each of L layers, after compressing and at the end of the answer, and what the policy aims at."""
-    figure = new_figure("Slots per layer", "bars: after compressing; diamonds: after so many answer tokens", 440)
+    about = "bars: after compressing; diamonds: after so many answer tokens; lines: the aim, as mean of all layers"
+    figure = new_figure("Slots per layer", about, 440)
     for side, title, style in _sides(run):
         marker = {"color": style[0], "pattern": {} if style == FULL else HATCH}
         hover = "%{fullData.name}, layer %{x}: %{y:,} slots<extra></extra>"
-        figure.add_bar(x0=1, y=side.prompt_slots, name=title, marker=marker, hovertemplate=hover)
-        # The limit is one number of slots for every layer, recorded in bytes of all.
-        slot_bytes = (side.prompt_bytes / np.maximum(side.prompt_slots, 1)).sum()
-        aim = [float(side.limit_bytes[0] / max(slot_bytes, 1))] * 2
-        ends = {"x": [0.5, side.layers + 0.5], "mode": "lines"}
-        figure.add_trace(
-            line_of(aim, f"{title}: aim", "%{fullData.name} %{y:,.0f} slots<extra></extra>", style, **ends)
-        )
+        is_whole = bool(side.channels.all())
+        name = title if is_whole else f"{title}: smaller slots, keys with fewer channels"
+        figure.add_bar(x0=1, y=side.prompt_slots, name=name, marker=marker, hovertemplate=hover)
+        if is_whole:  # else the aim, which is recorded in bytes, is no number of slots
+            slot_bytes = (side.prompt_bytes / np.maximum(side.prompt_slots, 1)).sum()
+            aim = [float(side.limit_bytes[0] / max(slot_bytes, 1))] * 2
+            ends = {"x": [0.5, side.layers + 0.5], "mode": "lines"}
+            hover_aim = "%{fullData.name} %{y:,.0f} slots<extra></extra>"
+            figure.add_trace(line_of(aim, f"{title}: aim", hover_aim, style, **ends))
         if side.steps:
             diamond = {"mode": "markers", "marker": {"symbol": "diamond-open", "size": 8, "color": style[0]}}
             figure.add_trace(line_of(side.slots[-1], f"{title}: after {side.steps}", hover, style, **diamond))

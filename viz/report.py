@@ -92,7 +92,7 @@ def _headline(rows: list[dict], settings: dict) -> str:
     said = f"Methods: {methods} · Budgets below the full cache: {asked} · Samples: {samples:,}"
     parts = [
         f"{name.capitalize()}: {_text(settings[name])}"
-        for name in ("model", "device", "dtype", "date", "versions")
+        for name in ("model", "device", "dtype", "date", "versions", "torch", "transformers")
         if settings.get(name)
     ]
     return escape(" · ".join([said, *parts]))
@@ -114,8 +114,10 @@ def _best_at(rows: list[dict], name: str, keep: float) -> str:
     best, level = verdict(rows, name, keep)
     if not best:
         return ""
-    names = [f"{escape(row['policy'])} {holding(row, rows)}".strip() for row in [*best, *level]]
-    first, alike = " and ".join(f"<b>{said}</b>" for said in names[: len(best)]), ", ".join(names[len(best) :])
+    more = [holding(row, rows) for row in [*best, *level]]
+    names = [f"<b>{escape(row['policy'])}</b>" for row in best] + [escape(row["policy"]) for row in level]
+    names = [f"{said} ({held})" if held else said for said, held in zip(names, more, strict=True)]
+    first, alike = " and ".join(names[: len(best)]), ", ".join(names[len(best) :])
     others = [row for row in ordered(rows, name) if row["keep"] == keep and row["policy"] != "full"]
     if len(others) == len(best):
         rest = ""
@@ -127,17 +129,18 @@ def _best_at(rows: list[dict], name: str, keep: float) -> str:
 
 
 def _smallest(rows: list[dict], name: str) -> str:
-    """Which method holds least among those whose paired difference from the full cache may be nothing."""
+    """Which method holds least among those that surely lose little, by the paired difference from the full cache."""
+    whole = max((number(row, name) or 0 for row in rows if row["policy"] == "full"), default=0)
+    sign = 1 if MEASURES[name].better == "higher" else -1
     for row in ordered(rows, "share_peak"):
         ends = paired(row, "vs_full", name)
-        if row["policy"] != "full" and row["keep"] < 1 and ends and ends[0] <= 0 <= ends[1]:
+        if row["policy"] != "full" and row["keep"] < 1 and ends and min(sign * end for end in ends) > -whole / 20:
             low, high = (f"{end:+{MEASURES[name].format}}".replace("%", "").replace("-", "−") for end in ends)
             unit = " points" if MEASURES[name].format.endswith("%") else MEASURES[name].unit
             where = f"{escape(row['policy'])} with keep {percent(row['keep'])}, which holds {value(row, 'share_peak')}"
-            return (
-                f"Smallest cache that may have lost nothing: {where}; its difference from full: {low} to {high}{unit}."
-            )
-    return ""
+            said = f"{where}. Its difference from full: {low} to {high}{unit}."
+            return f"Smallest cache that surely loses less than a twentieth: {said}"
+    return "No compressed cache surely loses less than a twentieth, as far as these samples tell."
 
 
 def _judged(row: dict, name: str) -> str:
@@ -198,10 +201,12 @@ def _failure(failure: dict, pictures: dict[str, int]) -> str:
 
 
 def _settings(settings: dict) -> str:
-    lists = {"left_out": "Left out", "errors": "Errors"}
+    lists = {"left_out": "Left out", "skipped": "Skipped", "errors": "Errors"}
     said = ""
     for name, title in lists.items():
-        lines = "".join(f"<li>{escape(_text(line))}</li>" for line in settings.get(name) or ["Nothing."])
+        found = settings.get(name) or ["Nothing."]
+        found = [f"{what}: {_text(why)}" for what, why in found.items()] if isinstance(found, dict) else found
+        lines = "".join(f"<li>{escape(_text(line))}</li>" for line in found)
         said += f"<h3>{title}</h3><ul>{lines}</ul>"
     given = ((name, _text(found)) for name, found in settings.items() if name not in lists)
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in given)

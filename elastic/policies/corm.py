@@ -19,7 +19,8 @@ class CORM(Policy):
     on with every query; one token per head goes at a time.
 
     Departs from the source, whose code could not be had. The heads of a layer hold equally many tokens, their mean;
-    those longest out of favour go first. `keep` is a cap that the method as published does not have, 1 being none. And
+    those longest out of favour go first, and one never in favour counts from when its prompt began, or it was written.
+    `keep` is a cap that the method as published does not have, 1 being none. And
     the source's windows of 256 are for texts of thousands of tokens: they would keep every question about a picture.
     """
 

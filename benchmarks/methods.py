@@ -78,7 +78,7 @@ def show(rows: list[Row], chosen: dict[str, Policy]) -> None:
         over = [cell(ratio(rows, case, name, "full")) for case in (READING, STEP)]
         lines.append([f"{POCKET}, milliseconds", name, f"{policy.keep:g}", *figures, *over])
     times = [part for case in (READING, COMPRESSING, STEP) for part in (case, "quartiles")]
-    table(["keep", *times, "reading / full", "step / full"], lines)
+    table(["policy", "keep", *times, "reading / full", "step / full"], lines)
 
 
 def main(given: Sequence[str] | None = None) -> None:

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 from viz import view
 
-SCRIPTS = ("words", "tokens", "holders", "colours", "paint", "chart", "layers", "calculator", "poster", "export")
+SCRIPTS = ("words", "tokens", "holders", "colours", "paint", "channels", "chart", "layers", "calculator")
+SCRIPTS += ("poster", "export")
 
 BODY = """
 <div id="box"><div class="trace-view" data-sides="2"><div class="tv-page">

@@ -33,7 +33,7 @@ def row(label, keep, skill=0.5, noise=None):
     made |= {"share_prompt": share, "share_peak": share, "bytes_peak": int(FULL_BYTES * share)}
     made |= {"bytes_prompt": int(FULL_BYTES * share * 0.9)}
     made |= {"ms_per_token": noise.uniform(5, 6), "ms_per_token_ci": [4.9, 6.1], "compress_ms": noise.uniform(1, 30)}
-    made["vs_full"] = {"exact": {"difference": -0.94 * loss, "ci": [-0.94 * loss - 0.02, -0.94 * loss + 0.02]}}
+    made["vs_full"] = {"exact": {"difference": -0.94 * loss, "ci": [-0.94 * loss - 0.004, -0.94 * loss + 0.004]}}
     made["vs_elastic"] = {"exact": {"difference": 0.0, "ci": [-0.01, 0.01]}}
     return made
 

@@ -58,7 +58,15 @@ def assert_same(before, after):
 )
 def test_a_saved_run_is_the_same_when_opened(seed, layers, heads, grid, steps, policy, words):
     side = cut(make(seed, grid=grid, layers=layers, heads=heads, policy=policy), steps)
-    side = replace(side, answer=words[0], question=words[1], pieces=[words[2], *side.pieces[1:]])
+    channels = np.random.default_rng(seed).random((layers, heads, 8)) < 0.5
+    side = replace(
+        side,
+        unseen=words[0],
+        channels=channels,
+        answer=words[0],
+        question=words[1],
+        pieces=[words[2], *side.pieces[1:]],
+    )
     run = run_of("name", [side], titles=[words[3]], history=[[(words[0], words[1])]], link={"q": words[2]})
     assert_same(run, opened(saved(run)))
 
@@ -88,8 +96,37 @@ def zipped(parts):
 
 
 def test_another_schema_is_refused_with_both_numbers():
-    with pytest.raises(ValueError, match=rf"run\.zip has trace schema 99, this version reads {SCHEMA}"):
+    with pytest.raises(ValueError, match=rf"run\.zip has trace schema 99, this version reads 3 to {SCHEMA}"):
         opened(altered(lambda plain: plain.update(schema=99)))
+
+
+def of_schema_three(run, shape):
+    """A file as it was written before channels and what is not shown were recorded."""
+    file = io.BytesIO(saved(run))
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    plain = json.loads(parts["run.json"])
+    plain |= {"schema": 3, "shape": plain["shape"] | shape}
+    for side in plain["sides"]:
+        del side["unseen"]
+    with np.load(io.BytesIO(parts["arrays.npz"])) as stored:
+        arrays = {name: stored[name] for name in stored.files if not name.endswith(".channels")}
+    packed = io.BytesIO()
+    np.savez(packed, **arrays)
+    return zipped(parts | {"run.json": json.dumps(plain).encode(), "arrays.npz": packed.getvalue()})
+
+
+def test_a_file_of_schema_three_opens_with_every_channel_kept():
+    run = run_of("run", PAIR)
+    before = opened(of_schema_three(run, {"kv_heads": 2, "head_dim": 8}))
+    assert_same(run, replace(before, shape=run.shape))
+    assert_same(before, opened(saved(before)))
+
+
+@pytest.mark.parametrize("shape", [{"kv_heads": 10**6, "head_dim": 10**6}, {"kv_heads": -1}, {"head_dim": "x"}])
+def test_a_file_of_schema_three_of_an_impossible_shape_is_refused(shape):
+    with pytest.raises(ValueError, match="is not a trace file"):
+        opened(of_schema_three(run_of("run", PAIR), shape))
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04 broken", zipped({"run.json": b"[]"}), zipped({})])
@@ -106,6 +143,7 @@ def test_a_file_that_is_no_trace_is_refused(content):
         lambda plain: plain["sides"].clear(),
         lambda plain: plain["sides"][0].pop("answer"),
         lambda plain: plain["sides"][0].update(answer=7),
+        lambda plain: plain["sides"][0].update(unseen=None),
         lambda plain: plain["sides"][0].update(grid=[3, 3]),
         lambda plain: plain["sides"][0].update(prefill_seconds="soon"),
         lambda plain: plain["sides"][0]["options"].update(keep=[1]),
@@ -130,6 +168,7 @@ def test_parts_that_are_missing_or_of_another_kind_are_refused(change):
         {"joined": np.full_like(ELASTIC.joined, -2)},
         {"bytes_held": -ELASTIC.bytes_held},
         {"score": ELASTIC.score.astype("U8")},
+        {"channels": ELASTIC.channels.astype("U8")},
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(change):

@@ -155,11 +155,33 @@ def test_every_recorded_run_opens_and_teaches(entry):
     assert listed == entry and run.link["example"].startswith("scene-")
     assert read_link(run.link)["b"] == run.sides[1].policy
     full, other = run.sides
-    assert full.policy == "full" and other.policy == "elastic" and run.picture[:2] == b"\xff\xd8"
-    differ = entry["name"] in ("lost-question", "lost-small-object", "wrong-count")
+    policy = {"heavy-hitters": "h2o", "room-where-needed": "vlcache"}.get(entry["name"], "elastic")
+    assert full.policy == "full" and other.policy == policy and run.picture[:2] == b"\xff\xd8"
+    differ = entry["name"] in ("lost-question", "lost-small-object", "wrong-count", "heavy-hitters")
     assert (full.answer != other.answer) == differ
     assert all(side.finish == "end" for side in run.sides)
     assert bool(run.history[0]) == (entry["name"] == "conversation")
+
+
+def kept_patches(name):
+    """The policy's side of a recorded run, and of its patches which are kept in the layer that it opens with, (H, P)."""
+    run, entry = recording(name)
+    side = run.sides[1]
+    return side, entry["show"]["layer"] - 1, side.owner[entry["show"]["layer"] - 1][:, side.patches] == side.patches
+
+
+def test_heads_that_differ_are_shown_where_they_do():
+    _, _, kept = kept_patches("heavy-hitters")
+    assert len(kept) == 4 and recording("heavy-hitters")[1]["show"]["head"] == 1
+    # Patches that one head alone still holds, all of one object: close together.
+    rows, columns = np.divmod(np.flatnonzero((kept.sum(0) == 1) & kept[3]), 16)
+    assert len(rows) and (columns.max() >= 12) and kept.all(0).any()
+
+
+def test_the_layer_with_least_room_is_shown_beside_one_with_several_times_as_much():
+    side, layer, kept = kept_patches("room-where-needed")
+    assert side.prompt_slots[layer] == side.prompt_slots.min() < side.prompt_slots.max() / 3
+    assert side.prompt_slots.sum() <= 0.1 * side.layers * len(side.pieces) and kept.any(1).all()
 
 
 def test_an_unknown_recorded_run_is_answered_with_those_there_are():

@@ -58,6 +58,8 @@ def test_every_recorded_run_can_be_chosen(visit):
         page.locator("#recordings button").nth(number).click()
         page.wait_for_selector(f'.trace-view[data-run="{entry["name"]}"][data-done="true"]')
         assert answers(page) == [side.answer for side in recorded(entry["name"]).sides]
+        shown = {name: state(page)[{"t": "step"}.get(name, name)] for name in entry["show"]}
+        assert shown == {name: str(value) for name, value in entry["show"].items()}
 
 
 def test_a_link_opens_a_recorded_run_in_its_state(visit):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.view_traces import ELASTIC, FULL, HEADS, LARGE, NASTY, PAIR, cut, make, run_of
+from tests.view_traces import ELASTIC, FULL, HEADS, LARGE, NASTY, PAIR, THIN, cut, make, run_of
 from viz import plots
 
 
@@ -28,6 +28,7 @@ RUNS = {
     "pair": run_of("pair", PAIR),
     "heads": run_of("heads", (FULL, HEADS)),
     "large": run_of("large", (make(4, grid=24, layers=2, policy="full"), LARGE)),
+    "thin": run_of("thin", (FULL, THIN)),
     "not begun": run_of("not begun", [cut(side, 0) for side in PAIR]),
     "one side": run_of("one side", [ELASTIC]),
     "one not begun": run_of("one not begun", [cut(FULL, 0)]),
@@ -171,6 +172,17 @@ def test_budgets_show_slots_and_the_limit_in_slots():
         assert np.array_equal(drawn(figure, f"{title}: after 9").y, side.slots[-1])
         assert np.allclose(drawn(figure, f"{title}: aim").y, side.options["keep"] * len(side.pieces), atol=0.1)
     assert not any("after" in trace.name for trace in plots.budgets(RUNS["not begun"]).data)
+
+
+def test_slots_of_thinner_keys_are_told_apart_and_have_no_aim_in_slots():
+    lines = {trace.name: trace for trace in plots.budgets(RUNS["thin"]).data}
+    assert "Full cache: aim" in lines and "Think cache: aim" not in lines and "Think cache" not in lines
+    assert np.array_equal(lines["Think cache: smaller slots, keys with fewer channels"].y, THIN.prompt_slots)
+
+
+@pytest.mark.parametrize("trace, says", [(HEADS, True), (THIN, True), (ELASTIC, False)])
+def test_group_sizes_say_where_nothing_is_merged(trace, says):
+    assert ("nothing is merged" in plots.group_sizes(trace).layout.title.subtitle.text) == says
 
 
 def differing(first, second, step):

@@ -13,6 +13,9 @@ from elastic.engine import compress, decode, prefill
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
+from elastic.policies.knorm import KNorm
+from elastic.policies.pyramidkv import PyramidKV
+from elastic.policies.think import ThinK
 from elastic.record import RECORDED, Recorder
 from elastic.trace import first_difference
 from tests.view_page import all_owners
@@ -77,6 +80,8 @@ def test_parts_that_do_not_fit_together_are_refused(recorded):
     trace = recorded[1]
     with pytest.raises(ValueError, match="score has shape"):
         replace(trace, score=trace.score[:, :-1])
+    with pytest.raises(ValueError, match="channels have shape"):
+        replace(trace, channels=trace.channels[0])
 
 
 def test_the_first_difference_is_where_the_tokens_part(recorded):
@@ -140,6 +145,38 @@ def test_the_limit_is_the_kept_share_of_the_tokens_seen(recorded):
     per_slot = trace.prompt_bytes.sum() / trace.prompt_slots.sum() * trace.layers
     expected = [int(0.3 * (len(trace.pieces) + n) + 1e-9) * per_slot for n in range(41)]
     assert trace.limit_bytes.tolist() == expected
+
+
+def trace_of(llava, picture, policy, steps=6):
+    """A record of an answer, and the state after it."""
+    state = compress(prefill(llava, llava.first_turn(picture, "What?"), {*policy.needs, *RECORDED}), policy)
+    recorder = Recorder.of(state, "What?")
+    for step in decode(state, steps):
+        recorder.add(step)
+    return recorder.trace("limit"), state
+
+
+@pytest.mark.parametrize("policy", [PyramidKV(keep=0.3), ThinK(keep=0.7), KNorm(keep=0.05)])
+def test_the_limit_in_bytes_is_kept_whatever_a_layer_or_a_key_holds(tiny, picture, policy):
+    trace, _ = trace_of(tiny, picture, policy)
+    aim = policy.keep * len(trace.pieces) * sum(2 * 2 * 16 * 4 for _ in range(3))  # of heads, channels and bytes each
+    assert aim - 3 * 256 < trace.limit_bytes[0] <= aim
+    assert (trace.total_bytes <= trace.limit_bytes).all() and trace.total_bytes[0] > 0.9 * trace.limit_bytes[0]
+    assert (np.diff(trace.limit_bytes) == 3 * 256).all()  # every new token is kept, whole and in each layer
+
+
+def test_the_channels_of_a_trace_are_those_that_stored_keys_have(tiny, picture):
+    trace, state = trace_of(tiny, picture, ThinK(keep=0.7, recent=4))
+    for layer, kept in zip(state.cache.layers, trace.channels, strict=True):
+        older = layer.stored()[0][0, :, : len(trace.pieces) - 4]
+        assert np.array_equal(older.ne(0).any(1).numpy(), kept) and 0 < kept.mean() < 1
+    whole, _ = trace_of(tiny, picture, PyramidKV(keep=0.3), 1)
+    assert whole.channels.shape == trace.channels.shape and whole.channels.all()
+
+
+def test_a_trace_says_what_its_pictures_do_not_show(tiny, picture):
+    assert trace_of(tiny, picture, KNorm(), 1)[0].unseen == KNorm.unseen != ""
+    assert trace_of(tiny, picture, Full(), 1)[0].unseen == ""
 
 
 def test_importing_traces_loads_neither_torch_nor_transformers():

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.view_traces import ELASTIC, FULL, PAIR, PLUS, cut, run_of, steps_of
+from tests.view_traces import ELASTIC, FULL, PAIR, PLUS, THIN, cut, run_of, steps_of
 from viz import view
 
 MESSAGES = list(steps_of("run", PAIR, 0, 5))
@@ -26,6 +26,13 @@ def test_opening_holds_the_arrays_of_the_trace():
     assert np.array_equal(decoded(side["score"], "<f4").reshape(trace.score.shape), holed, equal_nan=True)
     assert side["promptBytes"] == trace.prompt_bytes.sum() and side["promptLimit"] == trace.limit_bytes[0]
     assert side["kept"] == "40 % kept"
+
+
+def test_channels_are_sent_a_bit_each_where_some_were_dropped():
+    whole, thin = view.opening(run_of("run", [FULL, THIN]))["sides"]
+    assert whole["channels"] is None and whole["unseen"] == "" and thin["unseen"] == THIN.unseen
+    bits = np.unpackbits(decoded(thin["channels"]["bits"], np.uint8))[: THIN.channels.size]
+    assert np.array_equal(bits.reshape(thin["channels"]["shape"]), THIN.channels)
 
 
 def test_chunks_put_together_are_the_trace():

@@ -140,6 +140,14 @@ HEADS = make(3, policy="h2o", heads=2, words=("The", " picture", " shows", " a",
 PLUS = make(6, policy="elastic-plus", heads=2)
 LONG = make(7, policy="elastic-plus", heads=2, words=tuple(f" w{number}" for number in range(80)))
 LARGE = make(5, grid=24, layers=2)
+# Drops channels of keys and no token; what it is said not to show has signs that markup would take.
+THIN = replace(
+    FULL,
+    policy="think",
+    options={"keep": 0.7},
+    unseen="Keys & <b>channels</b>",
+    channels=np.random.default_rng(8).random(FULL.channels.shape) < 0.6,
+)
 PAIR = (FULL, ELASTIC)
 NASTY = (
     "<script>window.hurt=1</script> <img src=x onerror=window.hurt=1> \"a\" 'b' ${window.hurt=1} {{x}} \u202eabc שלום"
@@ -177,6 +185,7 @@ MESSAGES = {
     "heads": [whole((FULL, HEADS))],
     "plus": [whole((FULL, PLUS), titles=["Full cache", "Elastic Cache plus"], link={"example": "x"})],
     "two": [whole((ELASTIC, PLUS))],
+    "thin": [whole((FULL, THIN), titles=["Full cache", "ThinK"])],
     "young": list(steps_of("growing", (FULL, LONG), 0, 3, 40, 70))[:2],
     "grown": list(steps_of("growing", (FULL, LONG), 0, 3, 40, 70))[2:4],
     "nasty": [

@@ -108,7 +108,8 @@ def policies():
             elif field.metadata["choices"]:
                 given[field.name] = st.sampled_from(field.metadata["choices"])
             elif low < high:
-                given[field.name] = st.integers(5, int(high * 100) - 1).map(lambda percent: percent / 100)
+                percents = st.integers(max(5, round(low * 100)), int(high * 100) - 1)
+                given[field.name] = percents.map(lambda percent: percent / 100)
         return st.builds(policy, **given)
 
     return st.one_of([values(policy) for policy in POLICIES.values()])
@@ -164,7 +165,7 @@ def test_every_recorded_run_opens_and_teaches(entry):
 
 
 def kept_patches(name):
-    """The policy's side of a recorded run, and of its patches which are kept in the layer that it opens with, (H, P)."""
+    """The policy's side of a recorded run, the layer that it opens with, and which patches heads keep there, (H, P)."""
     run, entry = recording(name)
     side = run.sides[1]
     return side, entry["show"]["layer"] - 1, side.owner[entry["show"]["layer"] - 1][:, side.patches] == side.patches

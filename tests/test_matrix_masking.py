@@ -14,6 +14,7 @@ DROPPING = {name: policy(keep=0.3) for name, policy in POLICIES.items() if name 
 DROPPING = {name: policy for name, policy in DROPPING.items() if policy.merge == "none"}
 DROPPING["elastic, no merging"] = Elastic(keep=0.3, merge="none", protect_text=False)
 DROPPING["elastic, side by side"] = Elastic(keep=0.3, merge="none", positions="re-rotated")
+SIDE_BY_SIDE = ("streaming", "cascading", "elastic, side by side")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_dropping_equals_masking_in_every_head_at_every_step(name, start, asked,
     for step in decode(state, len(ANSWER), forced=ANSWER):
         ours.append(step.logprob)
         expected.append(plain.logprob(step.token))
-        rows = plain.step(step.token, held, side_by_side=policy.positions == "re-rotated")
+        rows = plain.step(step.token, held, side_by_side=name in SIDE_BY_SIDE)
         assert state.looked.numpy() == pytest.approx(rows.mean(1), abs=1e-4)
         held = held_tokens(state.cache)
     assert ours == pytest.approx(expected, abs=1e-3)

@@ -61,7 +61,9 @@ class HeavyHitters:
         self.prompt = maps.shape[-1]
         self.size = int(policy.keep * self.prompt)
         self.recent = int(policy.recent * self.size)
-        self.sums = [[self.cut(dict(enumerate(self.received[l, h])), self.prompt) for h in HEADS] for l in LAYERS]
+        self.sums = [
+            [self.cut(dict(enumerate(of_head)), self.prompt) for of_head in of_layer] for of_layer in self.received
+        ]
 
     def cut(self, sums, seen):
         """The newest, and of the others those with the largest sums."""
@@ -82,17 +84,24 @@ class HeavyHitters:
         return [[set(sums) for sums in heads] for heads in self.sums]
 
 
-@pytest.mark.parametrize(("keep", "recent"), [(0.3, 0.5), (0.1, 0.1), (0.1, 0.0), (0.05, 0.9)])
-def test_h2o_evicts_step_by_step_what_the_sums_of_all_queries_say(keep, recent, start, plain):
+@pytest.mark.parametrize(
+    ("keep", "recent", "prompt"), [(0.3, 0.5, 1), (0.1, 0.1, 1), (0.1, 0.0, 1), (0.3, 0.1, 1e-3), (0.05, 0.9, 1e-3)]
+)
+def test_h2o_evicts_step_by_step_what_the_sums_of_all_queries_say(keep, recent, prompt, start, plain):
+    """Sums over a prompt outweigh a short answer's; where they are made light, what the answer looks at decides."""
     policy = H2O(keep=keep, recent=recent)
     state, rule = compress(start, policy), HeavyHitters(policy, plain.maps)
     assert sets(held_tokens(state.cache)) == rule.held
+    scores = state.cache.tables.scores
+    scores["frequency, per head"] = prompt * scores["frequency, per head"]
+    rule.sums = [[{t: prompt * mass for t, mass in sums.items()} for sums in heads] for heads in rule.sums]
     gone = set()
     for step in decode(state, 30, forced=ANSWER):
+        assert step.logprob == pytest.approx(plain.logprob(step.token), abs=1e-3)
         rule.step(plain.step(step.token, rule.held), state.seen)
         assert sets(held_tokens(state.cache)) == rule.held
         gone.update(step.evicted[0].flatten().tolist())
-    # Tokens of the prompt and of the answer go; with no recent window a new token, not looked at yet, is always weakest.
+    # Tokens of the prompt and of the answer go; without a recent window the newest, hardly looked at, is the weakest.
     assert min(gone) < start.seen or recent == 0
     assert max(gone) >= start.seen or keep == 0.3 or recent == 0.9
 
@@ -147,7 +156,7 @@ def ages_of(maps):
     """Per layer and head how many queries came since one gave a token an even share, 0 for the last query."""
     mean = grouped(maps, 2)
     total = mean.shape[-1]
-    ages = np.full(mean.shape[:2] + (total,), float(total))
+    ages = np.full((*mean.shape[:2], total), float(total))
     for layer, head, query, token in zip(*np.nonzero(mean >= 1 / np.arange(1, total + 1)[:, None]), strict=True):
         if token <= query:
             ages[layer, head, token] = min(ages[layer, head, token], total - 1 - query)
@@ -167,10 +176,11 @@ def test_corm_keeps_what_any_recent_query_found_major_and_goes_on_with_every_que
         size = min(size, int(policy.keep * total))
         recent = range(total - min(policy.recent, math.ceil(size / 2)), total)
         for head in HEADS:
-            order = sorted(range(total), key=lambda t: (t not in recent, ages[layer, head, t], t))  # noqa: B023
+            order = sorted(range(total), key=lambda t: (t not in recent, ages[layer, head, t], t))
             assert held[layer][head] == set(order[:size])
     evicted = 0
     for step in decode(state, 25, forced=ANSWER):
+        assert step.logprob == pytest.approx(plain.logprob(step.token), abs=1e-3)
         rows = grouped(plain.step(step.token, held)[:, :, None], 2)[:, :, 0]
         ages = np.concatenate([ages, np.full((3, 2, 1), np.inf)], 2)
         for layer in LAYERS:
@@ -257,6 +267,7 @@ def test_a_cascade_accepts_every_second_token_of_the_window_before_or_the_one_wi
         scores.append(score)
     assert sets(held_tokens(state.cache)) == [[cascade.held] * 2 for cascade in cascades]
     for step in decode(state, 40, forced=ANSWER):
+        assert step.logprob == pytest.approx(plain.logprob(step.token), abs=1e-3)
         rows = plain.step(step.token, [[cascade.held] * 2 for cascade in cascades], side_by_side=True).mean(1)
         for layer, (cascade, score) in enumerate(zip(cascades, scores, strict=True)):
             score[plain.seen - 1] = 0.0

@@ -8,6 +8,7 @@ import torch
 
 from elastic.engine import compress, decode, prefill
 from elastic.policies.base import PATCH
+from elastic.policies.knorm import KNorm
 from elastic.policies.lookm import LookM
 from elastic.policies.think import ThinK
 from tests.plain_model import PlainModel, grouped
@@ -145,11 +146,26 @@ def test_think_keeps_the_channels_with_the_largest_product_of_query_and_key_ener
         assert np.array_equal(values, same), "values stay as they are"
         for head in HEADS:
             strength = [energy[layer, head, c] * np.mean(old[head, :, c] ** 2) for c in range(DIM)]
-            kept = sorted(range(DIM), key=lambda c: -strength[c])[:channels]  # noqa: B023
+            kept = sorted(range(DIM), key=lambda c: -strength[c])[:channels]
             expected = old[head].copy()
             lost = [c for c in range(DIM) if c not in kept]
             expected[: total - recent, lost] = 0
             assert np.array_equal(keys[head], expected)
+
+
+def test_another_method_finds_thin_keys_whole_again_with_zeros(start):
+    thin = compress(start, ThinK(keep=0.6))
+    state = compress(thin, KNorm(keep=0.3))
+    size = int(0.3 * start.seen)
+    for layer in LAYERS:
+        (keys, values), (kept_keys, kept_values) = stored(thin, layer), stored(state, layer)
+        for head, row in enumerate(state.cache.tables.owners()[layer].tolist()):
+            kept = [t for t, owner in enumerate(row) if owner == t]
+            norms = np.sqrt((keys[head] ** 2).sum(1))
+            assert len(kept) == size and norms[kept].max() <= np.sort(norms)[size]
+            assert np.array_equal(kept_keys[head], keys[head, kept])
+            assert np.array_equal(kept_values[head], values[head, kept])
+    assert state.cache.bytes_held == [size * 2 * 2 * DIM * 4] * 3
 
 
 @pytest.mark.parametrize("keep", [0.55, 0.75, 0.9])

@@ -1,6 +1,7 @@
 """Methods that share one budget over the layers, against their formulas in loops on the model's own maps."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from elastic.policies.snapkv import SnapKV
 from elastic.policies.tgvkv import TGVKV
 from elastic.policies.vlcache import VLCache
 from tests.plain_model import PlainModel, grouped, held_tokens
+from tests.test_matrix_rules import TOKENS, planted
 
 ANSWER = [20 + 7 * number % 150 for number in range(40)]
 LAYERS, HEADS = range(3), range(2)
@@ -59,7 +61,7 @@ def exact_shares(total, weights, most, at_least):
 
     # The sum grows piece by piece linearly with the scale; between two bounds that are met the scale can be solved for.
     bounds = sorted({Fraction(b) / w for bs in (least, most) for b, w in zip(bs, weights, strict=True)} | {Fraction(0)})
-    for left, right in zip(bounds, bounds[1:], strict=False):
+    for left, right in pairwise(bounds):
         low, high = sum(shares(left)), sum(shares(right))
         if low <= total <= high:
             return shares(left + (right - left) * (Fraction(total) - low) / (high - low) if high > low else left)
@@ -95,6 +97,7 @@ def test_slots_are_shared_out_in_proportion_within_bounds_to_the_last_one(split)
 def test_shares_of_nothing_are_equal_and_of_next_to_nothing_the_least_allowed():
     assert share_out(12, torch.zeros(3), torch.tensor([9, 9, 9])) == [4, 4, 4]
     assert share_out(12, torch.tensor([0.0, 1.0, 1.0]), torch.tensor([9, 9, 9]), at_least=2) == [2, 5, 5]
+    assert share_out(1000, torch.tensor([0.0, 1.0, 1.0]), torch.full((3,), 900)) == [1, 500, 499]
     assert share_out(10, torch.ones(3), torch.tensor([9, 9, 9])) == [4, 3, 3], "ties go to the first layer"
 
 
@@ -163,33 +166,54 @@ def test_vlcache_goes_by_the_queries_after_the_image_and_their_sparsity(keep, re
     for layer, count in enumerate(slots):
         newest = set(range(total - int(recent * count), total))
         for head in HEADS:
-            others = sorted(set(range(total)) - newest, key=lambda t: -score[layer, head, t])  # noqa: B023
+            others = sorted(set(range(total)) - newest, key=lambda t: -score[layer, head, t])
             assert held_sets(state)[layer][head] == newest | set(others[: count - len(newest)])
+
+
+def prefix_sizes(scores, budget):
+    """Of all shares p that some number of tokens has, the largest for which the layers' sizes are within the budget."""
+    ranked = [np.sort(row / row.sum())[::-1] for row in scores]
+
+    def sizes(p):
+        """The fewest tokens of each layer that have a share p of its attention."""
+        return [next((n for n in range(1, len(row)) if row[:n].sum() >= p), len(row)) for row in ranked]
+
+    shares = sorted({row[:n].sum() for row in ranked for n in range(1, len(row) + 1)})
+    low, high = 0, len(shares) - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if sum(sizes(shares[middle])) <= budget else (low, middle - 1)
+    return sizes(shares[low])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_prefixkv_sizes_of_scores_of_any_kind_are_those_of_a_scan_over_all_shares(seed):
+    rng = np.random.default_rng(seed)
+    scores = [rng.random(30) ** power + 0.01 for power in (0.5, 1, 2, 4)]
+    for budget in (24, 25, 26, 60, 61, 100):
+        expected = prefix_sizes(scores, budget)
+        assert sum(expected) == budget and min(expected) >= 2
+        assert PrefixKV().sizes([torch.tensor(row) for row in scores], budget) == expected
+
+
+def test_prefixkv_keeps_the_ends_of_a_prompt_whatever_they_score():
+    layer, _ = planted(PrefixKV())
+    layer.score[:, [0, TOKENS - 1]] = 0
+    owner = PrefixKV(keep=0.1).compress([layer, layer], TOKENS)[0].owner[0]
+    assert owner[0] == 0 and owner[TOKENS - 1] == TOKENS - 1 and (owner >= 0).sum() == 6
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.2, 0.05])
 def test_prefixkv_finds_the_one_share_of_attention_at_which_the_layers_sizes_are_the_budget(keep, start, maps):
     total, budget = start.seen, 3 * int(keep * start.seen)
     score = maps.mean(1).sum(1)
-    ranked = [np.sort(row / row.sum())[::-1] for row in score]
-
-    def sizes(p):
-        """The fewest tokens of each layer that have a share p of its attention."""
-        return [next((n for n in range(1, total) if row[:n].sum() >= p), total) for row in ranked]
-
-    # Sizes change at the shares that some number of tokens has.
-    shares = sorted({row[:n].sum() for row in ranked for n in range(1, total)})
-    low, high = 0, len(shares) - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if sum(sizes(shares[middle])) <= budget else (low, middle - 1)
-    expected = sizes(shares[low])
+    expected = prefix_sizes(score, budget)
     assert sum(expected) == budget and len(set(expected)) > 1 and min(expected) >= 2
     state = compress(start, PrefixKV(keep=keep))
     assert state.cache.prompt_slots.tolist() == expected
     for layer, count in enumerate(expected):
         ends = {0, total - 1}
-        others = sorted(set(range(total)) - ends, key=lambda t: -score[layer, t])  # noqa: B023
+        others = sorted(set(range(total)) - ends, key=lambda t: -score[layer, t])
         assert held_sets(state)[layer][0] == ends | set(others[: count - 2])
 
 
@@ -228,7 +252,7 @@ def test_tgvkv_keeps_all_text_and_what_words_that_count_look_at(keep, start, map
     mean = int(keep * total)
     check_shares(slots, 3 * mean, gaze, [total] * 3, min(mean, len(text)))
     for layer, count in enumerate(slots):
-        best = sorted(patches, key=lambda j: -wanted[layer][j])[: count - len(text)]  # noqa: B023
+        best = sorted(patches, key=lambda j: -wanted[layer][j])[: count - len(text)]
         assert held_sets(state)[layer] == [{*text, *best}] * 2
     assert len(set(slots)) > 1
 

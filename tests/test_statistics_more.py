@@ -1,5 +1,6 @@
 """The statistics of the newer methods against the library's own eager maps, in first and in later prompts."""
 
+import itertools
 import math
 
 import pytest
@@ -54,7 +55,7 @@ def words_after_the_image(ids):
 def weights_of_queries(name, first, last, words, mean):
     """How much each query of a prompt, tokens `first` to `last`, counts for one sequence; `mean` (T, T) over heads."""
     if name.startswith("last"):
-        return {q: 1.0 for q in range(max(first, last - int(name.split()[1])), last)}
+        return dict.fromkeys(range(max(first, last - int(name.split()[1])), last), 1.0)
     if name.startswith("fading"):  # all prompts
         return {q: 100 ** (-(last - 1 - q) / int(name.split()[1])) for q in range(last)}
     weight = {j: sum(mean[i, j] for i in words if i >= j) / sum(i >= j for i in words) for j in words}
@@ -93,7 +94,7 @@ def check_major(cache, maps, kv_heads, prompts):
                     for even in (1 + 1e-4, 1 - 1e-4)
                 )
                 assert least <= age <= most
-        assert len(set(sum(found, []))) > 5
+        assert len(set(itertools.chain(*found))) > 5
 
 
 def check_energy(cache, queries, kv_heads, asked):

@@ -63,7 +63,7 @@ def moves(given):
         dropped[step - 1], joined[step - 1] = token, into
     names = ("slots", "bytes_held", "looked")
     arrays = {name: getattr(PLUS, name)[:, :1] for name in names} | {
-        name: getattr(PLUS, name)[:1] for name in ("prompt_slots", "prompt_bytes", "sparsity")
+        name: getattr(PLUS, name)[:1] for name in ("prompt_slots", "prompt_bytes", "sparsity", "channels")
     }
     return arrays | {"dropped": dropped, "joined": joined}
 

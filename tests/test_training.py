@@ -1,13 +1,17 @@
 """Scenes, questions and packed samples: what pocket-llava is trained and judged on."""
 
+import json
 import random
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
+from elastic.archive import open_run
 from elastic.engine import compress, decode, prefill
 from elastic.policies.full import Full
+from training import record_traces
 from training.data import IGNORED, Packer, Packs, collate, patch_targets
 from training.evaluate import right_answers, third_turn
 from training.optimizer import orthogonal
@@ -203,3 +207,17 @@ def test_looks_point_from_the_asked_word_to_the_patches_of_its_thing(pocket, see
         for patch in wanted[0, row, 1:].nonzero()[:, 0]:
             assert set(blocks[patch][blocks[patch] > 0].tolist()) & set(look.things)
         assert wanted[0, row, 0] == (not look.things)
+
+
+def test_one_lesson_is_recorded_beside_the_others(tmp_path, monkeypatch):
+    folder = shutil.copytree(record_traces.TRACES, tmp_path / "traces")
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    run = open_run(folder / "wrong-count.zip")
+    question = Question("count_object", "How many?", "There is one.", ())
+    monkeypatch.setattr(record_traces, "load", lambda *args, **more: None)
+    monkeypatch.setattr(record_traces, "record", lambda llava, lesson: (run, question))
+    monkeypatch.setattr("sys.argv", ["record_traces", "--only", "heavy-hitters", "--out", str(folder)])
+    record_traces.main()
+    changed = {file.name for file in folder.iterdir() if file.read_bytes() != before[file.name]}
+    assert changed == {"heavy-hitters.zip"}
+    assert [entry["name"] for entry in json.loads(before["traces.json"])] == [one.name for one in record_traces.LESSONS]

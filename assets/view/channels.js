@@ -20,7 +20,7 @@ function channelShares({ channels, layers }, layer) {
 function channelsText(side, layer) {
   const { heads, dim } = side.channels;
   const kept = channelShares(side, layer).reduce((sum, share) => sum + share, 0) / heads;
-  return shortNumber(Math.round(10 * kept) / 10) + ' of ' + dim + ' channels';
+  return Math.round(10 * kept) / 10 + ' of ' + dim + ' channels';
 }
 
 function drawChannels(side) {

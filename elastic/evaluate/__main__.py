@@ -12,6 +12,8 @@ LLaVA-Description's detail_1k.json, or JSON lines with `image` and `text` as LLa
 import argparse
 import hashlib
 import sys
+from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +26,7 @@ from elastic.evaluate.data import Sample, scene_samples
 from elastic.evaluate.files import read_file
 from elastic.evaluate.methods import Variant, keeps, methods, variants
 from elastic.evaluate.output import write_all
-from elastic.evaluate.records import Records
+from elastic.evaluate.records import Record, Records
 from elastic.evaluate.run import chunks
 from elastic.evaluate.summary import Draws, rows
 from elastic.evaluate.workers import Model, Results, in_pool, in_process
@@ -54,7 +56,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add("--model", help="checkpoint, by hub name or folder; default: the embedded pocket-llava")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--four-bit", action="store_true", help="weights in 4 bits, on a GPU")
-    add("--batch", type=_positive, default=1, help="samples with equally long prompts that are read together")
+    add("--batch", type=_positive, default=1, help="equally long prompts read together; times are divided by it")
     add("--workers", type=_positive, default=1, help="processes on this machine, one thread each (default: this one)")
     add("--ray", nargs="?", const="", metavar="ADDRESS", help="compute on a Ray cluster (default: one is started here)")
     return parser.parse_args(argv)
@@ -81,6 +83,10 @@ def run(args: argparse.Namespace) -> dict:
     chosen, left_out = variants(methods(args.policies), keeps(args.keep))
     samples, problems = _samples(args)
     _report(problems, args.on_error)
+    if not samples:
+        raise ValueError(
+            "There is no sample to evaluate: raise --limit, --describe or --conversations, or mend the file."
+        )
     for name, why in left_out.items():
         print(f"Left out: {name}: {why}")
     model = Model(args.model, args.device, args.four_bit)
@@ -98,14 +104,14 @@ def run(args: argparse.Namespace) -> dict:
             bar.update(chunk.answers)
             if args.on_error == "stop":
                 _report(_sentences(line for line in lines if "error" in line), "stop")
-    answers, errors = (_of_run(lines, *wanted) for lines in (records.answers(), records.errors()))
+    answers, errors = _of_run(records.answers(), *wanted), _sentences(_of_run(records.errors(), *wanted))
     settings = _settings(args, chosen, records, len(samples))
     settings |= {"left_out": left_out, "skipped": problems, "errors": errors}
     draws = Draws(answers)
     results = {"settings": settings, "rows": rows(draws)}
     for path in write_all(args.out, results, answers, samples):
         print(f"Written: {path}")
-    _report([*problems, *_sentences(errors)], "skip")
+    _report([*problems, *errors], "skip")
     print("\n".join(["", table(results["rows"]), "", *advice(draws, results["rows"])]))
     return results
 
@@ -136,8 +142,15 @@ def _report(problems: list[str], on_error: str) -> None:
         print(f"Skipped: {problem}")
 
 
-def _sentences(errors: object) -> list[str]:
-    return [f"{line['sample']}, {line['policy']} at {line['keep']:g}: {line['error']}" for line in errors]
+def _sentences(errors: Iterable[Record]) -> list[str]:
+    """One per sample and reason, however many methods it met."""
+    met: defaultdict[tuple, list[str]] = defaultdict(list)
+    for line in errors:
+        met[line["sample"], line["error"]].append(f"{line['policy']} at {line['keep']:g}")
+    return [
+        f"{sample} ({', '.join(names) if len(names) < 4 else f'{len(names)} methods and budgets'}): {reason}"
+        for (sample, reason), names in met.items()
+    ]
 
 
 def _identity(args: argparse.Namespace) -> dict:

@@ -88,7 +88,8 @@ def _with_pictures(chunk: Chunk) -> Chunk:
 
 
 def _with_picture(sample: Sample) -> Sample:
-    return replace(sample, picture=sample.picture.read_bytes()) if isinstance(sample.picture, Path) else sample
+    is_file = isinstance(sample.picture, Path) and sample.picture.is_file()
+    return replace(sample, picture=sample.picture.read_bytes()) if is_file else sample
 
 
 def _result(ray: ModuleType, done: object) -> list[dict]:

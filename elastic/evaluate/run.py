@@ -1,5 +1,6 @@
 """Chunks of samples through a model: what a chunk is, and what comes of one. Who computes it where: see `workers`."""
 
+import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -59,6 +60,8 @@ def chunks(
         for of_kind, size in _sharing(wanted, batch) if wanted else ():
             for at in range(0, len(of_group), size):
                 found.append(Chunk(tuple(of_group[at : at + size]), of_kind, most_tokens, is_timed=size == batch))
+    # Long answers among short ones: what a run has done so far tells how long the rest will take.
+    random.Random(0).shuffle(found)
     return found
 
 
@@ -77,15 +80,18 @@ def run_chunk(llava: Llava, chunk: Chunk) -> list[Record]:
     lines: list[Record] = [{"about": llava.about}]
     by_length: defaultdict[int, list[tuple[Sample, Prompt]]] = defaultdict(list)
     for sample in chunk.samples:
-        try:
-            prompt = llava.first_turn(sample.open(), sample.turns[0].question)
-        except ValueError as error:
-            lines += _errors(sample, chunk.variants, str(error))
-            continue
-        by_length[prompt.ids.shape[1]].append((sample, prompt))
+        prompt, failure = _tried(llava, partial(_prompt, llava, sample))
+        if failure is None:
+            by_length[prompt.ids.shape[1]].append((sample, prompt))
+        else:
+            lines += _errors(sample, chunk.variants, failure)
     for group in by_length.values():
         lines += _run_group(llava, [sample for sample, _ in group], [prompt for _, prompt in group], chunk)
     return lines
+
+
+def _prompt(llava: Llava, sample: Sample) -> Prompt:
+    return llava.first_turn(sample.open(), sample.turns[0].question)
 
 
 def _run_group(llava: Llava, samples: list[Sample], prompts: list[Prompt], chunk: Chunk) -> list[Record]:

@@ -20,8 +20,8 @@ class CORM(Policy):
 
     Departs from the source, whose code could not be had. The heads of a layer hold equally many tokens, their mean;
     those longest out of favour go first, and one never in favour counts from when its prompt began, or it was written.
-    `keep` is a cap that the method as published does not have, 1 being none. And
-    the source's windows of 256 are for texts of thousands of tokens: they would keep every question about a picture.
+    `keep` is a cap that the method as published does not have, 1 being none. And the source's windows of 256 are for
+    texts of thousands of tokens: they would keep every question about a picture.
     """
 
     keep: float = option(1.0, "A cap: the largest share of the tokens seen that may hold a slot.", 0.01, 1.0)

@@ -15,8 +15,8 @@ class ThinK(Policy):
     token is kept, whole.
 
     Departs from the source in the budget: the share of channels follows from `keep`, so that it holds as many bytes as
-    the other methods. Values are half of a cache, so it cannot hold less than about half; where that leaves keys few
-    bytes, the newest tokens take half of them at most, or their own number would leave the others no channel.
+    the other methods. Values are half of a cache, so it cannot hold less than about half; where keys have few bytes
+    left, whole keys of the newest tokens take no more than half of those.
     """
 
     keep: float = option(0.75, "Share of the bytes; values alone are half of them.", 0.55, 1.0)

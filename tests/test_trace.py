@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from elastic.engine import compress, decode, prefill
+from elastic.policies import POLICIES
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
@@ -17,6 +18,7 @@ from elastic.policies.knorm import KNorm
 from elastic.policies.pyramidkv import PyramidKV
 from elastic.policies.think import ThinK
 from elastic.record import RECORDED, Recorder
+from elastic.statistics import FREQUENCY
 from elastic.trace import first_difference
 from tests.view_page import all_owners
 from tests.view_traces import PLUS
@@ -177,6 +179,12 @@ def test_the_channels_of_a_trace_are_those_that_stored_keys_have(tiny, picture):
 def test_a_trace_says_what_its_pictures_do_not_show(tiny, picture):
     assert trace_of(tiny, picture, KNorm(), 1)[0].unseen == KNorm.unseen != ""
     assert trace_of(tiny, picture, Full(), 1)[0].unseen == ""
+
+
+def test_policies_that_go_by_something_else_than_the_heat_say_so():
+    silent = {name for name, policy in POLICIES.items() if not policy.unseen}
+    assert silent == {"full", "elastic", "prefixkv"}
+    assert all(POLICIES[name]().statistic == FREQUENCY for name in silent)
 
 
 def test_importing_traces_loads_neither_torch_nor_transformers():

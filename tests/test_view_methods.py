@@ -154,14 +154,14 @@ def test_the_channels_that_keys_hold_are_those_of_the_trace(show):
 
 
 def numbers_of(page):
-    return np.array(data(page, '.tv-channels[data-side="b"]')["shares"].split(","), float)
+    return np.array(data(page, '.tv-thin[data-side="b"] canvas')["shares"].split(","), float)
 
 
 def test_a_channel_that_is_gone_is_hatched_and_one_that_is_held_is_not(show):
     page = show(THIN)
     slide(page, ".tv-layer", 2)
     data(page)
-    varies, held = stripes(page, '.tv-channels[data-side="b"]', 2, 8), THIN.channels[1].ravel()
+    varies, held = stripes(page, '.tv-thin[data-side="b"] canvas', 2, 8), THIN.channels[1].ravel()
     assert varies[held].max() < 4 and varies[~held].min() > 25
 
 

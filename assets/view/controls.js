@@ -70,7 +70,7 @@ function fitCanvases() {
     canvas.ratio = ratio;
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   });
-  state.sides.filter((side) => side.channels).forEach((side) => fitChannels(ofSide('.tv-channels', side), side, ratio));
+  state.sides.filter((side) => side.channels).forEach((side) => fitChannels(ofSide('.tv-thin', side).firstElementChild, side, ratio));
 }
 
 // Groups are those of one layer and one head.

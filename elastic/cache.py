@@ -21,7 +21,7 @@ from elastic.merge import anchors
 from elastic.policies.base import PATCH, WORD, WRITTEN, Choice, LayerView, Policy
 from elastic.slots import SlotLayer
 from elastic.statistics import Observer, carried_on
-from elastic.tables import EMPTY, Tables, wide
+from elastic.tables import Tables, wide
 from elastic.views import collect, for_the_record, layer_views, step_view
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class ElasticCache(WatchingCache):
         if self.bias is not None:
             self.bias.reserve(self.tables.capacity)
             self.bias.enter(slot)
-        turns = self._turns() if self.policy.positions == "re-rotated" else None
+        turns = self.tables.turns() if self.policy.positions == "re-rotated" else None
         for index, layer in enumerate(self.layers):
             used = int(self.tables.used[index]) if turns is not None or self.bias is not None else 0
             layer.where = None
@@ -146,14 +146,6 @@ class ElasticCache(WatchingCache):
         for layer, used in zip(self.layers, self.tables.used.tolist(), strict=True):
             layer.reserve(used)
             layer.used = used
-
-    def _turns(self) -> Tensor | None:
-        """By how much keys must turn so that the held tokens stand side by side, ending at the newest; None for 0."""
-        tables = self.tables
-        is_used = tables.is_used()
-        rank = torch.where(is_used, tables.source, EMPTY).argsort(-1).argsort(-1)
-        turns = torch.where(is_used, tables.seen - tables.used[:, None, None] + rank - tables.source, 0)
-        return turns if turns.any() else None
 
     def end(self) -> None:
         """After the model has read them: keep the statistics, and compress or evict where that is automatic."""
@@ -192,8 +184,10 @@ class ElasticCache(WatchingCache):
         """Let a policy choose what to keep of every layer, with room for what `reserve` more tokens need.
 
         Raises:
-            ValueError: if the policy keeps different numbers of slots for the heads or sequences of a layer.
+            ValueError: if the policy keeps different numbers of slots for the heads or sequences of a layer, or may.
         """
+        if self.batch > 1 and not policy.batches:
+            raise ValueError(f"{policy.title} holds as much of each prompt as the prompt asks for: read one at a time.")
         self.settle()
         self.layers = [layer.whole() for layer in self.layers]
         self.policy, self.prompt = policy, self.seen
@@ -202,10 +196,10 @@ class ElasticCache(WatchingCache):
         self.received = for_the_record(self, [of_layer[0] for of_layer in views])
         owners = self._merge([Choice.joined(of_layer) for of_layer in zip(*choices, strict=True)])
         self.tables.merge([owner.cpu() for owner in owners])
-        limit = policy.limit(self.seen + reserve, self.prompt)
+        more = policy.limit(self.seen + reserve, self.prompt) - policy.limit(self.seen, self.prompt)
         for layer in self.layers:
             # A policy that holds a share of what is seen needs that share of the room, and a slot to write before.
-            layer.resize(layer.used + max(1, limit + 1 - layer.used))
+            layer.resize(layer.used + more + 1)
         self.prompt_slots = self.tables.used.clone()
         merged = policy.count_bias and bool((self.tables.count > 1).any())
         self.bias = Bias(self.tables, True, self.layers[0].device) if merged else None

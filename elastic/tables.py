@@ -106,6 +106,13 @@ class Tables:
             source.scatter_(2, at, torch.where(self.hole[..., None] >= 0, EMPTY, source.gather(2, at)))
         return source.argsort(-1), self.held()
 
+    def turns(self) -> Tensor | None:
+        """By how much keys must turn, (L, R, C), so that the tokens stand side by side up to the newest; None for 0."""
+        is_used = self.is_used()
+        rank = torch.where(is_used, self.source, EMPTY).argsort(-1).argsort(-1)
+        turns = torch.where(is_used, self.seen - self.used[:, None, None] + rank - self.source, 0)
+        return turns if turns.any() else None
+
     def sort(self, order: Tensor, held: Tensor) -> None:
         """Put the slots into an order, as `order` gives it; beyond `held` (L,) there is nothing."""
         for name in FILL:

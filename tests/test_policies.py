@@ -168,3 +168,21 @@ def test_layers_decided_together_are_decided_as_each_alone():
         alone = [policy.compress([layer], 50)[0] for layer in layers]
         assert all(torch.equal(a.owner, b.owner) for a, b in zip(together, alone, strict=True))
         assert len(together[0].owner) == (2 if "per head" in policy.assign else 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "words"),
+    [
+        ("lookm", {"text_prior": "no"}, "true or false"),
+        ("snapkv", {"window": 2.5}, "a whole number"),
+        ("h2o", {"keep": True}, "a number"),
+        ("elastic", {"score": 3}, "a word"),
+    ],
+)
+def test_a_value_of_another_kind_fails_at_construction(name, option, words):
+    with pytest.raises(ValueError, match=rf"{next(iter(option))} must be {words}, got"):
+        POLICIES[name](**option)
+
+
+def test_a_slider_may_write_whole_numbers_with_a_point():
+    assert POLICIES["snapkv"](window=8.0) == POLICIES["snapkv"](window=8)

@@ -22,7 +22,7 @@ def write_all(path: Path, results: dict, answers: list[Record], samples: Iterabl
     table, report = path.with_suffix(".csv"), path.with_suffix(".html")
     path.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n")
     _write_csv(table, results["rows"])
-    report.write_text(report_html(results, failures(answers, samples)))
+    report.write_text(report_html(results, failures(answers, samples)), encoding="utf-8")
     return [path, table, report]
 
 

@@ -1,11 +1,13 @@
 """Chunks to where they are computed: this process, or several on this machine. A cluster: see `ray_cluster`."""
 
+import os
 from collections.abc import Generator, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 
 import torch
 from transformers.utils.logging import disable_progress_bar
@@ -50,7 +52,7 @@ def in_pool(model: Model, chunks: Iterable[Chunk], workers: int) -> Results:
         ValueError: if a process died.
     """
     # A fresh interpreter for each worker: a forked torch may hang.
-    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin) as pool:
         waiting = {pool.submit(work, model, chunk): chunk for chunk in chunks}
         try:
             for future in as_completed(waiting):
@@ -62,6 +64,12 @@ def in_pool(model: Model, chunks: Iterable[Chunk], workers: int) -> Results:
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """A worker ends with the program that began it, also where that was killed and could not say so."""
+    torch.set_num_threads(1)
+    Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
 
 
 def work(model: Model, chunk: Chunk) -> list[Record]:

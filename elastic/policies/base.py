@@ -119,6 +119,15 @@ def option(
     return field(default=default, metadata={"about": about, "low": low, "high": high, "choices": choices})
 
 
+def _of_kind(name: str, value: Any, kind: type) -> Any:
+    """A hyper-parameter's value; whole numbers may come as 4.0, as from a slider."""
+    fits = isinstance(value, (int, float) if kind in (int, float) else kind)
+    if not fits or (kind is not bool and isinstance(value, bool)) or (kind is int and value != int(value)):
+        words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}[kind]
+        raise ValueError(f"{name} must be {words}, got {value!r}.")
+    return int(value) if kind is int else value
+
+
 @dataclass(frozen=True)
 class Policy:
     """A method: what to keep after a prefill, and what to give up while decoding.
@@ -148,7 +157,8 @@ class Policy:
     def __post_init__(self) -> None:
         for option_field in fields(self):
             low, high, choices = (option_field.metadata[name] for name in ("low", "high", "choices"))
-            value = getattr(self, option_field.name)
+            value = _of_kind(option_field.name, getattr(self, option_field.name), type(option_field.default))
+            object.__setattr__(self, option_field.name, value)
             if low is not None and not low <= value <= high:
                 raise ValueError(f"{option_field.name} must be between {low:g} and {high:g}, got {value:g}.")
             if choices and value not in choices:

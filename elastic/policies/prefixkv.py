@@ -53,13 +53,14 @@ class PrefixKV(Policy):
         for _ in range(60):
             p = (low + high) / 2
             low, high = (p, high) if sum(int((row < p).sum()) for row in better) <= total else (low, p)
-        counts = [max(2, int((row < low).sum())) for row in better]
+        fewest = min(2, total // len(scores))  # the prompt's first and last token
+        counts = [max(fewest, int((row < low).sum())) for row in better]
         # Tokens with nothing, and layers held above their share, leave a difference: made up where there is most room.
         while (missing := min(total, sum(map(len, scores))) - sum(counts)) != 0:
             room = [len(score) - count for score, count in zip(scores, counts, strict=True)]
             step = 1 if missing > 0 else -1
             at = max(range(len(counts)), key=lambda n: room[n] if step > 0 else counts[n])
-            if step < 0 and counts[at] <= 2:
+            if step < 0 and counts[at] <= fewest:
                 break
             counts[at] += step
         return counts

@@ -41,4 +41,4 @@ class PyramidKV(SnapKV):
         last = (mean - window) / self.beta
         first = 2 * (mean - window) - last
         sloped = window + torch.linspace(first, last, len(most), dtype=torch.float64)
-        return share_out(mean * len(most), sloped, most, at_least=2)
+        return share_out(mean * len(most), sloped, most)

@@ -21,7 +21,7 @@ class SnapKV(Policy):
     """
 
     window: int = option(16, "Queries at the end of the prompt that vote; they are kept themselves.", 1, 128)
-    kernel: int = option(5, "Neighbouring tokens over which votes are averaged, an odd number.", 1, 31)
+    kernel: int = option(5, "Neighbouring tokens over which votes are averaged; of an even number, one more.", 1, 31)
 
     title: ClassVar[str] = "SnapKV"
     about: ClassVar[str] = (

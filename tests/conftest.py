@@ -3,6 +3,9 @@
 import os
 import shutil
 
+# Before torch is imported: every core has a test process of its own, and threads that wait for each other only lose.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 

@@ -119,13 +119,15 @@ def option(
     return field(default=default, metadata={"about": about, "low": low, "high": high, "choices": choices})
 
 
-def _of_kind(name: str, value: Any, kind: type) -> Any:
-    """A hyper-parameter's value; whole numbers may come as 4.0, as from a slider."""
-    fits = isinstance(value, (int, float) if kind in (int, float) else kind)
-    if not fits or (kind is not bool and isinstance(value, bool)) or (kind is int and value != int(value)):
-        words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}[kind]
-        raise ValueError(f"{name} must be {words}, got {value!r}.")
-    return int(value) if kind is int else value
+WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+
+
+def _is_of_kind(value: Any, kind: type) -> bool:
+    """Whether a value can be that of a hyper-parameter whose default is of some kind."""
+    if kind in (int, float):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number and (kind is float or float(value).is_integer())
+    return isinstance(value, kind)
 
 
 @dataclass(frozen=True)
@@ -156,13 +158,17 @@ class Policy:
 
     def __post_init__(self) -> None:
         for option_field in fields(self):
-            low, high, choices = (option_field.metadata[name] for name in ("low", "high", "choices"))
-            value = _of_kind(option_field.name, getattr(self, option_field.name), type(option_field.default))
-            object.__setattr__(self, option_field.name, value)
+            name, about, value = option_field.name, option_field.metadata, getattr(self, option_field.name)
+            low, high, choices = about["low"], about["high"], about["choices"]
+            within = "" if low is None else f" between {low:g} and {high:g}"
+            kind = type(option_field.default)
+            if not _is_of_kind(value, kind):
+                raise ValueError(f"{name} must be {WORDS[kind]}{within}, got {value!r}.")
             if low is not None and not low <= value <= high:
-                raise ValueError(f"{option_field.name} must be between {low:g} and {high:g}, got {value:g}.")
+                raise ValueError(f"{name} must be{within}, got {value:g}.")
             if choices and value not in choices:
-                raise ValueError(f"{option_field.name} must be one of {', '.join(choices)}, got {value!r}.")
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}.")
+            object.__setattr__(self, name, kind(value))  # a slider writes whole numbers as 4.0
 
     @property
     def statistic(self) -> str:

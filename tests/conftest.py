@@ -9,7 +9,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 
+from elastic.engine import prefill
 from elastic.model import Llava, load
+from elastic.policies import POLICIES
 from training.checkpoint import build_config, build_processor, build_tokenizer
 from training.scenes import random_scene, render
 
@@ -61,6 +63,17 @@ def eager(tiny_folder):
 @pytest.fixture(scope="session")
 def picture():
     return render(random_scene("test"))[0]
+
+
+@pytest.fixture(scope="session")
+def asked(tiny, picture):
+    return tiny.first_turn(picture, "Describe the image in detail.")
+
+
+@pytest.fixture(scope="session")
+def start(tiny, asked):
+    """One prompt, read for all methods."""
+    return prefill(tiny, asked, frozenset().union(*(policy().needs for policy in POLICIES.values())))
 
 
 @pytest.fixture(scope="session")

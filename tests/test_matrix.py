@@ -34,17 +34,6 @@ def of(name, keep, **options):
 
 
 @pytest.fixture(scope="module")
-def asked(tiny, picture):
-    return tiny.first_turn(picture, "Describe the image in detail.")
-
-
-@pytest.fixture(scope="module")
-def start(tiny, asked):
-    """One prompt read for all methods."""
-    return prefill(tiny, asked, frozenset().union(*(policy().needs for policy in POLICIES.values())))
-
-
-@pytest.fixture(scope="module")
 def full(start):
     return list(decode(compress(start, POLICIES["full"]()), STEPS))
 

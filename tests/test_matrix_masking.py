@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from elastic.engine import compress, decode, extend, prefill
+from elastic.engine import compress, decode, extend
 from elastic.policies import POLICIES
 from elastic.policies.elastic import Elastic
 from elastic.policies.think import ThinK
@@ -15,16 +15,6 @@ DROPPING = {name: policy for name, policy in DROPPING.items() if policy.merge ==
 DROPPING["elastic, no merging"] = Elastic(keep=0.3, merge="none", protect_text=False)
 DROPPING["elastic, side by side"] = Elastic(keep=0.3, merge="none", positions="re-rotated")
 SIDE_BY_SIDE = ("streaming", "cascading", "elastic, side by side")
-
-
-@pytest.fixture(scope="module")
-def asked(tiny, picture):
-    return tiny.first_turn(picture, "Describe the image in detail.")
-
-
-@pytest.fixture(scope="module")
-def start(tiny, asked):
-    return prefill(tiny, asked, frozenset().union(*(policy().needs for policy in POLICIES.values())))
 
 
 @pytest.fixture(scope="module")

@@ -23,11 +23,6 @@ NEEDS = {"frequency, per head", "last 16, per head", "last 8, per head", "major,
 
 
 @pytest.fixture(scope="module")
-def asked(tiny, picture):
-    return tiny.first_turn(picture, "Describe the image in detail.")
-
-
-@pytest.fixture(scope="module")
 def start(tiny, asked):
     return prefill(tiny, asked, NEEDS)
 

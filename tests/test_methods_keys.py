@@ -17,11 +17,6 @@ LAYERS, HEADS, DIM = range(3), range(2), 16
 
 
 @pytest.fixture(scope="module")
-def asked(tiny, picture):
-    return tiny.first_turn(picture, "Describe the image in detail.")
-
-
-@pytest.fixture(scope="module")
 def start(tiny, asked):
     return prefill(tiny, asked, {"frequency, per head", "query energy 32", "query energy 4"})
 

@@ -5,13 +5,17 @@ import os
 from functools import partial
 from itertools import count
 
+import numpy as np
 import pytest
 import torch
 from transformers.cache_utils import DynamicCache
 
-from benchmarks import compress, decode, measure, methods, models, prefill, report
+from benchmarks import compress, decode, kept, measure, methods, models, prefill, report
 from benchmarks.measure import Run, alternate, copy_bandwidth, free_bytes, peaks_in_children
 from benchmarks.models import SHAPES, Shape, hollow_model, llava_model, random_ids, random_prompt, text_model
+from elastic.policies.elastic import Elastic
+from elastic.policies.full import Full
+from elastic.policies.streaming import Streaming
 
 TINY = Shape(2, 64, 4, 128, 256, tower_layers=2, tower_hidden=32, tower_heads=2, image_size=28, patch_size=7)
 KEYS = ["case", "contender", "median_s", "low_s", "high_s", "tokens_per_s", "peak_extra_bytes", "limit_fraction"]
@@ -363,6 +367,20 @@ def test_methods_times_every_policy_at_a_share_it_can_hold(tmp_path, monkeypatch
     assert [row["contender"] for row in rows] == 3 * list(chosen) and all(row["median_s"] > 0 for row in rows)
     assert [policy.keep for policy in methods.policies(0.3).values()] == [1.0, 0.3, 0.55]
     assert "step / full" in capsys.readouterr().out
+
+
+def test_the_picture_of_what_is_kept_fades_what_was_dropped(pocket, picture):
+    chosen = {"full": Full(), "streaming": Streaming(keep=0.2), "elastic": Elastic(keep=0.2, protect_text=False)}
+    page = kept.montage(pocket, picture, "Where is the dog?", chosen)
+    wide, top = kept.SIDE + kept.GAP, kept.GAP + kept.LARGE.size + 8
+    corner, end = (20, 20), (kept.SIDE - 8, kept.SIDE - 8)  # the first patches are no sink's, the last are the newest
+
+    def colour(side, at):
+        return np.array(page.getpixel((kept.GAP + side * wide + at[0], top + at[1])))
+
+    assert (colour(1, corner) > 230).all() and (colour(1, end) == colour(0, end)).all()
+    full, merged = (np.array([colour(side, (x, 150)) for x in range(8, 280, 16)]).mean() for side in (0, 2))
+    assert full < merged < full + 0.6 * (255 - full)  # merged fades, half as far
 
 
 @pytest.mark.parametrize("program", [prefill, compress, decode, methods])

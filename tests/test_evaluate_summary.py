@@ -172,3 +172,17 @@ def test_files_hold_the_same_rows(tmp_path):
     assert [float(lines[2][name]) for name in ("exact low", "exact high")] == row["exact_ci"]
     assert float(lines[2]["exact vs_elastic"]) == row["vs_elastic"]["exact"]["difference"]
     assert "random" in paths[2].read_text()
+
+
+def test_each_measure_names_its_own_best_of_a_budget():
+    kl, rouge = [0.0, 1.0, 5.0, 20.0], [1.0, 0.5, 0.9, 0.2]
+    answers = [answer(f"s{n}", "full", 1.0) for n in range(4)]
+    for n in range(4):
+        answers.append(answer(f"s{n}", "elastic", 0.2, kl=kl[n], rouge_l=rouge[n]))
+        answers.append(answer(f"s{n}", "h2o", 0.2, kl=kl[n] + 0.5, rouge_l=rouge[n] + 0.1))
+        answers.append(answer(f"s{n}", "random", 0.1, kl=0.0))  # another budget
+    elastic, h2o, alone = (found(answers, *key) for key in (("elastic", 0.2), ("h2o", 0.2), ("random", 0.1)))
+    assert h2o["vs_best"]["kl"]["ci"] == pytest.approx([0.5, 0.5]), "lower is better: elastic is the best"
+    assert elastic["vs_best"]["rouge_l"]["ci"] == pytest.approx([-0.1, -0.1]), "higher is better: h2o is"
+    assert h2o["vs_best"]["rouge_l"]["difference"] == elastic["vs_best"]["kl"]["difference"] == 0
+    assert alone["vs_best"]["kl"]["difference"] == 0 and "vs_best" not in found(answers, "full", 1.0)

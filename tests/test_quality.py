@@ -161,7 +161,7 @@ def test_one_pictures_runs_are_drawn_where_they_belong():
 
 @pytest.mark.parametrize("agreement", [0.0, 0.5, 1.0])
 def test_names_of_points_that_coincide_are_apart_and_inside(agreement):
-    figure = one_picture([asked(label, agreement, 400_000) for label in LABELS[1:]])
+    figure = one_picture([asked(label, agreement, 400_000) for label in LABELS[1:9]])
     heights = sorted(note.y - note.ay / 230 for note in figure.layout.annotations)
     assert np.diff(heights).min() > 0.069
     low, high = figure.layout.yaxis.range
@@ -178,3 +178,15 @@ def test_bytes_are_written_as_on_the_page():
     assert [in_bytes(count) for count in counts] == [
         *("0 B", "200 B", "0.29 KiB", "91.0 KiB", "0.48 MiB", "1.76 MiB", "3.00 GiB")
     ]
+
+
+def test_many_points_of_one_picture_are_named_in_a_legend_once_per_method():
+    rows = [
+        {"policy": policy, "keep": keep, "bytes_peak": 100 * keep, "bytes_full": 100, "agreement": 1.0, "kl": 0.0}
+        for policy in ("elastic", "h2o", "snapkv")
+        for keep in (0.5, 0.2, 0.1)
+    ]
+    figure, few = one_picture(rows), one_picture(rows[:6])
+    shown = [trace.name for trace in figure.data if trace.showlegend]
+    assert figure.layout.showlegend and sorted(shown) == ["elastic", "h2o", "snapkv"] and not figure.layout.annotations
+    assert not few.layout.showlegend and len(few.layout.annotations) == 6

@@ -301,7 +301,7 @@ def test_what_is_missing_does_not_break_it(opener, found, failed, curves):
 def test_without_intervals_nothing_is_called_sure():
     rows = [{name: r[name] for name in ("policy", "keep", "exact")} for r in results()["rows"]]
     text = report_html({"settings": {}, "rows": rows}, [])
-    assert "intervals are missing" in text and "reaches it" not in text and "Not told apart" not in text
+    assert "intervals are missing" in text and "beyond the intervals" not in text and "Not told apart" not in text
 
 
 @pytest.mark.parametrize(
@@ -337,3 +337,14 @@ def test_what_is_not_marked_is_the_same_in_both_answers():
 def test_half_a_character_does_not_stop_the_file_from_being_written(tmp_path):
     text = report_html({"settings": {"model": "\ud800"}, "rows": []}, [])
     assert (tmp_path / "report.html").write_text(text, encoding="utf-8")
+
+
+def test_a_paired_difference_decides_where_intervals_overlap():
+    rows = [
+        {"policy": "full", "keep": 1.0, "exact": 0.9},
+        {"policy": "a", "keep": 0.2, "exact": 0.8, "exact_ci": [0.7, 0.9]},
+        {"policy": "b", "keep": 0.2, "exact": 0.75, "exact_ci": [0.65, 0.85]},
+    ]
+    assert [row["policy"] for row in verdict(rows, "exact", 0.2).level] == ["b"]
+    rows[2]["vs_best"] = {"exact": {"difference": -0.05, "ci": [-0.08, -0.02]}}
+    assert not verdict(rows, "exact", 0.2).level

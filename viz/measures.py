@@ -108,6 +108,8 @@ def holds_more(row: dict, rows: list[dict]) -> bool:
 
 def _alike(best: dict, row: dict, name: str) -> bool:
     """By the interval of their paired difference where one is known, else by whether their intervals overlap."""
+    if ends := paired(row, "vs_best", name):
+        return ends[0] <= 0 <= ends[1]
     for one, other in ((best, row), (row, best)):
         if one["policy"] == "elastic" and (ends := paired(other, "vs_elastic", name)):
             return ends[0] <= 0 <= ends[1]
@@ -116,7 +118,7 @@ def _alike(best: dict, row: dict, name: str) -> bool:
 
 
 def paired(row: dict, against: str, name: str) -> tuple[float, float] | None:
-    """The interval of a row's difference from `vs_full` or `vs_elastic`, over the same samples, or None."""
+    """The interval of a row's difference, `vs_full`, `vs_elastic` or `vs_best`, over the same samples, or None."""
     return _ends(((row.get(against) or {}).get(name) or {}).get("ci"))
 
 

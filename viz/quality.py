@@ -22,6 +22,7 @@ AGAINST = {
     "ms_per_token": ("milliseconds per answer token", "{:g}".format),
 }
 SPANS_DECADES = ("kl", "perplexity")
+NAMED = 8  # points with a name beside each, at most
 
 
 class Style(NamedTuple):
@@ -98,7 +99,8 @@ def one_picture(rows: list[dict]) -> go.Figure:
     """What one question showed: agreement along the full cache's answer over the bytes that were held."""
     figure = new_figure("Quality against memory, this picture", "one question: a hint, not a ranking", 440)
     drawn = [row for row in rows if None not in (number(row, "agreement"), number(row, "bytes_peak"))]
-    looks = styles(row["policy"] for row in rows)
+    looks, listed = styles(row["policy"] for row in rows), set()
+    in_legend = len(drawn) > NAMED  # more names than that would cover one another
     for row in sorted(drawn, key=lambda row: row["policy"].startswith("elastic")):  # these on top
         label, style, leads = _named(row), looks[row["policy"]], row["policy"].startswith("elastic")
         lines = [f"<b>{label}</b>", f"agreement {value(row, 'agreement')}", _held(row)]
@@ -106,13 +108,17 @@ def one_picture(rows: list[dict]) -> go.Figure:
         marker = {"color": style.colour, "symbol": style.symbol, "size": 16 if leads else 12, "line": {"width": 0}}
         place = {"x": [number(row, "bytes_peak")], "y": [number(row, "agreement")], "cliponaxis": False}
         hover = {"hovertext": ["<br>".join(lines)], "hovertemplate": "%{hovertext}<extra></extra>"}
-        figure.add_scatter(**place, **hover, name=label, mode="markers", marker=marker)
+        legend = {"legendgroup": escape(row["policy"]), "showlegend": row["policy"] not in listed}
+        listed.add(row["policy"])
+        name = escape(row["policy"]) if in_legend else label
+        figure.add_scatter(**place, **hover, **legend, name=name, mode="markers", marker=marker)
     most = max((number(row, name) or 0 for row in drawn for name in ("bytes_peak", "bytes_full")), default=0) or 1.0
-    names = [note("nothing to compare yet", 0.5, 0.5, xref="paper")] if not drawn else _names_beside(drawn, most)
+    names = [] if in_legend else _names_beside(drawn, most)
+    names = names if drawn else [note("nothing to compare yet", 0.5, 0.5, xref="paper")]
     ticks = [most * quarter / 4 for quarter in range(5)]
     whole = any(number(row, "bytes_full") == most for row in drawn)
     texts = [in_bytes(tick) + f"<br>{percent(tick / most)}" * whole for tick in ticks]
-    figure.update_layout(showlegend=False, hovermode="closest", annotations=names)
+    figure.update_layout(showlegend=in_legend, hovermode="closest", annotations=names)
     figure.update_xaxes(tickmode="array", tickvals=ticks, ticktext=texts)
     figure.update_xaxes(title_text="memory at the peak", range=[-0.02 * most, 1.12 * most])
     return figure.update_yaxes(title_text="agreement with the full cache", tickformat=".0%", range=[-0.1, 1.1])

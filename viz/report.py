@@ -124,7 +124,7 @@ def _best_at(rows: list[dict], name: str, keep: float) -> str:
     elif any(interval(row, name) is None for row in others):
         rest = " How sure that is cannot be said: intervals are missing."
     else:
-        rest = f" Not told apart from it: {alike}." if alike else " No other interval reaches it."
+        rest = f" Not told apart from it: {alike}." if alike else " All others are worse, beyond the intervals."
     return f"With {percent(keep)} of the cache: {first}, {_judged(best[0], name)}.{rest}"
 
 

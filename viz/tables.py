@@ -24,8 +24,8 @@ from viz.measures import (
 USUAL = 0.2  # the budget that tables open with, or the one nearest to it
 NOTHING = '<p class="note">Not measured.</p>'
 MARKED = (
-    "★ best at this budget; ≈ not told apart from the best: by the interval of the paired difference where one of both "
-    "is <i>elastic</i>, else because both intervals overlap (two that overlap may still differ). In brackets: 95% "
+    "★ best at this budget; ≈ not told apart from the best: by the interval of their paired difference, or where "
+    "that is not known because both intervals overlap (two that overlap may still differ). In brackets: 95% "
     "intervals. <i>holds</i>: a quarter more memory than is usual at this budget, so not a fair comparison. "
     "Press a budget to sort by it."
 )

@@ -12,6 +12,8 @@ import numpy as np
 
 from elastic.evaluate.data import DESCRIBE
 from elastic.evaluate.records import Record
+from viz.measures import COSTS
+from viz.measures import MEASURES as JUDGED
 
 DRAWS = 2000
 COMPARED = {"vs_full": "full", "vs_elastic": "elastic"}
@@ -85,28 +87,51 @@ class Draws:
                         sums[row, :, self.unit[answer["sample"]]] += part, measure.whole(answer)
         return self._sums[key]
 
-    def values(self, key: Key, only: np.ndarray | None = None) -> np.ndarray:
+    def values(self, key: Key, by: np.ndarray | None = None, only: slice = slice(None)) -> np.ndarray:
         """Each measure of all units and of each resample, (M, 1 + DRAWS); NaN where nothing can be said.
 
-        `only` (M, 1, units) are those to go by.
+        `by` (M, 1, units) are those to go by; `only` some of the measures.
         """
-        sums = self.sums(key) if only is None else self.sums(key) * only
+        sums = self.sums(key)[only] if by is None else self.sums(key)[only] * by
         part, whole = np.moveaxis(sums @ self.times.T, 1, 0)
+        is_log = IS_LOG[only]
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             ratio = part / whole
-            ratio[IS_LOG] = np.exp(ratio[IS_LOG])
+            ratio[is_log] = np.exp(ratio[is_log])
         return ratio
 
-    def difference(self, key: Key, other: Key) -> np.ndarray:
-        """How far a method is above another one, (M, 1 + DRAWS), on the units that both have answered."""
-        both = (self.sums(key)[:, 1:] > 0) & (self.sums(other)[:, 1:] > 0)
+    def difference(self, key: Key, other: Key, place: int | None = None) -> np.ndarray:
+        """How far a method is above another one, (M, 1 + DRAWS), on the units that both have answered.
+
+        With `place` of the measure at that place alone, (1 + DRAWS,).
+        """
+        only = slice(None) if place is None else slice(place, place + 1)
+        both = (self.sums(key)[only, 1:] > 0) & (self.sums(other)[only, 1:] > 0)
         with np.errstate(invalid="ignore"):
-            return self.values(key, both) - self.values(other, both)
+            found = self.values(key, both, only) - self.values(other, both, only)
+        return found if place is None else found[0]
 
 
 def rows(draws: Draws) -> list[dict]:
-    """One row per method and budget: every measure, its interval, and how it differs from `full` and `elastic`."""
-    return [_row(draws, key) for key in draws.answers]
+    """One row per method and budget: every measure, its interval, and differences from `full`, `elastic`, the best."""
+    found = [_row(draws, key) for key in draws.answers]
+    for keep in {row["keep"] for row in found if row["keep"] < 1}:
+        _compare_with_best(draws, [row for row in found if row["keep"] == keep])
+    return found
+
+
+def _compare_with_best(draws: Draws, found: list[dict]) -> None:
+    """Add to the rows of a budget how they differ from the best of them, which each measure names for itself."""
+    for row in found:
+        row["vs_best"] = {}
+    for place, name in enumerate(MEASURES):
+        judged = (JUDGED | COSTS).get(name)
+        known = [row for row in found if judged and row[name] is not None]
+        sign = 1 if judged and judged.better == "higher" else -1
+        best = max(known, key=lambda row, name=name, sign=sign: sign * row[name], default=None)
+        for row in known:
+            values = draws.difference((row["policy"], row["keep"]), (best["policy"], best["keep"]), place)
+            row["vs_best"][name] = {"difference": _number(values[0]), "ci": interval(values)}
 
 
 def _row(draws: Draws, key: Key) -> dict:

@@ -107,7 +107,9 @@ def test_a_finished_run_computes_nothing_again_and_further_work_is_added(evaluat
     added = evaluate("--policies", "elastic,h2o", "--keep", "0.2,0.1")
     assert {key[1:] for key in computed} == {("elastic", 0.1), ("h2o", 0.2), ("h2o", 0.1)}
     assert [(row["policy"], row["keep"]) for row in added["rows"]][:2] == [("full", 1), ("elastic", 0.2)]
-    assert untimed(added["rows"][1]) == untimed(first["rows"][1])
+    # Only what it is compared with may be another: the further method may be the best.
+    before, after = (untimed(found["rows"][1]) for found in (first, added))
+    assert before.pop("vs_best") and after.pop("vs_best") and after == before
     computed.clear()
     evaluate("--limit", "4")
     assert {name for name, *_ in computed} == {scene_samples(1, 4, 0, 0)[3].name}

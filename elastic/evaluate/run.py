@@ -70,9 +70,10 @@ def _sharing(variants: list[Variant], batch: int) -> list[tuple[tuple[Variant, .
 
     These share the prefill of a sample, but no times are taken of them: they could not be compared.
     """
-    kinds = (tuple(v for v in variants if v.policy.batches is of_kind or batch == 1) for of_kind in (True, False))
-    found = [(of_kind, size) for of_kind, size in zip(kinds, (batch, 1), strict=True) if of_kind]
-    return found[:1] if batch == 1 else found
+    if batch == 1:
+        return [(tuple(variants), 1)]
+    kinds = (tuple(v for v in variants if v.policy.batches is of_kind) for of_kind in (True, False))
+    return [(of_kind, size) for of_kind, size in zip(kinds, (batch, 1), strict=True) if of_kind]
 
 
 def run_chunk(llava: Llava, chunk: Chunk) -> list[Record]:

@@ -1,5 +1,6 @@
 """Cascading KV cache: windows that pass on ever fewer of the tokens that leave them."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -88,7 +89,7 @@ class Cascading(Policy):
 
     def collect(self, score: Tensor, received: Tensor, held: Tensor) -> Tensor:
         """The fading sum goes on."""
-        return score * torch.exp(torch.tensor(-4.605170186 / self.fade)) + received
+        return score * math.exp(-math.log(100) / self.fade) + received
 
     def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
         """The token that leaves the cascade as the newest one enters."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from page.lesson_tab import LessonTab
 from page.looking import PRIVATE, Looking, connect_looking, plot_controls, recorded_controls
 from page.model import Model
 from page.shown import Shown
@@ -30,6 +31,9 @@ def build_page(model: Model | None) -> gr.Blocks:
     with gr.Blocks(title="Elastic KV cache, side by side", fill_width=True, delete_cache=(3600, 7200)) as page:
         with gr.Row(elem_id="head"):
             gr.Markdown(f"# Elastic KV cache, side by side\n{TEASER}", elem_id="title")
+            begin = gr.Button(
+                "New to this? The lesson, ten minutes", size="sm", min_width=260, scale=0, elem_id="begin"
+            )
             badge = gr.Markdown(model.status() if model else RECORDED, elem_id="badge")
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=3, min_width=320, elem_id="controls"):
@@ -43,6 +47,8 @@ def build_page(model: Model | None) -> gr.Blocks:
             with gr.Column(scale=9, min_width=340), gr.Tabs(elem_id="tabs") as tabs:
                 with gr.Tab("Live view", id="live") as view_tab:
                     view = TraceView(elem_id="view", server_functions=shown.server_functions())
+                with gr.Tab("Lesson", id="lesson", elem_id="lesson-tab") as lesson_tab:
+                    lesson = LessonTab(shown, can_ask=bool(model and model.name is None))
                 with gr.Tab("Compare", elem_id="compare-tab"):
                     compare = CompareTab(live) if live else gr.Markdown(NOTHING_TO_COMPARE)
                 with gr.Tab("Plots", elem_id="plots-tab") as plots_tab:
@@ -59,6 +65,7 @@ def build_page(model: Model | None) -> gr.Blocks:
             settled, opened = [], connect_looking(looking, chosen, dropped, view)
             page.load(looking.arrive, None, view, **PRIVATE)
             page.unload(looking.leave)
+        lesson.connect(page, tabs, lesson_tab, begin)
         for event in (*settled, *opened):
             event.then(looking.replot, *replot, **PRIVATE)
     return page
@@ -87,7 +94,7 @@ def main() -> None:
     page.queue(max_size=16).launch(
         server_name=args.host,
         server_port=args.port,
-        css_paths=[ASSETS / "app.css"],
+        css_paths=[ASSETS / "app.css", ASSETS / "lesson" / "page.css"],
         max_file_size="10mb",
         show_error=True,
         run_history=False,

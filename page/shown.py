@@ -27,6 +27,7 @@ class Shown:
 
     def __init__(self, most: int = 24) -> None:
         self.most = most
+        self.lasting: dict[str, Run] = {}  # that are never given up
         self._lock = Lock()
         self._runs: OrderedDict[str, Run] = OrderedDict()
         self._looks_at: OrderedDict[str, str] = OrderedDict()
@@ -56,7 +57,7 @@ class Shown:
     def get(self, name: object) -> Run | None:
         """The run of that name, None where it is no longer held."""
         with self._lock:
-            return self._runs.get(name) if isinstance(name, str) else None
+            return self._runs.get(name) or self.lasting.get(name) if isinstance(name, str) else None
 
     def of(self, visitor: str) -> Run | None:
         """The run a visitor looks at."""

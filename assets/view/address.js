@@ -31,18 +31,21 @@ function viewState() {
   return { layer: String(state.layer), ...head, t: String(state.step), mode: modeText() };
 }
 
-function readAddress() {
+// For projectors: everything large, and the view alone on the page.
+function readPresenting() {
+  if (new URLSearchParams(window.location.search).get('present') !== '1') return false;
+  root.classList.add('tv-present');
+  document.body.classList.add('present');
+  // The keys are for the view from the beginning: nobody should have to look for it in front of a class.
+  root.focus({ preventScroll: true });
+  return true;
+}
+
+function readWanted() {
   const given = new URLSearchParams(window.location.search);
   const number = (name) => (/^[0-9]{1,6}$/.test(given.get(name) ?? '') ? Number(given.get(name)) : null);
-  if (['layer', 'head', 't', 'mode'].some((name) => given.has(name))) {
-    state.wanted = { layer: number('layer'), head: number('head'), step: number('t'), mode: given.get('mode') ?? '' };
-  }
-  if (given.get('present') === '1') {
-    root.classList.add('tv-present');
-    document.body.classList.add('present');
-    // The keys are for the view from the beginning: nobody should have to look for it in front of a class.
-    root.focus({ preventScroll: true });
-  }
+  if (!['layer', 'head', 't', 'mode'].some((name) => given.has(name))) return;
+  state.wanted = { layer: number('layer'), head: number('head'), step: number('t'), mode: given.get('mode') ?? '' };
 }
 
 // The first run to arrive is shown as the address asks.

@@ -107,7 +107,8 @@ function memoryWords(side, step) {
 
 function limitKey({ width, edge }, limited) {
   if (!limited.length) return [];
-  const text = 'what ' + (limited.length > 1 ? 'the policies aim' : shortTitle(limited[0]) + ' aims') + ' at';
+  const whose = limited.length > 1 ? 'the policies aim' : shortTitle(limited[0]) + ' aims';
+  const text = width < 320 ? 'aim' : 'what ' + whose + ' at';
   const left = edge.left + 4;
   return [
     svg('line', { class: 'tv-limit', 'data-side': limited[0].letter, x1: left, x2: left + 30, y1: 7, y2: 7 }),

@@ -12,12 +12,14 @@ const state = {
   step: 0, follow: true, playing: false, speed: 1,
   hover: null, // {side, patch}, {side, token} or {side, token, numbers}: a word of several answer tokens
   locked: false,
+  lit: '', // what a word beside the view names
   differs: null, // number of the first answer token that differs
   wanted: null, // what the address asks for, until it is shown
   askedFrom: null, fetching: false, noLayers: false, // of the server
 };
 const dirty = new Set(); // of: answers, patches, heat, chart, hover
 let frame = 0;
+let afterDraw = () => {}; // of whoever builds upon the view
 let ink = null;
 let heatDrawn = '';
 
@@ -37,6 +39,7 @@ function draw() {
   if (due.has('chart')) drawCharts();
   if (isOpen()) drawPictures(due);
   note();
+  afterDraw();
 }
 
 function drawPictures(due) {
@@ -106,9 +109,6 @@ const sizes = new ResizeObserver(() => {
   redraw('patches', 'chart');
 });
 
-readAddress();
 listen();
 themes.observe(document.body, { attributes: true, attributeFilter: ['class'] });
 both('.tv-patches, .tv-memory, .tv-certainty').forEach((box) => sizes.observe(box));
-watch('value', read);
-read();

@@ -3,7 +3,10 @@
 const MESSAGE_VERSION = 3;
 
 function read() {
-  const value = props.value ? JSON.parse(props.value) : null;
+  take(props.value ? JSON.parse(props.value) : null);
+}
+
+function take(value) {
   if (value?.v !== MESSAGE_VERSION) {
     reset(null, 0);
     say('');

@@ -8,7 +8,7 @@ function drawPatches() {
   openSides().forEach((side) => {
     const where = planes(side);
     const shares = sharesOf(side, where, stepOn(side));
-    side.scene = sceneOf(side, where, shares);
+    side.scene = sceneOf(side, where, shares, state);
     describe(ofSide('.tv-patches', side), side);
     updateStrip(ofSide('.tv-strip', side), side, shares, stepOn(side));
     drawWords(side);
@@ -18,16 +18,17 @@ function drawPatches() {
   root.classList.toggle('tv-mean', openSides().some((side) => !isSingle(side)));
 }
 
-function sceneOf(side, where, shares) {
+// What a picture shows of a side; `look` says what is switched on, as the state does.
+function sceneOf(side, where, shares, { fill, groups, anchors, opacity, step }) {
   const [rows, columns] = state.grid;
-  const step = stepOn(side);
-  const at = where.length === 1 ? side.patches.map((token) => holder(side, where[0], token, step)) : null;
-  if (state.fill === 'mean') state.patchColours ??= patchColours(state.picture, rows, columns);
+  const after = Math.min(step, side.steps);
+  const at = where.length === 1 ? side.patches.map((token) => holder(side, where[0], token, after)) : null;
+  if (fill === 'mean') state.patchColours ??= patchColours(state.picture, rows, columns);
   return {
     rows, columns, picture: state.picture, patches: side.patches, shares, at,
-    colours: at && state.fill === 'colours' ? groupColours(side, where[0], step, columns, PALETTE) : null,
-    means: at && state.fill === 'mean' && state.patchColours ? groupMeans(side, at, state.patchColours) : null,
-    fill: state.fill, borders: state.groups, anchors: state.anchors, opacity: state.opacity, heat: null, range: [NaN, NaN],
+    colours: at && fill === 'colours' ? groupColours(side, where[0], after, columns, PALETTE) : null,
+    means: at && fill === 'mean' && state.patchColours ? groupMeans(side, at, state.patchColours) : null,
+    fill, borders: groups, anchors, opacity, heat: null, range: [NaN, NaN],
   };
 }
 
@@ -152,8 +153,9 @@ function idleGaze(side) {
 function showHover({ side, token, at, members, lookers, seen, numbers, text }) {
   const canvas = ofSide('.tv-patches', side);
   const patchOf = (member) => (member >= 0 && member < side.tokens ? side.patchOf[member] : -1);
-  paintHover(canvas, side.base, side.scene, token === null ? null : {
-    patch: patchOf(token), anchor: patchOf(at), members: members.map(patchOf).filter((patch) => patch >= 0),
+  const lit = token === null ? litTokens(side) : [];
+  paintHover(canvas, side.base, side.scene, token === null && !lit.length ? null : {
+    patch: patchOf(token ?? -1), anchor: patchOf(at), members: [...members, ...lit].map(patchOf).filter((patch) => patch >= 0),
   }, ink);
   const says = ofSide('.tv-says', side);
   setText(says, text);
@@ -161,7 +163,7 @@ function showHover({ side, token, at, members, lookers, seen, numbers, text }) {
   const label = 'Image patches, ' + side.title + ', after token ' + stepOn(side) + ', ' + planesName(side) + '. ' + text
     + '. Arrow keys move from patch to patch, Enter holds one, Escape lets go.';
   if (canvas.getAttribute('aria-label') !== label) canvas.setAttribute('aria-label', label);
-  lightTokens(side, 'tv-lit', token === null ? [] : [token, at, ...members]);
+  lightTokens(side, 'tv-lit', token === null ? lit : [token, at, ...members]);
   const answerTokens = [...lookers.map(([number]) => number), ...(token === null ? [] : numbers ?? [])];
   lightTokens(side, 'tv-looks', [...lookers.map(([number]) => side.tokens + number), ...seen.map(([given]) => given)]);
   side.words?.forEach((word) => setClass(word.node, 'tv-lit', answerTokens.some((number) => word.numbers.includes(number))));

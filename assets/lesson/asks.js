@@ -1,0 +1,207 @@
+// Asks: what a step asks the reader to do, and what it says then. The answer itself may be kept back until it is revealed.
+
+const ASKS = {
+  point: {
+    goesOn: true, // another patch, another reply
+    follow: () => {
+      const { hover, sides } = state;
+      const patch = hover?.patch;
+      if (patch === undefined || !sides[hover.side]?.opened) return;
+      answer({ patch, number: sides[hover.side].patches[patch] + 1 });
+    },
+    slots: ({ patch, number }) => ({ place: placeWords(patch), number }),
+    unasked: () => hoverOn({ side: 0, patch: 0 }, true),
+  },
+  line: {
+    draw: drawLineAsk,
+    slots: ({ guess }, { total }) => ({ guess: bytesText(guess), measured: bytesText(total), distance: distanceWords(guess, total) }),
+    unasked: () => answer({ guess: 0 }),
+  },
+  pick: {
+    draw: drawPickAsk,
+    slots: pickSlots,
+    unasked: () => answer({ picks: [] }),
+  },
+  reach: {
+    follow: () => { if (state.step >= reachStep()) answer({ reached: true }); },
+    slots: () => ({}),
+    unasked: () => { play(false); goTo(reachStep()); answer({ reached: true }); },
+  },
+  choose: { draw: drawChoices, slots: () => ({}), unasked: () => answer({ choice: stepNow().ask.options.findIndex((option) => option.right) }) },
+};
+
+// What the reader did; said to be right or wrong now, or in front of a class when it is asked for.
+function answer(given) {
+  const isFirst = answerNow() === undefined;
+  if (!isFirst && JSON.stringify(answerNow()) === JSON.stringify(given)) return;
+  lesson.answers[lesson.step] = given;
+  keepProgress();
+  if (!isFirst) return drawReply(stepNow().ask, true);
+  lesson.shown = !lesson.presenting;
+  drawStep();
+}
+
+// In front of a class: what the step is about, whether or not somebody has answered.
+function revealAnswer() {
+  if (lesson.phase === 'read') act();
+  if (answerNow() === undefined) ASKS[stepNow().ask.kind].unasked();
+  lesson.shown = true;
+  drawStep();
+}
+
+function tryAgain() {
+  delete lesson.answers[lesson.step];
+  keepProgress();
+  goToStep(lesson.step);
+  act();
+}
+
+// ---- drawing
+
+function drawAsk() {
+  const { ask } = stepNow();
+  const isOpen = lesson.phase === 'act' && !lesson.free;
+  part('question').replaceChildren(...(isOpen ? [tag('p', 'ls-asks', ...textNodes(ask.text))] : []));
+  if (isOpen && ASKS[ask.kind].draw) part('question').append(...[ASKS[ask.kind].draw(ask)].filter(Boolean));
+  drawReply(ask, isOpen);
+  drawBox(isOpen);
+}
+
+function drawReply(ask, isOpen) {
+  const box = part('reply');
+  const given = answerNow();
+  if (!isOpen || given === undefined) return box.replaceChildren();
+  if (!lesson.shown) return box.replaceChildren(tag('p', 'ls-hidden', wordsOf('reveal_key')));
+  box.replaceChildren(tag('p', '', ...replyNodes(ask, given)), press('ls-plain ls-again', wordsOf('again'), tryAgain));
+  if (lesson.step === lesson.value.steps.length) box.append(tag('p', 'ls-done-all', wordsOf('done')));
+}
+
+function replyNodes(ask, given) {
+  if (ask.unasked && (given.guess === 0 || given.picks?.length === 0)) return textNodes(ask.unasked, ASKS[ask.kind].slots(given, ask));
+  if (ask.kind !== 'choose') return textNodes(ask.reply, ASKS[ask.kind].slots(given, ask));
+  const { right, reply } = ask.options[given.choice] ?? ask.options[0];
+  return [tag('b', right ? 'ls-yes' : 'ls-no', wordsOf(right ? 'right' : 'wrong')), ' ', ...textNodes(reply)];
+}
+
+function drawBox(isOpen) {
+  const { box } = stepNow();
+  const aside = part('box');
+  aside.hidden = !box || !isOpen || !isAnswered();
+  if (aside.hidden) return aside.replaceChildren();
+  const nodes = [tag('h4', '', box.title), tag('p', '', ...textNodes(box.text))];
+  if (box.hide_sinks) nodes.push(sinkSwitch());
+  if (box.bars.length) nodes.push(barsOf(box.bars));
+  aside.replaceChildren(...nodes);
+}
+
+function barsOf(bars) {
+  return tag('dl', 'ls-bars', ...bars.flatMap(({ text, value }) => {
+    const bar = tag('dd', '', tag('i', 'ls-bar'), tag('span', '', value));
+    bar.firstChild.style.width = parseFloat(value) * 0.75 + '%';
+    return [tag('dt', '', text), bar];
+  }));
+}
+
+function sinkSwitch() {
+  const input = Object.assign(document.createElement('input'), { type: 'checkbox', checked: state.hideSinks });
+  input.addEventListener('change', () => choose({ hideSinks: input.checked }, 'patches', 'chart'));
+  return tag('label', 'ls-switch-sinks', input, ' ' + wordsOf('hide_sinks'));
+}
+
+// ---- choices
+
+function drawChoices({ options }) {
+  const given = answerNow();
+  const buttons = options.map((option, i) => {
+    const button = press('ls-option', option.text, () => answer({ choice: i }));
+    Object.assign(button.dataset, { option: i, number: i + 1 });
+    button.setAttribute('aria-pressed', given?.choice === i);
+    if (isAnswered() && (option.right || given.choice === i)) button.classList.add(option.right ? 'ls-is-right' : 'ls-is-wrong');
+    return button;
+  });
+  return tag('div', 'ls-options', ...buttons);
+}
+
+// ---- a line drawn by the reader
+
+function drawLineAsk(ask) {
+  lesson.drawn ??= buildLine(part('line'), {
+    tokens: ask.tokens, perToken: ask.perToken, total: ask.total,
+    texts: Object.fromEntries(['axis', 'start', 'yours', 'measured', 'handle'].map((name) => [name, wordsOf('line_' + name)])),
+  }, () => { const button = part('reveal'); if (button) button.disabled = false; });
+  if (answerNow() !== undefined) lesson.drawn.set(answerNow().guess);
+  lesson.drawn.reveal(isAnswered());
+  if (answerNow() !== undefined) return null;
+  const button = press('ls-main ls-reveal', wordsOf('reveal'), () => answer({ guess: lesson.drawn.guess() }));
+  button.disabled = lesson.drawn.guess() === null;
+  return button;
+}
+
+// "2.7 times what you drew", "1/4 of what you drew", "within 8 % of what you drew"
+function distanceWords(guess, total) {
+  const factor = total / Math.max(guess, total / 1000);
+  if (Math.abs(factor - 1) < 0.15) return wordsOf('exact', { percent: Math.round(Math.abs(factor - 1) * 100) + ' %' });
+  return factor > 1 ? wordsOf('more', { factor: shortNumber(factor) }) : wordsOf('less', { factor: shortNumber(1 / factor) });
+}
+
+// ---- patches picked by the reader
+
+function drawPickAsk(ask) {
+  const canvas = find('.tv-patches[data-side="b"]');
+  lesson.drawn ??= buildPicks(canvas, ask.count, (picks) => {
+    const button = part('reveal');
+    if (button) button.disabled = picks.length < ask.count;
+  });
+  if (answerNow() !== undefined) lesson.drawn.set(answerNow().picks);
+  if (isAnswered()) {
+    choose(readMode(ask.mode), 'patches');
+    lesson.drawn.reveal({ anchors: anchorPatches(), ownerOf: ownersOf(state.sides[1]) });
+  }
+  if (answerNow() !== undefined) return null;
+  const button = press('ls-main ls-reveal', wordsOf('reveal'), () => answer({ picks: lesson.drawn.picks() }));
+  button.disabled = lesson.drawn.picks().length < ask.count;
+  return button;
+}
+
+function anchorPatches() {
+  const ownerOf = ownersOf(state.sides[1]);
+  return new Set(state.sides[1].patches.map((_, patch) => patch).filter((patch) => ownerOf(patch) === patch));
+}
+
+// How many picks are anchors, how many a blind choice would hit, and how far the others are from theirs, in patches.
+function pickSlots({ picks }, { count }) {
+  const anchors = anchorPatches();
+  const ownerOf = ownersOf(state.sides[1]);
+  const [rows, columns] = state.grid;
+  const away = picks.map((patch) => [patch, ownerOf(patch)]).filter(([patch, at]) => at !== patch && at >= 0 && at !== null)
+    .map(([patch, at]) => Math.hypot(Math.floor(patch / columns) - Math.floor(at / columns), patch % columns - at % columns));
+  return {
+    hits: picks.filter((patch) => anchors.has(patch)).length, count: picks.length,
+    chance: shortNumber(picks.length * anchors.size / (rows * columns)),
+    away: away.length ? shortNumber(away.reduce((sum, value) => sum + value, 0) / away.length) : wordsOf('no_anchor'),
+  };
+}
+
+// ---- places in the picture and in time
+
+function placeWords(patch) {
+  return wordsOf('place', { row: Math.floor(patch / state.grid[1]) + 1, column: patch % state.grid[1] + 1 });
+}
+
+// The step that has to be reached: the last one, or the first after which the compressed side gave something up.
+function reachStep() {
+  if (stepNow().ask.until === 'end') return lastStep();
+  const first = state.sides[1].dropped.findIndex((planesGiven) => planesGiven?.some((token) => token >= 0));
+  return first < 0 ? lastStep() : first + 1;
+}
+
+// Called once the quick action is over, and after every frame of the view.
+function beginAsk() {
+  followView();
+}
+
+function followView() {
+  if (!lesson.value || lesson.phase !== 'act' || lesson.free) return;
+  const ask = ASKS[stepNow().ask.kind];
+  if (answerNow() === undefined || ask.goesOn) ask.follow?.();
+}

@@ -1,0 +1,37 @@
+// Progress: what has been answered, remembered in the browser, and the step in the page's address.
+
+const PROGRESS = 'elastic-lesson';
+
+// A browser may refuse to remember anything: then a reload begins anew.
+function readProgress() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(PROGRESS)) ?? {};
+    const step = Number.isInteger(kept.step) ? kept.step : 1;
+    return { step, answers: typeof kept.answers === 'object' && kept.answers ? kept.answers : {} };
+  } catch {
+    return { step: 1, answers: {} };
+  }
+}
+
+function keepProgress() {
+  try {
+    localStorage.setItem(PROGRESS, JSON.stringify({ step: lesson.step, answers: lesson.answers }));
+  } catch { /* as above */ }
+}
+
+const lessonAddress = () => new URLSearchParams(window.location.search);
+
+function askedStep() {
+  const asked = lessonAddress().get('lesson') ?? '';
+  return /^[0-9]{1,2}$/.test(asked) ? Math.min(Math.max(1, Number(asked)), lesson.value.steps.length) : null;
+}
+
+// A reload comes back to this step; another tab of the page is not the lesson any more.
+function writeAddress(isShown) {
+  const address = lessonAddress();
+  if (address.get('handout') === '1') return;
+  if (isShown) address.set('lesson', lesson.step);
+  else address.delete('lesson');
+  const text = String(address);
+  history.replaceState(history.state, '', window.location.pathname + (text ? '?' + text : '') + window.location.hash);
+}

@@ -1,0 +1,86 @@
+// Start: the lesson opens once its value is here; keys and the page's address lead through it.
+
+function openLesson() {
+  const value = props.value ? JSON.parse(props.value) : null;
+  if (!value || lesson.value) return;
+  lesson.value = value;
+  part('waiting').hidden = true;
+  fillWords();
+  Object.assign(lesson, readProgress());
+  lesson.step = askedStep() ?? Math.min(Math.max(1, lesson.step), value.steps.length);
+  showPair(value.steps[0].look.side);
+  if (lessonAddress().get('handout') === '1') return whenPainted(drawSheet);
+  part('page').hidden = false;
+  lesson.presenting = readPresenting();
+  lessonRoot.classList.toggle('ls-present', lesson.presenting);
+  goToStep(lesson.step);
+  part('text').focus({ preventScroll: true });
+}
+
+// Small pictures show the picture itself: they wait for it.
+function whenPainted(draw) {
+  if (!state.picture || state.picture.complete) return draw();
+  state.picture.addEventListener('load', draw, { once: true });
+}
+
+function fillWords() {
+  setText(part('title'), lesson.value.title);
+  part('about').replaceChildren(...textNodes(lesson.value.about));
+  setText(part('go'), wordsOf('show'));
+  setText(part('back'), wordsOf('back'));
+  setText(part('next'), wordsOf('next'));
+  setText(part('keys'), wordsOf('keys'));
+  part('go').addEventListener('click', proceed);
+  part('back').addEventListener('click', () => goToStep(lesson.step - 1));
+  part('next').addEventListener('click', () => goToStep(lesson.step + 1));
+}
+
+// ---- keys
+
+const LESSON_KEYS = {
+  ArrowRight: () => goToStep(lesson.step + 1),
+  ArrowLeft: () => goToStep(lesson.step - 1),
+  PageDown: () => goToStep(lesson.step + 1), // of a presenter's remote control
+  PageUp: () => goToStep(lesson.step - 1),
+  ' ': proceed,
+  r: revealAnswer,
+  g: () => openGlossary(''),
+};
+
+// The lesson's before the view's; while somebody explores, the view's alone.
+function onLessonKey(event) {
+  const isHere = event.target === document.body || lessonRoot.contains(event.target);
+  if (!isHere || !lessonRoot.offsetParent || !lesson.value || part('page').hidden || part('dialog').open) return;
+  if (lesson.free) {
+    if (event.key === 'Escape' && !state.locked) explore(false);
+    return;
+  }
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const option = /^[1-4]$/.test(key) ? part('question').querySelector('[data-option="' + (key - 1) + '"]') : null;
+  const action = option ? () => option.click() : LESSON_KEYS[key];
+  if (!action || !isFree(event)) return;
+  if (key === ' ' && event.target.closest('button, summary, a')) return;
+  event.preventDefault();
+  event.stopPropagation();
+  action();
+}
+
+// A button that was pressed with the mouse gives the keys back to the lesson.
+function onLessonClick(event) {
+  if (event.detail && event.target.closest('.ls-text, .ls-ask, .ls-dots, .ls-switches, .ls-many')?.contains(document.activeElement)) {
+    part('text').focus({ preventScroll: true });
+  }
+}
+
+document.addEventListener('keydown', onLessonKey, true);
+lessonRoot.addEventListener('click', onLessonClick);
+// Another tab of the page hides the lesson: then the address names it no longer, and the page's inputs come back.
+new ResizeObserver(() => {
+  const isShown = lessonRoot.isConnected && lessonRoot.offsetParent !== null;
+  document.body.classList.toggle('in-lesson', isShown);
+  if (!lessonRoot.isConnected) document.removeEventListener('keydown', onLessonKey, true);
+  else if (lesson.value && !part('page').hidden) writeAddress(isShown);
+}).observe(lessonRoot);
+afterDraw = followView;
+watch('value', openLesson);
+openLesson();

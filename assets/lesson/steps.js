@@ -1,0 +1,200 @@
+// Steps: each puts the view into its state; its text comes first, then a pause, then a quick action, then a question.
+
+const PARTS = ['answers', 'bar', 'layers', 'pictures', 'says', 'legend', 'show', 'when', 'time', 'memory', 'certainty', 'strips', 'strip-legend', 'extras'];
+
+const lesson = {
+  value: null, sides: {}, // the sides of the run, by name
+  step: 1, phase: 'read', // read: the text, then a pause; act: what the step asks
+  answers: {}, // per step what the reader did: {choice}, {guess}, {picks}, {place, number} or {reached}
+  shown: false, // whether the answer is revealed: in front of a class only when asked for
+  free: false, presenting: false,
+  stop: () => {}, // the quick action that goes on
+  drawn: null, // the prediction on the page
+};
+
+const stepNow = () => lesson.value.steps[lesson.step - 1];
+const answerNow = () => lesson.answers[lesson.step];
+const isAnswered = () => answerNow() !== undefined && lesson.shown;
+
+function goToStep(number) {
+  const to = Math.min(Math.max(1, number), lesson.value.steps.length);
+  leaveStep();
+  Object.assign(lesson, { step: to, free: false, phase: 'read', shown: false });
+  if (answerNow() !== undefined) Object.assign(lesson, { phase: 'act', shown: !lesson.presenting });
+  enterStep();
+  keepProgress();
+  writeAddress(true);
+}
+
+function leaveStep() {
+  play(false);
+  light('');
+  lesson.stop();
+  lesson.drawn?.stop?.();
+  Object.assign(lesson, { stop: () => {}, drawn: null });
+  part('line').replaceChildren();
+}
+
+function enterStep() {
+  const { look, then } = stepNow();
+  showPair(look.side);
+  takeLook(look);
+  if (lesson.phase === 'act') settle(then);
+  drawStep();
+}
+
+// The state of the view that a step begins with.
+function takeLook({ mode, layer, t, size, unfold, parts }) {
+  state.sides.forEach((side) => { side.unfolded = unfold; });
+  choose({
+    ...readMode(mode), layer, head: 0, step: t, follow: false, size, opacity: 0.6, speed: 0.5, hideSinks: false, hover: null, locked: false,
+  }, 'answers', 'patches', 'chart');
+  showParts(parts);
+}
+
+function showParts(parts) {
+  const isOn = (name) => lesson.free || parts.includes(name)
+    || (name === 'when' && ['time', 'memory', 'certainty'].some((each) => parts.includes(each)));
+  PARTS.forEach((name) => both('[data-part="' + name + '"]').forEach((node) => node.classList.toggle('ls-off', !isOn(name))));
+  root.classList.toggle('ls-one-column', !isOn('when') || !isOn('pictures'));
+  lessonRoot.dataset.parts = parts.join(' ');
+}
+
+// What the quick action leaves behind.
+function settle({ mode, layer, t, unfold }) {
+  if (unfold !== undefined) state.sides.forEach((side) => { side.unfolded = unfold; });
+  const change = { ...(mode ? readMode(mode) : {}) };
+  if (layer !== undefined) change.layer = layer;
+  if (t !== undefined) change.step = t;
+  choose(change, 'patches', 'chart');
+}
+
+// ---- the pause is over
+
+function proceed() {
+  if (lesson.phase === 'read') act();
+  else if (isAnswered()) goToStep(lesson.step + 1);
+  else if (lastStep() && stepNow().look.parts.includes('time')) play(!state.playing);
+}
+
+function act() {
+  const { then } = stepNow();
+  lesson.phase = 'act';
+  drawStep();
+  const canvas = find('.tv-patches[data-side="' + (state.size === 'b' ? 'b' : 'a') + '"]');
+  const done = () => {
+    lesson.stop = () => {};
+    settle(then);
+    drawMany();
+    beginAsk();
+  };
+  if (then.motion === 'cut') lesson.stop = cutMotion(canvas, done);
+  else if (then.motion === 'slide') lesson.stop = slideMotion(canvas, ownersOf(state.sides[1]), done);
+  else done();
+  if (then.motion === 'play') play(true);
+  if (!lesson.presenting) part('ask').focus({ preventScroll: true });
+}
+
+// The patch that holds each patch: -1 where that is a word, null where it was dropped.
+function ownersOf(side) {
+  const [plane] = planes(side);
+  return (patch) => {
+    const at = holder(side, plane, side.patches[patch], 0);
+    return at < 0 ? null : at < side.tokens ? side.patchOf[at] : -1;
+  };
+}
+
+// ---- exploring
+
+// The whole view, as the step has left it; coming back puts it into the step's state again.
+function explore(isFree) {
+  if (isFree === lesson.free) return;
+  const now = lesson.step;
+  if (!isFree) return goToStep(now);
+  leaveStep();
+  lesson.free = true;
+  state.size = 'both';
+  showParts([]);
+  choose({}, 'answers', 'patches', 'chart');
+  drawStep();
+  root.focus({ preventScroll: true });
+}
+
+// ---- drawing the card
+
+function drawStep() {
+  const { value, step, phase, free } = lesson;
+  const { title, text } = stepNow();
+  Object.assign(lessonRoot.dataset, { step, phase, free, answered: isAnswered() });
+  setText(part('count'), wordsOf('step', { n: step, total: value.steps.length }));
+  setText(part('heading'), title);
+  part('says').replaceChildren(...textNodes(text));
+  part('go').hidden = phase !== 'read';
+  part('next').hidden = false;
+  part('back').disabled = step === 1;
+  part('next').disabled = step === value.steps.length;
+  part('next').classList.toggle('ls-ready', isAnswered());
+  drawDots();
+  drawTools();
+  drawReturn();
+  drawSwitches();
+  drawMany();
+  drawAsk();
+  drawLinks();
+}
+
+function drawDots() {
+  part('dots').setAttribute('aria-label', wordsOf('steps'));
+  part('dots').replaceChildren(...lesson.value.steps.map(({ title }, i) => {
+    const dot = press('ls-dot', String(i + 1), () => goToStep(i + 1));
+    dot.title = title;
+    dot.setAttribute('aria-label', wordsOf('step', { n: i + 1, total: lesson.value.steps.length }) + ': ' + title);
+    if (i + 1 === lesson.step) dot.setAttribute('aria-current', 'step');
+    dot.classList.toggle('ls-done', lesson.answers[i + 1] !== undefined);
+    return dot;
+  }));
+}
+
+function drawReturn() {
+  const box = part('return');
+  box.hidden = !lesson.free;
+  if (!lesson.free) return;
+  const back = press('ls-main', '← ' + wordsOf('return'), () => explore(false));
+  const link = lesson.value.ask && Object.assign(tag('a', 'ls-plain', wordsOf('ask_live')), { href: '?' + new URLSearchParams(lesson.value.ask) });
+  box.replaceChildren(back, ...(link ? [link] : []));
+}
+
+function drawLinks() {
+  const { code } = stepNow();
+  const paper = Object.assign(tag('a', '', wordsOf('paper')), { href: lesson.value.paper, target: '_blank', rel: 'noopener' });
+  part('links').replaceChildren(paper, ' · ', press('ls-term', wordsOf('code') + ': ' + code.file, () => openCode(code)));
+}
+
+function drawTools() {
+  const go = (query) => { window.location.search = query; };
+  const tools = [press('ls-plain', wordsOf('explore'), () => explore(true)), press('ls-plain', wordsOf('glossary'), () => openGlossary(''))];
+  tools[0].classList.add('ls-explore');
+  tools.push(press('ls-plain', wordsOf('handout'), () => go('handout=1')));
+  tools.push(press('ls-plain', wordsOf('present'), () => go('lesson=' + lesson.step + '&present=1')));
+  if (typeof server?.save_lesson === 'function') tools.push(press('ls-plain ls-save', wordsOf('save'), saveLesson));
+  if (lesson.value.languages.length > 1) tools.push(languageChoice());
+  part('tools').replaceChildren(...tools);
+}
+
+function languageChoice() {
+  const select = tag('select', 'ls-languages', ...lesson.value.languages.map(([code, name]) => new Option(name, code)));
+  select.value = lesson.value.code;
+  select.setAttribute('aria-label', wordsOf('language'));
+  select.addEventListener('change', () => {
+    window.location.search = 'lesson=' + lesson.step + '&lang=' + select.value;
+  });
+  return select;
+}
+
+async function saveLesson() {
+  const note = part('note');
+  const answer = await askServer('save_lesson', lesson.value.code);
+  if (!answer) return setText(note, wordsOf('failed'));
+  download(new Blob([answer.text], { type: 'text/html' }), answer.name);
+  setText(note, wordsOf('saved', { name: answer.name }));
+}

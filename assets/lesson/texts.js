@@ -1,0 +1,68 @@
+// Texts: the pieces of the lesson's texts as elements. Nothing of them is read as HTML.
+
+const lessonRoot = element.querySelector('.ls-lesson');
+const part = (name) => lessonRoot.querySelector('.ls-' + name);
+
+function wordsOf(name, filled = {}) {
+  const text = lesson.value.words[name] ?? name;
+  return text.replace(/\{([a-z]+)\}/g, (mark, slot) => filled[slot] ?? mark);
+}
+
+function textNodes(pieces, slots = {}) {
+  return pieces.map((piece) => (typeof piece === 'string' ? piece : TEXT_NODES[piece.kind](piece, slots)));
+}
+
+const TEXT_NODES = {
+  slot: ({ to }, slots) => tag('b', 'ls-slot', String(slots[to] ?? '–')),
+  see: ({ to, text }) => seeNode(to, text),
+  term: ({ to, text }) => {
+    const word = press('ls-term', text, () => openGlossary(to));
+    word.dataset.term = to;
+    return word;
+  },
+  link: ({ to, text }) => Object.assign(tag('a', '', text), { href: to, target: '_blank', rel: 'noopener' }),
+};
+
+// A word for a thing on the picture lights it up; on a screen without a mouse, when it is pressed.
+function seeNode(name, text) {
+  const word = press('ls-see', text, () => light(name));
+  word.dataset.see = name;
+  word.addEventListener('pointerenter', () => light(name));
+  word.addEventListener('focus', () => light(name));
+  word.addEventListener('pointerleave', () => light(''));
+  word.addEventListener('blur', () => light(''));
+  return word;
+}
+
+function press(className, text, action) {
+  const node = tag('button', className, text);
+  node.type = 'button';
+  node.addEventListener('click', action);
+  return node;
+}
+
+// ---- glossary and code
+
+function openDialog(title, ...content) {
+  const dialog = part('dialog');
+  const head = tag('header', 'ls-dialog-head', tag('h3', '', title), press('ls-plain', wordsOf('close'), () => dialog.close()));
+  dialog.replaceChildren(head, ...content);
+  if (!dialog.open) dialog.showModal();
+}
+
+function openGlossary(name) {
+  const entries = lesson.value.glossary.map((term) => {
+    const title = tag('dt', '', term.term);
+    title.dataset.term = term.name;
+    title.classList.toggle('ls-meant', term.name === name);
+    return [title, tag('dd', '', ...textNodes(term.text))];
+  });
+  openDialog(wordsOf('glossary'), tag('dl', 'ls-terms', ...entries.flat()));
+  part('dialog').querySelector('.ls-meant')?.scrollIntoView({ block: 'center' });
+}
+
+function openCode({ file, number, first, lines }) {
+  const list = tag('ol', 'ls-code', ...lines.map((line, i) => tag('li', first + i === number ? 'ls-meant' : '', line || ' ')));
+  list.start = first;
+  openDialog(file + ', ' + number, list);
+}

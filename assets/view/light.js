@@ -1,0 +1,37 @@
+// Light: what a word of a text beside the view names is lit up on it; a word for a side dims the other one.
+
+const kept = (token, { scene }) => scene.shares.kept[token] > 0.5;
+const LIGHTS = { // which tokens of a side a word names
+  patch: (side) => side.patches,
+  words: (side) => wordsFrom(side, 0),
+  question: (side) => wordsFrom(side, side.patches.at(-1)),
+  anchor: (side) => (side.chooses ? side.patches.filter((token) => kept(token, side)) : []),
+  merged: (side) => side.patches.filter((token) => side.scene.shares.merged[token] + side.scene.shares.intoText[token] > 0.5),
+  gone: (side) => side.patches.filter((token) => side.scene.shares.dropped[token] + side.scene.shares.evicted[token] > 0.5),
+  heat: (side) => brightest(side),
+};
+
+// Words before the answer, from a token on.
+function wordsFrom(side, first) {
+  return [...Array(side.tokens).keys()].filter((token) => token >= first && !side.isImage[token]);
+}
+
+// The patches in the upper half of the scale.
+function brightest(side) {
+  const { heat, range } = side.scene;
+  if (!heat) return [];
+  const ranked = side.patches.map((token, patch) => [token, heat[patch]]).filter(([, value]) => value > range[1] / 2);
+  return ranked.map(([token]) => token);
+}
+
+function litTokens(side) {
+  return side.scene && LIGHTS[state.lit] ? LIGHTS[state.lit](side) : [];
+}
+
+// '' puts the light out.
+function light(name) {
+  if (state.lit === name) return;
+  state.lit = name;
+  root.dataset.lit = name;
+  redraw('hover');
+}

@@ -1,0 +1,129 @@
+"""The numbers and words that the lesson's texts quote, all taken from a recorded run: none is typed in by hand."""
+
+import numpy as np
+
+from elastic.trace import Run, Trace
+
+# LLaVA-1.5-7B in half precision, for arithmetic: layers, numbers per key of all heads, bytes of a number, patches.
+LLAVA_LAYERS, LLAVA_WIDTH, LLAVA_BYTES, LLAVA_PATCHES = 32, 4096, 2, 576
+UNITS = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1))
+
+
+def facts(run: Run, names: list[str], results: list[dict]) -> dict[str, str]:
+    """Everything a text may quote as `{name}`; `full.answer` is a side's own, `layer3.sink` a layer's.
+
+    `results` are rows of `python -m elastic.evaluate`, quoted as `average.POLICY`, without the policy's options.
+    """
+    sides = dict(zip(names, run.sides, strict=True))
+    full = run.sides[0]
+    found = _prompt(run, full) | _arithmetic()
+    for name, side in sides.items():
+        found |= {f"{name}.{key}": value for key, value in _side(side, full).items()}
+    for number in range(full.layers):
+        found |= {f"layer{number + 1}.{key}": value for key, value in _layer(full, number).items()}
+    found |= {f"average.{name}": percent(value) for name, value in averages(results).items()}
+    return found | {"average.questions": str(min((row["n"] for row in results), default=0))}
+
+
+def averages(results: list[dict]) -> dict[str, float]:
+    """Share of short questions answered exactly, per name of `AVERAGED`."""
+    exact = {row["policy"]: row["exact_short"] for row in results}
+    return {name: exact[policy] for name, policy in AVERAGED.items() if policy in exact}
+
+
+AVERAGED = {  # name in texts -> policy as the evaluation writes it
+    "full": "full",
+    "merged": "elastic",
+    "dropped": "elastic:merge=none",
+    "unprotected": "elastic:protect_text=false",
+    "unbiased": "elastic:protect_text=false;score=visible frequency",
+    "plus": "elastic-plus",
+}
+
+
+def _prompt(run: Run, full: Trace) -> dict[str, str]:
+    tokens, patches = len(full.pieces), len(full.patches)
+    first, last = int(full.patches[0]), int(full.patches[-1])
+    return {
+        "question": full.question,
+        "model": full.model,
+        "tokens": str(tokens),
+        "patches": str(patches),
+        "rows": str(full.grid[0]),
+        "columns": str(full.grid[1]),
+        "before": str(first),
+        "after": str(tokens - last - 1),
+        "words": str(tokens - patches),
+        "share": percent(patches / tokens),
+        "layers": str(full.layers),
+        "width": str(run.shape["kv_heads"] * run.shape["head_dim"]),
+        "per_token": size(full.prompt_bytes.sum() / tokens),
+        "reread": size(full.total_bytes[:-1].sum()),
+    }
+
+
+def _side(side: Trace, full: Trace) -> dict[str, str]:
+    last = int(side.patches[-1])
+    own = side.owner == np.arange(side.owner.shape[2])
+    lost = (~own[..., last + 1 :]).sum(2).ravel()
+    given = np.flatnonzero((side.dropped >= 0).any((1, 2)))
+    found = {
+        "answer": side.answer,
+        "steps": str(side.steps),
+        "memory": size(side.total_bytes[0]),
+        "end": size(side.total_bytes[-1]),
+        "saved": percent(1 - side.total_bytes[-1] / full.total_bytes[-1]),
+        "slots": span(side.prompt_slots),
+        "slots_end": span(side.slots[-1]),
+        "anchors": span(own[..., side.patches].sum(2).ravel()),
+        "lost": span(lost),
+        "kept": percent(side.options.get("keep", 1.0)),
+    }
+    found |= {f"token{number}": piece.strip() for number, piece in enumerate(side.answer_pieces, start=1)}
+    if len(given):
+        found |= {"first": str(given[0] + 1), "first_word": side.answer_pieces[given[0]].strip()}
+    return found
+
+
+def _layer(full: Trace, number: int) -> dict[str, str]:
+    score = full.score[number]
+    patch = int(score[full.patches].argmax())
+    row, column = divmod(patch, full.grid[1])
+    return {
+        "row": str(row + 1),
+        "column": str(column + 1),
+        "sink": full.pieces[0],
+        "sink_share": percent(score[0] / np.nansum(score)),
+    }
+
+
+def _arithmetic() -> dict[str, str]:
+    token = 2 * LLAVA_LAYERS * LLAVA_WIDTH * LLAVA_BYTES
+    return {
+        "llava.token": f"{short(token / 2**20)} MiB",
+        "llava.patches": str(LLAVA_PATCHES),
+        "llava.picture": f"{short(token * LLAVA_PATCHES / 2**20)} MiB",
+    }
+
+
+def size(count: float) -> str:
+    """Bytes as the view writes them: `3.15 MiB`."""
+    name, unit = next(((name, unit) for name, unit in UNITS if count >= unit / 4), UNITS[-1])
+    return f"{short(count / unit)} {name}"
+
+
+def short(value: float) -> str:
+    """About three digits."""
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:.{digits}f}".removesuffix(".00").removesuffix(".0")
+
+
+def percent(share: float) -> str:
+    """`49 %`."""
+    return f"{share * 100:.0f} %"
+
+
+def span(values: np.ndarray) -> str:
+    """`121`, or `7 to 8` where layers differ."""
+    low, high = int(values.min()), int(values.max())
+    return str(low) if low == high else f"{low} to {high}"

@@ -5,6 +5,7 @@ No torch.
 
 import argparse
 import json
+import os
 from functools import cache
 from pathlib import Path
 
@@ -43,7 +44,10 @@ def lesson(code: str = "en", folder: Path = FOLDER) -> dict:
     code = code if code in dict(known) else "en"
     run, names = lesson_run()
     results = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
-    value = lesson_value(read_lesson(folder / f"{code}.toml"), run, list(names), results)
+    # A Space shows its files to everybody; elsewhere the page shows the lines only.
+    space = os.environ.get("SPACE_ID", "")
+    source = f"https://huggingface.co/spaces/{space}/blob/main" if space else ""
+    value = lesson_value(read_lesson(folder / f"{code}.toml"), run, list(names), results, source)
     return value | {"code": code, "languages": known}
 
 

@@ -5,25 +5,16 @@ Texts may hold `{fact}` (see `viz.facts`), `[anchors](see:anchor)`, which lights
 the page builds elements from the pieces they are cut into here.
 """
 
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 ROOT = Path(__file__).parent.parent
 STEPS = 8
 MOST_WORDS = 70  # of a step, what it asks included
 MOST_TERMS = 15
-SEEN = ("patch", "words", "question", "anchor", "merged", "gone", "heat", "memory", "a", "b")
-SLOTS = {  # what a reply may quote besides facts, by kind of question: known only once the reader has acted
-    "point": ("place", "number"),
-    "line": ("guess", "measured", "distance"),
-    "pick": ("hits", "count", "chance", "away"),
-}
-
-Text = str | dict[str, str]  # a piece: plain, or {"kind", "to", "text"}
 
 
 class Strict(BaseModel):
@@ -192,6 +183,15 @@ class Step(Strict):
     sheet: Sheet
 
 
+WORDS = (
+    *("step", "steps", "next", "back", "show", "reveal", "reveal_key", "again", "right", "wrong", "done", "keys"),
+    *("explore", "return", "ask_live", "glossary", "close", "handout", "print", "sheet_about", "save", "saved"),
+    *("failed", "present", "language", "code", "paper", "hide_sinks", "place", "layer", "no_anchor", "more", "less"),
+    *("exact", "line_axis", "line_start", "line_yours", "line_measured", "line_handle"),
+)
+Words = create_model("Words", __base__=Strict, __doc__="The page's own words.", **dict.fromkeys(WORDS, (str, ...)))
+
+
 class Term(Strict):
     """An entry of the glossary."""
 
@@ -206,7 +206,7 @@ class Lesson(Strict):
     language: str
     title: str
     about: str
-    words: dict[str, str]
+    words: Words
     glossary: list[Term] = Field(max_length=MOST_TERMS)
     steps: list[Step] = Field(min_length=STEPS, max_length=STEPS)
 
@@ -225,71 +225,3 @@ def read_lesson(path: Path) -> Lesson:
         places = [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()]
         lines = "\n".join(f"  {place}: {what}" for place, what in places)
         raise ValueError(f"{path.name} is not a complete lesson:\n{lines}") from error
-
-
-MARK = re.compile(r"\[([^\[\]]+)\]\((see|term):([a-z-]+)\)|\[([^\[\]]+)\]\((https://[^()\s]+)\)|\{([a-z0-9_.]+)\}")
-
-
-class Writer:
-    """Cuts texts into pieces, facts filled in; collects what is wrong with them."""
-
-    def __init__(self, facts: dict[str, str], terms: set[str]) -> None:
-        self.facts, self.terms, self.problems = facts, terms, []
-
-    def cut(self, text: str, place: str, slots: tuple[str, ...] = ()) -> list[Text]:
-        """The pieces of a text; `slots` are names that the page fills in."""
-        pieces: list[Text] = []
-        end = 0
-        for found in MARK.finditer(text):
-            pieces.append(text[end : found.start()])
-            pieces.append(self._piece(found, place, slots))
-            end = found.end()
-        rest = text[end:]
-        if re.search(r"[{}]|\]\(", "".join(piece for piece in [*pieces, rest] if isinstance(piece, str))):
-            self.problems.append(f"{place}: a bracket that is no mark in {text!r}")
-        return _joined([*pieces, rest])
-
-    def _piece(self, found: re.Match, place: str, slots: tuple[str, ...]) -> Text:
-        label, kind, to, named, address, name = found.groups()
-        if address:
-            return {"kind": "link", "to": address, "text": named}
-        if kind:
-            if to not in (self.terms if kind == "term" else SEEN):
-                self.problems.append(f"{place}: there is no {kind}:{to}")
-            return {"kind": kind, "to": to, "text": self._filled(label, place)}
-        if name in slots:
-            return {"kind": "slot", "to": name, "text": ""}
-        return self._filled(found[0], place)
-
-    def known(self, text: str) -> str:
-        """A text with its facts filled in; what is no fact is left to the page."""
-        return re.sub(r"\{([a-z0-9_.]+)\}", lambda found: self.facts.get(found[1], found[0]), text)
-
-    def _filled(self, text: str, place: str) -> str:
-        def fact(found: re.Match) -> str:
-            if found[1] not in self.facts:
-                self.problems.append(f"{place}: the run says nothing of {{{found[1]}}}")
-            return self.facts.get(found[1], "")
-
-        return re.sub(r"\{([a-z0-9_.]+)\}", fact, text)
-
-
-def _joined(pieces: list[Text]) -> list[Text]:
-    """Neighbouring plain pieces as one."""
-    joined: list[Text] = []
-    for piece in pieces:
-        if isinstance(piece, str) and joined and isinstance(joined[-1], str):
-            joined[-1] += piece
-        elif piece:
-            joined.append(piece)
-    return joined
-
-
-def plain(pieces: list[Text]) -> str:
-    """What pieces read as."""
-    return "".join(piece if isinstance(piece, str) else piece["text"] or "…" for piece in pieces)
-
-
-def count_words(text: str) -> int:
-    """Words as a reader counts them: marks and signs alone are none."""
-    return len(re.findall(r"\w[\w'’.%/-]*", text))

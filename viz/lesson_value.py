@@ -3,51 +3,32 @@
 from elastic.trace import Run
 from viz import view
 from viz.facts import facts
-from viz.lesson import MOST_WORDS, ROOT, SLOTS, Ask, Box, Choose, Code, Lesson, Step, Writer, count_words, plain
+from viz.lesson import MOST_WORDS, ROOT, Ask, Box, Choose, Code, Lesson, Step
+from viz.lesson_texts import SLOTS, Writer, count_words, plain
 
 AROUND = 4  # lines of code shown before and after the one that counts
-WORDS = (  # of the page itself, which every language names
-    *("step", "next", "back", "show", "reveal", "again", "explore", "return", "glossary", "close", "handout", "print"),
-    *(
-        "save",
-        "saved",
-        "failed",
-        "present",
-        "keys",
-        "right",
-        "wrong",
-        "reveal_key",
-        "code",
-        "paper",
-        "ask_live",
-        "done",
-    ),
-    *("more", "less", "exact", "line_axis", "line_start", "line_yours", "line_measured", "line_handle", "hide_sinks"),
-    *("place", "layer", "start", "resume", "steps", "language", "hidden", "no_anchor", "sheet_about"),
-)
 
 
-def lesson_value(lesson: Lesson, run: Run, names: list[str], results: list[dict]) -> dict:
+def lesson_value(lesson: Lesson, run: Run, names: list[str], results: list[dict], source: str = "") -> dict:
     """Everything the lesson's script needs: texts in pieces, states, the run's message with all sides, the small facts.
+
+    `source` is the address under which this program's files can be read, if there is one.
 
     Raises:
         ValueError: if a text quotes what the run does not say, a step is too long, or a state does not exist.
     """
     found = facts(run, names, results)
     writer = Writer(found, {term.name for term in lesson.glossary})
-    missing = [word for word in WORDS if word not in lesson.words]
-    if missing:
-        writer.problems.append(f"words: {', '.join(missing)} missing")
     value = {
         "language": lesson.language,
         "title": lesson.title,
         "about": writer.cut(lesson.about, "about"),
-        "words": {name: writer.known(text) for name, text in lesson.words.items()},
+        "words": {name: writer.known(text) for name, text in lesson.words.model_dump().items()},
         "glossary": [
             {"name": term.name, "term": term.term, "text": writer.cut(term.text, f"glossary {term.name}")}
             for term in lesson.glossary
         ],
-        "steps": [_step(step, number, run, names, writer) for number, step in enumerate(lesson.steps, start=1)],
+        "steps": [_step(step, number, run, names, writer, source) for number, step in enumerate(lesson.steps, start=1)],
         "names": names,
         "paper": "https://arxiv.org/abs/2407.18121",
         "run": view.message(run, 0, 0, done=True),
@@ -69,7 +50,7 @@ def _all_texts(value: dict) -> list[list]:
     return found
 
 
-def _step(step: Step, number: int, run: Run, names: list[str], writer: Writer) -> dict:
+def _step(step: Step, number: int, run: Run, names: list[str], writer: Writer, source: str) -> dict:
     place = f"step {number}"
     text, ask = writer.cut(step.text, place), _ask(step.ask, place, run, writer)
     words = count_words(plain(text)) + count_words(plain(ask["text"]))
@@ -85,7 +66,7 @@ def _step(step: Step, number: int, run: Run, names: list[str], writer: Writer) -
         "box": step.box and _box(step.box, place, writer),
         "multiples": step.multiples and step.multiples.model_dump(),
         "switches": [switch.model_dump() for switch in step.switches],
-        "code": excerpt(step.code),
+        "code": excerpt(step.code, source),
         "sheet": {**step.sheet.model_dump(), "text": writer.cut(step.sheet.text, f"{place}, sheet")},
     }
 
@@ -131,7 +112,7 @@ def _check(step: Step, place: str, run: Run, names: list[str], writer: Writer) -
         writer.problems.append(f"{place}: the answer has {steps} tokens")
 
 
-def excerpt(code: Code) -> dict:
+def excerpt(code: Code, source: str = "") -> dict:
     """The line of the program that `code` names, with those around it, as they stand today.
 
     Raises:
@@ -142,4 +123,11 @@ def excerpt(code: Code) -> dict:
     if at is None:
         raise ValueError(f"{code.file} has no line that reads {code.line!r}: the lesson shows it.")
     first = max(0, at - AROUND)
-    return {"file": code.file, "number": at + 1, "first": first + 1, "lines": lines[first : at + AROUND + 1]}
+    link = f"{source}/{code.file}#L{at + 1}" if source else ""
+    return {
+        "file": code.file,
+        "number": at + 1,
+        "first": first + 1,
+        "lines": lines[first : at + AROUND + 1],
+        "link": link,
+    }

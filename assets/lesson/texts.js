@@ -61,8 +61,9 @@ function openGlossary(name) {
   part('dialog').querySelector('.ls-meant')?.scrollIntoView({ block: 'center' });
 }
 
-function openCode({ file, number, first, lines }) {
+function openCode({ file, number, first, lines, link }) {
   const list = tag('ol', 'ls-code', ...lines.map((line, i) => tag('li', first + i === number ? 'ls-meant' : '', line || ' ')));
   list.start = first;
-  openDialog(file + ', ' + number, list);
+  const more = link ? [tag('p', '', TEXT_NODES.link({ to: link, text: link }))] : [];
+  openDialog(file + ', ' + number, list, ...more);
 }

@@ -1,0 +1,79 @@
+"""The lesson's texts, cut into pieces with their facts filled in; what is wrong with them is collected."""
+
+import re
+
+SEEN = ("patch", "words", "question", "anchor", "merged", "gone", "heat", "memory", "a", "b")
+SLOTS = {  # what a reply may quote besides facts, by kind of question: known only once the reader has acted
+    "point": ("place", "number"),
+    "line": ("guess", "measured", "distance"),
+    "pick": ("hits", "count", "chance", "away"),
+}
+
+Text = str | dict[str, str]  # a piece: plain, or {"kind", "to", "text"}
+
+MARK = re.compile(r"\[([^\[\]]+)\]\((see|term):([a-z-]+)\)|\[([^\[\]]+)\]\((https://[^()\s]+)\)|\{([a-z0-9_.]+)\}")
+
+
+class Writer:
+    """Cuts texts into pieces, facts filled in; collects what is wrong with them."""
+
+    def __init__(self, facts: dict[str, str], terms: set[str]) -> None:
+        self.facts, self.terms, self.problems = facts, terms, []
+
+    def cut(self, text: str, place: str, slots: tuple[str, ...] = ()) -> list[Text]:
+        """The pieces of a text; `slots` are names that the page fills in."""
+        pieces: list[Text] = []
+        end = 0
+        for found in MARK.finditer(text):
+            pieces.append(text[end : found.start()])
+            pieces.append(self._piece(found, place, slots))
+            end = found.end()
+        rest = text[end:]
+        if re.search(r"[{}]|\]\(", "".join(piece for piece in [*pieces, rest] if isinstance(piece, str))):
+            self.problems.append(f"{place}: a bracket that is no mark in {text!r}")
+        return _joined([*pieces, rest])
+
+    def _piece(self, found: re.Match, place: str, slots: tuple[str, ...]) -> Text:
+        label, kind, to, named, address, name = found.groups()
+        if address:
+            return {"kind": "link", "to": address, "text": named}
+        if kind:
+            if to not in (self.terms if kind == "term" else SEEN):
+                self.problems.append(f"{place}: there is no {kind}:{to}")
+            return {"kind": kind, "to": to, "text": self._filled(label, place)}
+        if name in slots:
+            return {"kind": "slot", "to": name, "text": ""}
+        return self._filled(found[0], place)
+
+    def known(self, text: str) -> str:
+        """A text with its facts filled in; what is no fact is left to the page."""
+        return re.sub(r"\{([a-z0-9_.]+)\}", lambda found: self.facts.get(found[1], found[0]), text)
+
+    def _filled(self, text: str, place: str) -> str:
+        def fact(found: re.Match) -> str:
+            if found[1] not in self.facts:
+                self.problems.append(f"{place}: the run says nothing of {{{found[1]}}}")
+            return self.facts.get(found[1], "")
+
+        return re.sub(r"\{([a-z0-9_.]+)\}", fact, text)
+
+
+def _joined(pieces: list[Text]) -> list[Text]:
+    """Neighbouring plain pieces as one."""
+    joined: list[Text] = []
+    for piece in pieces:
+        if isinstance(piece, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += piece
+        elif piece:
+            joined.append(piece)
+    return joined
+
+
+def plain(pieces: list[Text]) -> str:
+    """What pieces read as."""
+    return "".join(piece if isinstance(piece, str) else piece["text"] or "…" for piece in pieces)
+
+
+def count_words(text: str) -> int:
+    """Words as a reader counts them: marks and signs alone are none."""
+    return len(re.findall(r"\w[\w'’.%/-]*", text))

@@ -43,7 +43,7 @@ class Look(Strict):
 class Change(Strict):
     """What the quick action after the pause changes."""
 
-    motion: Literal["cut", "slide", "play"] | None = None
+    motion: Literal["cut", "slide"] | None = None
     mode: str | None = None
     layer: int | None = Field(None, ge=0)
     t: int | None = Field(None, ge=0)

@@ -44,6 +44,7 @@ function answer(given) {
 // In front of a class: what the step is about, whether or not somebody has answered.
 function revealAnswer() {
   if (lesson.phase === 'read') act();
+  if (lesson.phase === 'move') lesson.stop();
   if (answerNow() === undefined) ASKS[stepNow().ask.kind].unasked();
   lesson.shown = true;
   drawStep();
@@ -54,6 +55,7 @@ function tryAgain() {
   keepProgress();
   goToStep(lesson.step);
   act();
+  if (lesson.phase === 'move') lesson.stop();
 }
 
 // ---- drawing
@@ -196,10 +198,6 @@ function reachStep() {
 }
 
 // Called once the quick action is over, and after every frame of the view.
-function beginAsk() {
-  followView();
-}
-
 function followView() {
   if (!lesson.value || lesson.phase !== 'act' || lesson.free) return;
   const ask = ASKS[stepNow().ask.kind];

@@ -59,7 +59,7 @@ function drawMany() {
   const { multiples, look } = stepNow();
   const box = part('many');
   box.dataset.of = multiples?.of ?? '';
-  if (!multiples || lesson.phase === 'read' || lesson.free) return box.replaceChildren();
+  if (!multiples || lesson.phase !== 'act' || lesson.free) return box.replaceChildren();
   const figures = multiples.of === 'layers' ? figuresOfLayers(multiples, look) : figuresOfSides(multiples, look);
   box.style.setProperty('--ls-count', figures.length);
   box.replaceChildren(...figures);
@@ -99,7 +99,7 @@ function manyButton(canvas, label, isChosen, data, action) {
 
 function drawSwitches() {
   const { switches } = stepNow();
-  const shown = switches.length && lesson.phase !== 'read' && !lesson.free ? switches : [];
+  const shown = switches.length && lesson.phase === 'act' && !lesson.free ? switches : [];
   part('switches').replaceChildren(...shown.map(({ side, text }) => {
     const button = press('ls-switch', text, () => switchTo(side));
     button.dataset.side = side;

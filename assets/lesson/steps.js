@@ -4,7 +4,7 @@ const PARTS = ['answers', 'bar', 'layers', 'pictures', 'says', 'legend', 'show',
 
 const lesson = {
   value: null, sides: {}, // the sides of the run, by name
-  step: 1, phase: 'read', // read: the text, then a pause; act: what the step asks
+  step: 1, phase: 'read', // read: the text, then a pause; move: the quick action; act: what the step asks
   answers: {}, // per step what the reader did: {choice}, {guess}, {picks}, {place, number} or {reached}
   shown: false, // whether the answer is revealed: in front of a class only when asked for
   free: false, presenting: false,
@@ -72,28 +72,35 @@ function settle({ mode, layer, t, unfold }) {
 // ---- the pause is over
 
 function proceed() {
-  if (lesson.phase === 'read') act();
+  if (lesson.phase === 'move') lesson.stop();
+  else if (lesson.phase === 'read') act();
   else if (isAnswered()) goToStep(lesson.step + 1);
   else if (lastStep() && stepNow().look.parts.includes('time')) play(!state.playing);
 }
 
+// The question comes once the movement is over: never both at once.
 function act() {
   const { then } = stepNow();
-  lesson.phase = 'act';
+  lesson.phase = 'move';
   drawStep();
   const canvas = find('.tv-patches[data-side="' + (state.size === 'b' ? 'b' : 'a') + '"]');
   const done = () => {
-    lesson.stop = () => {};
+    Object.assign(lesson, { stop: () => {}, phase: 'act' });
     settle(then);
-    drawMany();
-    beginAsk();
+    drawStep();
+    followView();
+    if (!lesson.presenting) part('ask').focus({ preventScroll: true });
   };
-  if (then.motion === 'cut') lesson.stop = cutMotion(canvas, done);
-  else if (then.motion === 'slide') lesson.stop = slideMotion(canvas, ownersOf(state.sides[1]), done);
-  else done();
-  if (then.motion === 'play') play(true);
-  if (!lesson.presenting) part('ask').focus({ preventScroll: true });
+  const motion = MOTIONS[then.motion];
+  if (!motion) return done();
+  const stop = motion(canvas, done);
+  if (lesson.phase === 'move') lesson.stop = stop;
 }
+
+const MOTIONS = {
+  cut: (canvas, done) => cutMotion(canvas, done),
+  slide: (canvas, done) => slideMotion(canvas, ownersOf(state.sides[1]), done),
+};
 
 // The patch that holds each patch: -1 where that is a word, null where it was dropped.
 function ownersOf(side) {

@@ -1,0 +1,339 @@
+"""The lesson as one file without a network: its steps, questions, words and small pictures, against the recorded run."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tests.lesson_page import (
+    FULL,
+    GRID,
+    LESSON,
+    NUMBERS,
+    RUN,
+    SIDES,
+    STEPS,
+    check_view,
+    filled,
+    first_given_up,
+    go,
+    kept_progress,
+    patch_at,
+    place_of,
+    right_of,
+    scores_of,
+    seen,
+    slide_time,
+    solve,
+    state_of,
+    teach,  # noqa: F401 (fixture)
+    teachers,  # noqa: F401 (fixture)
+)
+from viz.facts import short, size
+from viz.lesson_texts import plain
+
+WORDS = LESSON["words"]
+
+
+def of_kind(kind):
+    return [number for number in NUMBERS if STEPS[number - 1]["ask"]["kind"] == kind]
+
+
+# ---- steps
+
+
+def test_every_step_puts_the_view_into_its_state_before_and_after_its_action(teach):
+    page = teach()
+    for number, step in enumerate(STEPS, start=1):
+        now = seen(page)
+        assert (now["lesson"]["step"], now["lesson"]["phase"], now["says"]) == (
+            str(number),
+            "read",
+            plain(step["text"]),
+        )
+        check_view(now, state_of(step))
+        page.keyboard.press(" ")
+        if step["then"].get("motion") == "play":
+            page.wait_for_selector('.trace-view[data-playing="true"]')
+            page.wait_for_selector('.trace-view[data-playing="false"]')
+        now = seen(page)
+        assert (now["lesson"]["step"], now["lesson"]["phase"]) == (str(number), "act")
+        check_view(now, state_of(step, acted=True))
+        page.keyboard.press("PageDown")
+
+
+def test_keys_lead_through_the_steps_and_the_address_follows(teach):
+    page = teach("?other=kept#here")
+    way = [("ArrowRight", 1)] * 3 + [("PageDown", 1)] * 5 + [("PageUp", -1)] * 3 + [("ArrowLeft", -1)] * 5
+    at = 1
+    for key, by in way:
+        page.keyboard.press(key)
+        at = min(max(1, at + by), len(STEPS))
+        now = seen(page)
+        assert now["lesson"]["step"] == str(at)
+        assert now["address"] == f"?other=kept&lesson={at}" and page.evaluate("location.hash") == "#here"
+        assert page.locator(".ls-dot[aria-current=step]").text_content() == str(at)
+    page.keyboard.press("Control+ArrowRight")
+    assert seen(page)["lesson"]["step"] == "1"
+
+
+def test_the_text_stands_alone_first(teach):
+    page = teach()
+    for number, step in enumerate(STEPS, start=1):
+        go(page, number)
+        now = seen(page)
+        assert (now["lesson"]["phase"], now["go"]) == ("read", True)
+        assert (now["asks"], now["reply"], now["many"], now["switches"], now["options"]) == ("", "", 0, [], [])
+        assert (now["box"], now["line"].get("revealed"), now["moving"]) == (False, None, 0)
+        assert page.locator(".ls-chart, .ls-over").count() == 0
+        page.wait_for_timeout(60)
+        assert seen(page) == now
+        # The button does what the key does.
+        page.click(".ls-go")
+        now = seen(page)
+        assert (now["lesson"]["phase"], now["go"], now["asks"]) == ("act", False, plain(step["ask"]["text"]))
+        multiples = step["multiples"] or {}
+        assert now["many"] == {"layers": FULL.layers, "sides": len(multiples.get("sides", []))}.get(
+            multiples.get("of"), 0
+        )
+        assert now["switches"] == [switch["text"] for switch in step["switches"]]
+        assert (now["reply"], now["box"], now["again"]) == ("", False, False)
+
+
+def test_tab_leads_to_every_control(teach):
+    page = teach()
+    for number in NUMBERS:
+        go(page, number, acts=True)
+        slide_time(page, STEPS[number - 1]["look"]["t"])  # else time goes on, and what plays is drawn anew
+        page.evaluate(
+            """() => {
+              window.reached = new Set();
+              document.onfocusin = (event) => window.reached.add(event.target);
+              document.querySelector('.ls-text').focus();
+            }"""
+        )
+        count = page.evaluate("document.querySelectorAll('button, a, input, select, [tabindex=\"0\"]').length")
+        for _ in range(count + 3):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement === document.body"):
+                page.keyboard.press("Tab")
+        missed = page.evaluate(
+            """() => [...document.querySelectorAll('button, a[href], input, select, summary, [tabindex]')]
+              .filter((node) => node.tabIndex >= 0 && !node.disabled && node.checkVisibility() && node.getClientRects().length)
+              .filter((node) => !window.reached.has(node)).map((node) => node.outerHTML)"""
+        )
+        assert missed == []
+        # None of the keys moved the lesson.
+        assert page.get_attribute(".ls-lesson", "data-step") == str(number)
+
+
+# ---- questions
+
+
+def test_pointing_at_a_patch_names_its_place_and_its_token(teach):
+    page = teach()
+    for number in of_kind("point"):
+        step = go(page, number, acts=True)
+        for patch in (0, 37, len(FULL.patches) - 1):
+            page.mouse.move(*patch_at(page, patch, "a"))
+            now = seen(page)
+            token = int(FULL.patches[patch])
+            assert now["reply"] == filled(step["ask"]["reply"], place=place_of(patch), number=str(token + 1))
+            lit = page.locator('.tv-strip[data-side="a"] .tv-cell.tv-lit').evaluate_all(
+                "all => all.map((n) => n.dataset.token)"
+            )
+            assert lit == [str(token)]
+        # With the keyboard, too.
+        page.focus('canvas.tv-patches[data-side="a"]')
+        page.mouse.move(0, 0)
+        for key in ("ArrowRight", "ArrowDown", "ArrowRight"):
+            page.keyboard.press(key)
+        patch = GRID[1] + 1
+        reply = filled(step["ask"]["reply"], place=place_of(patch), number=str(int(FULL.patches[patch]) + 1))
+        assert seen(page)["reply"] == reply
+
+
+@pytest.mark.parametrize("keys", [["ArrowUp"], ["End"], ["near"]], ids=["too little", "too much", "nearly right"])
+def test_a_drawn_line_is_compared_with_the_bytes_measured(teach, keys):
+    page = teach()
+    total = int(FULL.prompt_bytes.sum())
+    for number in of_kind("line"):
+        step = go(page, number, acts=True)
+        assert seen(page)["line"]["revealed"] == "false" and page.is_disabled(".ls-reveal")
+        page.focus(".ls-handle")
+        top = float(page.get_attribute(".ls-handle", "aria-valuemax"))
+        for key in ["ArrowUp"] * round(total / (top / 100)) if keys == ["near"] else keys:
+            page.keyboard.press(key)
+        guess = float(seen(page)["line"]["guess"])
+        assert guess == pytest.approx({"ArrowUp": top / 100, "End": top}.get(keys[0], total), abs=top / 180)
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        now = seen(page)
+        assert (now["line"]["revealed"], float(now["line"]["total"]), float(now["line"]["guess"])) == (
+            "true",
+            total,
+            guess,
+        )
+        factor = total / guess
+        if abs(factor - 1) < 0.15:
+            distance = WORDS["exact"].format(percent=f"{abs(factor - 1) * 100:.0f} %")
+        elif factor > 1:
+            distance = WORDS["more"].format(factor=short(factor))
+        else:
+            distance = WORDS["less"].format(factor=short(1 / factor))
+        reply = filled(step["ask"]["reply"], guess=size(guess), measured=size(total), distance=distance)
+        assert now["reply"] == reply and page.locator(".ls-reveal").count() == 0
+
+
+def test_picked_patches_are_compared_with_the_anchors(teach):
+    page = teach()
+    for number in of_kind("pick"):
+        step = go(page, number, acts=True)
+        trace, count = SIDES[step["look"]["side"]], step["ask"]["count"]
+        owner = trace.owner[step["look"]["layer"] - 1, 0]
+        patch_of = {int(token): patch for patch, token in enumerate(trace.patches)}
+        anchors = [patch for patch, token in enumerate(trace.patches) if owner[token] == token]
+        others = [patch for patch in range(len(trace.patches)) if patch not in anchors]
+        picks = [*anchors[3:5], *others[-count + 2 :]]
+        for patch in picks[:-1]:
+            page.mouse.click(*patch_at(page, patch))
+        assert page.is_disabled(".ls-reveal")
+        now = seen(page)
+        assert now["pictures"]["b"]["picks"] == ",".join(map(str, picks[:-1])) and "hits" not in now["pictures"]["b"]
+        check_view(now, state_of(step, acted=True))
+        page.mouse.click(*patch_at(page, picks[-1]))
+        page.mouse.click(*patch_at(page, anchors[9]))  # one too many
+        page.click(".ls-reveal")
+        now = seen(page)
+        hits = [patch for patch in picks if patch in anchors]
+        joined = [(patch, patch_of[int(owner[trace.patches[patch]])]) for patch in picks if patch not in anchors]
+        away = np.mean([np.hypot(*np.subtract(divmod(p, GRID[1]), divmod(q, GRID[1]))) for p, q in joined])
+        chance = count * len(anchors) / len(trace.patches)
+        slots = {"hits": str(len(hits)), "count": str(count), "chance": short(chance), "away": short(away)}
+        assert now["reply"] == filled(step["ask"]["reply"], **slots)
+        assert now["pictures"]["b"]["hits"] == ",".join(map(str, hits))
+        assert now["pictures"]["b"]["owners"] == ",".join(f"{patch}>{at}" for patch, at in joined)
+        check_view(now, state_of(step, acted=True, mode=step["ask"]["mode"]))
+
+
+def test_time_has_to_be_taken_to_the_token_that_is_asked_for(teach):
+    page = teach()
+    for number in of_kind("reach"):
+        step = go(page, number, acts=True)
+        end = SIDES[step["look"]["side"]].steps if step["ask"]["until"] == "end" else first_given_up(step)
+        slide_time(page, end - 1)
+        now = seen(page)
+        assert (now["view"]["step"], now["reply"], now["lesson"]["answered"]) == (str(end - 1), "", "false")
+        slide_time(page, end)
+        now = seen(page)
+        assert (now["view"]["step"], now["reply"]) == (str(end), plain(step["ask"]["reply"]))
+        check_view(now, state_of(step, acted=True, t=end))
+
+
+def test_every_option_is_marked_and_gets_its_reply(teach):
+    page = teach()
+    for number in of_kind("choose"):
+        step = go(page, number, acts=True)
+        options, right = step["ask"]["options"], right_of(step["ask"])
+        for choice, option in enumerate(options):
+            page.keyboard.press(str(choice + 1))
+            now = seen(page)
+            marks = {choice: "wrong", right: "right"}
+            assert now["options"] == [[i == choice, marks.get(i, "")] for i in range(len(options))]
+            verdict = WORDS["right" if option["right"] else "wrong"]
+            assert now["reply"] == f"{verdict} {plain(option['reply'])}"
+            assert now["box"] == bool(step["box"])
+            if step["box"]:
+                bars = "".join(bar["text"] + bar["value"] for bar in step["box"]["bars"])
+                sinks = f" {WORDS['hide_sinks']}" if step["box"]["hide_sinks"] else ""
+                assert now["boxText"] == step["box"]["title"] + plain(step["box"]["text"]) + sinks + bars
+            page.click(".ls-again")
+            now = seen(page)
+            assert (now["reply"], now["box"], now["lesson"]["phase"]) == ("", False, "act")
+            assert now["options"] == [[False, ""]] * len(options)
+
+
+def test_sinks_can_be_hidden(teach):
+    page = teach()
+    for number in NUMBERS:
+        step = STEPS[number - 1]
+        if not (step["box"] and step["box"]["hide_sinks"]):
+            continue
+        solve(page, number)
+        scores = scores_of(FULL, state_of(step, acted=True)["layer"])
+        for hides in (True, False):
+            page.locator(".ls-switch-sinks input").set_checked(hides)
+            scale = [float(end) for end in seen(page)["view"]["scale"].split(",")]
+            high = np.percentile(scores, 99) if hides else scores.max()
+            assert scale == pytest.approx([scores.min(), high], rel=1e-4)
+
+
+# ---- progress
+
+
+def test_answers_are_kept_on_leaving_a_step_and_over_a_reload(teach):
+    page = teach()
+    replies = {number: solve(page, number)["reply"] for number in NUMBERS}
+    assert all(replies.values())
+    states = {}
+    for number in reversed(NUMBERS):
+        go(page, number)
+        now = states[number] = seen(page)
+        assert (now["reply"], now["lesson"]["phase"], now["go"]) == (replies[number], "act", False)
+        assert now["done"] == list(NUMBERS)
+        if STEPS[number - 1]["ask"]["kind"] != "pick":
+            check_view(
+                now,
+                state_of(
+                    STEPS[number - 1], acted=True, t=STEPS[number - 1]["then"].get("t", STEPS[number - 1]["look"]["t"])
+                ),
+            )
+    go(page, 6)
+    page.reload()
+    page.wait_for_selector('.ls-lesson[data-step="6"]')
+    for number in [6, *NUMBERS]:
+        go(page, number)
+        now = seen(page)
+        for name in ("reply", "options", "line", "done", "box", "pictures"):
+            assert now[name] == states[number][name], (number, name)
+    # Without the address, too; and what is tried again is forgotten.
+    page.click(".ls-again")
+    page.goto(page.url.split("?")[0])
+    page.wait_for_selector('.ls-lesson[data-step="8"]')
+    assert seen(page)["done"] == list(NUMBERS)[:-1]
+
+
+BROKEN = {
+    "no JSON": "{",
+    "a number": "7",
+    "a list": '[{"step": 3}]',
+    "another program's": '{"step": "3", "answers": "none", "theme": "dark"}',
+    "answers of another form": '{"step": 1, "answers": {"1": {}, "2": {"guess": "x"}, "3": 5, "4": {"choice": 9}, '
+    '"5": {"picks": "x"}, "6": null, "7": [], "8": {"choice": -1}}}',
+}
+
+
+@pytest.mark.parametrize("kept", BROKEN.values(), ids=BROKEN)
+def test_what_is_kept_in_a_wrong_form_is_not_used(teach, kept):
+    page = teach(kept=kept)
+    for number in NUMBERS:
+        now = seen(page)
+        assert (now["lesson"]["step"], now["lesson"]["phase"], now["done"]) == (str(number), "read", [])
+        page.keyboard.press("PageDown")
+
+
+def test_a_browser_that_remembers_nothing_is_good_enough(teach):
+    refuses = "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('refused') } })"
+    page = teach("?lesson=4", script=refuses)
+    assert solve(page, 4)["reply"]
+    page.reload()
+    page.wait_for_selector('.ls-lesson[data-step="4"]')
+    assert (seen(page)["lesson"]["phase"], seen(page)["done"]) == ("read", [])
+
+
+@pytest.mark.parametrize("asked, number", [("99", len(STEPS)), ("0", 1), ("x", 3), ("-1", 3), ("5", 5)])
+def test_the_address_asks_for_a_step(teach, asked, number):
+    page = teach(f"?lesson={asked}", kept=kept_progress(3, {}))
+    now = seen(page)
+    assert (now["lesson"]["step"], now["address"]) == (str(number), f"?lesson={number}")
+    check_view(now, state_of(STEPS[number - 1]))

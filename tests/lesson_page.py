@@ -29,15 +29,17 @@ STILL = {"viewport": {"width": 1366, "height": 900}, "reduced_motion": "reduce"}
 # Everything that can be seen of the lesson, after the next frame.
 SEEN = """
 () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
-  const one = (selector) => document.querySelector(selector);
-  const all = (selector) => [...document.querySelectorAll(selector)];
+  const root = document.querySelector('.ls-lesson'); // on the whole page there is another view
+  const one = (selector) => root.querySelector(selector);
+  const all = (selector) => [...root.querySelectorAll(selector)];
   const text = (selector) => one(selector)?.textContent ?? '';
   const seen = (node) => Boolean(node && node.checkVisibility() && node.getClientRects().length);
   const perSide = (read) => Object.fromEntries([...'ab'].map((side) => [side, read(`[data-side="${side}"]`)]));
-  const words = (side) => all(`.tv-strip${side} .tv-token[data-token]`).map(({dataset}) => [dataset.token, dataset.fate]);
+  const tokens = (side) => all(`.tv-strip${side} .tv-token[data-token]`);
+  const words = (side) => tokens(side).map(({dataset}) => [dataset.token, dataset.fate]);
   const mark = (button) => button.className.match(/ls-is-(\\w+)/)?.[1] ?? '';
   done({
-    lesson: {...one('.ls-lesson').dataset},
+    lesson: {...root.dataset},
     view: {...one('.trace-view').dataset},
     pictures: perSide((side) => ({...one('canvas.tv-patches' + side).dataset})),
     shown: [...'ab'].filter((side) => seen(one(`canvas.tv-patches[data-side="${side}"]`))).join(''),
@@ -60,18 +62,18 @@ SEEN = """
 """
 
 
-@pytest.fixture(scope="module")
-def teachers(browser, tmp_path_factory):
+@pytest.fixture(scope="module", name="pages")
+def lesson_pages(browser, tmp_path_factory):
     """Pages that several tests use one after the other, what went wrong in them, and the lesson as a file."""
     folder = tmp_path_factory.mktemp("lesson")
     file, blank = folder / "lesson.html", folder / "blank.html"
     file.write_text(lesson_file(), encoding="utf-8")
     blank.write_text("<!doctype html><title>blank</title>")
-    pages, problems = {}, []
+    opened, problems = {}, []
 
     def page_with(options, script):
         key = repr((options, script))
-        if key not in pages:
+        if key not in opened:
             context = browser.new_context(offline=True, **options)
             if script:
                 context.add_init_script(script)
@@ -81,18 +83,18 @@ def teachers(browser, tmp_path_factory):
             local = ("file:", "data:image/", "blob:")
             page.on("request", lambda asked: None if asked.url.startswith(local) else problems.append(asked.url))
             context.route(re.compile("^(?!file:|data:|blob:)"), lambda route: route.abort())
-            pages[key] = page
-        return pages[key]
+            opened[key] = page
+        return opened[key]
 
     yield page_with, problems, file, blank
-    for page in pages.values():
+    for page in opened.values():
         page.context.close()
 
 
-@pytest.fixture
-def teach(teachers):
+@pytest.fixture(name="teach")
+def lesson_opener(pages):
     """Opens the file anew, with what the browser remembers of it; fails on any error, warning or request."""
-    page_with, problems, file, blank = teachers
+    page_with, problems, file, blank = pages
     problems.clear()
 
     def opened(query="", kept=None, script="", wait=".ls-page:not([hidden])", **options):
@@ -179,7 +181,7 @@ def check_view(now, state):
     check_parts(now, state)
     for letter, trace in zip("ab", sides, strict=False):
         check_picture(now["pictures"][letter], trace, layer, 0 if needs_one else None, min(t, trace.steps), state)
-        check_words(now["words"][letter], trace, layer, min(t, trace.steps))
+        check_words(now["words"][letter], trace, layer, 0 if needs_one else None, min(t, trace.steps))
         assert now["answers"][letter] == trace.answer
     assert now["cells"] == (len(FULL.patches) if state["unfold"] else 0)
     if state["heat"] == "importance":
@@ -200,12 +202,15 @@ def check_parts(now, state):
     assert set(now["parts"]) == parts
 
 
+def planes_of(owner, layer, head):
+    """Those of a layer, or of all, and of a head of several, or of all."""
+    layers = owner[layer - 1 : layer] if layer else owner
+    return layers if head is None or owner.shape[1] == 1 else layers[:, head : head + 1]
+
+
 def check_picture(shown, trace, layer, head, t, state):
     """The numbers behind a picture are the trace's."""
-    now = trace.owner_after(t)
-    planes = now if not layer else now[layer - 1 : layer]
-    if head is not None and planes.shape[1] > 1:
-        planes = planes[:, head : head + 1]
+    planes = planes_of(trace.owner_after(t), layer, head)
     is_one = planes.shape[:2] == (1, 1)
     kept = (planes == np.arange(planes.shape[2])).mean((0, 1))[trace.patches]
     assert np.allclose(np.array(shown["shares"].split(","), float), kept, atol=1e-3)
@@ -234,10 +239,9 @@ def check_colours(colours, owner, trace):
     assert same == []
 
 
-def check_words(shown, trace, layer, t):
+def check_words(shown, trace, layer, head, t):
     """The strip says of every word before the answer what became of it in most planes."""
-    planes = slice(layer - 1, layer) if layer else slice(None)
-    first, now = trace.owner[planes], trace.owner_after(t)[planes]
+    first, now = planes_of(trace.owner, layer, head), planes_of(trace.owner_after(t), layer, head)
     kept = now == np.arange(now.shape[2])
     fates_of = {"kept": kept, "merged": (now >= 0) & ~kept, "dropped": first < 0, "evicted": (now < 0) & (first >= 0)}
     most = np.argmax([fate.mean((0, 1)).round(6) for fate in fates_of.values()], 0)
@@ -268,9 +272,12 @@ def slide_time(page, t):
     )
 
 
-def first_given_up(step):
-    """After which token the step's side gives something up for the first time."""
-    return int(np.flatnonzero((SIDES[step["look"]["side"]].dropped >= 0).any((1, 2)))[0]) + 1
+def reach_of(step):
+    """The answer token that a step asks for: a number, or the first after which its side gives something up."""
+    side, until = SIDES[step["look"]["side"]], step["ask"]["until"]
+    if until == "end":
+        return side.steps
+    return int(np.flatnonzero((side.dropped >= 0).any((1, 2)))[0]) + 1 if until == "given up" else until
 
 
 def solve(page, number, choice=None):
@@ -278,8 +285,7 @@ def solve(page, number, choice=None):
     step = go(page, number, acts=True)
     ask = step["ask"]
     if ask["kind"] == "point":
-        page.mouse.move(*patch_at(page, 37, "a"))
-        seen(page)
+        page.mouse.click(*patch_at(page, 37, "a"))
         page.mouse.move(0, 0)
     elif ask["kind"] == "line":
         page.focus(".ls-handle")
@@ -291,7 +297,7 @@ def solve(page, number, choice=None):
             page.mouse.click(*patch_at(page, patch))
         page.click(".ls-reveal")
     elif ask["kind"] == "reach":
-        slide_time(page, FULL.steps if ask["until"] == "end" else first_given_up(step))
+        slide_time(page, reach_of(step))
         page.wait_for_selector('.ls-lesson[data-answered="true"]')
     else:
         page.keyboard.press(str(1 + (right_of(ask) if choice is None else choice)))

@@ -76,6 +76,7 @@ def _side(side: Trace, full: Trace) -> dict[str, str]:
         "slots": span(side.prompt_slots),
         "slots_end": span(side.slots[-1]),
         "anchors": span(own[..., side.patches].sum(2).ravel()),
+        "joined": span((~own[..., side.patches]).sum(2).ravel()),
         "lost": span(lost),
         "kept": percent(side.options.get("keep", 1.0)),
     }

@@ -87,12 +87,12 @@ class Pick(Strict):
 
 
 class Reach(Strict):
-    """Go on in time until a token: the last one, or the first after which the side gives something up."""
+    """Go on in time to a token: a number, or the first after which the side gives something up."""
 
     kind: Literal["reach"]
     text: str
     reply: str
-    until: Literal["end", "given up"]
+    until: Literal["given up"] | Annotated[int, Field(ge=1)]
 
 
 class Choose(Strict):
@@ -100,6 +100,7 @@ class Choose(Strict):
 
     kind: Literal["choose"]
     text: str
+    show: Literal["brightest"] | None = None  # patch of the step's layer, once it is answered
     options: list[Option] = Field(min_length=2, max_length=4)
 
     @model_validator(mode="after")
@@ -134,12 +135,13 @@ class Multiples(Strict):
     of: Literal["layers", "sides"]
     sides: list[str] = []
     titles: list[str] = []
+    notes: list[str] = []
     mode: str
 
     @model_validator(mode="after")
     def _named(self) -> "Multiples":
-        if self.of == "sides" and not 2 <= len(self.sides) == len(self.titles):
-            raise ValueError("small pictures of sides need two or more sides, and a title for each")
+        if self.of == "sides" and not 2 <= len(self.sides) == len(self.titles) == len(self.notes):
+            raise ValueError("small pictures of sides need two or more sides, and a title and a note for each")
         return self
 
 
@@ -148,6 +150,7 @@ class Switch(Strict):
 
     side: str
     text: str
+    note: str  # what it does, shown while it is chosen
 
 
 class Code(Strict):
@@ -177,6 +180,7 @@ class Step(Strict):
     then: Change = Change()
     ask: Ask
     box: Box | None = None
+    figure: Literal["keys"] | None = None  # what one token leaves
     multiples: Multiples | None = None
     switches: list[Switch] = []
     code: Code
@@ -186,8 +190,22 @@ class Step(Strict):
 WORDS = (
     *("step", "steps", "next", "back", "show", "reveal", "reveal_key", "again", "right", "wrong", "done", "keys"),
     *("explore", "return", "ask_live", "glossary", "close", "handout", "print", "sheet_about", "save", "saved"),
-    *("failed", "present", "language", "code", "paper", "hide_sinks", "place", "layer", "no_anchor", "more", "less"),
-    *("exact", "line_axis", "line_start", "line_yours", "line_measured", "line_handle"),
+    *(
+        "failed",
+        "present",
+        "language",
+        "code",
+        "paper",
+        "hide_sinks",
+        "place",
+        "layer",
+        "drawn",
+        "earlier",
+        "away",
+        "more",
+        "less",
+    ),
+    *("exact", "line_axis", "line_start", "line_yours", "line_measured", "line_handle", "one_token", "key", "value"),
 )
 Words = create_model("Words", __base__=Strict, __doc__="The page's own words.", **dict.fromkeys(WORDS, (str, ...)))
 

@@ -2,7 +2,7 @@
 
 import re
 
-SEEN = ("patch", "words", "question", "anchor", "merged", "gone", "heat", "memory", "a", "b")
+SEEN = ("patch", "first", "words", "question", "anchor", "merged", "gone", "heat", "memory", "a", "b")
 SLOTS = {  # what a reply may quote besides facts, by kind of question: known only once the reader has acted
     "point": ("place", "number"),
     "line": ("guess", "measured", "distance"),

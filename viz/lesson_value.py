@@ -64,6 +64,7 @@ def _step(step: Step, number: int, run: Run, names: list[str], writer: Writer, s
         "then": step.then.model_dump(exclude_none=True),
         "ask": ask,
         "box": step.box and _box(step.box, place, writer),
+        "figure": step.figure,
         "multiples": step.multiples and step.multiples.model_dump(),
         "switches": [switch.model_dump() for switch in step.switches],
         "code": excerpt(step.code, source),
@@ -82,6 +83,8 @@ def _ask(ask: Ask, place: str, run: Run, writer: Writer) -> dict:
         for name in ("reply", "unasked"):
             if name in value:
                 value[name] = writer.cut(value[name], f"{place}, the {name}", slots)
+    if ask.kind == "reach" and ask.until != "given up" and ask.until > max(side.steps for side in run.sides):
+        writer.problems.append(f"{place}: no answer has {ask.until} tokens")
     if ask.kind == "line":
         full = run.sides[0]
         tokens, total = len(full.pieces), int(full.prompt_bytes.sum())

@@ -4,12 +4,12 @@ const ASKS = {
   point: {
     goesOn: true, // another patch, another reply
     follow: () => {
-      const { hover, sides } = state;
-      const patch = hover?.patch;
-      if (patch === undefined || !sides[hover.side]?.opened) return;
-      answer({ patch, number: sides[hover.side].patches[patch] + 1 });
+      // Held by a click: a mouse that passes over the picture has not pointed at anything.
+      const patch = state.locked ? state.hover?.patch : undefined;
+      if (patch !== undefined) answer({ patch, number: state.sides[state.hover.side].patches[patch] + 1 });
     },
     slots: ({ patch, number }) => ({ place: placeWords(patch), number }),
+    restore: ({ patch }) => hoverOn({ side: 0, patch }, true),
     unasked: () => hoverOn({ side: 0, patch: 0 }, true),
   },
   line: {
@@ -23,8 +23,9 @@ const ASKS = {
     unasked: () => answer({ picks: [] }),
   },
   reach: {
-    follow: () => { if (state.step >= reachStep()) answer({ reached: true }); },
+    follow: followTime,
     slots: () => ({}),
+    restore: () => goTo(reachStep()),
     unasked: () => { play(false); goTo(reachStep()); answer({ reached: true }); },
   },
   choose: { draw: drawChoices, slots: () => ({}), unasked: () => answer({ choice: stepNow().ask.options.findIndex((option) => option.right) }) },
@@ -38,7 +39,18 @@ function answer(given) {
   keepProgress();
   if (!isFirst) return drawReply(stepNow().ask, true);
   lesson.shown = !lesson.presenting;
+  play(false);
+  pointOut();
   drawStep();
+}
+
+// What the reply speaks of is shown with it.
+function pointOut() {
+  if (stepNow().ask.show !== 'brightest' || !lesson.shown) return;
+  const { layer } = stepNow().look;
+  choose({ layer }, 'patches', 'chart');
+  const scores = patchScores(state.sides[0], layer);
+  hoverOn({ side: 0, patch: scores.indexOf(Math.max(...scores)) }, true);
 }
 
 // In front of a class: what the step is about, whether or not somebody has answered.
@@ -47,6 +59,7 @@ function revealAnswer() {
   if (lesson.phase === 'move') lesson.stop();
   if (answerNow() === undefined) ASKS[stepNow().ask.kind].unasked();
   lesson.shown = true;
+  pointOut();
   drawStep();
 }
 
@@ -74,8 +87,9 @@ function drawReply(ask, isOpen) {
   const given = answerNow();
   if (!isOpen || given === undefined) return box.replaceChildren();
   if (!lesson.shown) return box.replaceChildren(tag('p', 'ls-hidden', wordsOf('reveal_key')));
-  box.replaceChildren(tag('p', '', ...replyNodes(ask, given)), press('ls-plain ls-again', wordsOf('again'), tryAgain));
-  if (lesson.step === lesson.value.steps.length) box.append(tag('p', 'ls-done-all', wordsOf('done')));
+  box.replaceChildren(tag('p', '', ...replyNodes(ask, given)));
+  if (!ASKS[ask.kind].restore) box.append(press('ls-plain ls-again', wordsOf('again'), tryAgain));
+  if (lesson.step === lesson.value.steps.length) box.append(tag('p', 'ls-done-all', wordsOf('done')), press('ls-main ls-explore-last', wordsOf('explore'), () => explore(true)));
 }
 
 function replyNodes(ask, given) {
@@ -150,19 +164,22 @@ function distanceWords(guess, total) {
 
 function drawPickAsk(ask) {
   const canvas = find('.tv-patches[data-side="b"]');
-  lesson.drawn ??= buildPicks(canvas, ask.count, (picks) => {
-    const button = part('reveal');
-    if (button) button.disabled = picks.length < ask.count;
-  });
+  lesson.drawn ??= buildPicks(canvas, ask.count, (picks) => countPicks(part('reveal'), picks, ask.count));
   if (answerNow() !== undefined) lesson.drawn.set(answerNow().picks);
   if (isAnswered()) {
-    choose(readMode(ask.mode), 'patches');
+    choose({ ...readMode(ask.mode), blind: false }, 'patches');
     lesson.drawn.reveal({ anchors: anchorPatches(), ownerOf: ownersOf(state.sides[1]) });
   }
   if (answerNow() !== undefined) return null;
   const button = press('ls-main ls-reveal', wordsOf('reveal'), () => answer({ picks: lesson.drawn.picks() }));
-  button.disabled = lesson.drawn.picks().length < ask.count;
+  countPicks(button, lesson.drawn.picks(), ask.count);
   return button;
+}
+
+function countPicks(button, picks, count) {
+  if (!button) return;
+  button.disabled = picks.length < count;
+  setText(button, wordsOf('reveal') + ' (' + picks.length + '/' + count + ')');
 }
 
 function anchorPatches() {
@@ -180,7 +197,7 @@ function pickSlots({ picks }, { count }) {
   return {
     hits: picks.filter((patch) => anchors.has(patch)).length, count: picks.length,
     chance: shortNumber(picks.length * anchors.size / (rows * columns)),
-    away: away.length ? shortNumber(away.reduce((sum, value) => sum + value, 0) / away.length) : wordsOf('no_anchor'),
+    away: away.length ? wordsOf('away', { n: shortNumber(away.reduce((sum, value) => sum + value, 0) / away.length) }) : '',
   };
 }
 
@@ -190,9 +207,18 @@ function placeWords(patch) {
   return wordsOf('place', { row: Math.floor(patch / state.grid[1]) + 1, column: patch % state.grid[1] + 1 });
 }
 
-// The step that has to be reached: the last one, or the first after which the compressed side gave something up.
+// An answer that plays stops there; who looks for the first time something happens has to find it.
+function followTime() {
+  const [step, until] = [reachStep(), stepNow().ask.until];
+  if (until === 'given up' ? state.step === step : state.step >= step) {
+    goTo(step);
+    answer({ reached: true });
+  } else if (state.step > step) setText(part('reply'), wordsOf('earlier'));
+}
+
+// The step that has to be reached: a token, or the first after which the compressed side gave something up.
 function reachStep() {
-  if (stepNow().ask.until === 'end') return lastStep();
+  if (stepNow().ask.until !== 'given up') return stepNow().ask.until;
   const first = state.sides[1].dropped.findIndex((planesGiven) => planesGiven?.some((token) => token >= 0));
   return first < 0 ? lastStep() : first + 1;
 }

@@ -5,8 +5,7 @@ const SHEET_PICTURES = {
   layers: (sheet) => {
     const side = sideNamed(sheet.side);
     const numbers = [...Array(side.layers).keys()].map((layer) => layer + 1);
-    const range = heatRange(numbers.map((layer) => patchScores(side, layer)), false);
-    return tag('div', 'ls-sheet-layers', ...numbers.map((layer) => smallPicture(side, { ...sheet, layer }, range)));
+    return tag('div', 'ls-sheet-layers', ...numbers.map((layer) => smallPicture(side, { ...sheet, layer })));
   },
   memory: (sheet) => {
     const chart = svg('svg', { class: 'ls-sheet-chart' });

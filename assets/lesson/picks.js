@@ -118,10 +118,19 @@ function paintPicks(sheet, { picks, answer }) {
   const size = Math.max(10 * sheet.ratio, Math.min(20 * sheet.ratio, 0.4 * Math.min(w, h)));
   const centre = (patch) => middleOf(sheet, cell(patch), size + 3.5 * sheet.ratio);
   pen.clearRect(0, 0, sheet.width, sheet.height);
+  if (!answer) paintGrid(pen, sheet);
   picks.forEach((patch, i) => {
     if (Number.isInteger(fates[i])) paintOwner(pen, centre(patch), cell(fates[i]), sheet.ratio, anchor);
   });
   picks.forEach((patch, i) => paintPick(pen, centre(patch), size, String(i + 1), fates[i], anchor, sheet.ratio));
+}
+
+// What can be picked.
+function paintGrid(pen, { width, height, ratio }) {
+  const [rows, columns] = state.grid;
+  pen.fillStyle = 'rgba(0, 0, 0, 0.28)';
+  for (let row = 1; row < rows; row++) pen.fillRect(0, Math.round(row * height / rows), width, ratio);
+  for (let column = 1; column < columns; column++) pen.fillRect(Math.round(column * width / columns), 0, ratio, height);
 }
 
 // Of a patch at the edge, so that a disc around it is not cut off.

@@ -29,8 +29,8 @@ function makeSide(number) {
 
 // ---- small pictures
 
-// A canvas that shows a side as `look` says: mode, layer (0: all), t. Heats that are compared share a range.
-function smallPicture(side, look, range = null) {
+// A canvas that shows a side as `look` says: mode, layer (0: all), t.
+function smallPicture(side, look) {
   const canvas = tag('canvas', 'ls-small');
   canvas.setAttribute('aria-hidden', 'true');
   Object.assign(canvas, { width: 320, height: Math.round(320 * state.grid[0] / state.grid[1]), ratio: 2 });
@@ -38,7 +38,7 @@ function smallPicture(side, look, range = null) {
   const where = planesOf(side, look.layer, oneHead(side, switches));
   const scene = sceneOf(side, where, sharesOf(side, where, Math.min(look.t, side.steps)), switches);
   scene.heat = heatOf(side, look, switches.heat);
-  scene.range = range ?? (scene.heat ? heatRange([scene.heat], false) : scene.range);
+  if (scene.heat) scene.range = heatRange([scene.heat], false);
   ink ??= readColours(root);
   paintBase(canvas, scene, ink);
   return canvas;
@@ -54,7 +54,7 @@ function heatOf(side, { layer, t }, kind) {
   return kind === 'looked' ? patchGaze(side, [Math.max(0, t - 1)], layer) : null;
 }
 
-// One picture per layer, on one scale, or per side.
+// One picture per layer, or per side.
 function drawMany() {
   const { multiples, look } = stepNow();
   const box = part('many');
@@ -68,9 +68,8 @@ function drawMany() {
 function figuresOfLayers(multiples, look) {
   const side = sideNamed(lesson.value.names[0]);
   const numbers = [...Array(side.layers).keys()].map((layer) => layer + 1);
-  const range = heatRange(numbers.map((layer) => patchScores(side, layer)), false);
   return numbers.map((layer) => manyButton(
-    smallPicture(side, { mode: multiples.mode, layer, t: look.t }, range),
+    smallPicture(side, { mode: multiples.mode, layer, t: look.t }),
     [wordsOf('layer', { n: layer })], state.layer === layer, { layer }, () => choose({ layer }, 'patches', 'chart'),
   ));
 }
@@ -79,16 +78,17 @@ function figuresOfSides(multiples, look) {
   const full = lesson.value.run.sides[0].answer;
   return multiples.sides.map((name, i) => {
     const side = sideNamed(name);
-    const answer = tag('span', side.answer === full ? 'ls-answer' : 'ls-answer ls-differs', '“' + side.answer + '”');
+    const isSame = side.answer === full;
+    const answer = tag('span', isSame ? 'ls-answer' : 'ls-answer ls-differs', '“' + side.answer + '” ' + (isSame ? '✓' : '✗'));
     return manyButton(
       smallPicture(side, { mode: multiples.mode, layer: look.layer, t: look.t }),
-      [tag('b', '', multiples.titles[i]), answer], state.run === pairName(name), { side: name }, () => switchTo(name),
+      [tag('b', '', multiples.titles[i]), tag('span', '', multiples.notes[i]), answer], state.run === pairName(name), { side: name }, () => switchTo(name),
     );
   });
 }
 
 function manyButton(canvas, label, isChosen, data, action) {
-  const button = press('ls-one', '', () => { action(); drawMany(); });
+  const button = press('ls-one', '', () => { action(); drawMany(); drawKeys(); });
   button.append(canvas, tag('span', 'ls-label', ...label));
   button.setAttribute('aria-pressed', isChosen);
   Object.assign(button.dataset, data);
@@ -100,12 +100,30 @@ function manyButton(canvas, label, isChosen, data, action) {
 function drawSwitches() {
   const { switches } = stepNow();
   const shown = switches.length && lesson.phase === 'act' && !lesson.free ? switches : [];
-  part('switches').replaceChildren(...shown.map(({ side, text }) => {
+  const buttons = shown.map(({ side, text }) => {
     const button = press('ls-switch', text, () => switchTo(side));
     button.dataset.side = side;
     button.setAttribute('aria-pressed', state.run === pairName(side));
     return button;
-  }));
+  });
+  const chosen = shown.find(({ side }) => state.run === pairName(side));
+  part('switches').replaceChildren(...buttons, ...(chosen ? [tag('p', 'ls-switch-note', chosen.note)] : []));
+}
+
+// ---- what one token leaves, and which layer is drawn
+
+function drawKeys() {
+  const { figure, look } = stepNow();
+  const [side] = state.sides;
+  const isShown = figure === 'keys' && !lesson.free;
+  part('keys-of').replaceChildren(...(isShown ? [
+    tag('b', 'ls-key-token', wordsOf('one_token')),
+    ...Array.from({ length: side.layers }, (_, layer) => [
+      tag('span', 'ls-key-layer', wordsOf('layer', { n: layer + 1 })), tag('i', 'ls-key', wordsOf('key')), tag('i', 'ls-value', wordsOf('value')),
+    ]).flat(),
+  ] : []));
+  const isNamed = look.layer > 0 && lesson.phase !== 'read' && !lesson.free;
+  setText(part('drawn'), isNamed ? wordsOf('drawn', { n: state.layer }) : '');
 }
 
 // Another side as B, everything else as it is.

@@ -41,13 +41,17 @@ function enterStep() {
   takeLook(look);
   if (lesson.phase === 'act') settle(then);
   drawStep();
+  if (isAnswered()) {
+    ASKS[stepNow().ask.kind].restore?.(answerNow());
+    pointOut();
+  }
 }
 
 // The state of the view that a step begins with.
 function takeLook({ mode, layer, t, size, unfold, parts }) {
   state.sides.forEach((side) => { side.unfolded = unfold; });
   choose({
-    ...readMode(mode), layer, head: 0, step: t, follow: false, size, opacity: 0.6, speed: 0.5, hideSinks: false, hover: null, locked: false,
+    ...readMode(mode), layer, head: 0, step: t, follow: false, size, opacity: 0.6, speed: 0.5, hideSinks: false, hover: null, locked: false, blind: lesson.phase === 'read' && parts.includes('pictures'),
   }, 'answers', 'patches', 'chart');
   showParts(parts);
 }
@@ -63,7 +67,7 @@ function showParts(parts) {
 // What the quick action leaves behind.
 function settle({ mode, layer, t, unfold }) {
   if (unfold !== undefined) state.sides.forEach((side) => { side.unfolded = unfold; });
-  const change = { ...(mode ? readMode(mode) : {}) };
+  const change = { ...(mode ? readMode(mode) : {}), blind: stepNow().ask.kind === 'pick' && !isAnswered() };
   if (layer !== undefined) change.layer = layer;
   if (t !== undefined) change.step = t;
   choose(change, 'patches', 'chart');
@@ -120,9 +124,8 @@ function explore(isFree) {
   if (!isFree) return goToStep(now);
   leaveStep();
   lesson.free = true;
-  state.size = 'both';
   showParts([]);
-  choose({}, 'answers', 'patches', 'chart');
+  choose({ size: 'both', blind: false }, 'answers', 'patches', 'chart');
   drawStep();
   root.focus({ preventScroll: true });
 }
@@ -137,13 +140,13 @@ function drawStep() {
   setText(part('heading'), title);
   part('says').replaceChildren(...textNodes(text));
   part('go').hidden = phase !== 'read';
-  part('next').hidden = false;
   part('back').disabled = step === 1;
-  part('next').disabled = step === value.steps.length;
+  part('next').hidden = step === value.steps.length;
   part('next').classList.toggle('ls-ready', isAnswered());
   drawDots();
   drawTools();
   drawReturn();
+  drawKeys();
   drawSwitches();
   drawMany();
   drawAsk();

@@ -25,10 +25,11 @@ const TEXT_NODES = {
 
 // A word for a thing on the picture lights it up; on a screen without a mouse, when it is pressed.
 function seeNode(name, text) {
-  const word = press('ls-see', text, () => light(name));
+  const on = () => light(name, getComputedStyle(word).color);
+  const word = press('ls-see', text, on);
   word.dataset.see = name;
-  word.addEventListener('pointerenter', () => light(name));
-  word.addEventListener('focus', () => light(name));
+  word.addEventListener('pointerenter', on);
+  word.addEventListener('focus', on);
   word.addEventListener('pointerleave', () => light(''));
   word.addEventListener('blur', () => light(''));
   return word;

@@ -3,6 +3,7 @@
 const kept = (token, { scene }) => scene.shares.kept[token] > 0.5;
 const LIGHTS = { // which tokens of a side a word names
   patch: (side) => side.patches,
+  first: () => [0],
   words: (side) => wordsFrom(side, 0),
   question: (side) => wordsFrom(side, side.patches.at(-1)),
   anchor: (side) => (side.chooses ? side.patches.filter((token) => kept(token, side)) : []),
@@ -16,6 +17,8 @@ function wordsFrom(side, first) {
   return [...Array(side.tokens).keys()].filter((token) => token >= first && !side.isImage[token]);
 }
 
+const TELLING = ['anchor', 'merged', 'gone'];
+
 // The patches in the upper half of the scale.
 function brightest(side) {
   const { heat, range } = side.scene;
@@ -28,10 +31,11 @@ function litTokens(side) {
   return side.scene && LIGHTS[state.lit] ? LIGHTS[state.lit](side) : [];
 }
 
-// '' puts the light out.
-function light(name) {
-  if (state.lit === name) return;
-  state.lit = name;
+// '' puts the light out. Nothing is lit that somebody is to guess.
+function light(name, colour = '') {
+  if (state.lit === name || (state.blind && TELLING.includes(name))) return;
+  Object.assign(state, { lit: name, litColour: colour });
   root.dataset.lit = name;
+  root.style.setProperty('--tv-lit', colour);
   redraw('hover');
 }

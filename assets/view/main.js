@@ -12,7 +12,8 @@ const state = {
   step: 0, follow: true, playing: false, speed: 1,
   hover: null, // {side, patch}, {side, token} or {side, token, numbers}: a word of several answer tokens
   locked: false,
-  lit: '', // what a word beside the view names
+  lit: '', litColour: '', // what a word beside the view names
+  blind: false, // somebody is to guess who keeps a slot: nothing tells
   differs: null, // number of the first answer token that differs
   wanted: null, // what the address asks for, until it is shown
   askedFrom: null, fetching: false, noLayers: false, // of the server

@@ -256,6 +256,11 @@ function paintHover(canvas, base, scene, hover, ink) {
     stroke(path, 2.5, colour);
   };
   stroke(outline(hover.members, scene.columns, corner, w, h), 1.5, '#fff');
+  if (hover.lit?.length) {
+    const cells = new Path2D();
+    hover.lit.forEach((patch) => cells.rect(...corner(patch), w, h));
+    stroke(cells, 1.5, hover.tint || '#fff');
+  }
   if (hover.anchor >= 0) frame(hover.anchor, ink.anchor);
   if (hover.patch >= 0 && hover.patch !== hover.anchor) frame(hover.patch, '#fff');
 }

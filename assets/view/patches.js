@@ -135,12 +135,12 @@ function hoverOf(side, numbers) {
   const token = tokenOn(side);
   const where = planes(side);
   const step = stepOn(side);
-  const at = token !== null && where.length === 1 ? holder(side, where[0], token, step) : -1;
+  const at = token !== null && where.length === 1 && !state.blind ? holder(side, where[0], token, step) : -1;
   const members = at >= 0 ? membersOf(side, where[0], token, step) : [];
   const lookers = token !== null && !numbers ? topAnswer(side, token, state.layer) : [];
   const seen = token !== null && numbers ? topPrompt(side, numbers, state.layer) : [];
   const lookText = token === null ? idleGaze(side) : numbers ? lookedText(side, side.scene.heat ?? [NaN], seen) : lookersText(side, lookers);
-  const text = token === null
+  const text = state.blind ? (token === null ? '' : tokenName(side, token, state.grid)) : token === null
     ? idleSentence(side, side.scene.shares, where)
     : sentence(side, token, where, step, state.grid) + received(side, token);
   return { side, token, at, members, lookers, seen, numbers, text: text + lookText };
@@ -154,8 +154,9 @@ function showHover({ side, token, at, members, lookers, seen, numbers, text }) {
   const canvas = ofSide('.tv-patches', side);
   const patchOf = (member) => (member >= 0 && member < side.tokens ? side.patchOf[member] : -1);
   const lit = token === null ? litTokens(side) : [];
+  const onPicture = (tokens) => tokens.map(patchOf).filter((patch) => patch >= 0);
   paintHover(canvas, side.base, side.scene, token === null && !lit.length ? null : {
-    patch: patchOf(token ?? -1), anchor: patchOf(at), members: [...members, ...lit].map(patchOf).filter((patch) => patch >= 0),
+    patch: patchOf(token ?? -1), anchor: patchOf(at), members: onPicture(members), lit: onPicture(lit), tint: state.litColour,
   }, ink);
   const says = ofSide('.tv-says', side);
   setText(says, text);

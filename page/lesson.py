@@ -18,12 +18,12 @@ from viz.lesson_value import lesson_value
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "assets" / "lessons"
 RESULTS = ROOT / "benchmarks" / "results" / "lesson.json"  # of python -m elastic.evaluate, quoted by the texts
+FIRST = "en"
 
 
-def languages(folder: Path = FOLDER) -> list[tuple[str, str]]:
-    """Code and name of every language there is a file of, English first."""
-    found = [(path.stem, read_lesson(path).language) for path in sorted(folder.glob("*.toml"))]
-    return sorted(found, key=lambda language: language[0] != "en")
+def codes(folder: Path = FOLDER) -> list[str]:
+    """The languages there is a file of, English first."""
+    return sorted((path.stem for path in folder.glob("*.toml")), key=lambda code: (code != FIRST, code))
 
 
 @cache
@@ -33,34 +33,43 @@ def lesson_run() -> tuple[Run, tuple[str, ...]]:
     return open_run(FOLDER / "run.zip"), tuple(names)
 
 
-@cache
-def lesson(code: str = "en", folder: Path = FOLDER) -> dict:
+def lesson(code: str = FIRST, folder: Path = FOLDER) -> dict:
     """The lesson in a language; in English where there is no such file.
 
     Raises:
-        ValueError: if its file is wrong; a line for each fault.
+        ValueError: if its file, or that of another language, is wrong; a line for each fault.
     """
-    known = languages(folder)
-    code = code if code in dict(known) else "en"
+    # An address may name anything: what is kept is of languages that exist.
+    return _lesson(code if code in codes(folder) else FIRST, folder)
+
+
+@cache
+def _lesson(code: str, folder: Path) -> dict:
     run, names = lesson_run()
     results = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
     # A Space shows its files to everybody; elsewhere the page shows the lines only.
     space = os.environ.get("SPACE_ID", "")
     source = f"https://huggingface.co/spaces/{space}/blob/main" if space else ""
     value = lesson_value(read_lesson(folder / f"{code}.toml"), run, list(names), results, source)
-    return value | {"code": code, "languages": known}
+    languages = [(each, read_lesson(folder / f"{each}.toml").language) for each in codes(folder)]
+    return value | {"code": code, "languages": languages}
 
 
-def lesson_file(code: str = "en") -> str:
+@cache
+def _file(code: str, folder: Path) -> str:
+    return lesson_html(_lesson(code, folder), lesson_run()[0], code)
+
+
+def lesson_file(code: str = FIRST, folder: Path = FOLDER) -> str:
     """The lesson as one HTML file."""
-    return lesson_html(lesson(code), lesson_run()[0])
+    return _file(lesson(code, folder)["code"], folder)
 
 
 def main() -> None:
     """Write the lesson as one HTML file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("lesson.html"))
-    parser.add_argument("--language", choices=[code for code, _ in languages()], default="en")
+    parser.add_argument("--language", choices=codes(), default=FIRST)
     args = parser.parse_args()
     args.out.write_text(lesson_file(args.language), encoding="utf-8")
     print(f"{args.out}: {args.out.stat().st_size / 2**20:.1f} MiB, opens in any browser without a network.")

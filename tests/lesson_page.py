@@ -48,7 +48,8 @@ SEEN = """
     words: perSide((side) => Object.fromEntries(words(side))),
     cells: all('.tv-strip[data-side="a"] .tv-cell').length,
     memory: one('.tv-memory').getAttribute('aria-label'),
-    says: text('.ls-says'), asks: text('.ls-asks'), reply: text('.ls-reply p'), hidden: Boolean(one('.ls-hidden')),
+    says: text('.ls-says'), asks: text('.ls-asks'), reply: text('.ls-reply p'), replies: text('.ls-reply'),
+    hidden: Boolean(one('.ls-hidden')),
     again: seen(one('.ls-again')), go: seen(one('.ls-go')), many: all('.ls-one').length,
     switches: all('.ls-switch').map((each) => each.textContent),
     options: all('.ls-option').map((each) => [each.getAttribute('aria-pressed') === 'true', mark(each)]),
@@ -148,9 +149,14 @@ def state_of(step, acted=False, **changed):
     state = {**step["look"], **(step["then"] if acted else {}), **changed}
     heat, fill, anchors, groups = PRESETS.get(state["mode"]) or state["mode"].split(".")
     state |= {"heat": heat, "fill": fill, "anchors": anchors, "groups": groups in (True, "borders")}
-    if state.get("motion") == "play" and acted and "t" not in changed:
-        state["t"] = FULL.steps
     return state
+
+
+def answered_state(step):
+    """The state once the step's question is answered."""
+    ask = step["ask"]
+    changed = {"pick": lambda: {"mode": ask["mode"]}, "reach": lambda: {"t": reach_of(step)}}
+    return state_of(step, acted=True, **changed.get(ask["kind"], dict)())
 
 
 def check_view(now, state):
@@ -275,8 +281,6 @@ def slide_time(page, t):
 def reach_of(step):
     """The answer token that a step asks for: a number, or the first after which its side gives something up."""
     side, until = SIDES[step["look"]["side"]], step["ask"]["until"]
-    if until == "end":
-        return side.steps
     return int(np.flatnonzero((side.dropped >= 0).any((1, 2)))[0]) + 1 if until == "given up" else until
 
 
@@ -312,3 +316,17 @@ def right_of(ask):
 def kept_progress(step, answers):
     """What a browser remembers."""
     return json.dumps({"step": step, "answers": answers})
+
+
+def an_answer(ask):
+    """An answer as a browser remembers it, the right one where one is."""
+    return {
+        "point": lambda: {"patch": 37, "number": int(FULL.patches[37]) + 1},
+        "line": lambda: {"guess": ask["total"] / 2},
+        "pick": lambda: {"picks": [0, 18, 100, 101, 255][: ask["count"]]},
+        "reach": lambda: {"reached": True},
+        "choose": lambda: {"choice": right_of(ask)},
+    }[ask["kind"]]()
+
+
+ALL_DONE = {str(number): an_answer(step["ask"]) for number, step in enumerate(STEPS, start=1)}

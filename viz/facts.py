@@ -22,12 +22,20 @@ def facts(run: Run, names: list[str], results: list[dict]) -> dict[str, str]:
     for number in range(full.layers):
         found |= {f"layer{number + 1}.{key}": value for key, value in _layer(full, number).items()}
     found |= {f"average.{name}": percent(value) for name, value in averages(results).items()}
+    margins = [high - low for low, high in (row["exact_short_ci"] for row in results)]
+    found["average.margin"] = f"{max(margins, default=0) / 2 * 100:.0f}"
     return found | {"average.questions": str(min((row["n"] for row in results), default=0))}
 
 
 def averages(results: list[dict]) -> dict[str, float]:
-    """Share of short questions answered exactly, per name of `AVERAGED`."""
+    """Share of short questions answered exactly, per name of `AVERAGED`.
+
+    Raises:
+        ValueError: if a policy is there at several budgets.
+    """
     exact = {row["policy"]: row["exact_short"] for row in results}
+    if len(exact) < len(results):
+        raise ValueError("The results hold a method at several budgets; the lesson quotes one.")
     return {name: exact[policy] for name, policy in AVERAGED.items() if policy in exact}
 
 
@@ -38,6 +46,8 @@ AVERAGED = {  # name in texts -> policy as the evaluation writes it
     "unprotected": "elastic:protect_text=false",
     "unbiased": "elastic:protect_text=false;score=visible frequency",
     "plus": "elastic-plus",
+    "h2o": "h2o",
+    "streaming": "streaming",
 }
 
 
@@ -57,6 +67,8 @@ def _prompt(run: Run, full: Trace) -> dict[str, str]:
         "share": percent(patches / tokens),
         "layers": str(full.layers),
         "width": str(run.shape["kv_heads"] * run.shape["head_dim"]),
+        "number_bytes": str(run.shape["element_bytes"]),
+        "list": size(run.shape["kv_heads"] * run.shape["head_dim"] * run.shape["element_bytes"]),
         "per_token": size(full.prompt_bytes.sum() / tokens),
         "reread": size(full.total_bytes[:-1].sum()),
     }

@@ -20,9 +20,16 @@ MOST_TERMS = 15
 class Strict(BaseModel):
     """Every field known: a misspelt one is refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_min_length=1)
 
 
+Mode = Annotated[
+    str,
+    Field(
+        pattern=r"^(importance|looked|groups|kept"
+        r"|(none|importance|looked)\.(none|colours|mean|fade)\.(none|outline|dot)\.(plain|borders))$"
+    ),
+]
 PARTS = Literal[
     "answers", "bar", "layers", "pictures", "says", "legend", "show", "time", "memory", "certainty", "strips"
 ]
@@ -34,7 +41,7 @@ class Look(Strict):
     side: str = "merged"  # shown as B, beside the full cache
     size: Literal["a", "b", "both"] = "both"
     parts: list[PARTS]
-    mode: str = "none.none.none.plain"
+    mode: Mode = "none.none.none.plain"
     layer: int = Field(0, ge=0)
     t: int = Field(0, ge=0)
     unfold: bool = False
@@ -44,7 +51,7 @@ class Change(Strict):
     """What the quick action after the pause changes."""
 
     motion: Literal["cut", "slide"] | None = None
-    mode: str | None = None
+    mode: Mode | None = None
     layer: int | None = Field(None, ge=0)
     t: int | None = Field(None, ge=0)
     unfold: bool | None = None
@@ -83,7 +90,7 @@ class Pick(Strict):
     reply: str
     unasked: str  # what is said where nobody has drawn anything
     count: int = Field(5, ge=1, le=20)
-    mode: str  # of the view once it is revealed
+    mode: Mode  # of the view once it is revealed
 
 
 class Reach(Strict):
@@ -136,7 +143,7 @@ class Multiples(Strict):
     sides: list[str] = []
     titles: list[str] = []
     notes: list[str] = []
-    mode: str
+    mode: Mode
 
     @model_validator(mode="after")
     def _named(self) -> "Multiples":
@@ -166,7 +173,7 @@ class Sheet(Strict):
     text: str
     picture: Literal["patches", "growth", "memory", "layers", "words"]
     side: str = "merged"
-    mode: str = "none.none.none.plain"
+    mode: Mode = "none.none.none.plain"
     layer: int = Field(0, ge=0)
     t: int = Field(0, ge=0)
 
@@ -236,10 +243,17 @@ def read_lesson(path: Path) -> Lesson:
         ValueError: if something in it is missing, misspelt or out of its range; a line for each, with its place.
     """
     try:
-        return Lesson(**tomllib.loads(path.read_text(encoding="utf-8")))
+        return Lesson(**tomllib.loads(path.read_text(encoding="utf-8-sig")))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name} is not saved as UTF-8: {error.reason}.") from error
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path.name} is not valid TOML: {error}.") from error
     except ValidationError as error:
-        places = [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()]
-        lines = "\n".join(f"  {place}: {what}" for place, what in places)
+        lines = "\n".join(f"  {_place(each['loc'])}: {each['msg']}" for each in error.errors())
         raise ValueError(f"{path.name} is not a complete lesson:\n{lines}") from error
+
+
+def _place(location: tuple[str | int, ...]) -> str:
+    """`steps 3, look, layer`: entries are counted from 1, as readers do."""
+    parts = [f" {part + 1}" if isinstance(part, int) else f", {part}" for part in location]
+    return "".join(parts).removeprefix(", ")

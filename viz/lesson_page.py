@@ -67,8 +67,8 @@ def script() -> str:
     return view.joined(*files)
 
 
-def lesson_html(value: dict, run: Run) -> str:
-    """A self-contained page that tells the lesson without a server or a network; `value` as of `lesson_value`."""
+def lesson_html(value: dict, run: Run, language: str = "en") -> str:
+    """A self-contained page that tells the lesson without a server or a network; `value` as of `lesson_value`, in a language."""
     layers = [view.layer(run, number) for number in range(run.sides[0].layers)]
     record = json.dumps({"value": value, "layers": layers}).encode()
     parts = {
@@ -81,4 +81,4 @@ def lesson_html(value: dict, run: Run) -> str:
         "record": base64.b64encode(zlib.compress(record, 9)).decode(),
         "script": f"const teach = (element, props, server, watch, trigger) => {{\n{script()}\n}};\n{SCRIPT}",
     }
-    return fill(PAGE, parts)
+    return fill(PAGE, parts).replace('<html lang="en">', f'<html lang="{html.escape(language)}">', 1)

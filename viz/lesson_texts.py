@@ -9,6 +9,18 @@ SLOTS = {  # what a reply may quote besides facts, by kind of question: known on
     "pick": ("hits", "count", "chance", "away"),
 }
 
+WORD_SLOTS = {  # what the page fills in to its own words
+    "step": ("n", "total"),
+    "saved": ("name",),
+    "place": ("row", "column"),
+    "layer": ("n",),
+    "drawn": ("n",),
+    "away": ("n",),
+    "more": ("factor",),
+    "less": ("factor",),
+    "exact": ("percent",),
+}
+
 Text = str | dict[str, str]  # a piece: plain, or {"kind", "to", "text"}
 
 MARK = re.compile(r"\[([^\[\]]+)\]\((see|term):([a-z-]+)\)|\[([^\[\]]+)\]\((https://[^()\s]+)\)|\{([a-z0-9_.]+)\}")
@@ -36,7 +48,7 @@ class Writer:
     def _piece(self, found: re.Match, place: str, slots: tuple[str, ...]) -> Text:
         label, kind, to, named, address, name = found.groups()
         if address:
-            return {"kind": "link", "to": address, "text": named}
+            return {"kind": "link", "to": address, "text": self._filled(named, place)}
         if kind:
             if to not in (self.terms if kind == "term" else SEEN):
                 self.problems.append(f"{place}: there is no {kind}:{to}")
@@ -45,9 +57,24 @@ class Writer:
             return {"kind": "slot", "to": name, "text": ""}
         return self._filled(found[0], place)
 
-    def known(self, text: str) -> str:
-        """A text with its facts filled in; what is no fact is left to the page."""
-        return re.sub(r"\{([a-z0-9_.]+)\}", lambda found: self.facts.get(found[1], found[0]), text)
+    def line(self, text: str, place: str) -> str:
+        """A text without marks, its facts filled in."""
+        pieces = self.cut(text, place)
+        if any(isinstance(piece, dict) for piece in pieces):
+            self.problems.append(f"{place}: {text!r} may hold no links")
+        return plain(pieces)
+
+    def words(self, words: dict[str, str]) -> dict[str, str]:
+        """The page's own words, their facts filled in; `{n}` and the like are left to the page, which fills them."""
+        for name, text in words.items():
+            left = {mark for mark in re.findall(r"\{([^{}]*)\}", text) if mark not in self.facts}
+            if left != set(WORD_SLOTS.get(name, ())):
+                expected = " and ".join(f"{{{slot}}}" for slot in WORD_SLOTS.get(name, ())) or "no mark"
+                self.problems.append(f"words, {name}: {text!r} should hold {expected}")
+        return {
+            name: re.sub(r"\{([^{}]*)\}", lambda found: self.facts.get(found[1], found[0]), text)
+            for name, text in words.items()
+        }
 
     def _filled(self, text: str, place: str) -> str:
         def fact(found: re.Match) -> str:
@@ -55,7 +82,7 @@ class Writer:
                 self.problems.append(f"{place}: the run says nothing of {{{found[1]}}}")
             return self.facts.get(found[1], "")
 
-        return re.sub(r"\{([a-z0-9_.]+)\}", fact, text)
+        return re.sub(r"\{([^{}]*)\}", fact, text)
 
 
 def _joined(pieces: list[Text]) -> list[Text]:

@@ -3,134 +3,168 @@
 from elastic.trace import Run
 from viz import view
 from viz.facts import facts
-from viz.lesson import MOST_WORDS, ROOT, Ask, Box, Choose, Code, Lesson, Step
+from viz.lesson import MOST_WORDS, ROOT, Ask, Box, Choose, Code, Lesson, Multiples, Step
 from viz.lesson_texts import SLOTS, Writer, count_words, plain
 
 AROUND = 4  # lines of code shown before and after the one that counts
 
 
 def lesson_value(lesson: Lesson, run: Run, names: list[str], results: list[dict], source: str = "") -> dict:
-    """Everything the lesson's script needs: texts in pieces, states, the run's message with all sides, the small facts.
+    """Everything the lesson's script needs: texts in pieces, states, the run's message with all sides.
 
-    `source` is the address under which this program's files can be read, if there is one.
+    `names` are those of the run's sides, `results` rows of `python -m elastic.evaluate`; `source` is the address under
+    which this program's files can be read, if there is one.
 
     Raises:
-        ValueError: if a text quotes what the run does not say, a step is too long, or a state does not exist.
+        ValueError: if a text quotes what the run does not say, a step is too long, or a state does not exist; a line
+            for each.
     """
-    found = facts(run, names, results)
-    writer = Writer(found, {term.name for term in lesson.glossary})
+    teller = Teller(run, names, Writer(facts(run, names, results), {term.name for term in lesson.glossary}), source)
     value = {
         "language": lesson.language,
-        "title": lesson.title,
-        "about": writer.cut(lesson.about, "about"),
-        "words": {name: writer.known(text) for name, text in lesson.words.model_dump().items()},
+        "title": teller.writer.line(lesson.title, "title"),
+        "about": teller.writer.cut(lesson.about, "about"),
+        "words": teller.writer.words(lesson.words.model_dump()),
         "glossary": [
-            {"name": term.name, "term": term.term, "text": writer.cut(term.text, f"glossary {term.name}")}
+            {
+                "name": term.name,
+                "term": teller.writer.line(term.term, f"glossary {term.name}"),
+                "text": teller.writer.cut(term.text, f"glossary {term.name}"),
+            }
             for term in lesson.glossary
         ],
-        "steps": [_step(step, number, run, names, writer, source) for number, step in enumerate(lesson.steps, start=1)],
+        "steps": [teller.step(step, number) for number, step in enumerate(lesson.steps, start=1)],
         "names": names,
         "paper": "https://arxiv.org/abs/2407.18121",
         "run": view.message(run, 0, 0, done=True),
     }
-    used = {piece["to"] for pieces in _all_texts(value) for piece in pieces if isinstance(piece, dict)}
-    unused = [term.name for term in lesson.glossary if term.name not in used]
-    if unused:
-        writer.problems.append(f"glossary: no text leads to {', '.join(unused)}")
-    if writer.problems:
-        raise ValueError("The lesson cannot be told:\n" + "\n".join(f"  {problem}" for problem in writer.problems))
+    problems = [*teller.writer.problems, *unreached(value)]
+    if problems:
+        raise ValueError("The lesson cannot be told:\n" + "\n".join(f"  {problem}" for problem in problems))
     return value
 
 
-def _all_texts(value: dict) -> list[list]:
-    found = [term["text"] for term in value["glossary"]]
-    for step in value["steps"]:
-        found += [step["text"], step["ask"]["text"], step["box"]["text"] if step["box"] else []]
-        found += [option["reply"] for option in step["ask"].get("options", [])] or [step["ask"]["reply"]]
-    return found
+def unreached(value: dict) -> list[str]:
+    """What is wrong with the glossary: terms that no step leads to, not even through another term, and doubles."""
+    links = {term["name"]: terms_of(term["text"]) for term in value["glossary"]}
+    reached = set().union(*(terms_of(step) for step in value["steps"]))
+    while more := set().union(*(links.get(name, set()) for name in reached)) - reached:
+        reached |= more
+    lost = [name for name in links if name not in reached]
+    problems = [f"glossary: no step leads to {', '.join(lost)}"] if lost else []
+    return problems + (["glossary: two entries have one name"] if len(links) < len(value["glossary"]) else [])
 
 
-def _step(step: Step, number: int, run: Run, names: list[str], writer: Writer, source: str) -> dict:
-    place = f"step {number}"
-    text, ask = writer.cut(step.text, place), _ask(step.ask, place, run, writer)
-    words = count_words(plain(text)) + count_words(plain(ask["text"]))
-    if words > MOST_WORDS:
-        writer.problems.append(f"{place}: {words} words with what it asks, {MOST_WORDS} at most")
-    _check(step, place, run, names, writer)
-    return {
-        "title": step.title,
-        "text": text,
-        "look": step.look.model_dump(),
-        "then": step.then.model_dump(exclude_none=True),
-        "ask": ask,
-        "box": step.box and _box(step.box, place, writer),
-        "figure": step.figure,
-        "multiples": step.multiples and step.multiples.model_dump(),
-        "switches": [switch.model_dump() for switch in step.switches],
-        "code": excerpt(step.code, source),
-        "sheet": {**step.sheet.model_dump(), "text": writer.cut(step.sheet.text, f"{place}, sheet")},
-    }
+def terms_of(value: object) -> set[str]:
+    """The terms that the texts in a value link to, however deep."""
+    if isinstance(value, dict):
+        return {value["to"]} if value.get("kind") == "term" else set().union(*map(terms_of, value.values()))
+    return set().union(*map(terms_of, value)) if isinstance(value, list) else set()
 
 
-def _ask(ask: Ask, place: str, run: Run, writer: Writer) -> dict:
-    slots = SLOTS.get(ask.kind, ())
-    value = ask.model_dump() | {"text": writer.cut(ask.text, place)}
-    if isinstance(ask, Choose):
-        value["options"] = [
-            {**option.model_dump(), "reply": writer.cut(option.reply, f"{place}, a reply")} for option in ask.options
-        ]
-    else:
+class Teller:
+    """Steps as plain JSON, told with one run; what is wrong with them goes to the writer's problems."""
+
+    def __init__(self, run: Run, names: list[str], writer: Writer, source: str) -> None:
+        self.run, self.names, self.writer, self.source = run, names, writer, source
+
+    def step(self, step: Step, number: int) -> dict:
+        """One step, its texts in pieces."""
+        place, writer = f"step {number}", self.writer
+        text, ask = writer.cut(step.text, place), self._ask(step.ask, place, step.look.side)
+        words = count_words(plain(text)) + count_words(plain(ask["text"]))
+        if words > MOST_WORDS:
+            writer.problems.append(f"{place}: {words} words with what it asks, {MOST_WORDS} at most")
+        self._check(step, place)
+        return {
+            "title": writer.line(step.title, place),
+            "text": text,
+            "look": step.look.model_dump(),
+            "then": step.then.model_dump(exclude_none=True),
+            "ask": ask,
+            "box": step.box and self._box(step.box, f"{place}, box"),
+            "figure": step.figure,
+            "multiples": step.multiples and self._multiples(step.multiples, place),
+            "switches": [self._lines(switch.model_dump(), place, "text", "note") for switch in step.switches],
+            "code": self._excerpt(step.code, place),
+            "sheet": {**step.sheet.model_dump(), "text": writer.cut(step.sheet.text, f"{place}, sheet")},
+        }
+
+    def _lines(self, value: dict, place: str, *names: str) -> dict:
+        return value | {name: self.writer.line(value[name], place) for name in names}
+
+    def _multiples(self, multiples: Multiples, place: str) -> dict:
+        value = multiples.model_dump()
+        return value | {name: [self.writer.line(text, place) for text in value[name]] for name in ("titles", "notes")}
+
+    def _ask(self, ask: Ask, place: str, side: str) -> dict:
+        value = ask.model_dump() | {"text": self.writer.cut(ask.text, place)}
+        if isinstance(ask, Choose):
+            value["options"] = [
+                self._lines(option.model_dump(), place, "text")
+                | {"reply": self.writer.cut(option.reply, f"{place}, a reply")}
+                for option in ask.options
+            ]
         for name in ("reply", "unasked"):
             if name in value:
-                value[name] = writer.cut(value[name], f"{place}, the {name}", slots)
-    if ask.kind == "reach" and ask.until != "given up" and ask.until > max(side.steps for side in run.sides):
-        writer.problems.append(f"{place}: no answer has {ask.until} tokens")
-    if ask.kind == "line":
-        full = run.sides[0]
-        tokens, total = len(full.pieces), int(full.prompt_bytes.sum())
-        value |= {"tokens": tokens, "total": total, "perToken": total / tokens}
-    return value
+                value[name] = self.writer.cut(value[name], f"{place}, the {name}", SLOTS.get(ask.kind, ()))
+        if ask.kind == "reach" and side in self.names:
+            self._check_reach(ask.until, place, side)
+        if ask.kind == "line":
+            full = self.run.sides[0]
+            tokens, total = len(full.pieces), int(full.prompt_bytes.sum())
+            value |= {"tokens": tokens, "total": total, "perToken": total / tokens}
+        return value
 
+    def _check_reach(self, until: int | str, place: str, name: str) -> None:
+        side = self.run.sides[self.names.index(name)]
+        if until == "given up" and not (side.dropped >= 0).any():
+            self.writer.problems.append(f"{place}: {name} gives nothing up")
+        elif until != "given up" and until > side.steps:
+            self.writer.problems.append(f"{place}: the answer of {name} has {side.steps} tokens, not {until}")
 
-def _box(box: Box, place: str, writer: Writer) -> dict:
-    bars = [{"text": bar.text, "value": writer.known(f"{{average.{bar.side}}}")} for bar in box.bars]
-    unknown = [bar["text"] for bar in bars if "{" in bar["value"]]
-    if unknown:
-        writer.problems.append(f"{place}, box: no average is known for {', '.join(unknown)}")
-    return {**box.model_dump(), "text": writer.cut(box.text, f"{place}, box"), "bars": bars}
+    def _box(self, box: Box, place: str) -> dict:
+        bars = [
+            {"text": self.writer.line(bar.text, place), "value": self.writer.line(f"{{average.{bar.side}}}", place)}
+            for bar in box.bars
+        ]
+        title = self.writer.line(box.title, place)
+        return {**box.model_dump(), "title": title, "text": self.writer.cut(box.text, place), "bars": bars}
 
+    def _check(self, step: Step, place: str) -> None:
+        """Every state exists in this run."""
+        sides = [step.look.side, step.sheet.side, *(switch.side for switch in step.switches)]
+        sides += step.multiples.sides if step.multiples else []
+        unknown = sorted({side for side in sides if side not in self.names})
+        if unknown:
+            known = ", ".join(self.names)
+            self.writer.problems.append(f"{place}: no side is named {', '.join(unknown)}; there are {known}")
+            return
+        layers = self.run.sides[0].layers
+        if max(step.look.layer, step.then.layer or 0, step.sheet.layer) > layers:
+            self.writer.problems.append(f"{place}: the run has {layers} layers")
+        for name, t in (
+            (step.look.side, step.look.t),
+            (step.look.side, step.then.t or 0),
+            (step.sheet.side, step.sheet.t),
+        ):
+            steps = max(self.run.sides[0].steps, self.run.sides[self.names.index(name)].steps)
+            if t > steps:
+                self.writer.problems.append(f"{place}: the answers end after {steps} tokens, before t = {t}")
 
-def _check(step: Step, place: str, run: Run, names: list[str], writer: Writer) -> None:
-    """Every state exists in this run."""
-    sides = [step.look.side, step.sheet.side, *(switch.side for switch in step.switches)]
-    sides += step.multiples.sides if step.multiples else []
-    unknown = sorted({side for side in sides if side not in names})
-    if unknown:
-        writer.problems.append(f"{place}: no side is named {', '.join(unknown)}; there are {', '.join(names)}")
-    layers = run.sides[0].layers
-    if max(step.look.layer, step.then.layer or 0, step.sheet.layer) > layers:
-        writer.problems.append(f"{place}: the run has {layers} layers")
-    steps = max(side.steps for side in run.sides)
-    if max(step.look.t, step.then.t or 0, step.sheet.t) > steps:
-        writer.problems.append(f"{place}: the answer has {steps} tokens")
-
-
-def excerpt(code: Code, source: str = "") -> dict:
-    """The line of the program that `code` names, with those around it, as they stand today.
-
-    Raises:
-        ValueError: if no line of the file reads so.
-    """
-    lines = (ROOT / code.file).read_text(encoding="utf-8").splitlines()
-    at = next((number for number, line in enumerate(lines) if code.line in line), None)
-    if at is None:
-        raise ValueError(f"{code.file} has no line that reads {code.line!r}: the lesson shows it.")
-    first = max(0, at - AROUND)
-    link = f"{source}/{code.file}#L{at + 1}" if source else ""
-    return {
-        "file": code.file,
-        "number": at + 1,
-        "first": first + 1,
-        "lines": lines[first : at + AROUND + 1],
-        "link": link,
-    }
+    def _excerpt(self, code: Code, place: str) -> dict:
+        """The line of the program that `code` names, with those around it, as they stand today."""
+        path = (ROOT / code.file).resolve()
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() and ROOT in path.parents else []
+        at = next((number for number, line in enumerate(lines) if code.line in line), None)
+        if at is None:
+            self.writer.problems.append(f"{place}: no line of {code.file} reads {code.line!r}")
+            return {}
+        first = max(0, at - AROUND)
+        return {
+            "file": code.file,
+            "number": at + 1,
+            "first": first + 1,
+            "lines": lines[first : at + AROUND + 1],
+            "link": f"{self.source}/{code.file}#L{at + 1}" if self.source else "",
+        }

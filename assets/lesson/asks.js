@@ -15,7 +15,7 @@ const ASKS = {
   line: {
     draw: drawLineAsk,
     slots: ({ guess }, { total }) => ({ guess: bytesText(guess), measured: bytesText(total), distance: distanceWords(guess, total) }),
-    unasked: () => answer({ guess: 0 }),
+    unasked: () => answer({ guess: null }),
   },
   pick: {
     draw: drawPickAsk,
@@ -28,7 +28,7 @@ const ASKS = {
     restore: () => goTo(reachStep()),
     unasked: () => { play(false); goTo(reachStep()); answer({ reached: true }); },
   },
-  choose: { draw: drawChoices, slots: () => ({}), unasked: () => answer({ choice: stepNow().ask.options.findIndex((option) => option.right) }) },
+  choose: { draw: drawChoices, slots: () => ({}), unasked: () => answer({ choice: null }) },
 };
 
 // What the reader did; said to be right or wrong now, or in front of a class when it is asked for.
@@ -55,8 +55,8 @@ function pointOut() {
 
 // In front of a class: what the step is about, whether or not somebody has answered.
 function revealAnswer() {
-  if (lesson.phase === 'read') act();
-  if (lesson.phase === 'move') lesson.stop();
+  if (lesson.phase === 'read') return act();
+  if (lesson.phase === 'move') return lesson.stop();
   if (answerNow() === undefined) ASKS[stepNow().ask.kind].unasked();
   lesson.shown = true;
   pointOut();
@@ -93,10 +93,12 @@ function drawReply(ask, isOpen) {
 }
 
 function replyNodes(ask, given) {
-  if (ask.unasked && (given.guess === 0 || given.picks?.length === 0)) return textNodes(ask.unasked, ASKS[ask.kind].slots(given, ask));
+  if (ask.unasked && (given.guess === null || given.picks?.length === 0)) return textNodes(ask.unasked, ASKS[ask.kind].slots(given, ask));
   if (ask.kind !== 'choose') return textNodes(ask.reply, ASKS[ask.kind].slots(given, ask));
-  const { right, reply } = ask.options[given.choice] ?? ask.options[0];
-  return [tag('b', right ? 'ls-yes' : 'ls-no', wordsOf(right ? 'right' : 'wrong')), ' ', ...textNodes(reply)];
+  // Nobody has chosen: what is right is said, and nobody was right.
+  const { right, reply, text } = ask.options[given.choice] ?? ask.options.find((option) => option.right);
+  const verdict = given.choice === null ? tag('b', '', text + '.') : tag('b', right ? 'ls-yes' : 'ls-no', wordsOf(right ? 'right' : 'wrong'));
+  return [verdict, ' ', ...textNodes(reply)];
 }
 
 function drawBox(isOpen) {

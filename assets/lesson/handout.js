@@ -45,6 +45,7 @@ function sheetWords(side, layer) {
 
 function drawSheet() {
   const { value } = lesson;
+  document.body.classList.remove('dark'); // paper is white
   const cards = value.steps.map(({ title, sheet }, i) => tag('section', 'ls-sheet-card',
     tag('h3', '', (i + 1) + ' · ' + title), SHEET_PICTURES[sheet.picture](sheet), tag('p', '', ...sheet.text.map((piece) => piece.text ?? piece))));
   const back = () => { window.location.search = 'lesson=' + lesson.step; };

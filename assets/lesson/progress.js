@@ -13,7 +13,9 @@ function readProgress() {
   }
 }
 
+// A class begins anew every time: what was done in front of it is not kept.
 function keepProgress() {
+  if (lesson.presenting) return;
   try {
     localStorage.setItem(PROGRESS, JSON.stringify({ step: lesson.step, answers: lesson.answers }));
   } catch { /* as above */ }

@@ -6,12 +6,12 @@ function openLesson() {
   lesson.value = value;
   part('waiting').hidden = true;
   fillWords();
-  Object.assign(lesson, readProgress());
+  lesson.presenting = readPresenting();
+  if (!lesson.presenting) Object.assign(lesson, readProgress());
   lesson.step = askedStep() ?? Math.min(Math.max(1, lesson.step), value.steps.length);
   showPair(value.steps[0].look.side);
   if (lessonAddress().get('handout') === '1') return whenPainted(drawSheet);
   part('page').hidden = false;
-  lesson.presenting = readPresenting();
   lessonRoot.classList.toggle('ls-present', lesson.presenting);
   goToStep(lesson.step);
   part('text').focus({ preventScroll: true });
@@ -40,8 +40,10 @@ function fillWords() {
 const LESSON_KEYS = {
   ArrowRight: () => goToStep(lesson.step + 1),
   ArrowLeft: () => goToStep(lesson.step - 1),
-  PageDown: () => goToStep(lesson.step + 1), // of a presenter's remote control
+  PageDown: () => proceed(), // with PageUp, the keys of a presenter's remote control
   PageUp: () => goToStep(lesson.step - 1),
+  ArrowDown: () => nudge(1),
+  ArrowUp: () => nudge(-1),
   ' ': proceed,
   r: revealAnswer,
   g: () => openGlossary(''),
@@ -51,7 +53,8 @@ const LESSON_KEYS = {
 // The lesson's before the view's; while somebody explores, the view's alone.
 function onLessonKey(event) {
   const isHere = event.target === document.body || lessonRoot.contains(event.target);
-  if (!isHere || !lessonRoot.offsetParent || !lesson.value || part('page').hidden || part('dialog').open) return;
+  if (!isHere || !lessonRoot.offsetParent || !lesson.value || part('page').hidden) return;
+  if (part('dialog').open) return onDialogKey(event);
   if (lesson.free) {
     if (event.key === 'Escape' && !state.locked) explore(false);
     return;
@@ -59,15 +62,45 @@ function onLessonKey(event) {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const option = /^[1-4]$/.test(key) ? part('question').querySelector('[data-option="' + (key - 1) + '"]') : null;
   const action = option ? () => option.click() : LESSON_KEYS[key];
-  if (!action || !isFree(event)) return;
-  if (key === ' ' && event.target.closest('button, summary, a')) return;
+  if (!action || !isOurs(event, key)) return;
   event.preventDefault();
   event.stopPropagation();
   action();
 }
 
+// In front of a class every key is the lesson's, whatever was clicked before, but for those that move a slider.
+function isOurs(event, key) {
+  if (event.altKey || event.ctrlKey || event.metaKey) return false;
+  const isMoving = key === 'ArrowUp' || key === 'ArrowDown';
+  if (lesson.presenting) return !event.target.closest(isMoving ? 'input, select, [role="slider"]' : 'select');
+  return isFree(event) && !(key === ' ' && event.target.closest('button, summary, a'));
+}
+
+function onDialogKey(event) {
+  const dialog = part('dialog');
+  const by = { ArrowDown: 60, ArrowUp: -60 }[event.key];
+  if (event.key.toLowerCase() === 'g') dialog.close();
+  else if (by) dialog.scrollBy(0, by);
+  else return;
+  event.preventDefault();
+}
+
+// What the step lets one change: a line's end, time, a side, a layer.
+function nudge(by) {
+  if (lesson.phase !== 'act') return;
+  const handle = part('line').querySelector('[role="slider"]');
+  const choices = [...lessonRoot.querySelectorAll('.ls-switch, .ls-one')];
+  const next = choices[choices.findIndex((each) => each.getAttribute('aria-pressed') === 'true') + by];
+  if (handle) {
+    handle.focus();
+    handle.dispatchEvent(new KeyboardEvent('keydown', { key: by > 0 ? 'ArrowDown' : 'ArrowUp', bubbles: true }));
+  } else if (choices.length) next?.click();
+  else if (stepNow().look.parts.includes('time')) goTo(state.step + by);
+}
+
 // A button that was pressed with the mouse gives the keys back to the lesson.
 function onLessonClick(event) {
+  if (event.target.closest('.ls-see')) return;
   if (event.detail && event.target.closest('.ls-text, .ls-ask, .ls-dots, .ls-switches, .ls-many')?.contains(document.activeElement)) {
     part('text').focus({ preventScroll: true });
   }

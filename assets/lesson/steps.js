@@ -24,6 +24,7 @@ function goToStep(number) {
   enterStep();
   keepProgress();
   writeAddress(true);
+  if (part('text').getBoundingClientRect().top < 0) lessonRoot.scrollIntoView();
 }
 
 function leaveStep() {
@@ -75,11 +76,15 @@ function settle({ mode, layer, t, unfold }) {
 
 // ---- the pause is over
 
+// Text, quick action, question, answer, next step. In front of a class an answer comes without anybody giving one.
 function proceed() {
+  const { ask } = stepNow();
   if (lesson.phase === 'move') lesson.stop();
   else if (lesson.phase === 'read') act();
-  else if (isAnswered()) goToStep(lesson.step + 1);
-  else if (lastStep() && stepNow().look.parts.includes('time')) play(!state.playing);
+  else if (isAnswered()) { if (lesson.step < lesson.value.steps.length) goToStep(lesson.step + 1); }
+  else if (ask.kind === 'reach' && Number.isInteger(ask.until) && answerNow() === undefined) play(!state.playing);
+  else if (lesson.presenting) revealAnswer();
+  else if (ask.kind === 'reach') play(!state.playing);
 }
 
 // The question comes once the movement is over: never both at once.
@@ -93,7 +98,10 @@ function act() {
     settle(then);
     drawStep();
     followView();
-    if (!lesson.presenting) part('ask').focus({ preventScroll: true });
+    if (lesson.presenting) return;
+    part('ask').focus({ preventScroll: true });
+    // Where there is one column, what happens is shown, with the question below it.
+    if (part('stage').getBoundingClientRect().left < 60) part('stage').scrollIntoView();
   };
   const motion = MOTIONS[then.motion];
   if (!motion) return done();
@@ -184,9 +192,9 @@ function drawTools() {
   const go = (query) => { window.location.search = query; };
   const tools = [press('ls-plain', wordsOf('explore'), () => explore(true)), press('ls-plain', wordsOf('glossary'), () => openGlossary(''))];
   tools[0].classList.add('ls-explore');
-  tools.push(press('ls-plain', wordsOf('handout'), () => go('handout=1')));
-  tools.push(press('ls-plain', wordsOf('present'), () => go('lesson=' + lesson.step + '&present=1')));
-  if (typeof server?.save_lesson === 'function') tools.push(press('ls-plain ls-save', wordsOf('save'), saveLesson));
+  tools.push(press('ls-plain ls-wide', wordsOf('handout'), () => go('handout=1')));
+  tools.push(press('ls-plain ls-wide', wordsOf('present'), () => go('lesson=' + lesson.step + '&present=1')));
+  if (typeof server?.save_lesson === 'function') tools.push(press('ls-plain ls-wide ls-save', wordsOf('save'), saveLesson));
   if (lesson.value.languages.length > 1) tools.push(languageChoice());
   part('tools').replaceChildren(...tools);
 }

@@ -30,7 +30,7 @@ function seeNode(name, text) {
   word.dataset.see = name;
   word.addEventListener('pointerenter', on);
   word.addEventListener('focus', on);
-  word.addEventListener('pointerleave', () => light(''));
+  word.addEventListener('pointerleave', (event) => { if (event.pointerType !== 'touch') light(''); });
   word.addEventListener('blur', () => light(''));
   return word;
 }

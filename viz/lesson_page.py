@@ -68,7 +68,7 @@ def script() -> str:
 
 
 def lesson_html(value: dict, run: Run, language: str = "en") -> str:
-    """A self-contained page that tells the lesson without a server or a network; `value` as of `lesson_value`, in a language."""
+    """A self-contained page that tells a lesson, the value of `lesson_value`, without a server or a network."""
     layers = [view.layer(run, number) for number in range(run.sides[0].layers)]
     record = json.dumps({"value": value, "layers": layers}).encode()
     parts = {

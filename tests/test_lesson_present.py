@@ -177,7 +177,7 @@ def test_what_nobody_answered_can_be_revealed(teach, keys):
         assert now["box"] == bool(step["box"])
         if ask["kind"] == "line":
             assert (now["line"]["revealed"], now["line"]["total"], now["line"]["guess"]) == ("true", str(total), "")
-        check_view(now, answered_state(step))
+        check_view(now, answered_state(step), with_parts=False)  # some give way to what is revealed
         page.keyboard.press("ArrowRight")
 
 

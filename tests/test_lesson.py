@@ -1,299 +1,38 @@
-"""The lesson: each number and each claim of its texts holds in the recorded run, and mistakes in its files are named.
-
-Broken files are made from the English one, whose wording no test knows.
-"""
+"""The lesson's files: what they say reaches the page, what is wrong in them is named. Their wording no test knows."""
 
 import base64
 import copy
 import html
-import io
 import json
-import math
+import os
 import re
 import subprocess
 import sys
 import tomllib
 import zlib
-from dataclasses import fields, replace
 from functools import reduce
+from itertools import product
 from operator import getitem
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from elastic.policies import POLICIES
+from page import lesson as page_lesson
 from page.lesson import FOLDER, RESULTS, ROOT, codes, lesson, lesson_file, lesson_run
-from tests.view_traces import ELASTIC, FULL, HEADS, PLUS, run_of
-from training.questions import Question
-from training.record_lesson import teaches
-from training.scenes import CATEGORIES, patch_things, random_scene, render
 from viz.facts import facts
-from viz.lesson import read_lesson
+from viz.lesson import Look, read_lesson
 from viz.lesson_page import lesson_html
 from viz.lesson_value import lesson_value
 
 RUN, NAMES = lesson_run()
-SIDES = dict(zip(NAMES, RUN.sides, strict=True))
-RECORDED = SIDES["full"]
-PATCHES = np.flatnonzero(RECORDED.is_image)
-TOKENS, LAYERS = len(RECORDED.pieces), len(RECORDED.owner)
-MEASURED = json.loads(RESULTS.read_text(encoding="utf-8"))
-ROWS = {row["policy"]: row for row in MEASURED["rows"]}
-MADE = run_of("made", [FULL, ELASTIC, HEADS, PLUS])
-RUNS = {"recorded": (RUN, NAMES), "made": (MADE, ("full", "elastic", "heads", "plus"))}
-TOLD = facts(RUN, list(NAMES), list(ROWS.values()))
-SCENE = random_scene(int(RUN.link["example"].removeprefix("scene-")))
-DRAWN, COVERED = render(SCENE)
-SHOWN = np.array(["", *(thing.name for thing in SCENE.things)])[patch_things(COVERED)]  # per patch
-ANIMALS = [thing.name for thing in SCENE.things if thing.name in CATEGORIES["animal"]]
-SLOT_BYTES = 2 * 4 * 64 * 4  # key and value, heads, channels, bytes of a number: of the recorded run and of made ones
-UNIT = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-
-
-def reads(text, count):
-    """Whether a text says that many bytes, to three digits, in a unit that makes them easy to read."""
-    number, unit = text.split()
-    value = count / UNIT[unit]
-    digits = f"{value:.3g}" if value >= 1 else f"{value:.2f}"
-    return float(number) == float(digits) and (unit == "B" or value >= 0.25) and (unit == "GiB" or value < 256)
-
-
-def near(text, share):
-    """Whether a text says that share, in whole percent."""
-    return re.fullmatch(r"-?\d+ %", text) and abs(int(text[:-2]) - 100 * share) <= 0.5
-
-
-def spans(text, values):
-    """Whether a text says the least and the greatest of some counts."""
-    return [int(number) for number in text.split(" to ")] == sorted({int(np.min(values)), int(np.max(values))})
-
-
-def owners(side, tokens):
-    """How many of those tokens own a slot, per layer and head: what others or they themselves belong to."""
-    return np.array([[np.isin(tokens, np.unique(row)).sum() for row in rows] for rows in side.owner])
-
-
-def stored(side):
-    """Answer tokens that were stored: the last one of a finished answer is not."""
-    return side.steps - (side.finish == "end")
-
-
-@pytest.mark.parametrize("name", RUNS)
-def test_the_prompt_is_told_as_it_was(name):
-    run, names = RUNS[name]
-    full, told = run.sides[0], facts(run, list(names), [])
-    first, patches = full.is_image.tolist().index(True), math.prod(full.grid)
-    tokens, layers = full.owner.shape[2], full.owner.shape[0]
-    counts = {"tokens": tokens, "patches": patches, "before": first, "after": tokens - first - patches}
-    counts |= {"rows": full.grid[0], "columns": full.grid[1], "words": tokens - patches, "layers": layers}
-    assert {key: int(told[key]) for key in counts} == counts
-    assert (told["question"], told["model"]) == (full.question, full.model) and near(told["share"], patches / tokens)
-    # A key and a value, of 4 bytes a number, in each layer.
-    assert reads(told["per_token"], layers * SLOT_BYTES) and int(told["width"]) == SLOT_BYTES / 2 / 4
-    seen = [np.flatnonzero(looked.any(0)).max() + 1 for looked in full.looked]  # tokens, by each query of the answer
-    assert reads(told["reread"], layers * SLOT_BYTES * sum(seen))
-    for number, layer in enumerate(full.score, start=1):
-        brightest = max(range(patches), key=lambda patch, layer=layer: layer[first + patch])
-        place = int(told[f"layer{number}.row"]) - 1, int(told[f"layer{number}.column"]) - 1
-        assert place[0] * full.grid[1] + place[1] == brightest and max(place) < max(full.grid)
-        assert told[f"layer{number}.sink"] == full.pieces[0]
-        assert near(told[f"layer{number}.sink_share"], layer[0] / sum(layer.tolist()))
-    assert f"layer{layers + 1}.row" not in told and "layer0.row" not in told
-
-
-@pytest.mark.parametrize("name", RUNS)
-def test_every_side_is_told_as_it_was(name):
-    run, names = RUNS[name]
-    told, full = facts(run, list(names), []), run.sides[0]
-    for of, side in zip(names, run.sides, strict=True):
-        after = np.arange(np.flatnonzero(side.is_image).max() + 1, len(side.pieces))
-        slots = owners(side, np.arange(len(side.pieces))).max(1)
-        end = slots + stored(side) - (side.dropped >= 0).any(2).sum(0)
-        whole = len(full.owner) * (len(full.pieces) + stored(full))
-        assert (told[f"{of}.answer"], int(told[f"{of}.steps"])) == (side.answer, len(side.answer_ids))
-        assert reads(told[f"{of}.memory"], slots.sum() * SLOT_BYTES)
-        assert reads(told[f"{of}.end"], end.sum() * SLOT_BYTES)
-        assert near(told[f"{of}.saved"], 1 - end.sum() / whole) and near(told[f"{of}.kept"], side.options["keep"])
-        assert spans(told[f"{of}.slots"], slots) and spans(told[f"{of}.slots_end"], end)
-        patches = np.flatnonzero(side.is_image)
-        assert spans(told[f"{of}.anchors"], owners(side, patches))
-        assert spans(told[f"{of}.joined"], len(patches) - owners(side, patches))
-        assert spans(told[f"{of}.lost"], len(after) - owners(side, after))
-        for number, piece in enumerate(side.answer_pieces, start=1):
-            assert told[f"{of}.token{number}"] == piece.strip()
-        assert f"{of}.token{side.steps + 1}" not in told
-        # A layer that gave nothing up holds one slot more.
-        held = np.vstack([side.prompt_slots, side.slots])[: stored(side) + 1]
-        stalls = np.flatnonzero((np.diff(held, axis=0) < 1).any(1))
-        assert told.get(f"{of}.first") == (str(stalls[0] + 1) if len(stalls) else None)
-        assert told.get(f"{of}.first_word") == (side.answer_pieces[stalls[0]].strip() if len(stalls) else None)
-
-
-def test_made_runs_have_what_the_recorded_one_lacks():
-    told = facts(MADE, ["full", "elastic", "heads", "plus"], [])
-    assert " to " in told["elastic.slots"] and " to " in told["heads.anchors"] and " to " in told["elastic.lost"]
-    assert "full.first" not in told and "elastic.first" in told
-    assert told["average.questions"] == "0" and not [name for name in told if name.startswith("average.m")]
-
-
-SIZES = {255: "255 B", 256: "0.25 KiB", 1536: "1.50 KiB", 10 * 2**10: "10 KiB", 2**18: "0.25 MiB", 0: "0 B"}
-SIZES |= {int(3.146 * 2**20): "3.15 MiB", int(255.4 * 2**20): "255 MiB", 2**28: "0.25 GiB", 3 * 2**30: "3 GiB"}
-
-
-@pytest.mark.parametrize("count, text", SIZES.items())
-def test_bytes_are_told_in_the_unit_in_which_the_view_shows_them(count, text):
-    bytes_held = np.array([count, 0, 0])
-    assert facts(run_of("x", [replace(FULL, prompt_bytes=bytes_held)]), ["full"], [])["full.memory"] == text
-
-
-def test_what_is_said_of_the_large_model_is_arithmetic():
-    patches = (336 // 14) ** 2  # pixels of its picture, and of a patch
-    token = 32 * 2 * (32 * 128) * 2  # layers, key and value, heads and channels, bytes of a number
-    assert int(TOLD["llava.patches"]) == patches
-    assert reads(TOLD["llava.token"], token) and TOLD["llava.picture"] == f"{patches * token / 2**20:g} MiB"
-
-
-def label(side):
-    """A side's policy as the evaluation writes it: with the options that are not as usual."""
-    usual = POLICIES[side.policy]()
-    options = [(field.name, side.options[field.name]) for field in fields(usual) if field.name != "keep"]
-    changed = [f"{name}={str(value).lower()}" for name, value in options if value != getattr(usual, name)]
-    return ":".join([side.policy, *([";".join(changed)] if changed else [])])
-
-
-def test_averages_are_those_measured_of_the_sides_own_policies():
-    told = {name.removeprefix("average.") for name in TOLD if name.startswith("average.")} - {"questions"}
-    assert {"full", "merged", "dropped", "unprotected", "unbiased", "plus"} <= told
-    for name in told:
-        row = ROWS[label(SIDES[name])]
-        right = round(row["exact_short"] * row["n"])
-        assert near(TOLD[f"average.{name}"], right / row["n"]) and row["keep"] == SIDES[name].options["keep"]
-
-
-def test_averages_are_of_as_many_short_questions_as_is_said_and_of_the_same_model():
-    settings = MEASURED["settings"]
-    assert settings["model"] == RECORDED.model and settings["data"] == "scenes"
-    assert not settings["errors"] and not settings["skipped"] and not settings["left_out"]
-    for row in ROWS.values():
-        assert row["n"] == int(TOLD["average.questions"]) == settings["samples"]
-        assert row["exact"] == row["exact_short"] and not {"describe"} & row["exact_by_skill"].keys()
-
-
-# ---- what the texts say of this run, besides what they quote
-
-
-def test_the_picture_is_the_scene_that_the_runs_link_names():
-    picture = np.asarray(Image.open(io.BytesIO(RUN.picture)), float)
-    assert np.abs(picture - np.asarray(DRAWN, float)).mean() < 4
-
-
-def test_the_brightest_patch_shows_nothing_in_layer_4_the_pig_in_layer_5_and_a_thing_in_layer_6():
-    shown = [SHOWN[layer[PATCHES].argmax()] for layer in RECORDED.score]
-    assert shown[3] == "" and shown[4] == "pig" in ANIMALS and shown[5] != ""
-
-
-def test_the_words_of_an_animal_looked_at_it():
-    for number, animal in ((5, "pig"), (8, "elephant")):
-        looked = RECORDED.looked[number - 1].astype(float).mean(0)[PATCHES]
-        assert RECORDED.answer_pieces[number - 1].strip() == animal == SHOWN[looked.argmax()]
-        received = {name: looked[name == SHOWN].sum() for name in {*SHOWN}}
-        assert max(received, key=received.get) == animal
-
-
-def test_the_first_token_gets_most_attention_of_all_and_the_last_ones_little():
-    received = RECORDED.score.mean(0)
-    words, question = received[: PATCHES[0]], received[PATCHES[-1] + 1 :]
-    assert received.argmax() == 0 and words.min() > np.median(received[PATCHES]) > question.max()
-    assert RECORDED.pieces[0] == "<s>" and RECORDED.is_prompt.all() and received[-1] <= 1
-
-
-def test_those_that_answer_right_are_those_the_texts_name():
-    right = {name for name, side in SIDES.items() if side.answer == RECORDED.answer}
-    assert right == {"full", "merged", "h2o", "unbiased", "plus"}
-    assert ANIMALS == ["pig", "elephant"] and RECORDED.answer == "I can see a pig and an elephant."
-
-
-def test_what_is_named_without_the_question_is_in_the_picture_but_no_animal():
-    wrong = SIDES["unprotected"].answer_pieces[7].strip()
-    assert wrong in SHOWN and wrong not in ANIMALS and wrong not in RECORDED.answer
-    lost = 9 - owners(SIDES["unprotected"], np.arange(TOKENS - 9, TOKENS))
-    assert RECORDED.is_image[TOKENS - 10] and not RECORDED.is_image[-9:].any()
-    assert sorted({*lost.ravel().tolist()}) == [7, 8]
-    # Without the causal bias most of it is kept, in most layers.
-    assert (owners(SIDES["unbiased"], np.arange(TOKENS - 9, TOKENS)) > 9 / 2).mean() > 0.5
-
-
-def test_the_sides_that_keep_words_keep_every_word():
-    for name in ("merged", "dropped"):
-        assert (owners(SIDES[name], np.flatnonzero(~RECORDED.is_image)) == TOKENS - len(PATCHES)).all()
-
-
-def test_more_anchors_of_layer_5_lie_in_the_upper_half():
-    upper, lower = np.split(PATCHES, 2)
-    assert owners(SIDES["merged"], upper)[4] > 3 * owners(SIDES["merged"], lower)[4] > 0
-
-
-def test_all_compressed_sides_hold_equally_many_slots_after_the_prompt():
-    held = {tuple(side.prompt_slots) for name, side in SIDES.items() if name != "full"}
-    assert held == {(TOKENS // 2,) * LAYERS} and set(RECORDED.prompt_slots) == {TOKENS}
-    for side in SIDES.values():
-        assert (owners(side, np.arange(TOKENS)) == side.prompt_slots[:, None]).all()
-
-
-def test_merged_patches_join_the_nearest_anchor_in_reading_order_and_dropped_ones_none():
-    anchors = SIDES["merged"].owner == np.arange(TOKENS)
-    assert np.array_equal(SIDES["dropped"].owner, np.where(anchors, np.arange(TOKENS), -1))
-    for owner, anchor in zip(SIDES["merged"].owner[:, 0], anchors[:, 0], strict=True):
-        theirs = [token for token in PATCHES if anchor[token]]
-        for token in PATCHES:
-            assert owner[token] in theirs and abs(owner[token] - token) == min(abs(other - token) for other in theirs)
-
-
-def test_merging_gives_up_one_slot_per_layer_whenever_it_holds_more_than_its_share_and_always_at_one_place():
-    side, places = SIDES["merged"], set()
-    assert (side.joined < 0).all() and side.dropped.shape[2] == 1
-    for step in range(stored(side)):
-        before = side.slots[step - 1] if step else side.prompt_slots
-        over = before + 1 > side.options["keep"] * (TOKENS + step + 1)
-        assert np.array_equal(side.dropped[step, :, 0] >= 0, over) and over.all() == over.any()
-        assert np.array_equal(side.slots[step], before + 1 - over)
-        for owner, gone in zip(side.owner_after(step)[:, 0], side.dropped[step, :, 0], strict=True):
-            held = [token for token in PATCHES if owner[token] == token]
-            places |= {(held.index(gone))} if gone >= 0 else set()
-    assert len(places) == 1 and 0 < places.pop() < int(TOLD["merged.anchors"]) - 20
-    grown = side.slots[-1] - side.prompt_slots
-    assert (np.abs(grown - stored(side) / 2) <= 0.5).all()
-    assert set(RECORDED.slots[-1] - RECORDED.prompt_slots) == {stored(RECORDED)}
-
-
-def test_dropping_is_better_on_average_and_without_the_question_hardly_anything_is_right():
-    exact = {name: ROWS[label(side)]["exact_short"] for name, side in SIDES.items() if label(side) in ROWS}
-    worst = exact.pop("unprotected")
-    assert exact["dropped"] > exact["merged"] and max(exact, key=exact.get) == "full"
-    assert worst < 0.1 < min(exact.values())
-
-
-def test_a_run_teaches_only_with_the_right_sides_right_and_different_layers():
-    text = "I can see a pig and an elephant."
-    question = Question("list_category", RECORDED.question, text)
-    assert teaches(RUN, question, SCENE)
-    for number, name in enumerate(NAMES):
-        other = "Nothing." if RUN.sides[number].answer == text else text
-        sides = [replace(side, answer=other) if side is RUN.sides[number] else side for side in RUN.sides]
-        assert teaches(replace(RUN, sides=sides), question, SCENE) == (name in ("h2o", "streaming"))
-    for shown in ("", "pig"):  # brightest in every layer
-        score = RECORDED.score.copy()
-        score[:, PATCHES[SHOWN.tolist().index(shown)]] = 99
-        sides = [replace(RECORDED, score=score), *RUN.sides[1:]]
-        assert not teaches(replace(RUN, sides=sides), question, SCENE)
-
-
-# ---- files
-
-
+LAYERS, _, TOKENS = RUN.sides[0].owner.shape
+SLOT_BYTES = 2 * 4 * 64 * 4  # key and value, heads, channels, bytes of a number
+ROWS = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
+TOLD = facts(RUN, list(NAMES), ROWS)
 ENGLISH = tomllib.loads((FOLDER / "en.toml").read_text(encoding="utf-8"))
 STEPS, TERMS = ENGLISH["steps"], ENGLISH["glossary"]
+# So that a change may take away any text: each term is led to here, too.
+LED = copy.deepcopy(ENGLISH)
+LED["steps"][7]["ask"]["options"][0]["reply"] = " ".join(f"[x](term:{term['name']})" for term in TERMS)
 
 
 def toml(value):
@@ -305,20 +44,24 @@ def toml(value):
     return json.dumps(value, ensure_ascii=False)
 
 
-def changed(change):
-    """The English lesson as TOML, with other values at places such as `steps.2.look.layer`."""
-    given = copy.deepcopy(ENGLISH)
-    # So that a change may take away any text: each term is led to here, too.
-    given["steps"][7]["ask"]["options"][0]["reply"] = " ".join(f"[x](term:{term['name']})" for term in TERMS)
+def there(value, place):
+    """What holds the value at a place such as `steps.2.look.layer`, and its name in it."""
+    *path, last = (int(part) if part.isdigit() else part for part in place.split("."))
+    return reduce(getitem, path, value), last
+
+
+def changed(change, lesson=LED):
+    """The English lesson as TOML, with other values at some places."""
+    given = copy.deepcopy(lesson)
     for place, value in change.items():
-        *path, last = (int(part) if part.isdigit() else part for part in place.split("."))
-        reduce(getitem, path, given)[last] = value
+        holder, name = there(given, place)
+        holder[name] = value
     return "\n".join(f"{key} = {toml(value)}" for key, value in given.items())
 
 
-def value_of(folder, text):
-    (folder / "xx.toml").write_text(text, encoding="utf-8")
-    return lesson_value(read_lesson(folder / "xx.toml"), RUN, list(NAMES), list(ROWS.values()))
+def value_of(folder, text, encoding="utf-8"):
+    (folder / "xx.toml").write_text(text, encoding=encoding)
+    return lesson_value(read_lesson(folder / "xx.toml"), RUN, list(NAMES), ROWS)
 
 
 def words(count):
@@ -327,10 +70,25 @@ def words(count):
 
 
 RIGHT, WRONG = ({"text": "x", "reply": "x", "right": right} for right in (True, False))
-OUTSIDE = {("layer", "layers"): LAYERS + 1, ("t", "tokens"): 1 + max(side.steps for side in SIDES.values())}
+STEPS_OF = {name: len(side.answer_pieces) for name, side in zip(NAMES, RUN.sides, strict=True)}
+# The last t of a step: to it either the full side or its own still writes.
+LATEST = {side: max(STEPS_OF["full"], STEPS_OF[side]) for side in ("merged", "streaming", "dropped")}
+PARTS = ("look", "then", "sheet")
+
+
+def at(part, side, t):
+    """A change after which a part of step 6 shows that side after t tokens; what comes then, the look's."""
+    return {f"steps.5.{'sheet' if part == 'sheet' else 'look'}.side": side, f"steps.5.{part}.t": t}
+
+
+def until(side, token):
+    return {"steps.2.look.side": side, "steps.2.ask.until": token}
+
+
+LOOSE = [("layer", "5"), ("layer", 5.0), ("layer", True), ("t", -1), ("mode", "keeps"), ("side", "")]
 MISTAKES = [
-    ({"steps.2.colour": "red"}, r"steps\.2\.colour"),
-    ({"steps.2.look": {}}, r"steps\.2\.look\.parts"),
+    ({"steps.2.colour": "red"}, r"steps 3, colour"),
+    ({"steps.2.look": {}}, r"steps 3, look, parts"),
     ({"steps.1.text": "{per_tokens}"}, r"step 2\b.*per_tokens"),
     ({"steps.1.text": "[{per_tokens}](see:patch)"}, r"step 2\b.*per_tokens"),
     ({"steps.1.sheet.text": "{per_tokens}"}, r"step 2\b.*sheet.*per_tokens"),
@@ -344,24 +102,28 @@ MISTAKES = [
     ({"glossary.0.name": "lonely"}, r"glossary: .*\blonely"),
     ({"words": {name: text for name, text in ENGLISH["words"].items() if name != "next"}}, r"words.*\bnext\b"),
     ({"words.nxet": "Next"}, r"words.*\bnxet\b"),
-    ({"steps": STEPS[:7]}, r"steps: .*8"),
-    ({"steps": [*STEPS, STEPS[0]]}, r"steps: .*8"),
-    ({"steps.3.ask.options": [RIGHT, WRONG, RIGHT]}, r"steps\.3\.ask.*right"),
-    ({"steps.3.ask.options": [WRONG, WRONG]}, r"steps\.3\.ask.*right"),
-    *(
-        ({f"steps.4.{part}": STEPS[4].get(part, {}) | {name: value}}, rf"step 5\b.*\b{value - 1} {them}")
-        for part in ("look", "then", "sheet")
-        for (name, them), value in OUTSIDE.items()
-    ),
-    *(
-        ({f"steps.{place}": "merges"}, rf"step {int(place[0]) + 1}\b.*side.*merges")
-        for place in ("6.look.side", "6.sheet.side", "7.switches.1.side", "5.multiples.sides.1")
-    ),
-    ({"steps.5.multiples.titles": ["x"]}, r"steps\.5\.multiples.*title"),
-    ({"steps.7.box.bars": [{"side": "h2o", "text": "Bar"}]}, r"step 8\b.*box.*Bar"),
+    *(({"steps": steps}, r"steps: .*8") for steps in (STEPS[:7], [*STEPS, STEPS[0]])),
+    *(({"steps.3.ask.options": them}, r"steps 4, ask\b.*right") for them in ([RIGHT, WRONG, RIGHT], [WRONG, WRONG])),
+    *(({f"steps.5.{part}.layer": LAYERS + 1}, rf"step 6\b.* {LAYERS} layers") for part in PARTS),
+    *((at(part, side, t + 1), rf"step 6\b.* {t} tokens") for part in PARTS for side, t in LATEST.items()),
+    *((until(side, steps + 1), rf"step 3\b.*\b{side} has {steps} tokens") for side, steps in STEPS_OF.items()),
+    (until("full", "given up"), r"step 3\b.*full gives nothing up"),
+    *(({f"steps.{of}.side": "x"}, rf"step {int(of[0]) + 1}\b.* x;") for of in ("6.look", "6.sheet", "7.switches.1")),
+    ({"steps.5.multiples.sides.1": "merges"}, r"step 6\b.*side.*merges"),
+    ({"steps.5.multiples.titles": ["x"]}, r"steps 6, multiples: .*title"),
+    ({"steps.7.box.bars": [{"side": "h3o", "text": "Bar"}]}, r"step 8\b.*box.*average\.h3o"),
     (words(71), r"step 1\b.*71 words.*70"),
     ({"steps.2.code.line": "not to be found"}, r"elastic/attention\.py.*not to be found"),
     ({"glossary": [{**TERMS[0], "name": letter} for letter in "abcdefghijklmnop"]}, r"glossary: .*15"),
+    ({"glossary": [*TERMS[1:], TERMS[1]]}, r"glossary: two entries have one name"),
+    *(({"steps.2.code.file": file}, rf"step 3\b.* {file} ") for file in ("elastic", "elastic/nowhere")),
+    *(({f"steps.4.look.{name}": value}, rf"steps 5, look, {name}: ") for name, value in LOOSE),
+    *(({f"steps.4.sheet.{name}": value}, rf"steps 5, sheet, {name}: ") for name, value in LOOSE),
+    ({"steps.0.then": {"unfold": 1, "mode": "keeps"}}, r"(?s)steps 1, then, mode: .*\n  steps 1, then, unfold: "),
+    ({"steps.3.ask.options.0.right": "yes"}, r"steps 4, ask, choose, options 1, right: "),
+    ({"steps.2.ask.until": "8"}, r"steps 3, ask, reach, until"),
+    ({"steps.4.ask.mode": "keeps"}, r"steps 5, ask, pick, mode: "),
+    ({"steps.3.multiples.mode": "keeps"}, r"steps 4, multiples, mode: "),
 ]
 
 
@@ -376,12 +138,85 @@ def test_all_mistakes_are_told_at_once_and_a_broken_file_by_its_name(tmp_path):
         value_of(tmp_path, changed({"steps.1.text": "{per_tokens}", "steps.6.look.side": "merges"}))
     with pytest.raises(ValueError, match=r"xx\.toml is not valid TOML.*line 2"):
         value_of(tmp_path, 'language = "x"\ntitle = "never closed\n')
+    for text, encoding in ((changed({}), "utf-16"), ('title = "é"', "latin-1")):
+        with pytest.raises(ValueError, match=r"xx\.toml is not saved as UTF-8"):
+            value_of(tmp_path, text, encoding)
+    assert value_of(tmp_path, changed({}), "utf-8-sig") == value_of(tmp_path, changed({}))  # with a byte order mark
 
 
 def test_what_is_just_within_the_limits_is_told(tmp_path):
-    look = STEPS[4]["look"] | {"layer": LAYERS, "t": RECORDED.steps}
-    value = value_of(tmp_path, changed(words(70) | {"steps.4.look": look}))
-    assert value["steps"][0]["ask"]["text"] == ["Point!"] and look.items() <= value["steps"][4]["look"].items()
+    value = value_of(tmp_path, changed(words(70) | {f"steps.5.{part}.layer": LAYERS for part in PARTS}))
+    assert value["steps"][0]["ask"]["text"] == ["Point!"]
+    assert [value["steps"][5][part]["layer"] for part in PARTS] == [LAYERS] * 3
+    for part, (side, t) in product(PARTS, LATEST.items()):
+        assert value_of(tmp_path, changed(at(part, side, t)))["steps"][5][part]["t"] == t
+    for side, steps in STEPS_OF.items():
+        assert value_of(tmp_path, changed(until(side, steps)))["steps"][2]["ask"]["until"] == steps
+    assert STEPS_OF["streaming"] < STEPS_OF["full"] < STEPS_OF["dropped"]
+
+
+def test_a_mode_is_one_that_the_view_reads_from_an_address():
+    script = (ROOT / "assets" / "view" / "address.js").read_text(encoding="utf-8")
+    presets = re.findall(r"(\w+):", re.sub(r"\{[^{}]*\}", "", re.search(r"(?s)PRESETS = \{(.*?)\n\};", script)[1]))
+    switches = [re.findall(r"'(\w+)'", them) for them in re.findall(r"\[([^]]*)\]", script.split("SWITCHES = ")[1])[:3]]
+    modes = [*presets, *map(".".join, product(*switches, ("plain", "borders")))]
+    assert [Look(parts=[], mode=mode).mode for mode in modes] == modes and len(modes) == 4 + 3 * 4 * 3 * 2
+    for mode in ("", "kept\n", "kept.dot", *(mode[:-1] for mode in modes), *(f"x{mode}" for mode in modes)):
+        with pytest.raises(ValueError, match="mode"):
+            Look(parts=[], mode=mode)
+
+
+LINES = ["title", "glossary.0.term", "steps.0.title", "steps.3.ask.options.0.text", "steps.3.box.title"]
+LINES += ["steps.7.switches.0.text", "steps.7.switches.1.note", "steps.7.box.bars.0.text"]
+LINES += ["steps.5.multiples.titles.0", "steps.5.multiples.notes.1"]
+
+
+@pytest.mark.parametrize("place", LINES)
+def test_a_line_quotes_facts_and_holds_no_links(tmp_path, place):
+    value = value_of(tmp_path, changed({place: "x {layers} y"}))
+    assert getitem(*there(value, place)) == f"x {LAYERS} y"
+    told = rf"step {int(place[6]) + 1}\b" if place.startswith("steps") else place.split(".")[0]
+    mistakes = {"{layrs}": "layrs", "[x](see:patch)": "links", "[x](https://x.org)": "links", "{layers": "bracket"}
+    for text, sentence in mistakes.items():
+        with pytest.raises(ValueError, match=rf"\n  {told}.*{sentence}"):
+            value_of(tmp_path, changed({place: text}))
+
+
+def test_words_of_the_page_hold_their_own_marks_and_no_others(tmp_path):
+    given = {f"words.{name}": text for name, text in ENGLISH["words"].items()}
+    own = {name: {*re.findall(r"\{(\w+)\}", text)} - TOLD.keys() for name, text in given.items()}
+    value = value_of(tmp_path, changed({name: f"{text} {{tokens}}" for name, text in given.items()}))
+    for name, text in value["words"].items():
+        assert text.endswith(f" {TOLD['tokens']}") and {*re.findall(r"\{(\w+)\}", text)} == own[f"words.{name}"]
+    stray = {name: f"{text} {{stray}}" for name, text in given.items()}
+    misspelt = {name: given[name].replace("{", "{x") for name, marks in own.items() if marks}
+    for change in (stray, misspelt, dict.fromkeys(misspelt, "x")):
+        with pytest.raises(ValueError, match="words") as refused:
+            value_of(tmp_path, changed(change))
+        assert {f"words.{name}" for name in re.findall(r"\n  words, (\w+): ", str(refused.value))} == change.keys()
+
+
+def test_a_term_is_reached_from_a_step_or_through_one_that_is(tmp_path):
+    names = [term["name"] for term in TERMS]
+    plain = json.loads(re.sub(r"\[([^][]+)\]\(term:[a-z-]+\)", r"\1", json.dumps(ENGLISH)))
+    # Each entry leads to the next one, the last to the first.
+    ring = {f"glossary.{number}.text": f"[x](term:{names[number + 1 - len(names)]})" for number in range(len(names))}
+    for change in ({}, {"about": f"[x](term:{names[0]})"}, {"steps.0.text": "[x](see:anchor)"}):
+        with pytest.raises(ValueError, match=f"glossary: no step leads to {', '.join(names)}$"):
+            value_of(tmp_path, changed(ring | change, plain))
+    for place in ("0.text", "1.ask.unasked", "2.ask.reply", "3.ask.options.1.reply", "3.box.text", "4.sheet.text"):
+        led = ring | {f"steps.{place}": f"[x](term:{names[3]})"}
+        assert len(value_of(tmp_path, changed(led, plain))["glossary"]) == len(names)
+        with pytest.raises(ValueError, match=f"glossary: no step leads to {', '.join(names[:3] + names[6:])}$"):
+            value_of(tmp_path, changed(led | {"glossary.5.text": "x"}, plain))
+
+
+def test_no_line_is_shown_of_a_file_outside_the_repository(tmp_path):
+    outside = tmp_path / "outside.py"
+    outside.write_text("secret", encoding="utf-8")
+    for file in (str(outside), os.path.relpath(outside, ROOT)):
+        with pytest.raises(ValueError, match=r"step 3: no line of .*outside\.py reads 'secret'"):
+            value_of(tmp_path, changed({"steps.2.code": {"file": file, "line": "secret"}}))
 
 
 def read(text):
@@ -421,6 +256,15 @@ def test_a_further_language_is_a_further_file(tmp_path):
     for asked, code, title in (("aa", "aa", "Afar"), ("en", "en", ENGLISH["title"]), ("../aa", "en", ENGLISH["title"])):
         value = lesson(asked, tmp_path)
         assert (value["code"], value["title"], value["languages"]) == (code, title, known)
+        assert re.findall("<html[^>]*>", lesson_file(asked, tmp_path)) == [f'<html lang="{code}">']
+
+
+def test_an_address_that_names_no_language_gets_the_english_lesson_and_leaves_nothing_behind():
+    english, file = lesson(), lesson_file()
+    kept = [part.cache_info().currsize for part in (page_lesson._lesson, page_lesson._file)]
+    for asked in ("xx", "EN", "", "../en", "en.toml", "x" * 999):
+        assert lesson(asked) is english and lesson_file(asked) is file
+    assert [part.cache_info().currsize for part in (page_lesson._lesson, page_lesson._file)] == kept
 
 
 HURT = "</script><script>hurt()</script>@view@ @record@ \"a\" 'b' <img src=x onerror=hurt()> &lt; <!-- //evil.example"
@@ -434,6 +278,7 @@ def test_no_text_of_a_lesson_becomes_markup_of_its_file(tmp_path):
     frames = [re.sub(r'(?s)<title>.*?</title>|(?<=id="record">)[^<]*', "", page) for page in pages]
     assert frames[0] == frames[1]
     assert html.unescape(re.search(r"<title>([^<]*)</title>", pages[0])[1]) == HURT
+    assert html.unescape(re.search(r'<html lang="([^"]*)">', lesson_html(value, RUN, HURT))[1]) == HURT
     record = re.search(r'id="record">([^<]*)', pages[0])[1]
     unpacked = json.loads(zlib.decompress(base64.b64decode(record)))
     assert unpacked["value"] == json.loads(json.dumps(value)) and value["steps"][0]["ask"]["reply"] == [HURT]

@@ -444,10 +444,11 @@ def test_switches_show_another_side_and_leave_the_rest(teach):
         if not STEPS[number - 1]["switches"]:
             continue
         step = go(page, number, acts=True)
+        slide_time(page, 7)
         for switch in [*step["switches"], step["switches"][0]]:
             page.click(f'.ls-switch[data-side="{switch["side"]}"]')
             now = seen(page)
-            check_view(now, state_of(step, acted=True, side=switch["side"]))
+            check_view(now, state_of(step, acted=True, side=switch["side"], t=7))
             pressed = page.locator('.ls-switch[aria-pressed="true"]').all_text_contents()
             assert pressed == [switch["text"]] and now["asks"] == plain(step["ask"]["text"])
             assert page.locator(".ls-switch-note").all_text_contents() == [switch["note"]]

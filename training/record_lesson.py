@@ -35,11 +35,11 @@ SKILLS = ("list_category", "count_category", "count_object", "where")
 
 SIDES: dict[str, tuple[str, Policy]] = {  # name in the lesson's texts -> title on the page, policy
     "full": ("Full cache", Full()),
-    "merged": ("Elastic Cache, text protected", Elastic(keep=KEEP)),
+    "merged": ("Elastic Cache", Elastic(keep=KEEP)),
     "dropped": ("Same anchors, rest dropped", Elastic(keep=KEEP, merge="none")),
     "h2o": ("H2O", H2O(keep=KEEP)),
     "streaming": ("StreamingLLM", Streaming(keep=KEEP)),
-    "unprotected": ("Elastic Cache, as published", Elastic(keep=KEEP, protect_text=False)),
+    "unprotected": ("Elastic Cache, published rule", Elastic(keep=KEEP, protect_text=False)),
     "unbiased": (
         "Elastic Cache, without the causal bias",
         Elastic(keep=KEEP, protect_text=False, score="visible frequency"),

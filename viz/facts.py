@@ -94,8 +94,15 @@ def _side(side: Trace, full: Trace) -> dict[str, str]:
     }
     found |= {f"token{number}": piece.strip() for number, piece in enumerate(side.answer_pieces, start=1)}
     if len(given):
+        found["place"] = span(np.array([_place(side, own, layer, given[0]) for layer in range(side.layers)]))
         found |= {"first": str(given[0] + 1), "first_word": side.answer_pieces[given[0]].strip()}
     return found
+
+
+def _place(side: Trace, own: np.ndarray, layer: int, step: int) -> int:
+    """Which of the patches that hold a slot in a layer, counted from 1, is given up after a step."""
+    patches = side.patches[own[layer, 0, side.patches]]
+    return int((patches <= side.dropped[step, layer, 0]).sum())
 
 
 def _layer(full: Trace, number: int) -> dict[str, str]:

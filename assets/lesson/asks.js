@@ -10,25 +10,36 @@ const ASKS = {
     },
     slots: ({ patch, number }) => ({ place: placeWords(patch), number }),
     restore: ({ patch }) => hoverOn({ side: 0, patch }, true),
-    unasked: () => hoverOn({ side: 0, patch: 0 }, true),
+    isAnswer: ({ patch, number }) => [patch, number].every(Number.isInteger),
+    unasked: () => {
+      hoverOn({ side: 0, patch: 0 }, true);
+      answer({ patch: 0, number: state.sides[0].patches[0] + 1 });
+    },
   },
   line: {
     draw: drawLineAsk,
     slots: ({ guess }, { total }) => ({ guess: bytesText(guess), measured: bytesText(total), distance: distanceWords(guess, total) }),
+    isAnswer: ({ guess }) => Number.isFinite(guess),
     unasked: () => answer({ guess: null }),
   },
   pick: {
     draw: drawPickAsk,
     slots: pickSlots,
+    isAnswer: ({ picks }) => Array.isArray(picks) && picks.every(Number.isInteger),
     unasked: () => answer({ picks: [] }),
   },
   reach: {
     follow: followTime,
     slots: () => ({}),
+    isAnswer: ({ reached }) => reached === true,
     restore: () => goTo(reachStep()),
     unasked: () => { play(false); goTo(reachStep()); answer({ reached: true }); },
   },
-  choose: { draw: drawChoices, slots: () => ({}), unasked: () => answer({ choice: null }) },
+  choose: {
+    draw: drawChoices,
+    isAnswer: ({ choice }, { options }) => Object.hasOwn(options, choice),
+    unasked: () => answer({ choice: null }),
+  },
 };
 
 // What the reader did; said to be right or wrong now, or in front of a class when it is asked for.
@@ -42,6 +53,7 @@ function answer(given) {
   play(false);
   pointOut();
   drawStep();
+  if (lesson.shown) part('reply').scrollIntoView({ block: 'nearest' });
 }
 
 // What the reply speaks of is shown with it.
@@ -87,8 +99,8 @@ function drawReply(ask, isOpen) {
   const given = answerNow();
   if (!isOpen || given === undefined) return box.replaceChildren();
   if (!lesson.shown) return box.replaceChildren(tag('p', 'ls-hidden', wordsOf('reveal_key')));
-  box.replaceChildren(tag('p', '', ...replyNodes(ask, given)));
-  if (!ASKS[ask.kind].restore) box.append(press('ls-plain ls-again', wordsOf('again'), tryAgain));
+  const again = ASKS[ask.kind].restore ? [] : [' ', press('ls-term ls-again', wordsOf('again'), tryAgain)];
+  box.replaceChildren(tag('p', '', ...replyNodes(ask, given), ...again));
   if (lesson.step === lesson.value.steps.length) box.append(tag('p', 'ls-done-all', wordsOf('done')), press('ls-main ls-explore-last', wordsOf('explore'), () => explore(true)));
 }
 
@@ -189,13 +201,13 @@ function anchorPatches() {
   return new Set(state.sides[1].patches.map((_, patch) => patch).filter((patch) => ownerOf(patch) === patch));
 }
 
-// How many picks are anchors, how many a blind choice would hit, and how far the others are from theirs, in patches.
+// How many picks are anchors, how many a blind choice would hit, and how far the others are from theirs in the row.
 function pickSlots({ picks }, { count }) {
   const anchors = anchorPatches();
   const ownerOf = ownersOf(state.sides[1]);
   const [rows, columns] = state.grid;
   const away = picks.map((patch) => [patch, ownerOf(patch)]).filter(([patch, at]) => at !== patch && at >= 0 && at !== null)
-    .map(([patch, at]) => Math.hypot(Math.floor(patch / columns) - Math.floor(at / columns), patch % columns - at % columns));
+    .map(([patch, at]) => Math.abs(patch - at));
   return {
     hits: picks.filter((patch) => anchors.has(patch)).length, count: picks.length,
     chance: shortNumber(picks.length * anchors.size / (rows * columns)),

@@ -11,7 +11,7 @@ const SHEET_PICTURES = {
     const chart = svg('svg', { class: 'ls-sheet-chart' });
     const sides = [sideNamed(lesson.value.names[0]), sideNamed(sheet.side)];
     const last = Math.max(...sides.map((side) => side.steps));
-    chart.room = { width: 320, height: 200 };
+    chart.room = { width: 320, height: 200, em: 14 };
     drawMemory(chart, sides.map((side, i) => Object.assign(side, { letter: 'ab'[i] })), last, last);
     return tag('div', 'trace-view', chart);
   },

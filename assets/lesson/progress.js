@@ -7,10 +7,19 @@ function readProgress() {
   try {
     const kept = JSON.parse(localStorage.getItem(PROGRESS)) ?? {};
     const step = Number.isInteger(kept.step) ? kept.step : 1;
-    return { step, answers: typeof kept.answers === 'object' && kept.answers ? kept.answers : {} };
+    return { step, answers: knownAnswers(kept.answers ?? {}) };
   } catch {
     return { step: 1, answers: {} };
   }
+}
+
+// What another version of the page has kept may have another form.
+function knownAnswers(answers) {
+  const isKnown = ([step, given]) => {
+    const ask = lesson.value.steps[step - 1]?.ask;
+    return ask && given && typeof given === 'object' && ASKS[ask.kind].isAnswer(given, ask);
+  };
+  return Object.fromEntries(Object.entries(answers).filter(isKnown));
 }
 
 // A class begins anew every time: what was done in front of it is not kept.

@@ -129,7 +129,10 @@ function ownersOf(side) {
 function explore(isFree) {
   if (isFree === lesson.free) return;
   const now = lesson.step;
-  if (!isFree) return goToStep(now);
+  if (!isFree) {
+    goToStep(now);
+    return part('text').focus({ preventScroll: true });
+  }
   leaveStep();
   lesson.free = true;
   showParts([]);

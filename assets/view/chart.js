@@ -19,7 +19,7 @@ function niceSteps(high, count) {
 // Fits the drawing to its box: the edges, and where steps and values are. Ticks are in units of `size`.
 function plotIn(box, ticks, size, last, top) {
   // Measured where the size changes: asking here would lay the page out in the middle of a frame.
-  const { width, height } = box.room ?? roomIn(box);
+  const { width, height, em } = box.room ?? roomIn(box);
   box.setAttribute('viewBox', '0 0 ' + width + ' ' + height);
   const letters = Math.max(3, ...ticks.map((tick) => shortTick(tick).length));
   const edge = { left: 10 + 8 * letters, right: 12, top, bottom: 20 };
@@ -27,11 +27,11 @@ function plotIn(box, ticks, size, last, top) {
   const x = (at) => edge.left + (width - edge.left - edge.right) * at / end;
   const y = (value) => height - edge.bottom - (height - edge.top - edge.bottom) * value / (ticks.at(-1) * size);
   box.chart = { x0: x(0), x1: x(end), last: end };
-  return { width, edge, x, y };
+  return { width, em, edge, x, y };
 }
 
 function roomIn(box) {
-  return { width: box.clientWidth || 300, height: box.clientHeight || 160 };
+  return { width: box.clientWidth || 300, height: box.clientHeight || 160, em: parseFloat(getComputedStyle(box).fontSize) };
 }
 
 function shortTick(tick) {
@@ -105,10 +105,12 @@ function memoryWords(side, step) {
   return side.title + ' ' + bytesText(bytesAfter(side, step)) + (aim === undefined ? '' : ' (aims at ' + bytesText(aim) + ')');
 }
 
-function limitKey({ width, edge }, limited) {
+function limitKey({ width, em, edge }, limited) {
   if (!limited.length) return [];
   const whose = limited.length > 1 ? 'the policies aim' : shortTitle(limited[0]) + ' aims';
-  const text = width < 320 ? 'aim' : 'what ' + whose + ' at';
+  const long = 'what ' + whose + ' at';
+  // As wide as its letters may be: measuring it would lay the page out in the middle of a frame.
+  const text = edge.left + 41 + long.length * 0.5 * em > width ? 'aim' : long;
   const left = edge.left + 4;
   return [
     svg('line', { class: 'tv-limit', 'data-side': limited[0].letter, x1: left, x2: left + 30, y1: 7, y2: 7 }),
@@ -139,7 +141,7 @@ function endLabels(sides, { width, edge, y }, step) {
     if (labels[1].at < labels[0].at) [labels[0].at, labels[1].at] = [labels[1].at, labels[0].at];
   }
   return labels.map(({ side, bytes, at }) => svg(
-    'text', { class: 'tv-label', x: width - edge.right - 9, y: at, 'text-anchor': 'end' },
+    'text', { class: 'tv-label', 'data-side': side.letter, x: width - edge.right - 9, y: at, 'text-anchor': 'end' },
     shortTitle(side) + ' ' + bytesText(bytes),
   ));
 }

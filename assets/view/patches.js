@@ -153,7 +153,7 @@ function idleGaze(side) {
 function showHover({ side, token, at, members, lookers, seen, numbers, text }) {
   const canvas = ofSide('.tv-patches', side);
   const patchOf = (member) => (member >= 0 && member < side.tokens ? side.patchOf[member] : -1);
-  const lit = token === null ? litTokens(side) : [];
+  const lit = litTokens(side);
   const onPicture = (tokens) => tokens.map(patchOf).filter((patch) => patch >= 0);
   paintHover(canvas, side.base, side.scene, token === null && !lit.length ? null : {
     patch: patchOf(token ?? -1), anchor: patchOf(at), members: onPicture(members), lit: onPicture(lit), tint: state.litColour,
@@ -164,7 +164,7 @@ function showHover({ side, token, at, members, lookers, seen, numbers, text }) {
   const label = 'Image patches, ' + side.title + ', after token ' + stepOn(side) + ', ' + planesName(side) + '. ' + text
     + '. Arrow keys move from patch to patch, Enter holds one, Escape lets go.';
   if (canvas.getAttribute('aria-label') !== label) canvas.setAttribute('aria-label', label);
-  lightTokens(side, 'tv-lit', token === null ? lit : [token, at, ...members]);
+  lightTokens(side, 'tv-lit', token === null ? lit : [token, at, ...members, ...lit]);
   const answerTokens = [...lookers.map(([number]) => number), ...(token === null ? [] : numbers ?? [])];
   lightTokens(side, 'tv-looks', [...lookers.map(([number]) => side.tokens + number), ...seen.map(([given]) => given)]);
   side.words?.forEach((word) => setClass(word.node, 'tv-lit', answerTokens.some((number) => word.numbers.includes(number))));

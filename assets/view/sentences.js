@@ -9,6 +9,7 @@ function patchCounts(side, shares) {
 
 // "256 image patches: 115 kept, 141 merged, 0 dropped"
 function imageSummary(side, shares) {
+  if (!side.chooses) return side.patches.length + ' image patches';
   const counts = patchCounts(side, shares).filter(([value, name]) => name !== 'evicted' || value !== '0');
   return side.patches.length + ' image patches: ' + counts.map((count) => count.join(' ')).join(', ');
 }

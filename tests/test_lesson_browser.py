@@ -220,7 +220,7 @@ def test_picked_patches_are_compared_with_the_anchors(teach):
         now = seen(page)
         hits = [patch for patch in picks if patch in anchors]
         joined = [(patch, patch_of[int(owner[trace.patches[patch]])]) for patch in picks if patch not in anchors]
-        away = np.mean([np.hypot(*np.subtract(divmod(p, GRID[1]), divmod(q, GRID[1]))) for p, q in joined])
+        away = np.mean([abs(p - q) for p, q in joined])
         chance = count * len(anchors) / len(trace.patches)
         away = WORDS["away"].format(n=short(away))
         slots = {"hits": str(len(hits)), "count": str(count), "chance": short(chance), "away": away}

@@ -489,7 +489,8 @@ def test_rings_of_small_patches_at_the_edge_are_whole(show):
     width, height = (page.locator(".tv-patches").bounding_box()[name] for name in ("width", "height"))
     points = [(x, y) for x in range(int(width)) for y in (0, height - 1)]
     points += [(x, y) for x in (0, width - 1) for y in range(int(height))]
-    assert not pixels(page, *points)[:, 3].any()
+    # The grid's lines end at the edge, and are fainter than any ring.
+    assert pixels(page, *points)[:, 3].max() < 80
     middles = pixels(page, (13, 6), (width - 13, 6), (width - 13, height - 6))
     assert (middles[:, 3] > 200).all()
 

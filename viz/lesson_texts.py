@@ -68,7 +68,7 @@ class Writer:
         """The page's own words, their facts filled in; `{n}` and the like are left to the page, which fills them."""
         for name, text in words.items():
             left = {mark for mark in re.findall(r"\{([^{}]*)\}", text) if mark not in self.facts}
-            if left != set(WORD_SLOTS.get(name, ())):
+            if left != set(WORD_SLOTS.get(name, ())) or re.search(r"\]\(|[{}]", re.sub(r"\{[^{}]*\}", "", text)):
                 expected = " and ".join(f"{{{slot}}}" for slot in WORD_SLOTS.get(name, ())) or "no mark"
                 self.problems.append(f"words, {name}: {text!r} should hold {expected}")
         return {

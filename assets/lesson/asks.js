@@ -99,8 +99,8 @@ function drawReply(ask, isOpen) {
   const given = answerNow();
   if (!isOpen || given === undefined) return box.replaceChildren();
   if (!lesson.shown) return box.replaceChildren(tag('p', 'ls-hidden', wordsOf('reveal_key')));
-  const again = ASKS[ask.kind].restore ? [] : [' ', press('ls-term ls-again', wordsOf('again'), tryAgain)];
-  box.replaceChildren(tag('p', '', ...replyNodes(ask, given), ...again));
+  const again = ASKS[ask.kind].restore ? [] : [press('ls-term ls-again', wordsOf('again'), tryAgain)];
+  box.replaceChildren(tag('div', 'ls-said', tag('p', '', ...replyNodes(ask, given)), ...again));
   if (lesson.step === lesson.value.steps.length) box.append(tag('p', 'ls-done-all', wordsOf('done')), press('ls-main ls-explore-last', wordsOf('explore'), () => explore(true)));
 }
 

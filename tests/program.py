@@ -86,6 +86,8 @@ def choose_example(page, number, word):
     """One of the examples, half of the cache kept; `word` is of the question that comes with it."""
     page.locator("#examples button, #examples .gallery-item").nth(number).click()
     page.wait_for_function("word => document.querySelector('#question textarea').value.includes(word)", arg=word)
+    # Forgetting the last conversation comes after the picture; a question asked in between would lose its Stop button.
+    page.wait_for_selector('.trace-view[data-sides="0"]', state="attached")
     slide(page, "#keep", 50)
 
 

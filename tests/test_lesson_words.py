@@ -38,7 +38,7 @@ TELLING = ("anchor", "merged", "gone")  # words that would tell what somebody is
 
 def test_exploring_shows_the_whole_view_and_coming_back_restores_the_step(teach):
     page = teach(kept=kept_progress(1, {number: answer for number, answer in ALL_DONE.items() if int(number) % 2}))
-    for number in NUMBERS:
+    for number in (1, 5, 6, 8):
         go(page, number)
         before = seen(page)
         page.click(".ls-explore")
@@ -61,7 +61,7 @@ def test_exploring_shows_the_whole_view_and_coming_back_restores_the_step(teach)
         now = seen(page)
         assert (now["view"]["layer"], now["view"]["mode"], now["view"]["step"]) == ("2", "importance", "4")
         assert (now["lesson"]["step"], now["lesson"]["free"]) == (str(number), "true")
-        if number % 4 < 2:
+        if number % 2:
             page.click(".ls-return button")
         else:
             page.keyboard.press("Escape")

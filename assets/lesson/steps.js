@@ -5,7 +5,7 @@ const PARTS = ['answers', 'bar', 'layers', 'pictures', 'says', 'legend', 'show',
 const lesson = {
   value: null, sides: {}, // the sides of the run, by name
   step: 1, phase: 'read', // read: the text, then a pause; move: the quick action; act: what the step asks
-  answers: {}, // per step what the reader did: {choice}, {guess}, {picks}, {place, number} or {reached}
+  answers: {}, // per step what the reader did: {patch, number}, {guess}, {picks}, {reached} or {choice}
   shown: false, // whether the answer is revealed: in front of a class only when asked for
   free: false, presenting: false,
   stop: () => {}, // the quick action that goes on
@@ -52,7 +52,8 @@ function enterStep() {
 function takeLook({ mode, layer, t, size, unfold, parts }) {
   state.sides.forEach((side) => { side.unfolded = unfold; });
   choose({
-    ...readMode(mode), layer, head: 0, step: t, follow: false, size, opacity: 0.6, speed: 0.5, hideSinks: false, hover: null, locked: false, blind: lesson.phase === 'read' && parts.includes('pictures'),
+    ...readMode(mode), layer, head: 0, step: t, follow: false, size, opacity: 0.6, speed: 0.5, hideSinks: false,
+    hover: null, locked: false, blind: lesson.phase === 'read' && parts.includes('pictures'),
   }, 'answers', 'patches', 'chart');
   showParts(parts);
 }

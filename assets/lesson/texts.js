@@ -9,7 +9,19 @@ function wordsOf(name, filled = {}) {
 }
 
 function textNodes(pieces, slots = {}) {
-  return pieces.map((piece) => (typeof piece === 'string' ? piece : TEXT_NODES[piece.kind](piece, slots)));
+  const nodes = [];
+  for (const piece of pieces) {
+    if (typeof piece !== 'string') nodes.push(TEXT_NODES[piece.kind](piece, slots));
+    else nodes.push(...withSign(nodes, piece));
+  }
+  return nodes;
+}
+
+// A button is a box of its own for the line: without this a sign after it may begin the next one.
+function withSign(nodes, text) {
+  const [sign] = text.match(/^[.,:;)?!]*/);
+  if (!sign || !nodes.length) return [text];
+  return [tag('span', 'ls-together', nodes.pop(), sign), text.slice(sign.length)];
 }
 
 const TEXT_NODES = {

@@ -1,26 +1,16 @@
 """The lesson's markup and script, and the lesson as one HTML file that needs nothing else."""
 
-import base64
 import html
-import json
-import zlib
 from functools import cache
 
 from elastic.trace import Run
 from viz import view
-from viz.replay import PAGE, POLICY, STYLE, fill
+from viz.replay import CLOSING, OPENING, PAGE, POLICY, STYLE, fill, packed
 
 SCRIPTS = ("texts", "progress", "sides", "line", "picks", "motion", "steps", "asks", "handout", "start")
 
-SCRIPT = """
-(async () => {
-  const dark = matchMedia('(prefers-color-scheme: dark)');
-  const fitTheme = () => document.body.classList.toggle('dark', dark.matches);
-  dark.addEventListener('change', fitTheme);
-  fitTheme();
-  const packed = Uint8Array.from(atob(document.querySelector('#record').textContent), (c) => c.charCodeAt(0));
-  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'));
-  const { value, layers } = await new Response(unpacked).json();
+TEACH = """
+  const { value, layers } = record;
   const sidesOf = (run) => [...new Set([0, value.names.indexOf(run.split('/')[1])])];
   const server = {
     fetch_layer: async (run, layer, since) => (
@@ -28,11 +18,6 @@ SCRIPT = """
     ),
   };
   teach(document.querySelector('#replay'), { value: JSON.stringify(value) }, server, () => {}, () => {});
-})().catch((error) => {
-  console.error(error);
-  document.querySelector('#replay').hidden = true;
-  document.querySelector('#problem').hidden = false;
-});
 """
 
 
@@ -70,15 +55,16 @@ def script() -> str:
 def lesson_html(value: dict, run: Run, language: str = "en") -> str:
     """A self-contained page that tells a lesson, the value of `lesson_value`, without a server or a network."""
     layers = [view.layer(run, number) for number in range(run.sides[0].layers)]
-    record = json.dumps({"value": value, "layers": layers}).encode()
+    show = f"const teach = (element, props, server, watch, trigger) => {{\n{script()}\n}};"
     parts = {
+        "language": html.escape(language),
         "policy": POLICY,
         "title": html.escape(value["title"]),
         "heading": "",
         "note": "",
         "style": f"{STYLE}body > header {{ display: none; }}\n{around()}\n#replay {{\n{style()}\n}}",
         "template": template(),
-        "record": base64.b64encode(zlib.compress(record, 9)).decode(),
-        "script": f"const teach = (element, props, server, watch, trigger) => {{\n{script()}\n}};\n{SCRIPT}",
+        "record": packed({"value": value, "layers": layers}),
+        "script": f"{show}\n{OPENING}{TEACH}{CLOSING}",
     }
-    return fill(PAGE, parts).replace('<html lang="en">', f'<html lang="{html.escape(language)}">', 1)
+    return fill(PAGE, parts)

@@ -13,7 +13,7 @@ from viz import view
 POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 PAGE = """<!doctype html>
-<html lang="en">
+<html lang="@language@">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -54,7 +54,8 @@ header h1 { margin: 0; font-size: 1.3rem; }
 header p { margin: 0.2rem 0 0.8rem; opacity: 0.8; overflow-wrap: anywhere; }
 """
 
-SCRIPT = """
+# Around what a file does with its record: the theme before, a sentence where a browser cannot unpack it after.
+OPENING = """
 (async () => {
   const dark = matchMedia('(prefers-color-scheme: dark)');
   const fitTheme = () => document.body.classList.toggle('dark', dark.matches);
@@ -62,17 +63,28 @@ SCRIPT = """
   fitTheme();
   const packed = Uint8Array.from(atob(document.querySelector('#record').textContent), (c) => c.charCodeAt(0));
   const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'));
-  const { message, layers } = await new Response(unpacked).json();
-  const server = {
-    fetch_layer: async (run, layer, since) => JSON.stringify(layers[layer].map((side) => side.slice(since))),
-  };
-  show(document.querySelector('#replay'), { value: JSON.stringify(message) }, server, () => {}, () => {});
+  const record = await new Response(unpacked).json();
+"""
+CLOSING = """
 })().catch((error) => {
   console.error(error);
   document.querySelector('#replay').hidden = true;
   document.querySelector('#problem').hidden = false;
 });
 """
+
+SHOW = """
+  const { message, layers } = record;
+  const server = {
+    fetch_layer: async (run, layer, since) => JSON.stringify(layers[layer].map((side) => side.slice(since))),
+  };
+  show(document.querySelector('#replay'), { value: JSON.stringify(message) }, server, () => {}, () => {});
+"""
+
+
+def packed(record: dict) -> str:
+    """A record as the text that a file carries. Base 64 has no sign that could end the script element."""
+    return base64.b64encode(zlib.compress(json.dumps(record).encode(), 9)).decode()
 
 
 def replay_html(run: Run) -> str:
@@ -81,11 +93,11 @@ def replay_html(run: Run) -> str:
     message = view.message(run, 0, 0, status="Recorded run", done=True)
     message["opening"] |= {"link": {}}
     layers = [view.layer(run, number) for number in range(run.sides[0].layers)]
-    record = json.dumps({"message": message, "layers": layers}).encode()
     question, model = run.sides[0].question, run.sides[0].model
     about = ", ".join(f"{name} {value}" for name, value in run.about.items() if name != "recorded")
     recorded = f" {run.about['recorded']}" if "recorded" in run.about else ""
     parts = {
+        "language": "en",
         "policy": POLICY,
         "title": html.escape(f"{question[:80]} · {' and '.join(run.titles)} · {model}"),
         "heading": "Elastic KV cache, side by side: a recorded run",
@@ -95,8 +107,7 @@ def replay_html(run: Run) -> str:
         ),
         "style": f"{STYLE}#replay {{\n{view.style()}\n}}",
         "template": view.template(),
-        # Base 64 has no sign that could end the script element.
-        "record": base64.b64encode(zlib.compress(record, 9)).decode(),
+        "record": packed({"message": message, "layers": layers}),
         "script": _script(),
     }
     return fill(PAGE, parts)
@@ -104,7 +115,9 @@ def replay_html(run: Run) -> str:
 
 @cache
 def _script() -> str:
-    return f"const show = (element, props, server, watch, trigger) => {{\n{view.script()}\n}};\n{SCRIPT}"
+    return (
+        f"const show = (element, props, server, watch, trigger) => {{\n{view.script()}\n}};\n{OPENING}{SHOW}{CLOSING}"
+    )
 
 
 def fill(page: str, parts: dict[str, str]) -> str:

@@ -157,7 +157,7 @@ function drawChoices({ options }) {
 function drawLineAsk(ask) {
   lesson.drawn ??= buildLine(part('line'), {
     tokens: ask.tokens, perToken: ask.perToken, total: ask.total,
-    texts: Object.fromEntries(['axis', 'start', 'yours', 'measured', 'handle'].map((name) => [name, wordsOf('line_' + name)])),
+    texts: lineTexts(),
   }, () => { const button = part('reveal'); if (button) button.disabled = false; });
   if (answerNow() !== undefined) lesson.drawn.set(answerNow().guess);
   lesson.drawn.reveal(isAnswered());
@@ -167,7 +167,11 @@ function drawLineAsk(ask) {
   return button;
 }
 
-// "2.7 times what you drew", "1/4 of what you drew", "within 8 % of what you drew"
+function lineTexts() {
+  return Object.fromEntries(['axis', 'start', 'yours', 'measured', 'handle'].map((name) => [name, wordsOf('line_' + name)]));
+}
+
+// How far a guess is from what was measured: too little, too much, or right within some percent.
 function distanceWords(guess, total) {
   const factor = total / Math.max(guess, total / 1000);
   if (Math.abs(factor - 1) < 0.15) return wordsOf('exact', { percent: Math.round(Math.abs(factor - 1) * 100) + ' %' });

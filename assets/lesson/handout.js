@@ -18,9 +18,8 @@ const SHEET_PICTURES = {
   growth: () => {
     const box = tag('div', 'ls-sheet-line');
     const { ask } = lesson.value.steps.find((step) => step.ask.kind === 'line');
-    const texts = Object.fromEntries(['axis', 'start', 'yours', 'measured', 'handle'].map((name) => [name, wordsOf('line_' + name)]));
     // Drawn once it stands in the page, where it has a size.
-    box.fill = () => buildLine(box, { ...ask, texts }, () => {}).reveal(true);
+    box.fill = () => buildLine(box, { ...ask, texts: lineTexts() }, () => {}).reveal(true);
     return box;
   },
   words: (sheet) => sheetWords(sideNamed(sheet.side), sheet.layer),

@@ -72,6 +72,8 @@ function onLessonKey(event) {
 function isOurs(event, key) {
   if (event.altKey || event.ctrlKey || event.metaKey) return false;
   const isMoving = key === 'ArrowUp' || key === 'ArrowDown';
+  // Elsewhere these scroll the page.
+  if (isMoving && !lesson.presenting) return false;
   if (lesson.presenting) return !event.target.closest(isMoving ? 'input, select, [role="slider"]' : 'select');
   return isFree(event) && !(key === ' ' && event.target.closest('button, summary, a'));
 }

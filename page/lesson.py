@@ -57,7 +57,8 @@ def _lesson(code: str, folder: Path) -> dict:
 
 @cache
 def _file(code: str, folder: Path) -> str:
-    return lesson_html(_lesson(code, folder), lesson_run()[0], code)
+    # A file holds one language: there is nothing to choose.
+    return lesson_html(_lesson(code, folder) | {"languages": []}, lesson_run()[0], code)
 
 
 def lesson_file(code: str = FIRST, folder: Path = FOLDER) -> str:

@@ -47,7 +47,7 @@ function drawSheet() {
   document.body.classList.remove('dark'); // paper is white
   const cards = value.steps.map(({ title, sheet }, i) => tag('section', 'ls-sheet-card',
     tag('h3', '', (i + 1) + ' · ' + title), SHEET_PICTURES[sheet.picture](sheet), tag('p', '', ...sheet.text.map((piece) => piece.text ?? piece))));
-  const back = () => { window.location.search = 'lesson=' + lesson.step; };
+  const back = () => visit({ lesson: lesson.step });
   const tools = tag('div', 'ls-tools', press('ls-main', wordsOf('print'), () => window.print()), press('ls-plain', '← ' + wordsOf('return'), back));
   const box = part('sheet');
   box.replaceChildren(tools, tag('h2', '', value.title), tag('p', 'ls-sheet-about', wordsOf('sheet_about')), tag('div', 'ls-sheet-cards', ...cards));

@@ -32,6 +32,12 @@ function keepProgress() {
 
 const lessonAddress = () => new URLSearchParams(window.location.search);
 
+// Another page of the lesson, in the same language if it names none.
+function visit(parameters) {
+  const language = lessonAddress().get('lang');
+  window.location.search = new URLSearchParams({ ...(language ? { lang: language } : {}), ...parameters });
+}
+
 function askedStep() {
   const asked = lessonAddress().get('lesson') ?? '';
   return /^[0-9]{1,2}$/.test(asked) ? Math.min(Math.max(1, Number(asked)), lesson.value.steps.length) : null;

@@ -47,7 +47,7 @@ const LESSON_KEYS = {
   ' ': proceed,
   r: revealAnswer,
   g: () => openGlossary(''),
-  Escape: () => { if (lesson.presenting) window.location.search = 'lesson=' + lesson.step; },
+  Escape: () => { if (lesson.presenting) visit({ lesson: lesson.step }); },
 };
 
 // The lesson's before the view's; while somebody explores, the view's alone.

@@ -193,11 +193,10 @@ function drawLinks() {
 }
 
 function drawTools() {
-  const go = (query) => { window.location.search = query; };
   const tools = [press('ls-plain', wordsOf('explore'), () => explore(true)), press('ls-plain', wordsOf('glossary'), () => openGlossary(''))];
   tools[0].classList.add('ls-explore');
-  tools.push(press('ls-plain ls-wide', wordsOf('handout'), () => go('handout=1')));
-  tools.push(press('ls-plain ls-wide', wordsOf('present'), () => go('lesson=' + lesson.step + '&present=1')));
+  tools.push(press('ls-plain ls-wide', wordsOf('handout'), () => visit({ handout: 1 })));
+  tools.push(press('ls-plain ls-wide', wordsOf('present'), () => visit({ lesson: lesson.step, present: 1 })));
   if (typeof server?.save_lesson === 'function') tools.push(press('ls-plain ls-wide ls-save', wordsOf('save'), saveLesson));
   if (lesson.value.languages.length > 1) tools.push(languageChoice());
   part('tools').replaceChildren(...tools);
@@ -207,9 +206,7 @@ function languageChoice() {
   const select = tag('select', 'ls-languages', ...lesson.value.languages.map(([code, name]) => new Option(name, code)));
   select.value = lesson.value.code;
   select.setAttribute('aria-label', wordsOf('language'));
-  select.addEventListener('change', () => {
-    window.location.search = 'lesson=' + lesson.step + '&lang=' + select.value;
-  });
+  select.addEventListener('change', () => visit({ lesson: lesson.step, lang: select.value }));
   return select;
 }
 

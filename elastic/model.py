@@ -126,9 +126,13 @@ class Llava:
         ids = ids if ids is not None else self.processor.tokenizer.eos_token_id
         return frozenset(ids if isinstance(ids, list) else [ids])
 
-    def first_turn(self, picture: Image.Image, question: str) -> Prompt:
-        """The prompt of a conversation's first question."""
-        text = self._render([_user(self._spelled(question), with_image=True)])
+    def first_turn(self, picture: Image.Image, question: str, question_first: bool = False) -> Prompt:
+        """The prompt of a conversation's first question: the picture, then the question, or the other way round."""
+        question = self._spelled(question)
+        text = self._render([_user(question, with_image=True)])
+        if question_first:
+            shown = f"{self.processor.image_token}\n"
+            text = text.replace(shown, "", 1).replace(question, f"{question} {shown}", 1).replace(f"{shown} ", shown, 1)
         inputs = self.processor(images=picture, text=text, return_tensors="pt")
         return Prompt(inputs["input_ids"].to(self.device), inputs["pixel_values"].to(self.device, self.model.dtype))
 

@@ -18,9 +18,11 @@ from transformers import (
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from training.phrasings import HELD_OUT, PHRASINGS
-from training.questions import SKILLS, ask, vocabulary
+from training.questions import ask
 from training.scenes import GRID, IMAGE_SIZE, PATCH_SIZE, random_scene
+from training.talk import conversation, lines
+from training.typing import messy
+from training.words import vocabulary
 
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<unk>", "<image>")
 # The template of llava-1.5, with its end-of-sequence token after each answer, as LLaVA was trained.
@@ -35,19 +37,29 @@ CHAT_TEMPLATE = (
 )
 
 
-def build_tokenizer(sentences: int = 20_000, size: int = 1024) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer, so that any text encodes, in which every word that is asked about is one token."""
+def corpus(sentences: int) -> list[str]:
+    """What people ask and the model answers, and ordinary sentences where they were collected."""
     rng = random.Random("tokenizer")
-    corpus = [f" {word}" for word in vocabulary() for _ in range(200)]
+    texts = [f" {word}" for word in vocabulary() for _ in range(200)]
     for number in range(sentences):
-        phrasings = PHRASINGS if number % 2 else HELD_OUT
-        question = ask(random_scene(f"tokenizer {number}"), rng.choice(tuple(SKILLS)), rng, phrasings)
-        corpus.append(f"USER: \n{question.text} ASSISTANT: {question.answer}")
+        scene = random_scene(f"tokenizer {number}")
+        for question in (*conversation(scene, 3, rng, typed=messy, asides=0.3), ask(scene, "number", rng, typed=messy)):
+            texts.append(f"USER: \n{question.text} ASSISTANT: {question.answer}")
+    return [*texts, *lines("english.txt")[::3]]
+
+
+def build_tokenizer(sentences: int = 6_000, size: int = 2048) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer, so that any text encodes, in which every word that is asked about is one token.
+
+    Digits stay apart: a number is read digit by digit.
+    """
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(
-        corpus,
+        corpus(sentences),
         trainers.BpeTrainer(
             vocab_size=size,
             special_tokens=list(SPECIAL_TOKENS),

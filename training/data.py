@@ -8,8 +8,6 @@ conversations instead, seen whole. Sample `i` is the same whatever was drawn bef
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
-
 import numpy as np
 import torch
 from PIL import Image
@@ -17,13 +15,39 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import LlavaProcessor
 
-from training.questions import NUMBERS, SHORT_SKILLS, Question, ask, conversation, located
-from training.scenes import BACKGROUNDS, CATEGORIES, GRID, OBJECTS, SIZES, Scene, patch_things, random_scene, render
+from training.questions import NO_SCENE, NUMBER_SKILLS, SHORT_SKILLS, Question, Said, ask
+from training.other_pictures import other_picture
+from training.scenes import (
+    BACKGROUNDS,
+    CATEGORIES,
+    CELL,
+    GRID,
+    OBJECTS,
+    PATCH_SIZE,
+    PLATES,
+    SIZES,
+    Plate,
+    Scene,
+    alike_scene,
+    patch_things,
+    random_scene,
+    render,
+)
+from training.styles import draw_styled
+from training.talk import ASIDES, aside, conversation
+from training.typing import messy
 
 IGNORED = -100  # label of a position without a loss
-EASY = ("background", "size", "is_there", "count_all")  # learned early; the others are asked three times as often
-DESCRIBED = 0.6  # share of the packs that hold a description, the longest answer and the slowest to learn
-PREFIXES = ("Please tell me: ", "Tell me, ", "Now, ", "And ", "OK. ", "Please: ")
+DESCRIBED = 0.4  # share of the packs that hold a description, the longest answer and the slowest to learn
+OFTEN = dict.fromkeys(SHORT_SKILLS, 2) | {  # how often a skill is asked about: what is hard to learn oftener
+    **{"background": 1, "size": 1, "kind": 1, "count_all": 1, "only": 1, "odd": 1},
+    **{"relation": 4, "next_to": 3, "count_object": 3, "count_category": 3, "list_category": 3, "more": 3},
+}
+NUMBERS_ONLY = 0.3  # share of the pictures of the vision stage that show nothing but numbers
+ALIKE = 0.12  # share of the scenes in which one thing may be the odd one out
+FRIENDLY = ("greeting", "thanks", "goodbye")  # answered alike whatever the picture shows
+
+NAMES = ("nothing", *OBJECTS, "number", "photo")  # what a patch can show
 
 PatchTargets = dict[str, np.ndarray]
 
@@ -60,25 +84,41 @@ class Sample:
     looks: list["Look"]
 
 
-def patch_targets(scene: Scene, covered: np.ndarray) -> PatchTargets:
-    """What each patch shows: thing, category, row, column, size, colour where free, and whether it is a thing's middle.
+def patch_targets(scene: Scene | None, covered: np.ndarray) -> PatchTargets:
+    """What each patch shows: thing, category, row, column, size, colour where free, whether it is a thing's middle.
 
+    Of a number: its digit and which of the number's digits it is. A picture that is no scene shows "photo" everywhere.
     Every array is (GRID * GRID,) of class numbers, IGNORED where the question makes no sense.
     """
+    nowhere = np.full(GRID * GRID, IGNORED, np.int64)
+    if scene is None:
+        targets = dict.fromkeys(("category", "row", "column", "size", "color", "digit", "order", "middle"), nowhere)
+        return {"name": np.full(GRID * GRID, NAMES.index("photo"))} | targets
     shown = patch_things(covered)
     kinds, sizes = tuple(CATEGORIES), tuple(SIZES)
-    of_thing = {
-        "name": [OBJECTS.index(thing.name) + 1 for thing in scene.things],
-        "category": [kinds.index(thing.category) for thing in scene.things],
-        "row": [thing.cell // 3 for thing in scene.things],
-        "column": [thing.cell % 3 for thing in scene.things],
-        "size": [sizes.index(thing.size) for thing in scene.things],
+    things, plate = scene.things, scene.plate
+    digits = plate.digits if plate else ""
+    cells = [thing.cell for thing in things] + [plate.cell for _ in digits]
+    none = [IGNORED] * len(digits)
+    of_number = {  # of things[0], things[1], ..., then of each digit
+        "name": [NAMES.index(thing.name) for thing in things] + [NAMES.index("number")] * len(digits),
+        "category": [kinds.index(thing.category) for thing in things] + none,
+        "row": [cell // 3 for cell in cells],
+        "column": [cell % 3 for cell in cells],
+        "size": [sizes.index(thing.size) for thing in things] + none,
+        "digit": [IGNORED] * len(things) + [int(digit) for digit in digits],
+        "order": [IGNORED] * len(things) + list(range(len(digits))),
     }
-    targets = {key: np.array([IGNORED, *values])[shown] for key, values in of_thing.items()}
+    return _targets(of_number, shown, tuple(BACKGROUNDS).index(scene.background), len(things))
+
+
+def _targets(of_number: dict[str, list[int]], shown: np.ndarray, color: int, things: int) -> PatchTargets:
+    """What is told of everything that is shown, laid out per patch; the first `things` numbers are things."""
+    targets = {key: np.array([IGNORED, *values])[shown] for key, values in of_number.items()}
     targets["name"] = np.where(shown > 0, targets["name"], 0)
-    targets["color"] = np.where(shown == 0, tuple(BACKGROUNDS).index(scene.background), IGNORED)
+    targets["color"] = np.where(shown == 0, color, IGNORED)
     targets["middle"] = np.zeros(GRID * GRID, np.int64)
-    for number in np.unique(shown[shown > 0]):
+    for number in np.unique(shown[(shown > 0) & (shown <= things)]):
         at = np.flatnonzero(shown == number)
         rows, columns = np.divmod(at, GRID)
         nearest = (rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2
@@ -86,152 +126,210 @@ def patch_targets(scene: Scene, covered: np.ndarray) -> PatchTargets:
     return targets
 
 
-def loosely_typed(text: str, rng: random.Random) -> str:
-    """The question as visitors type it: sometimes with a word in front, in lower case, without its last mark."""
-    if rng.random() < 0.1:
-        text = rng.choice(PREFIXES) + text[0].lower() + text[1:]
-    if rng.random() < 0.1:
-        text = text[0].lower() + text[1:]
-    return text[:-1] if rng.random() < 0.1 else text
+def numbers_view(views: "Views", rng: random.Random) -> "View":
+    """A picture full of numbers, for the stage without text: ten times as many digits to learn from as a scene has."""
+    color = rng.choice(tuple(BACKGROUNDS))
+    plates = []
+    for cell in range(9):
+        side = rng.randint(14, 24)
+        count = min(rng.randint(3, 5), int(CELL) // side)
+        room = int(CELL) - count * side
+        corner = int(cell % 3 * CELL) + rng.randint(0, room), int(cell // 3 * CELL) + rng.randint(0, int(CELL) - side)
+        plates.append(Plate("".join(rng.choices("0123456789", k=count)), cell, side, corner))
+    picture, covered = draw_styled(Scene(color, BACKGROUNDS[color], ()), rng, plates)
+    digits = [(plate, place) for plate in plates for place in range(len(plate.digits))]
+    none = [IGNORED] * len(digits)
+    of_number = {
+        "name": [NAMES.index("number")] * len(digits),
+        "category": none,
+        "row": [plate.cell // 3 for plate, _ in digits],
+        "column": [plate.cell % 3 for plate, _ in digits],
+        "size": none,
+        "digit": [int(plate.digits[place]) for plate, place in digits],
+        "order": [place for _, place in digits],
+    }
+    shown = patch_things(covered)
+    return View(None, views.pixels(picture), _targets(of_number, shown, tuple(BACKGROUNDS).index(color), 0), shown)
 
 
-class Packer:
-    """Puts questions about a scene behind its picture."""
+@dataclass(frozen=True)
+class View:
+    """A picture as the model gets it, with what each patch shows; `scene` is None for what is no scene."""
 
-    def __init__(self, processor: LlavaProcessor, length: int) -> None:
-        self.tokenizer, self.length = processor.tokenizer, length
-        self.encode = cache(lambda text: tuple(self.tokenizer.encode(text, add_special_tokens=False)))
+    scene: Scene | None
+    pixels: np.ndarray  # (3, 224, 224) float32
+    patches: PatchTargets
+    shown: np.ndarray  # (P,) number of what each patch shows, 0 for nothing
+
+
+class Views:
+    """Draws views; `others` is the share of pictures that are no scenes, `styled` of scenes drawn in another style.
+
+    `plates` is the share of scenes that hold a number.
+    """
+
+    def __init__(
+        self, processor: LlavaProcessor, others: float = 0.0, styled: float = 0.0, plates: float = PLATES
+    ) -> None:
+        self.others, self.styled, self.plates = others, styled, plates
         self.mean = np.array(processor.image_processor.image_mean, np.float32)
         self.std = np.array(processor.image_processor.image_std, np.float32)
-        self.image_id = processor.image_token_id
 
     def pixels(self, picture: Image.Image) -> np.ndarray:
         """What the processor makes of a picture that has the model's size, at a tenth of its time: (3, 224, 224)."""
         return ((np.asarray(picture, np.float32) / 255 - self.mean) / self.std).transpose(2, 0, 1)
 
-    def pack(self, scene: Scene, questions: list[Question], alone: bool) -> Sample:
+    def of(self, scene: Scene, rng: random.Random | None = None) -> View:
+        """A scene as the page draws it; in another style at times, if there is chance."""
+        picture, covered = draw_styled(scene, rng) if rng and rng.random() < self.styled else render(scene)
+        return View(scene, self.pixels(picture), patch_targets(scene, covered), patch_things(covered))
+
+    def drawn(self, name: str) -> View:
+        """The view of that name, a scene or something else."""
+        rng = random.Random(f"view {name}")
+        if rng.random() >= self.others:
+            return self.of((alike_scene if rng.random() < ALIKE else random_scene)(name, self.plates), rng)
+        picture, _ = other_picture(rng)
+        nothing = np.zeros((GRID * PATCH_SIZE, GRID * PATCH_SIZE), np.uint8)
+        return View(None, self.pixels(picture), patch_targets(None, nothing), patch_things(nothing))
+
+
+class Pictures(Dataset):
+    """Views without any text, for the stage in which only the tower learns."""
+
+    def __init__(self, views: Views, start: int, count: int) -> None:
+        self.views, self.start, self.count = views, start, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> View:
+        name = f"train {self.start + index}"
+        rng = random.Random(f"picture {name}")
+        return numbers_view(self.views, rng) if rng.random() < NUMBERS_ONLY else self.views.drawn(name)
+
+
+def collate_views(views: list[View]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Pixels (B, 3, 224, 224) and, per question to a patch, classes (B, P)."""
+    keys = views[0].patches
+    patches = {key: torch.from_numpy(np.stack([view.patches[key] for view in views])) for key in keys}
+    return torch.from_numpy(np.stack([view.pixels for view in views])), patches
+
+
+class Packer:
+    """Puts questions about a picture behind it, or the first of them before it."""
+
+    def __init__(self, processor: LlavaProcessor, length: int) -> None:
+        # The tokenizer beneath the library's: a tenth of its time.
+        self.tokenizer, self.length = processor.tokenizer.backend_tokenizer, length
+        self.start_id, self.end_id = processor.tokenizer.bos_token_id, processor.tokenizer.eos_token_id
+        self.image_id = processor.image_token_id
+
+    def encode(self, text: str) -> tuple[list[int], list[int]]:
+        """Tokens of a text, and for each the place of its last letter."""
+        encoded = self.tokenizer.encode(text, add_special_tokens=False)
+        return encoded.ids, [end - 1 for _, end in encoded.offsets]
+
+    def pack(self, view: View, questions: list[Question], alone: bool, question_first: bool = False) -> Sample:
         """As many of the questions as fit into `length` tokens, hidden from one another if `alone`."""
-        picture, covered = render(scene)
-        ids = [self.tokenizer.bos_token_id, *self.encode("USER: "), *[self.image_id] * GRID**2]
+        lead = f"USER: {questions[0].text} " if question_first else "USER: "
+        ids = [self.start_id, *self.encode(lead)[0], *[self.image_id] * GRID**2]
         prefix = len(ids)
         labels, positions, turn = [IGNORED] * prefix, list(range(prefix)), [0] * prefix
         skills, looks = [], []
         for number, question in enumerate(questions, start=1):
-            lead = "\n" if alone or number == 1 else "USER: "
-            asked = self.encode(f"{lead}{question.text} ASSISTANT:")
-            answer = (*self.encode(f" {question.answer}"), self.tokenizer.eos_token_id)
-            size = len(asked) + len(answer)
+            lead, text = "\n" if alone or number == 1 else "USER: ", f"{question.text} ASSISTANT:"
+            if question_first and number == 1:
+                text = "ASSISTANT:"
+            asked, ends = self.encode(lead + text)
+            answer, said = self.encode(f" {question.answer}")
+            size = len(asked) + len(answer) + 1
             if len(ids) + size > self.length:
+                if alone:
+                    continue
                 break
+            if text != "ASSISTANT:":
+                looks += _sought(question, [end - len(lead) for end in ends], len(ids))
+            looks += _spoken(question, [end - 1 for end in said], len(ids) + len(asked) - 1)
             first = prefix if alone else len(ids)
-            looks += self._looks(scene, question, asked, answer, len(ids))
-            ids += asked + answer
-            labels += [IGNORED] * len(asked) + list(answer)
+            ids += [*asked, *answer, self.end_id]
+            labels += [IGNORED] * len(asked) + [*answer, self.end_id]
             positions += range(first, first + size)
-            turn += [number] * size
+            turn += [len(skills) + 1] * size
             skills.append(question.skill)
-        patches, shown = patch_targets(scene, covered), patch_things(covered)
-        return Sample(self.pixels(picture), ids, labels, positions, turn, alone, skills, patches, shown, looks)
+        return Sample(view.pixels, ids, labels, positions, turn, alone, skills, view.patches, view.shown, looks)
 
-    def _looks(
-        self, scene: Scene, question: Question, asked: tuple[int, ...], answer: tuple[int, ...], start: int
-    ) -> list[Look]:
-        """Where the words of a question and its answer should look, `start` being the question's first token."""
-        numbers = [scene.things.index(thing) + 1 for thing in question.about]
-        looks = []
-        word = self.encode(f" {question.subject}")[0] if question.subject else None
-        if word in asked:
-            sought = numbers[:1] if question.skill == "relation" else numbers
-            at = len(asked) - 1 - asked[::-1].index(word)
-            looks.append(Look("subject", start + at, tuple(sought)))
-        # A word is written from the token before it.
-        before = start + len(asked) - 1
-        for first, last, things in self._spoken(question, numbers, answer):
-            looks += [Look("answer", before + at, things) for at in range(first, last + 1)]
-        for at, things in self._counted(scene, question, numbers, answer):
-            looks.append(Look("count", before + at, things))
-        return looks
 
-    def _counted(
-        self, scene: Scene, question: Question, numbers: list[int], answer: tuple[int, ...]
-    ) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """Tokens of the answer that depend on a number, with the things it counts."""
-        if question.skill.startswith("count"):
-            at = answer.index(self.encode(f" {NUMBERS[len(numbers)]}")[0])
-            # "is" or "are" depends on the number already.
-            yield at - 1, tuple(numbers)
-            yield at, tuple(numbers)
-        elif question.skill == "where" and numbers:
-            yield 1, tuple(numbers)  # one thing or several: "The dog", "The dogs"
-        elif question.skill == "list_category" and numbers:
-            at = 0
-            for named, thing in enumerate(question.about, start=1):
-                at = answer.index(self.encode(f" {thing.name}")[0], at) + 1
-                yield at, tuple(numbers[named:])  # what is still to come: a comma, "and" or the end
-        elif question.skill == "describe":
-            groups = [[thing.category == kind for thing in scene.things] for kind in CATEGORIES]
-            groups = [group for group in groups if any(group)]
-            groups += [[thing.size == size for thing in scene.things] for size in ("large", "small")]
-            counts = [[True] * len(scene.things), *groups]
-            words = {self.encode(f" {word}")[0] for word in NUMBERS}
-            at = [place for place, token in enumerate(answer) if token in words]
-            for place, group in zip(at, counts, strict=True):
-                yield place, tuple(n for n, counted in enumerate(group, start=1) if counted)
+def _sought(question: Question, ends: list[int], start: int) -> Iterator[Look]:
+    """The last token of every word that names something, `start` being the question's first token."""
+    for _, last, things in question.sought:
+        yield Look("subject", start + next(at for at, end in enumerate(ends) if end >= last - 1), things)
 
-    def _spoken(
-        self, question: Question, numbers: list[int], answer: tuple[int, ...]
-    ) -> Iterator[tuple[int, int, tuple[int, ...]]]:
-        """Stretches of the answer, from one token to another, that speak of certain things."""
-        if question.skill == "background":
-            return
-        if question.skill == "is_there":
-            yield 0, 0, tuple(numbers)
-        elif question.skill.startswith("count"):
-            return
-        elif not numbers:
-            word = {"what_at": "nothing"}.get(question.skill, "no")
-            yield 0, answer.index(self.encode(f" {word}")[0]), ()
-        elif question.skill in ("describe", "list_category", "where"):
-            at = 0
-            for number, thing in zip(numbers, question.about, strict=True):
-                word = located(thing.place).split()[-1] if question.skill == "where" else thing.name
-                last = answer.index(self.encode(f" {word}")[0], at)
-                # What comes before the word already depends on the thing: its size, its article, its preposition.
-                yield max(at, last - {"describe": 1, "list_category": 1, "where": 4}[question.skill]), last, (number,)
-                at = last + 1
-        else:
-            spoken = numbers[1:] if question.skill == "relation" else numbers
-            name = question.about[-1].name if spoken else "nothing"
-            word = question.about[0].size if question.skill == "size" else name
-            yield 0, answer.index(self.encode(f" {word}")[0]), tuple(spoken)
+
+def _spoken(question: Question, ends: list[int], before: int) -> Iterator[Look]:
+    """Where the words of an answer look: every token is written from the one before it, the first from `before`."""
+    stretches = iter(question.said)
+    stretch, reach = None, 0
+    for at, end in enumerate(ends):
+        while end >= reach:
+            stretch = next(stretches, None)
+            if stretch is None:
+                return
+            reach += len(stretch.text)
+        if stretch.looks is not None:
+            yield Look("count" if stretch.counts else "answer", before + at, stretch.looks)
 
 
 class Packs(Dataset):
-    """Packed samples of about `length` tokens; a share `chats` of them are conversations."""
+    """Packed samples of about `length` tokens; a share `chats` of them are conversations.
 
-    def __init__(self, processor: LlavaProcessor, length: int, chats: float, start: int, count: int) -> None:
-        self.packer, self.chats = Packer(processor, length), chats
+    Half of these put their first question before the picture.
+    """
+
+    def __init__(
+        self, processor: LlavaProcessor, views: Views, length: int, chats: float, start: int, count: int
+    ) -> None:
+        self.packer, self.views, self.chats = Packer(processor, length), views, chats
         self.start, self.count = start, count
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: int) -> Sample:
-        index += self.start
-        rng = random.Random(f"train {index}")
-        scene = random_scene(f"train {index}")
+        name = f"train {self.start + index}"
+        rng = random.Random(f"pack {name}")
+        view = self.views.drawn(name)
+        scene = view.scene or random_scene(name)
         alone = rng.random() >= self.chats
-        questions = self._alone(scene, rng) if alone else conversation(scene, rng.randint(4, 8), rng)
-        typed = [replace(question, text=loosely_typed(question.text, rng)) for question in questions]
-        return self.packer.pack(scene, typed, alone)
+        if alone:
+            questions = questions_alone(scene, rng)
+        else:
+            skills = SHORT_SKILLS + NUMBER_SKILLS * 2 if scene.plate else (*SHORT_SKILLS, "number", "number_there")
+            questions = conversation(scene, 12, rng, typed=messy, asides=0.25, skills=skills)
+        if view.scene is None:
+            questions = [q if q.skill in FRIENDLY else of_no_scene(q) for q in questions]
+        return self.packer.pack(view, questions, alone, question_first=not alone and rng.random() < 0.5)
 
-    def _alone(self, scene: Scene, rng: random.Random) -> list[Question]:
-        times = dict.fromkeys(EASY, 1) | {"relation": 5}
-        skills = [skill for skill in SHORT_SKILLS for _ in range(times.get(skill, 3))]
-        rng.shuffle(skills)
-        if rng.random() < DESCRIBED:
-            skills.insert(0, "describe")
-        return [ask(scene, skill, rng) for skill in skills]
+
+def of_no_scene(question: Question) -> Question:
+    """The question about a picture that is no emoji scene."""
+    return replace(question, skill="no_scene", answer=NO_SCENE, about=(), sought=(), said=(Said(NO_SCENE),))
+
+
+def questions_alone(scene: Scene, rng: random.Random) -> list[Question]:
+    """More questions than fit into a pack, in any order, the hard ones oftener."""
+    skills = rng.choices(tuple(OFTEN), weights=tuple(OFTEN.values()), k=22)
+    if scene.plate:
+        skills += ["number", "number", rng.choice(NUMBER_SKILLS), rng.choice(NUMBER_SKILLS)]
+    else:
+        skills += [rng.choice(NUMBER_SKILLS)]
+    asides = ["out_of_scope", "out_of_scope", "unknown_word", rng.choice(tuple(ASIDES))]
+    questions = [ask(scene, skill, rng, typed=messy) for skill in skills]
+    questions += [aside(kind, rng, typed=messy) for kind in asides]
+    rng.shuffle(questions)
+    if rng.random() < DESCRIBED:
+        questions.insert(0, ask(scene, "describe", rng, typed=messy))
+    return questions
 
 
 @dataclass(frozen=True)

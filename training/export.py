@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 import torch
-from transformers import LlavaForConditionalGeneration, LlavaProcessor
+from transformers import LlavaForConditionalGeneration, LlavaProcessor, PreTrainedTokenizerFast
 
-from training.checkpoint import build_model, build_processor, build_tokenizer
+from training.checkpoint import build_model, build_processor
 
 POCKET = Path(__file__).parent.parent / "assets" / "models" / "pocket-llava"
 
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--stage", choices=("vision", "chat"), default="chat")
     parser.add_argument("--out", type=Path, default=POCKET)
     args = parser.parse_args()
-    tokenizer = build_tokenizer()
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(args.run / "tokenizer")
     model = build_model(tokenizer)
     state = torch.load(args.run / f"{args.stage}.pt", weights_only=True)
     model.load_state_dict(state["model"])

@@ -24,7 +24,8 @@ class Looking:
     """Sums up how far attention misses what it should look at; travels along as `model(..., looking=looking)`."""
 
     def __init__(self, batch: Batch, image_id: int) -> None:
-        self.batch, self.is_image = batch, batch.ids == image_id
+        self.batch = batch
+        self.image = (batch.ids == image_id).nonzero()[:, 1].view(len(batch.ids), -1)  # (B, P) places of the patches
         self.losses: list[Tensor] = []
         self.shares: dict[str, float] = {}
 
@@ -36,7 +37,7 @@ class Looking:
             if not real.any():
                 continue
             # Padding stands in for the last patch, which sees all others: a row of -inf would make gradients NaN.
-            token = token.where(real, self.is_image[0].nonzero()[-1])
+            token = token.where(real, self.image[:, -1:])
             log_attention = self._log_attention(query[:, heads], key[:, heads], token, scaling)
             unwanted = (wanted == 0) & real[..., None]
             on_wanted = log_attention.masked_fill(unwanted[:, :, None], -torch.inf).logsumexp(-1)[real]
@@ -55,8 +56,8 @@ class Looking:
         logits = torch.einsum("brhd,bhtd->brht", rows, key) * scaling
         seen = self.batch.visible[:, 0][sample, token]
         log_attention = logits.masked_fill(~seen[:, :, None], -torch.inf).log_softmax(-1)
-        # Every sample has the picture at the same place.
-        return torch.cat([log_attention[..., :1], log_attention[..., self.is_image[0]]], dim=-1)
+        patches = self.image[:, None, None].expand(*log_attention.shape[:3], -1)
+        return torch.cat([log_attention[..., :1], log_attention.gather(-1, patches)], dim=-1)
 
     @property
     def loss(self) -> Tensor:

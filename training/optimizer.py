@@ -7,7 +7,7 @@ on processors without bfloat16 arithmetic.
 from collections import defaultdict
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 
 def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
@@ -19,6 +19,18 @@ def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
         gram = x @ x.mT
         x = 3.4445 * x + (2.0315 * gram @ gram - 4.7750 * gram) @ x
     return x if wide else x.mT
+
+
+def shared_orthogonal(matrices: Tensor) -> Tensor:
+    """`orthogonal`, of which every process that trains does a part."""
+    if not distributed.is_initialized():
+        return orthogonal(matrices)
+    mine = slice(distributed.get_rank(), None, distributed.get_world_size())
+    made = torch.zeros_like(matrices)
+    if len(matrices[mine]):
+        made[mine] = orthogonal(matrices[mine])
+    distributed.all_reduce(made)
+    return made
 
 
 class Muon(torch.optim.Optimizer):
@@ -43,7 +55,7 @@ class Muon(torch.optim.Optimizer):
                     velocity.lerp_(matrix.grad, 1 - group["momentum"])
                     updates.append(matrix.grad.lerp(velocity, group["momentum"]))
                 scale = 0.2 * max(shape) ** 0.5
-                for matrix, update in zip(matrices, orthogonal(torch.stack(updates)), strict=True):
+                for matrix, update in zip(matrices, shared_orthogonal(torch.stack(updates)), strict=True):
                     matrix.mul_(1 - group["lr"] * group["decay"]).sub_(update, alpha=group["lr"] * scale)
 
 

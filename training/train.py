@@ -3,22 +3,28 @@
 Two stages. *vision*: the tower and the projector learn, patch by patch, the words of what is shown. *chat*: everything
 learns to answer. The learning rate stays at its peak and falls to zero over the last `--decay` steps, so a run can be
 resumed with more steps (`--resume`) without having been planned. Sample i is the same in every run of the same seed.
+
+A stage begins with the weights of the stage before, or with any checkpoint (`--init`), whatever words its tokenizer
+holds: embeddings go by token. Several processes of one thread each (`--workers`) share every step: on two cores that
+other work uses too, threads that wait for one another at every matrix take five times as long.
 """
 
 import argparse
 import json
+import tempfile
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor, distributed, multiprocessing
 from torch.nn import functional
-from torch.utils.data import DataLoader
-from transformers import LlavaForConditionalGeneration, LlavaProcessor
+from torch.utils.data import DataLoader, Dataset
+from transformers import AutoTokenizer, LlavaForConditionalGeneration, LlavaProcessor, PreTrainedTokenizerFast
 
 from training.checkpoint import build_model, build_processor, build_tokenizer
-from training.data import IGNORED, Batch, Packs, collate
+from training.data import IGNORED, Batch, Packs, Pictures, Views, collate, collate_views
 from training.looking import Looking
 from training.optimizer import build_optimizers
 from training.patches import PatchWords, project
@@ -81,18 +87,21 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--stage", choices=("vision", "chat"), required=True)
     parser.add_argument("--steps", type=int, required=True, help="length of this stage, counted from its beginning")
     parser.add_argument("--decay", type=int, default=0, help="the last steps, over which the learning rate falls to 0")
-    parser.add_argument("--batch", type=int, default=8, help="pictures per step")
+    parser.add_argument("--batch", type=int, default=4, help="pictures per step and process")
     parser.add_argument("--length", type=int, default=640, help="tokens per packed sample")
     parser.add_argument("--chats", type=float, default=0.2, help="share of samples that are conversations")
+    parser.add_argument("--plates", type=float, default=0.7, help="share of scenes with a number")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--vision-lr", type=float, default=0.3, help="factor for the tower in the chat stage")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2, help="processes that share every step, one thread each")
+    parser.add_argument("--others", type=float, default=0.06, help="share of pictures that are no scenes")
+    parser.add_argument("--styled", type=float, default=0.5, help="share of scenes drawn in another style")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of this stage")
-    parser.add_argument("--init", type=Path, help="chat stage only: begin with the weights of an exported checkpoint")
+    parser.add_argument("--init", type=Path, help="begin with the weights of an exported checkpoint or another run's .pt")
     args = parser.parse_args()
-    if args.init and (args.resume or args.stage != "chat"):
-        parser.error("--init begins a chat stage anew: it goes with neither --resume nor the vision stage")
+    if args.init and args.resume:
+        parser.error("--init begins a stage anew: it does not go with --resume")
     return args
 
 
@@ -109,11 +118,12 @@ class Run:
     seen: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     exact: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
 
-    def loss(self, stage: str, batch: Batch) -> torch.Tensor:
+    def loss(self, stage: str, batch: Batch | tuple[Tensor, dict[str, Tensor]]) -> Tensor:
         """The loss of a batch, noting what it consists of."""
         embedding = self.model.get_input_embeddings().weight
         if stage == "vision":
-            loss, accuracy = self.words(project(self.model, batch.pixels), embedding, batch.patches)
+            pixels, patches = batch
+            loss, accuracy = self.words(project(self.model, pixels), embedding, patches)
         else:
             looking = Looking(batch, self.model.config.image_token_id)
             answers, patches, right = answer_loss(self.model, batch, looking)
@@ -125,10 +135,17 @@ class Run:
             self.seen[key].append(value)
         return loss
 
-    def update(self, loss: torch.Tensor) -> None:
-        """One step of all optimizers."""
+    def update(self, loss: Tensor) -> None:
+        """One step of all optimizers, with the mean gradient of all processes."""
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([p for part in self.parts for p in part.parameters()], 1.0)
+        parameters = [p for part in self.parts for p in part.parameters()]
+        if distributed.is_initialized():
+            together = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters])
+            distributed.all_reduce(together)
+            together /= distributed.get_world_size()
+            for parameter, gradient in zip(parameters, together.split([p.numel() for p in parameters]), strict=True):
+                parameter.grad = gradient.view_as(parameter)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
@@ -148,31 +165,49 @@ class Run:
             "step": step,
             "model": self.model.state_dict(),
             "words": self.words.state_dict(),
+            "tokens": self.processor.tokenizer.convert_ids_to_tokens(range(len(self.processor.tokenizer))),
             "optimizers": optimizers,
         }
 
 
+def begin_with(run: Run, weights: dict[str, Tensor], tokens: list[str]) -> None:
+    """Take over weights whose tokenizer held `tokens`: embeddings go by token, those of new tokens stay as drawn."""
+    own = run.model.state_dict()
+    ids = {token: number for number, token in enumerate(tokens)}
+    kept = [(new, ids[t]) for new, t in enumerate(run.processor.tokenizer.convert_ids_to_tokens(range(len(
+        run.processor.tokenizer)))) if t in ids]
+    for name, value in weights.items():
+        if "embed_tokens" in name or "lm_head" in name:
+            new, old = map(list, zip(*kept, strict=True))
+            own[name][new] = value[old].float()
+        else:
+            own[name] = value.float()
+    run.model.load_state_dict(own)
+
+
 def prepare(args: argparse.Namespace) -> Run:
     """Model and optimizers of a stage, with the weights it begins with."""
-    tokenizer = build_tokenizer()
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(args.out / "tokenizer")
     model = build_model(tokenizer)
     model.set_attn_implementation({"text_config": "looking", "vision_config": "sdpa"})
     words = PatchWords(tokenizer, model.config.text_config.hidden_size)
+    run = Run(model, build_processor(tokenizer), words, {}, [])
     state = None
-    if args.init:
-        model.load_state_dict(
-            LlavaForConditionalGeneration.from_pretrained(args.init, dtype=torch.float32).state_dict()
-        )
-    elif args.resume or args.stage == "chat":
-        state = torch.load(args.out / f"{args.stage if args.resume else 'vision'}.pt", weights_only=True)
-        model.load_state_dict(state["model"])
+    begin = args.out / f"{args.stage if args.resume else 'vision'}.pt"
+    if args.init and args.init.is_dir():
+        weights = LlavaForConditionalGeneration.from_pretrained(args.init, dtype=torch.float32).state_dict()
+        old = AutoTokenizer.from_pretrained(args.init)
+        begin_with(run, weights, old.convert_ids_to_tokens(range(len(old))))
+    elif args.init or args.resume or args.stage == "chat":
+        state = torch.load(args.init or begin, weights_only=True)
+        begin_with(run, state["model"], state["tokens"])
         words.load_state_dict(state["words"])
     language, tower, projector = model.model.language_model, model.model.vision_tower, model.model.multi_modal_projector
     if args.stage == "vision":
         parts = {tower: 1.0, projector: 1.0, words: 1.0, language.embed_tokens: 1.0}
     else:
         parts = {language: 1.0, projector: args.vision_lr, words: args.vision_lr, tower: args.vision_lr}
-    run = Run(model, build_processor(tokenizer), words, parts, build_optimizers(parts, args.lr))
+    run.parts, run.optimizers = parts, build_optimizers(parts, args.lr)
     if args.resume:
         run.start = state["step"]
         for optimizer, saved in zip(run.optimizers, state["optimizers"], strict=True):
@@ -184,28 +219,48 @@ def prepare(args: argparse.Namespace) -> Run:
     return run
 
 
-def main() -> None:
-    """Run one stage."""
-    args = parse()
-    torch.manual_seed(args.seed)
-    torch.set_num_threads(args.threads)
-    args.out.mkdir(parents=True, exist_ok=True)
-    run = prepare(args)
+def samples(args: argparse.Namespace, processor: LlavaProcessor, start: int, rank: int) -> DataLoader:
+    """What a process of `args.workers` learns from, from step `start` on."""
+    views = Views(processor, args.others, args.styled, args.plates)
     # The stages draw from different samples: the vision stage from negative numbers on, the chat stage from 0.
-    first = run.start * args.batch - (10_000_000 if args.stage == "vision" else 0)
-    packs = Packs(run.processor, args.length, args.chats, first, (args.steps - run.start) * args.batch)
-    loader = DataLoader(packs, args.batch, num_workers=1, prefetch_factor=4, collate_fn=collate)
+    first = (start * args.workers + rank * (args.steps - start)) * args.batch
+    first -= 10_000_000 if args.stage == "vision" else 0
+    count = (args.steps - start) * args.batch
+    drawn: Dataset = Pictures(views, first, count)
+    if args.stage == "chat":
+        drawn = Packs(processor, views, args.length, args.chats, first, count)
+    together = collate if args.stage == "chat" else collate_views
+    return DataLoader(drawn, args.batch, num_workers=1, prefetch_factor=4, collate_fn=together)
+
+
+def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
+    """One process of a stage; the first of them writes the log and the checkpoints."""
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(1)
+    if args.workers > 1:
+        distributed.init_process_group("gloo", f"file://{meeting}", rank=rank, world_size=args.workers)
+    run = prepare(args)
     began = time.time()
     with (args.out / f"{args.stage}.jsonl").open("a") as log:
-        for step, batch in enumerate(loader, start=run.start):
+        for step, batch in enumerate(samples(args, run.processor, run.start, rank), start=run.start):
             schedule(run.optimizers, step, args.steps, args.decay)
             run.update(run.loss(args.stage, batch))
-            if (step + 1) % 25 == 0:
+            if rank == 0 and (step + 1) % 25 == 0:
                 rate = run.optimizers[0].param_groups[0]["lr"]
                 line = {"step": step + 1, "seconds": round(time.time() - began), "lr": rate, **run.report()}
                 print(json.dumps(line), file=log, flush=True)
-            if (step + 1) % 100 == 0 or step + 1 == args.steps:
+            if rank == 0 and ((step + 1) % 100 == 0 or step + 1 == args.steps):
                 save(args.out / f"{args.stage}.pt", run.state(step + 1))
+
+
+def main() -> None:
+    """Run one stage."""
+    args = parse()
+    args.out.mkdir(parents=True, exist_ok=True)
+    if not (args.out / "tokenizer").exists():  # made once: a run keeps its words even if what they are made of changes
+        build_tokenizer().save_pretrained(args.out / "tokenizer")
+    with tempfile.TemporaryDirectory() as folder:
+        multiprocessing.spawn(train, (args, f"{folder}/meeting"), nprocs=args.workers)
 
 
 if __name__ == "__main__":

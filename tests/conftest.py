@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from elastic.engine import prefill
-from elastic.model import Llava, load
+from elastic.model import POCKET, Llava, load
 from elastic.policies import POLICIES
-from training.checkpoint import build_config, build_processor, build_tokenizer
+from training.checkpoint import build_config, build_processor
 from training.scenes import random_scene, render
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -22,10 +22,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory):
     """A checkpoint of an untrained LLaVA with three layers and grouped-query attention."""
-    from transformers import GenerationConfig, LlavaForConditionalGeneration
+    from transformers import GenerationConfig, LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
     torch.manual_seed(1)
-    tokenizer = build_tokenizer(sentences=500)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(POCKET)
     config = build_config(tokenizer)
     config.text_config.num_hidden_layers = 3
     config.text_config.hidden_size, config.text_config.head_dim = 64, 16

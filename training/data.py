@@ -8,6 +8,7 @@ conversations instead, seen whole. Sample `i` is the same whatever was drawn bef
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+
 import numpy as np
 import torch
 from PIL import Image
@@ -15,8 +16,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import LlavaProcessor
 
-from training.questions import NO_SCENE, NUMBER_SKILLS, SHORT_SKILLS, Question, Said, ask
 from training.other_pictures import other_picture
+from training.questions import NO_SCENE, NUMBER_SKILLS, SHORT_SKILLS, Question, Said, ask
 from training.scenes import (
     BACKGROUNDS,
     CATEGORIES,
@@ -129,21 +130,28 @@ def _targets(of_number: dict[str, list[int]], shown: np.ndarray, color: int, thi
 def numbers_view(views: "Views", rng: random.Random) -> "View":
     """A picture full of numbers, for the stage without text: ten times as many digits to learn from as a scene has."""
     color = rng.choice(tuple(BACKGROUNDS))
+    # Half of them in step with the patches, each digit on four: shapes are learned there first, then anywhere.
+    in_step = rng.random() < 0.5
+    cells = [(row, column) for row in range(4) for column in range(2)] if in_step else [divmod(n, 3) for n in range(9)]
     plates = []
-    for cell in range(9):
-        side = rng.randint(14, 24)
-        count = min(rng.randint(3, 5), int(CELL) // side)
-        room = int(CELL) - count * side
-        corner = int(cell % 3 * CELL) + rng.randint(0, room), int(cell // 3 * CELL) + rng.randint(0, int(CELL) - side)
-        plates.append(Plate("".join(rng.choices("0123456789", k=count)), cell, side, corner))
+    for row, column in cells:
+        if in_step:
+            side, count = 2 * PATCH_SIZE, 3
+            corner = (column * 8 + rng.randint(0, 1)) * PATCH_SIZE, row * 4 * PATCH_SIZE
+        else:
+            side = rng.randint(14, 25)
+            count = min(rng.randint(3, 5), int(CELL) // side)
+            room = int(CELL) - count * side
+            corner = int(column * CELL) + rng.randint(0, room), int(row * CELL) + rng.randint(0, int(CELL) - side)
+        plates.append(Plate("".join(rng.choices("0123456789", k=count)), 0, side, corner))
     picture, covered = draw_styled(Scene(color, BACKGROUNDS[color], ()), rng, plates)
     digits = [(plate, place) for plate in plates for place in range(len(plate.digits))]
     none = [IGNORED] * len(digits)
     of_number = {
         "name": [NAMES.index("number")] * len(digits),
         "category": none,
-        "row": [plate.cell // 3 for plate, _ in digits],
-        "column": [plate.cell % 3 for plate, _ in digits],
+        "row": none,  # here numbers stand anywhere
+        "column": none,
         "size": none,
         "digit": [int(plate.digits[place]) for plate, place in digits],
         "order": [place for _, place in digits],
@@ -250,7 +258,7 @@ class Packer:
                 break
             if text != "ASSISTANT:":
                 looks += _sought(question, [end - len(lead) for end in ends], len(ids))
-            looks += _spoken(question, [end - 1 for end in said], len(ids) + len(asked) - 1)
+            looks += _spoken(question, [max(0, end - 1) for end in said], len(ids) + len(asked) - 1)
             first = prefix if alone else len(ids)
             ids += [*asked, *answer, self.end_id]
             labels += [IGNORED] * len(asked) + [*answer, self.end_id]

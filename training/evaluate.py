@@ -104,7 +104,10 @@ class Tally:
         # A scene of twins has nothing to ask some skills about: what is asked instead counts for nothing.
         neat = [q for skill in SHORT_SKILLS if (q := ask(scene, skill, rng)).skill == skill]
         unseen = [ask(scene, skill, rng, HELD_OUT, messy) for skill in (*SHORT_SKILLS, *NUMBER_SKILLS)]
-        questions = {f"skill {q.skill}": [q] for q in neat} | {"unseen": unseen, "describe": [ask(scene, "describe", rng)]}
+        questions = {f"skill {q.skill}": [q] for q in neat} | {
+            "unseen": unseen,
+            "describe": [ask(scene, "describe", rng)],
+        }
         if scene.plate:
             questions["number"] = [ask(scene, skill, rng, typed=messy) for skill in NUMBER_SKILLS]
         self.alone(view, questions)
@@ -141,7 +144,12 @@ class Tally:
 
 
 # A text of a kind may be answered by any of these: what cannot be answered is refused in one way or the other.
-ASIDES = {"greeting": (GREETING,), "thanks": (THANKS, GOODBYE), "goodbye": (GOODBYE, THANKS), "refused": (OUT_OF_SCOPE, UNKNOWN_WORD, NO_COLOR)}
+ASIDES = {
+    "greeting": (GREETING,),
+    "thanks": (THANKS, GOODBYE),
+    "goodbye": (GOODBYE, THANKS),
+    "refused": (OUT_OF_SCOPE, UNKNOWN_WORD, NO_COLOR),
+}
 
 
 def asides_held_out(rng: random.Random) -> list[tuple[str, str]]:
@@ -174,7 +182,9 @@ def evaluate(llava: Llava, scenes: int, seed: int) -> dict:
         "question_first": tally.share("question_first"),
         "out_of_scope": tally.share("out of scope"),
         "not_a_scene": tally.share("not a scene"),
-        "kinds": {key.removeprefix("kind "): tally.share(key) for key in sorted(tally.right) if key.startswith("kind ")},
+        "kinds": {
+            key.removeprefix("kind "): tally.share(key) for key in sorted(tally.right) if key.startswith("kind ")
+        },
         "asked": {key: len(listed) for key, listed in tally.right.items() if not key.startswith(("skill", "kind"))},
         "scenes": scenes,
         "seed": seed,

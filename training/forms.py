@@ -371,7 +371,10 @@ HELD_OUT: dict[str, tuple[str, ...]] = {
     ),
     "next_to": ("name what is next to the {name}", "which of the <things> are near the {name}"),
     "is_at": ("would you say the {name} is {place}", "could it be that the {name} is {place}"),
-    "is_relation": ("would you say the {name} is {direction} the {other}", "could the {name} be {direction} the {other}"),
+    "is_relation": (
+        "would you say the {name} is {direction} the {other}",
+        "could the {name} be {direction} the {other}",
+    ),
     "more": ("would you say there are more {names} than {others}", "does it have more {names} than {others}"),
     "biggest": ("of all <things>, which is the largest", "name the biggest of them"),
     "smallest": ("of all <things>, which is the smallest", "name the smallest of them"),
@@ -413,7 +416,6 @@ def wordings(form: str) -> int:
 
 
 def pattern(form: str) -> re.Pattern[str]:
-    """A regular expression that every wording of a form matches; a word in braces may be anything."""
+    """A regular expression that every wording of a form matches, its words in braces as they are."""
     form = re.escape(_without_rules(form)).replace(r"\[", "(?:").replace(r"\]", ")").replace(r"\|", "|")
-    form = re.sub(r"\\\{\w+\\\}", ".+", form)
     return re.compile(form.replace(r"\ ", " *"))

@@ -34,7 +34,10 @@ class PatchWords(nn.Module):
         self.words = {
             # Digits stand side by side in an answer, every other word behind a space.
             key: torch.tensor(
-                [tokenizer.encode(word if word.isdigit() else f" {word}", add_special_tokens=False)[0] for word in words]
+                [
+                    tokenizer.encode(word if word.isdigit() else f" {word}", add_special_tokens=False)[0]
+                    for word in words
+                ]
             )
             for key, words in WORDS.items()
         }

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 
 from training.forms import FORMS, expand
 from training.scenes import BACKGROUNDS, CATEGORIES, OBJECTS, PLACES, Plate, Scene, Thing
-from training.typing import marked, messy, neat, unmarked
+from training.typing import marked, neat, unmarked
 from training.words import (
     DIRECTION_FORMS,
     NUMBERS,
     ORDINALS,
     PLACE_FORMS,
     SYNONYMS,
-    counted,
     located,
     plural,
     with_article,
@@ -30,7 +29,26 @@ DIRECTIONS: dict[str, tuple[int, int]] = {  # words -> step in (row, column)
     "below": (1, 0),
 }
 # Words that no question about something unknown may hold: they are asked about in another sense.
-FORBIDDEN = frozenset("left right top bottom center middle side corner small large size kind sort place part position".split())
+FORBIDDEN = frozenset(
+    [
+        "left",
+        "right",
+        "top",
+        "bottom",
+        "center",
+        "middle",
+        "side",
+        "corner",
+        "small",
+        "large",
+        "size",
+        "kind",
+        "sort",
+        "place",
+        "part",
+        "position",
+    ]
+)
 SYNONYM = 0.25  # share of the names that are asked for by another word
 
 
@@ -120,8 +138,11 @@ def reached(scene: Scene) -> set[int]:
     cells = {thing.cell for thing in scene.things}
     if plate := scene.plate:
         left, width = plate.corner[0], plate.pixels * len(plate.digits)
-        cells |= {plate.cell // 3 * 3 + column for column in range(3) if left < (column + 1) * 224 / 3 - 1
-                  and left + width > column * 224 / 3 + 1}
+        cells |= {
+            plate.cell // 3 * 3 + column
+            for column in range(3)
+            if left < (column + 1) * 224 / 3 - 1 and left + width > column * 224 / 3 + 1
+        }
     return cells
 
 
@@ -366,8 +387,12 @@ def relation_of(scene: Scene, thing: Thing, direction: str, rng: random.Random) 
     said = Said("There is", what[0].looks), *what, Said(f" {direction} the {thing.name}.")
     about = (thing, found) if isinstance(found, Thing) else (thing,)
     words, numbers = _called(thing.name, rng), numbered(scene, [thing])
-    return Drawn(words | {"direction": expand(f"[{DIRECTION_FORMS[direction]}]", rng)}, said, about,
-                 dict.fromkeys(words, numbers))
+    return Drawn(
+        words | {"direction": expand(f"[{DIRECTION_FORMS[direction]}]", rng)},
+        said,
+        about,
+        dict.fromkeys(words, numbers),
+    )
 
 
 def next_to(scene: Scene, rng: random.Random) -> Drawn | None:
@@ -411,7 +436,11 @@ def is_at(scene: Scene, rng: random.Random) -> Drawn | None:
     place = rng.choice([thing.place, thing.place, *sides] if right else PLACES)
     holds = place == thing.place or place in sides
     words, numbers = _called(thing.name, rng), numbered(scene, [thing])
-    said = Said("Yes" if holds else "No", numbers), Said(f", the {thing.name} is"), Said(f" {located(thing.place)}", numbers)
+    said = (
+        Said("Yes" if holds else "No", numbers),
+        Said(f", the {thing.name} is"),
+        Said(f" {located(thing.place)}", numbers),
+    )
     form = expand(f"[{PLACE_FORMS[place]}]", rng)
     return Drawn(words | {"place": form}, (*said, Said(".")), (thing,), dict.fromkeys(words, numbers))
 
@@ -519,7 +548,10 @@ def odd(scene: Scene, rng: random.Random) -> Drawn:
     if not (thing := odd_one(scene)):
         return Drawn({}, (Said("No object is the odd one out."),))
     other = next(other.category for other in scene.things if other is not thing)
-    said = Said(f"The {thing.name}", numbered(scene, [thing])), Said(f" is the odd one out: the others are {plural(other)}.")
+    said = (
+        Said(f"The {thing.name}", numbered(scene, [thing])),
+        Said(f" is the odd one out: the others are {plural(other)}."),
+    )
     return Drawn({}, said, (thing,))
 
 
@@ -548,7 +580,9 @@ def number_where(scene: Scene, rng: random.Random) -> Drawn:
     """Where the number is."""
     if not scene.plate:
         return Drawn({}, NO_NUMBER)
-    return Drawn({}, (Said("The number is"), Said(f" {located(scene.plate.place)}", (len(scene.things) + 1,)), Said(".")))
+    return Drawn(
+        {}, (Said("The number is"), Said(f" {located(scene.plate.place)}", (len(scene.things) + 1,)), Said("."))
+    )
 
 
 def number_there(scene: Scene, rng: random.Random) -> Drawn:

@@ -146,7 +146,7 @@ def alike_scene(seed: int | str, plates: float = PLATES) -> Scene:
 def _random_plate(rng: random.Random, taken: set[int]) -> Plate | None:
     """A number in a free cell; one wider than its cell reaches into a free cell beside it. None without room."""
     digits = "".join(rng.choice("0123456789") for _ in range(rng.randint(3, 5)))
-    side = rng.randint(17, 22)
+    side = rng.randint(22, 24)
     width, rooms = side * len(digits), []
     for cell in set(range(9)) - taken:
         column = cell % 3

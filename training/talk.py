@@ -25,7 +25,9 @@ THANKS_FORMS = (
     "[great|good|nice|cool|ok|perfect|fine|wow|super], [thanks|thank you|thx]",
     "[great|good|nice|cool|ok|okay|perfect|wow|well done|good job|right|correct|i see|awesome|nice one|good answer|very good|that is right]",
 )
-GOODBYE_FORMS = ("[bye|goodbye|bye bye|see you|see you later|good night|cya|farewell|i have to go|that is all][|| then| for now| friend]",)
+GOODBYE_FORMS = (
+    "[bye|goodbye|bye bye|see you|see you later|good night|cya|farewell|i have to go|that is all][|| then| for now| friend]",
+)
 NO_COLOR_FORMS = (
     "[what|which] color [is|has] the {name}<here>",
     "[what|which] <color> does the {name} have",
@@ -76,18 +78,262 @@ OUT_OF_SCOPE_FORMS = (
     "[buy|order|book|call|play|open|start|download] [a {name}|music|a taxi|the door|a movie|the app|my mother|a game]",
 )
 NOUNS = (
-    *"person man woman child boy girl house building door window table chair bed lamp book phone computer screen bottle cup".split(),
-    *"glass plate spoon knife fork shoe shirt hat coat bag box clock mirror picture road street bridge river lake sea mountain".split(),
-    *"hill forest field garden beach sky cloud sun moon star rain snow fire stone rock wall roof floor stairs fence gate tower".split(),
-    *"church school hospital shop market office factory farm village city zebra giraffe tiger bear wolf fox deer sheep goat".split(),
-    *"duck chicken eagle snake spider ant fly butterfly whale shark dolphin crab snail mouse rat hamster squirrel kangaroo".split(),
-    *"camel donkey bread rice soup meat sausage potato tomato onion cabbage cucumber pepper grape orange cherry peach plum nut".split(),
-    *"milk juice coffee tea beer wine sugar salt honey butter chocolate candy tram taxi motorbike submarine tank crane wagon".split(),
-    *"sled skateboard ambulance guitar piano drum violin trumpet flute sword shield gun bow arrow crown ring necklace coin".split(),
-    *"flag letter envelope stamp newspaper map pen brush scissors needle rope saw drill nail screw shovel bucket candle match".split(),
-    *"umbrella glove scarf sock trousers dress skirt belt button pocket wallet ticket card dice chess kettle pot pan oven".split(),
-    *"fridge sink bath towel soap toothbrush comb pillow blanket carpet curtain shelf drawer desk sofa television radio battery".split(),
-    *"cable engine wheel tire seat helmet mask tent torch compass anchor sail net hook cage nest egg-cup feather wing tail".split(),
+    *[
+        "person",
+        "man",
+        "woman",
+        "child",
+        "boy",
+        "girl",
+        "house",
+        "building",
+        "door",
+        "window",
+        "table",
+        "chair",
+        "bed",
+        "lamp",
+        "book",
+        "phone",
+        "computer",
+        "screen",
+        "bottle",
+        "cup",
+    ],
+    *[
+        "glass",
+        "plate",
+        "spoon",
+        "knife",
+        "fork",
+        "shoe",
+        "shirt",
+        "hat",
+        "coat",
+        "bag",
+        "box",
+        "clock",
+        "mirror",
+        "picture",
+        "road",
+        "street",
+        "bridge",
+        "river",
+        "lake",
+        "sea",
+        "mountain",
+    ],
+    *[
+        "hill",
+        "forest",
+        "field",
+        "garden",
+        "beach",
+        "sky",
+        "cloud",
+        "sun",
+        "moon",
+        "star",
+        "rain",
+        "snow",
+        "fire",
+        "stone",
+        "rock",
+        "wall",
+        "roof",
+        "floor",
+        "stairs",
+        "fence",
+        "gate",
+        "tower",
+    ],
+    *[
+        "church",
+        "school",
+        "hospital",
+        "shop",
+        "market",
+        "office",
+        "factory",
+        "farm",
+        "village",
+        "city",
+        "zebra",
+        "giraffe",
+        "tiger",
+        "bear",
+        "wolf",
+        "fox",
+        "deer",
+        "sheep",
+        "goat",
+    ],
+    *[
+        "duck",
+        "chicken",
+        "eagle",
+        "snake",
+        "spider",
+        "ant",
+        "fly",
+        "butterfly",
+        "whale",
+        "shark",
+        "dolphin",
+        "crab",
+        "snail",
+        "mouse",
+        "rat",
+        "hamster",
+        "squirrel",
+        "kangaroo",
+    ],
+    *[
+        "camel",
+        "donkey",
+        "bread",
+        "rice",
+        "soup",
+        "meat",
+        "sausage",
+        "potato",
+        "tomato",
+        "onion",
+        "cabbage",
+        "cucumber",
+        "pepper",
+        "grape",
+        "orange",
+        "cherry",
+        "peach",
+        "plum",
+        "nut",
+    ],
+    *[
+        "milk",
+        "juice",
+        "coffee",
+        "tea",
+        "beer",
+        "wine",
+        "sugar",
+        "salt",
+        "honey",
+        "butter",
+        "chocolate",
+        "candy",
+        "tram",
+        "taxi",
+        "motorbike",
+        "submarine",
+        "tank",
+        "crane",
+        "wagon",
+    ],
+    *[
+        "sled",
+        "skateboard",
+        "ambulance",
+        "guitar",
+        "piano",
+        "drum",
+        "violin",
+        "trumpet",
+        "flute",
+        "sword",
+        "shield",
+        "gun",
+        "bow",
+        "arrow",
+        "crown",
+        "ring",
+        "necklace",
+        "coin",
+    ],
+    *[
+        "flag",
+        "letter",
+        "envelope",
+        "stamp",
+        "newspaper",
+        "map",
+        "pen",
+        "brush",
+        "scissors",
+        "needle",
+        "rope",
+        "saw",
+        "drill",
+        "nail",
+        "screw",
+        "shovel",
+        "bucket",
+        "candle",
+        "match",
+    ],
+    *[
+        "umbrella",
+        "glove",
+        "scarf",
+        "sock",
+        "trousers",
+        "dress",
+        "skirt",
+        "belt",
+        "button",
+        "pocket",
+        "wallet",
+        "ticket",
+        "card",
+        "dice",
+        "chess",
+        "kettle",
+        "pot",
+        "pan",
+        "oven",
+    ],
+    *[
+        "fridge",
+        "sink",
+        "bath",
+        "towel",
+        "soap",
+        "toothbrush",
+        "comb",
+        "pillow",
+        "blanket",
+        "carpet",
+        "curtain",
+        "shelf",
+        "drawer",
+        "desk",
+        "sofa",
+        "television",
+        "radio",
+        "battery",
+    ],
+    *[
+        "cable",
+        "engine",
+        "wheel",
+        "tire",
+        "seat",
+        "helmet",
+        "mask",
+        "tent",
+        "torch",
+        "compass",
+        "anchor",
+        "sail",
+        "net",
+        "hook",
+        "cage",
+        "nest",
+        "egg-cup",
+        "feather",
+        "wing",
+        "tail",
+    ],
 )
 UNKNOWN_SKILLS = ("where", "is_there", "count_object", "size", "relation", "is_at", "next_to")
 ASIDES = {
@@ -101,10 +347,26 @@ ASIDES = {
 
 # What may follow a question, by the skill it leads to; `it` is what was named last.
 PRONOUN_FORMS: dict[str, tuple[str, ...]] = {
-    "where": ("[|and |so ]where is [it|that|this|it exactly]", "[in|at] which <spot> is it", "where", "and its position", "where [can i find|do you see] it"),
-    "size": ("[|and ]is it [small or large|big or small|large or small|<big>|small|tiny|huge]", "how <big> is it", "what size [is|has] it", "its size", "and how <big>"),
+    "where": (
+        "[|and |so ]where is [it|that|this|it exactly]",
+        "[in|at] which <spot> is it",
+        "where",
+        "and its position",
+        "where [can i find|do you see] it",
+    ),
+    "size": (
+        "[|and ]is it [small or large|big or small|large or small|<big>|small|tiny|huge]",
+        "how <big> is it",
+        "what size [is|has] it",
+        "its size",
+        "and how <big>",
+    ),
     "kind": ("what [kind|sort|type] of [thing|object] is it", "what is it", "is it {a_kind}"),
-    "relation": ("[|and ]what is {direction} [it|that]", "what do you see {direction} it", "[is there|and is there] [anything|something] {direction} it"),
+    "relation": (
+        "[|and ]what is {direction} [it|that]",
+        "what do you see {direction} it",
+        "[is there|and is there] [anything|something] {direction} it",
+    ),
     "next_to": ("[|and ]what is [next to|near|beside|close to|around] it", "what are its [neighbours|neighbors]"),
     "is_at": ("[|and ]is it {place}",),
     "number_where": ("[|and ]where is it", "where"),
@@ -113,9 +375,18 @@ PRONOUN_FORMS: dict[str, tuple[str, ...]] = {
 SAME_FORMS: dict[str, tuple[str, ...]] = {
     "what_at": ("[and|what about|how about|and what is|and what about] {place}",),
     "where": ("[and|what about|how about|and where is|and what about] the {name}", "and {a_name}"),
-    "count_object": ("[and|what about|how about|and how many|and what about|how many] {names}", "[and|what about] the {names}"),
-    "count_category": ("[and|what about|how about|and how many|and what about|how many] {kinds}", "[and|what about] the {kinds}"),
-    "list_category": ("[and|what about|how about|and which|and what about|which] {kinds}", "[and|what about] the {kinds}"),
+    "count_object": (
+        "[and|what about|how about|and how many|and what about|how many] {names}",
+        "[and|what about] the {names}",
+    ),
+    "count_category": (
+        "[and|what about|how about|and how many|and what about|how many] {kinds}",
+        "[and|what about] the {kinds}",
+    ),
+    "list_category": (
+        "[and|what about|how about|and which|and what about|which] {kinds}",
+        "[and|what about] the {kinds}",
+    ),
     "any_category": ("[and|what about|how about|or|any|and any|and what about] {kinds}", "[and|or] {a_kind}"),
     "is_there": ("[and|or|what about|how about|and what about] {a_name}", "[any|and any|or any] {names}"),
     "size": ("[and|what about|how about|and is|and what about] the {name}",),
@@ -123,18 +394,48 @@ SAME_FORMS: dict[str, tuple[str, ...]] = {
     "number_at": ("[and|what about] {place}",),
 }
 LEADS_TO: dict[str, dict[str, tuple[str, ...]]] = {  # from one skill to another about the same things
-    "list_category": {"count_category": ("how many[| are there| of them| are they| is that]", "and how many", "count them")},
-    "any_category": {"count_category": ("how many[| are there| of them| are they| is that]", "and how many", "count them")},
-    "count_category": {"list_category": ("which [ones|are they|one is it]", "which", "what are they", "name them", "[list|show] them")},
-    "count_all": {"describe": ("which [ones|are they]", "what are they", "name them", "[list|describe] them", "where are they")},
+    "list_category": {
+        "count_category": ("how many[| are there| of them| are they| is that]", "and how many", "count them")
+    },
+    "any_category": {
+        "count_category": ("how many[| are there| of them| are they| is that]", "and how many", "count them")
+    },
+    "count_category": {
+        "list_category": ("which [ones|are they|one is it]", "which", "what are they", "name them", "[list|show] them")
+    },
+    "count_all": {
+        "describe": ("which [ones|are they]", "what are they", "name them", "[list|describe] them", "where are they")
+    },
 }
 
 
 def nouns(held_out: bool = False) -> tuple[str, ...]:
     """Words for what no scene holds; every eighth is held out for tests."""
-    known = {*OBJECTS, *CATEGORIES, *(word for words in q.SYNONYMS.values() for word in words), "thing", "object", "item"}
-    known |= {"image", "picture", "photo", "scene", "number", "digit", "color", "colour", "background", "plate", "sign", "code"}
-    words = [word for word in dict.fromkeys((*NOUNS, *lines("nouns.txt"))) if word not in known and word not in q.FORBIDDEN]
+    known = {
+        *OBJECTS,
+        *CATEGORIES,
+        *(word for words in q.SYNONYMS.values() for word in words),
+        "thing",
+        "object",
+        "item",
+    }
+    known |= {
+        "image",
+        "picture",
+        "photo",
+        "scene",
+        "number",
+        "digit",
+        "color",
+        "colour",
+        "background",
+        "plate",
+        "sign",
+        "code",
+    }
+    words = [
+        word for word in dict.fromkeys((*NOUNS, *lines("nouns.txt"))) if word not in known and word not in q.FORBIDDEN
+    ]
     return tuple(word for place, word in enumerate(words) if (place % 8 == 7) == held_out)
 
 
@@ -148,7 +449,13 @@ def lines(name: str, materials: Path = MATERIALS) -> tuple[str, ...]:
 def aside(kind: str, rng: random.Random, typed: Typed = None) -> Question:
     """Something that is said beside the scene, and the one sentence it is answered with."""
     name = rng.choice(OBJECTS)
-    words = {"name": name, "names": plural(name), "a_name": with_article(name), "a": str(rng.randint(0, 99)), "b": str(rng.randint(1, 20))}
+    words = {
+        "name": name,
+        "names": plural(name),
+        "a_name": with_article(name),
+        "a": str(rng.randint(0, 99)),
+        "b": str(rng.randint(1, 20)),
+    }
     words["color_word"] = rng.choice((*BACKGROUNDS, "red", "brown", "black"))
     said = (Said(ASIDES[kind]),)
     if kind == "unknown_word":
@@ -156,7 +463,13 @@ def aside(kind: str, rng: random.Random, typed: Typed = None) -> Question:
         noun = rng.choice(_seen_nouns())
         place = expand(f"[{PLACE_FORMS[rng.choice(PLACES)]}]", rng)
         direction = expand(f"[{DIRECTION_FORMS[rng.choice(tuple(q.DIRECTIONS))]}]", rng)
-        words |= {"name": noun, "names": plural(noun), "a_name": with_article(noun), "place": place, "direction": direction}
+        words |= {
+            "name": noun,
+            "names": plural(noun),
+            "a_name": with_article(noun),
+            "place": place,
+            "direction": direction,
+        }
         return question(kind, Drawn(words, said), rng.choice(FORMS[skill]), rng, typed)
     if kind == "out_of_scope" and (text := _any_text(rng)):
         return Question(kind, text, ASIDES[kind], said=said)
@@ -185,9 +498,13 @@ def nonsense(rng: random.Random) -> str:
     """Letters, digits, marks or words without sense."""
     how = rng.randrange(5)
     if how == 0:
-        return " ".join("".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 8))) for _ in range(rng.randint(1, 4)))
+        return " ".join(
+            "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 8))) for _ in range(rng.randint(1, 4))
+        )
     if how == 1:
-        return "".join(rng.choices("asdfghjklqwertzuiopyxcvbnm", weights=[6] * 9 + [2] * 10 + [1] * 7, k=rng.randint(3, 14)))
+        return "".join(
+            rng.choices("asdfghjklqwertzuiopyxcvbnm", weights=[6] * 9 + [2] * 10 + [1] * 7, k=rng.randint(3, 14))
+        )
     if how == 2:
         return "".join(rng.choices("?!.,;:-_#*+/()=%&$§\"'~", k=rng.randint(1, 6)))
     if how == 3:
@@ -267,7 +584,18 @@ def named_last(scene: Scene, before: Question) -> Thing | None:
     """The one thing that "it" means after a question and its answer, if there is just one."""
     if before.skill == "relation":
         named = before.about[1:]
-    elif before.skill in ("where", "what_at", "size", "is_there", "kind", "is_at", "only", "biggest", "smallest", "odd"):
+    elif before.skill in (
+        "where",
+        "what_at",
+        "size",
+        "is_there",
+        "kind",
+        "is_at",
+        "only",
+        "biggest",
+        "smallest",
+        "odd",
+    ):
         named = before.about
     else:
         named = ()

@@ -98,7 +98,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--others", type=float, default=0.06, help="share of pictures that are no scenes")
     parser.add_argument("--styled", type=float, default=0.5, help="share of scenes drawn in another style")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of this stage")
-    parser.add_argument("--init", type=Path, help="begin with the weights of an exported checkpoint or another run's .pt")
+    parser.add_argument(
+        "--init", type=Path, help="begin with the weights of an exported checkpoint or another run's .pt"
+    )
     args = parser.parse_args()
     if args.init and args.resume:
         parser.error("--init begins a stage anew: it does not go with --resume")
@@ -140,7 +142,9 @@ class Run:
         loss.backward()
         parameters = [p for part in self.parts for p in part.parameters()]
         if distributed.is_initialized():
-            together = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters])
+            together = torch.cat(
+                [(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters]
+            )
             distributed.all_reduce(together)
             together /= distributed.get_world_size()
             for parameter, gradient in zip(parameters, together.split([p.numel() for p in parameters]), strict=True):
@@ -174,8 +178,11 @@ def begin_with(run: Run, weights: dict[str, Tensor], tokens: list[str]) -> None:
     """Take over weights whose tokenizer held `tokens`: embeddings go by token, those of new tokens stay as drawn."""
     own = run.model.state_dict()
     ids = {token: number for number, token in enumerate(tokens)}
-    kept = [(new, ids[t]) for new, t in enumerate(run.processor.tokenizer.convert_ids_to_tokens(range(len(
-        run.processor.tokenizer)))) if t in ids]
+    kept = [
+        (new, ids[t])
+        for new, t in enumerate(run.processor.tokenizer.convert_ids_to_tokens(range(len(run.processor.tokenizer))))
+        if t in ids
+    ]
     for name, value in weights.items():
         if "embed_tokens" in name or "lm_head" in name:
             new, old = map(list, zip(*kept, strict=True))
@@ -249,7 +256,7 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
                 rate = run.optimizers[0].param_groups[0]["lr"]
                 line = {"step": step + 1, "seconds": round(time.time() - began), "lr": rate, **run.report()}
                 print(json.dumps(line), file=log, flush=True)
-            if rank == 0 and ((step + 1) % 100 == 0 or step + 1 == args.steps):
+            if rank == 0 and ((step + 1) % 50 == 0 or step + 1 == args.steps):
                 save(args.out / f"{args.stage}.pt", run.state(step + 1))
 
 

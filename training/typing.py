@@ -20,11 +20,48 @@ CONTRACTIONS = (
     *(("going to", "gonna"), ("want to", "wanna"), ("tell me", "tell me"), (" and ", " & "), ("picture", "pic")),
 )
 BEFORE = (
-    *("please ", "please, ", "hey, ", "ok, ", "okay ", "so ", "so, ", "now ", "well, ", "hi, ", "hello, ", "um, ", "and "),
+    *(
+        "please ",
+        "please, ",
+        "hey, ",
+        "ok, ",
+        "okay ",
+        "so ",
+        "so, ",
+        "now ",
+        "well, ",
+        "hi, ",
+        "hello, ",
+        "um, ",
+        "and ",
+    ),
     *("just ", "quick question: ", "excuse me, ", "one more question: ", "tell me, ", "please tell me: ", "sorry, "),
-    *("now tell me, ", "hmm, ", "good, ", "great, ", "thanks. ", "then ", "next: ", "question: ", "alright, ", "also, "),
+    *(
+        "now tell me, ",
+        "hmm, ",
+        "good, ",
+        "great, ",
+        "thanks. ",
+        "then ",
+        "next: ",
+        "question: ",
+        "alright, ",
+        "also, ",
+    ),
 )
-AFTER = (" please", ", please", " thanks", ", thanks", " for me", ", my friend", " now", " exactly", " again", " then", " do you know")
+AFTER = (
+    " please",
+    ", please",
+    " thanks",
+    ", thanks",
+    " for me",
+    ", my friend",
+    " now",
+    " exactly",
+    " again",
+    " then",
+    " do you know",
+)
 KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 BESIDE = {
     key: "".join(row[at] for at in (place - 1, place + 1) if 0 <= at < len(row))

@@ -8,7 +8,13 @@ PLURALS = {
     **{"teddy": "teddies", "cherry": "cherries", "toy": "toys", "key": "keys", "puppy": "puppies", "bunny": "bunnies"},
     **{"kitty": "kitties", "lorry": "lorries", "matryoshka": "matryoshkas", "box": "boxes", "axe": "axes"},
     **{"airplane": "airplanes", "aircraft": "aircraft", "pony": "ponies", "fungus": "fungi", "goldfish": "goldfish"},
-    **{"wrench": "wrenches", "toy car": "toy cars", "jelly": "jellies", "tree": "trees", "something to eat": "things to eat"},
+    **{
+        "wrench": "wrenches",
+        "toy car": "toy cars",
+        "jelly": "jellies",
+        "tree": "trees",
+        "something to eat": "things to eat",
+    },
     **{"thing to eat": "things to eat", "creature": "creatures", "food": "foods", "transport": "means of transport"},
 }
 SYNONYMS: dict[str, tuple[str, ...]] = {

@@ -182,9 +182,7 @@ def evaluate(llava: Llava, scenes: int, seed: int) -> dict:
         "question_first": tally.share("question_first"),
         "out_of_scope": tally.share("out of scope"),
         "not_a_scene": tally.share("not a scene"),
-        "kinds": {
-            key.removeprefix("kind "): tally.share(key) for key in sorted(tally.right) if key.startswith("kind ")
-        },
+        "kinds": {kind: tally.share(f"kind {kind}") for kind in KINDS},
         "asked": {key: len(listed) for key, listed in tally.right.items() if not key.startswith(("skill", "kind"))},
         "scenes": scenes,
         "seed": seed,

@@ -17,7 +17,7 @@ ASIDES_HELD_OUT: dict[str, list[str]] = json.loads(
 
 
 def other_pictures_held_out(count: int, seed: int) -> list[tuple[Image.Image, str]]:
-    """Pictures that are no scenes, and their kind: photographs kept out of training first, then the other kinds in turn."""
+    """Pictures that are no scenes, and their kind; every other one is a photograph that was kept out of training."""
     rng = random.Random(f"other pictures {seed}")
     # Two of the page's photographs were trained on where they come from; the others were not.
     photos = [PHOTOS / "coffee.jpg", PHOTOS / "rocket.jpg", *photograph_files(MATERIALS / "photos" / "held")]

@@ -12,63 +12,16 @@ from training.styles import MATERIALS
 
 KINDS = ("photograph", "text", "drawing", "noise", "plain")
 WORDS = (
-    *[
-        "the",
-        "of",
-        "and",
-        "to",
-        "in",
-        "is",
-        "that",
-        "it",
-        "was",
-        "for",
-        "on",
-        "are",
-        "with",
-        "as",
-        "his",
-        "they",
-        "be",
-        "at",
-        "one",
-        "have",
-        "this",
-        "from",
-        "or",
-        "had",
-        "by",
-        "not",
-        "word",
-    ],
-    *[
-        "Invoice",
-        "Total",
-        "Chapter",
-        "Menu",
-        "Login",
-        "Search",
-        "Settings",
-        "Error",
-        "Page",
-        "Home",
-        "Monday",
-        "2024",
-        "17.50",
-        "www",
-        "Sale",
-        "Open",
-        "Notes",
-    ],
+    *("the", "of", "and", "to", "in", "is", "that", "it", "was", "for", "on", "are", "with", "as", "his", "they", "be"),
+    *("Invoice", "Total", "Chapter", "Menu", "Login", "Search", "Settings", "Error", "Page", "Home", "Monday", "2024"),
+    *("at", "one", "have", "this", "from", "or", "had", "by", "not", "word", "17.50", "www", "Sale", "Open", "Notes"),
 )
 SIZE = (IMAGE_SIZE, IMAGE_SIZE)
 
 
 def other_picture(rng: random.Random, photographs: Path = MATERIALS / "photos" / "train") -> tuple[Image.Image, str]:
     """A picture of the model's size without any emoji, and its kind, one of KINDS."""
-    kind = rng.choice(
-        ("photograph", "photograph", "photograph", "text", "text", "drawing", "drawing", "noise", "plain")
-    )
+    kind = rng.choices(KINDS, weights=(3, 2, 2, 1, 1))[0]
     if kind == "photograph" and not photograph_files(photographs):
         kind = "drawing"
     if kind == "photograph":

@@ -1,8 +1,9 @@
 """Teach patches to carry the words of what they show.
 
 A patch that leaves the projector is compared with the *word embeddings* of what it shows: its object, category, row,
-column, size or background colour, a digit of a number, or that the picture is no scene at all. The language model then finds a patch by a word because both point the same way;
-without this, looking up by word does not appear in hours of training on answers alone.
+column, size or background colour, a digit of a number, or that the picture is no scene at all. The language model then
+finds a patch by a word because both point the same way; without this, looking up by word does not appear in hours of
+training on answers alone.
 """
 
 import torch
@@ -31,14 +32,13 @@ class PatchWords(nn.Module):
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, width: int) -> None:
         super().__init__()
+
+        def first(text: str) -> int:
+            return tokenizer.encode(text, add_special_tokens=False)[0]
+
+        # Digits stand side by side in an answer, every other word behind a space.
         self.words = {
-            # Digits stand side by side in an answer, every other word behind a space.
-            key: torch.tensor(
-                [
-                    tokenizer.encode(word if word.isdigit() else f" {word}", add_special_tokens=False)[0]
-                    for word in words
-                ]
-            )
+            key: torch.tensor([first(word if word.isdigit() else f" {word}") for word in words])
             for key, words in WORDS.items()
         }
         self.sharpness = nn.ParameterDict({key: nn.Parameter(torch.tensor(1.0)) for key in WORDS})

@@ -44,7 +44,7 @@ OFTEN = dict.fromkeys(SHORT_SKILLS, 2) | {  # how often a skill is asked about: 
     **{"background": 1, "size": 1, "kind": 1, "count_all": 1, "only": 1, "odd": 1},
     **{"relation": 4, "next_to": 3, "count_object": 3, "count_category": 3, "list_category": 3, "more": 3},
 }
-NUMBERS_ONLY = 0.3  # share of the pictures of the vision stage that show nothing but numbers
+NUMBERS_ONLY = 0.4  # share of the pictures without text that show nothing but numbers
 ALIKE = 0.12  # share of the scenes in which one thing may be the odd one out
 FRIENDLY = ("greeting", "thanks", "goodbye")  # answered alike whatever the picture shows
 

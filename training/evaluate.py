@@ -22,6 +22,7 @@ from elastic.policies.full import Full
 from training.data import Packer, Sample, View, Views, collate
 from training.forms import HELD_OUT
 from training.held_out import ASIDES_HELD_OUT, other_pictures_held_out
+from training.other_pictures import KINDS
 from training.questions import (
     GOODBYE,
     GREETING,

@@ -534,7 +534,9 @@ def conversation(
         elif chance < asides + 0.05 and asked:
             asked.append(rng.choice(asked))
         elif chance < asides + 0.45 and (following := follow_up(scene, asked, rng, typed)):
-            asked.append(following)
+            # "And what are they?" asks for a description, which counts as an aside.
+            if asides or following.skill != "describe":
+                asked.append(following)
         else:
             asked.append(ask(scene, rng.choice(skills), rng, forms, typed))
     return asked

@@ -14,13 +14,14 @@ import json
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor, distributed, multiprocessing
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from transformers import AutoTokenizer, LlavaForConditionalGeneration, LlavaProcessor, PreTrainedTokenizerFast
 
 from training.checkpoint import build_model, build_processor, build_tokenizer
@@ -89,7 +90,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--decay", type=int, default=0, help="the last steps, over which the learning rate falls to 0")
     parser.add_argument("--batch", type=int, default=4, help="pictures per step and process")
     parser.add_argument("--length", type=int, default=640, help="tokens per packed sample")
-    parser.add_argument("--chats", type=float, default=0.2, help="share of samples that are conversations")
+    parser.add_argument(
+        "--chats",
+        type=float,
+        default=0.4,
+        help="share of samples that are conversations",
+    )
     parser.add_argument("--plates", type=float, default=0.7, help="share of scenes with a number")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--vision-lr", type=float, default=0.3, help="factor for the tower in the chat stage")
@@ -120,17 +126,15 @@ class Run:
     seen: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     exact: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
 
-    def loss(self, stage: str, batch: Batch | tuple[Tensor, dict[str, Tensor]]) -> Tensor:
-        """The loss of a batch, noting what it consists of."""
+    def loss(self, pictures: tuple[Tensor, dict[str, Tensor]], batch: Batch | None) -> Tensor:
+        """The loss of pictures alone, and of packed samples where the stage has them, noting what it consists of."""
         embedding = self.model.get_input_embeddings().weight
-        if stage == "vision":
-            pixels, patches = batch
-            loss, accuracy = self.words(project(self.model, pixels), embedding, patches)
-        else:
+        loss, accuracy = self.words(project(self.model, pictures[0]), embedding, pictures[1])
+        if batch is not None:
             looking = Looking(batch, self.model.config.image_token_id)
             answers, patches, right = answer_loss(self.model, batch, looking)
             patch_loss, accuracy = self.words(patches, embedding, batch.patches)
-            loss = answers + PATCH_LOSS * patch_loss + LOOK_LOSS * looking.loss
+            loss = answers + PATCH_LOSS * (loss + patch_loss) + LOOK_LOSS * looking.loss
             accuracy |= {"answers": answers.item()} | {f"look {key}": share for key, share in looking.shares.items()}
             exact_answers(batch, right, self.exact)
         for key, value in (accuracy | {"loss": loss.item()}).items():
@@ -226,18 +230,22 @@ def prepare(args: argparse.Namespace) -> Run:
     return run
 
 
-def samples(args: argparse.Namespace, processor: LlavaProcessor, start: int, rank: int) -> DataLoader:
-    """What a process of `args.workers` learns from, from step `start` on."""
+def samples(
+    args: argparse.Namespace, processor: LlavaProcessor, start: int, rank: int
+) -> Iterator[tuple[tuple[Tensor, dict[str, Tensor]], Batch | None]]:
+    """What a process of `args.workers` learns from, step by step from `start` on: pictures, and packed samples."""
     views = Views(processor, args.others, args.styled, args.plates)
-    # The stages draw from different samples: the vision stage from negative numbers on, the chat stage from 0.
-    first = (start * args.workers + rank * (args.steps - start)) * args.batch
-    first -= 10_000_000 if args.stage == "vision" else 0
     count = (args.steps - start) * args.batch
-    drawn: Dataset = Pictures(views, first, count)
-    if args.stage == "chat":
-        drawn = Packs(processor, views, args.length, args.chats, first, count)
-    together = collate if args.stage == "chat" else collate_views
-    return DataLoader(drawn, args.batch, num_workers=1, prefetch_factor=4, collate_fn=together)
+    # The processes and the stages draw from different samples: pictures alone from negative numbers on.
+    first = start * args.workers * args.batch + rank * count
+    pictures = Pictures(views, first - 10_000_000 * (1 + (args.stage == "chat")), count)
+    loaders = [DataLoader(pictures, args.batch, num_workers=1, prefetch_factor=4, collate_fn=collate_views)]
+    if args.stage == "vision":
+        yield from ((batch, None) for batch in loaders[0])
+        return
+    packs = Packs(processor, views, args.length, args.chats, first, count)
+    loaders.append(DataLoader(packs, args.batch, num_workers=1, prefetch_factor=4, collate_fn=collate))
+    yield from zip(*loaders, strict=True)
 
 
 def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
@@ -249,9 +257,9 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     run = prepare(args)
     began = time.time()
     with (args.out / f"{args.stage}.jsonl").open("a") as log:
-        for step, batch in enumerate(samples(args, run.processor, run.start, rank), start=run.start):
+        for step, (pictures, batch) in enumerate(samples(args, run.processor, run.start, rank), start=run.start):
             schedule(run.optimizers, step, args.steps, args.decay)
-            run.update(run.loss(args.stage, batch))
+            run.update(run.loss(pictures, batch))
             if rank == 0 and (step + 1) % 25 == 0:
                 rate = run.optimizers[0].param_groups[0]["lr"]
                 line = {"step": step + 1, "seconds": round(time.time() - began), "lr": rate, **run.report()}

@@ -443,7 +443,7 @@ def nouns(held_out: bool = False) -> tuple[str, ...]:
 def lines(name: str, materials: Path = MATERIALS) -> tuple[str, ...]:
     """The lines of a collected text, none where it was not collected."""
     path = materials / "text" / name
-    return tuple(path.read_text(encoding="utf-8").split("\n")) if path.exists() else ()
+    return tuple(filter(None, path.read_text(encoding="utf-8").split("\n"))) if path.exists() else ()
 
 
 def aside(kind: str, rng: random.Random, typed: Typed = None) -> Question:

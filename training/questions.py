@@ -83,7 +83,8 @@ class Question:
 class Drawn:
     """What a skill draws from a scene: words for the form, what is said, and what it is about.
 
-    `sought` tells, per word of the form, the numbers of what it names.
+    Words are those of the scene: how a form puts them, in the plural or by another name, is `worded`. `sought` tells
+    for some of them the numbers of what they name.
     """
 
     words: dict[str, str]
@@ -100,11 +101,6 @@ NO_SCENE = "I only know emoji scenes, and this picture is none: try one of the e
 GREETING = "Hello! Ask me what is in the picture, where it is or how many there are."
 THANKS = "You are welcome! Ask me more about the picture."
 GOODBYE = "Goodbye! Come back with another picture."
-
-
-def synonym(word: str, rng: random.Random) -> str:
-    """The word, or now and then another for the same."""
-    return rng.choice(SYNONYMS[word]) if word in SYNONYMS and rng.random() < SYNONYM else word
 
 
 def joined(items: list[str]) -> str:
@@ -210,18 +206,6 @@ def _unique(scene: Scene) -> list[Thing]:
     return [thing for thing in scene.things if len(scene.find(thing.name)) == 1]
 
 
-def _called(name: str, rng: random.Random) -> dict[str, str]:
-    """The words of a form for one object."""
-    word = synonym(name, rng)
-    return {"name": word, "names": plural(word), "a_name": with_article(word)}
-
-
-def _kinds(kind: str, rng: random.Random) -> dict[str, str]:
-    """The words of a form for a category."""
-    word = synonym(kind, rng)
-    return {"kind": word, "kinds": plural(word), "a_kind": with_article(word)}
-
-
 def describe(scene: Scene, rng: random.Random) -> Drawn:
     """Every fact of the scene: background, number of things, each with size, name and place, and which places are free.
 
@@ -256,7 +240,7 @@ def what_at(scene: Scene, rng: random.Random) -> Drawn:
     looks = what[0].looks
     said = Said("There is", looks), *what, Said(f" {located(PLACES[cell])}.")
     about = (found,) if isinstance(found, Thing) else ()
-    return Drawn({"place": expand(f"[{PLACE_FORMS[PLACES[cell]]}]", rng)}, said, about, {"place": looks})
+    return Drawn({"place": PLACES[cell]}, said, about, {"place": looks})
 
 
 def where(scene: Scene, rng: random.Random) -> Drawn:
@@ -267,18 +251,17 @@ def where(scene: Scene, rng: random.Random) -> Drawn:
 def where_is(scene: Scene, name: str, rng: random.Random) -> Drawn:
     """Where the things of this name are."""
     found = scene.find(name)
-    words, numbers = _called(name, rng), numbered(scene, found)
+    numbers = numbered(scene, found)
     said = [*said_at(scene, name, found), Said(".")] if found else [Said(f"There is no {name} in the image.", ())]
-    return Drawn(words, tuple(said), tuple(found), dict.fromkeys(words, numbers))
+    return Drawn({"name": name}, tuple(said), tuple(found), {"name": numbers})
 
 
 def count_object(scene: Scene, rng: random.Random) -> Drawn:
     """How many of one object; repeated objects are asked about more often than chance would."""
     repeated = [thing.name for thing in scene.things if len(scene.find(thing.name)) > 1]
     name = rng.choice(repeated) if repeated and rng.random() < 0.6 else _present_or_absent(scene, rng, 0.75)
-    found, words = scene.find(name), _called(name, rng)
-    said = there_are(scene, found, name)
-    return Drawn(words, tuple(said), tuple(found), dict.fromkeys(words, numbered(scene, found)))
+    found = scene.find(name)
+    return Drawn({"name": name}, tuple(there_are(scene, found, name)), tuple(found), {"name": numbered(scene, found)})
 
 
 def count_category(scene: Scene, rng: random.Random) -> Drawn:
@@ -290,8 +273,7 @@ def count_category(scene: Scene, rng: random.Random) -> Drawn:
 def count_kind(scene: Scene, kind: str, rng: random.Random) -> Drawn:
     """How many of this category."""
     found = tuple(thing for thing in scene.things if thing.category == kind)
-    words = _kinds(kind, rng)
-    return Drawn(words, tuple(there_are(scene, found, kind)), found, dict.fromkeys(words, numbered(scene, found)))
+    return Drawn({"kind": kind}, tuple(there_are(scene, found, kind)), found, {"kind": numbered(scene, found)})
 
 
 def count_all(scene: Scene, rng: random.Random) -> Drawn:
@@ -308,32 +290,32 @@ def list_category(scene: Scene, rng: random.Random) -> Drawn:
 def list_kind(scene: Scene, kind: str, rng: random.Random) -> Drawn:
     """Every thing of this category, in reading order."""
     found = tuple(thing for thing in scene.things if thing.category == kind)
-    words, numbers = _kinds(kind, rng), numbered(scene, found)
+    numbers = numbered(scene, found)
     if not found:
-        return Drawn(words, (Said(f"There are no {plural(kind)} in the image.", ()),), (), dict.fromkeys(words, ()))
+        return Drawn({"kind": kind}, (Said(f"There are no {plural(kind)} in the image.", ()),), (), {"kind": ()})
     said = [Said("I can see ", numbers), *listed(scene, found, lambda t: with_article(t.name)), Said(".", (), True)]
-    return Drawn(words, tuple(said), found, dict.fromkeys(words, numbers))
+    return Drawn({"kind": kind}, tuple(said), found, {"kind": numbers})
 
 
 def any_category(scene: Scene, rng: random.Random) -> Drawn:
     """Whether there is anything of a category, and what."""
     kind, found = _category(scene, rng, 0.5)
-    words, numbers = _kinds(kind, rng), numbered(scene, found)
+    numbers = numbered(scene, found)
     said = [Said(f"No, there are no {plural(kind)} in the image.", ())]
     if found:
         said = [Said("Yes", numbers), Said(", I can see "), *listed(scene, found, lambda t: with_article(t.name))]
         said += [Said(".", (), True)]
-    return Drawn(words, tuple(said), found, dict.fromkeys(words, numbers))
+    return Drawn({"kind": kind}, tuple(said), found, {"kind": numbers})
 
 
 def is_there(scene: Scene, rng: random.Random) -> Drawn:
     """Whether an object is in the scene."""
     name = _present_or_absent(scene, rng, 0.5)
-    found, words = scene.find(name), _called(name, rng)
+    found = scene.find(name)
     numbers = numbered(scene, found)
     said = [Said("Yes" if found else "No", numbers)]
     said += [Said(f", there is {with_article(name)} in the image." if found else f", there is no {name} in the image.")]
-    return Drawn(words, tuple(said), tuple(found), dict.fromkeys(words, numbers))
+    return Drawn({"name": name}, tuple(said), tuple(found), {"name": numbers})
 
 
 def background(scene: Scene, rng: random.Random) -> Drawn:
@@ -351,9 +333,9 @@ def size(scene: Scene, rng: random.Random) -> Drawn | None:
 
 def size_of(scene: Scene, thing: Thing, rng: random.Random) -> Drawn:
     """Whether this thing is small or large."""
-    words, numbers = _called(thing.name, rng), numbered(scene, [thing])
+    numbers = numbered(scene, [thing])
     said = Said(f"The {thing.name} is {thing.size}", numbers), Said(".")
-    return Drawn(words, said, (thing,), dict.fromkeys(words, numbers))
+    return Drawn({"name": thing.name}, said, (thing,), {"name": numbers})
 
 
 def kind(scene: Scene, rng: random.Random) -> Drawn:
@@ -365,7 +347,7 @@ def kind_of(scene: Scene, name: str, rng: random.Random) -> Drawn:
     """What kind of thing this is."""
     own = next(kind for kind, names in CATEGORIES.items() if name in names)
     claimed = own if rng.random() < 0.6 else rng.choice(tuple(CATEGORIES))
-    words = _called(name, rng) | {"a_kind": with_article(synonym(claimed, rng))}
+    words = {"name": name, "kind": claimed}
     said = Said(f"{with_article(name).capitalize()} is {with_article(own)}.")
     found = scene.find(name)
     return Drawn(words, (said,), tuple(found), {"name": numbered(scene, found)})
@@ -386,13 +368,8 @@ def relation_of(scene: Scene, thing: Thing, direction: str, rng: random.Random) 
     what = named(scene, found)
     said = Said("There is", what[0].looks), *what, Said(f" {direction} the {thing.name}.")
     about = (thing, found) if isinstance(found, Thing) else (thing,)
-    words, numbers = _called(thing.name, rng), numbered(scene, [thing])
-    return Drawn(
-        words | {"direction": expand(f"[{DIRECTION_FORMS[direction]}]", rng)},
-        said,
-        about,
-        dict.fromkeys(words, numbers),
-    )
+    numbers = numbered(scene, [thing])
+    return Drawn({"name": thing.name, "direction": direction}, said, about, {"name": numbers})
 
 
 def next_to(scene: Scene, rng: random.Random) -> Drawn | None:
@@ -412,18 +389,17 @@ def _beside(scene: Scene, thing: Thing) -> list[tuple[str, Thing | Plate]]:
 
 def next_to_of(scene: Scene, thing: Thing, rng: random.Random) -> Drawn:
     """What is directly beside this thing."""
-    beside, words = _beside(scene, thing), _called(thing.name, rng)
-    numbers = numbered(scene, [thing])
+    beside, numbers = _beside(scene, thing), numbered(scene, [thing])
     if not beside:
         said = [Said("There is nothing", ()), Said(f" next to the {thing.name}.")]
-        return Drawn(words, tuple(said), (thing,), dict.fromkeys(words, numbers))
+        return Drawn({"name": thing.name}, tuple(said), (thing,), {"name": numbers})
     said = []
     for place, (way, found) in enumerate(beside):
         what = named(scene, found)
         before = "There is" if place == 0 else " and" if place == len(beside) - 1 else ","
         said += [Said(before, what[0].looks), *what, Said(f" {way} {f'the {thing.name}' if place == 0 else 'it'}")]
     about = (thing, *(found for _, found in beside if isinstance(found, Thing)))
-    return Drawn(words, (*said, Said(".")), about, dict.fromkeys(words, numbers))
+    return Drawn({"name": thing.name}, (*said, Said(".")), about, {"name": numbers})
 
 
 def is_at(scene: Scene, rng: random.Random) -> Drawn | None:
@@ -435,14 +411,13 @@ def is_at(scene: Scene, rng: random.Random) -> Drawn | None:
     right = rng.random() < 0.5
     place = rng.choice([thing.place, thing.place, *sides] if right else PLACES)
     holds = place == thing.place or place in sides
-    words, numbers = _called(thing.name, rng), numbered(scene, [thing])
+    numbers = numbered(scene, [thing])
     said = (
         Said("Yes" if holds else "No", numbers),
         Said(f", the {thing.name} is"),
         Said(f" {located(thing.place)}", numbers),
     )
-    form = expand(f"[{PLACE_FORMS[place]}]", rng)
-    return Drawn(words | {"place": form}, (*said, Said(".")), (thing,), dict.fromkeys(words, numbers))
+    return Drawn({"name": thing.name, "place": place}, (*said, Said(".")), (thing,), {"name": numbers})
 
 
 def is_relation(scene: Scene, rng: random.Random) -> Drawn | None:
@@ -455,8 +430,7 @@ def is_relation(scene: Scene, rng: random.Random) -> Drawn | None:
     down, across = places[0][0] - places[1][0], places[0][1] - places[1][1]
     row_step, column_step = DIRECTIONS[direction]
     holds = down * row_step + across * column_step > 0
-    words = _called(thing.name, rng) | {"direction": expand(f"[{DIRECTION_FORMS[direction]}]", rng)}
-    words["other"] = synonym(other.name, rng)
+    words = {"name": thing.name, "direction": direction, "other": other.name}
     mine, theirs = numbered(scene, [thing]), numbered(scene, [other])
     said = (
         Said(f"The {thing.name} is"),
@@ -465,7 +439,7 @@ def is_relation(scene: Scene, rng: random.Random) -> Drawn | None:
         Said(f" {located(other.place)}", theirs),
         Said(f", so {'yes' if holds else 'no'}."),
     )
-    return Drawn(words, said, (thing, other), {"name": mine, "a_name": mine, "other": theirs})
+    return Drawn(words, said, (thing, other), {"name": mine, "other": theirs})
 
 
 def more(scene: Scene, rng: random.Random) -> Drawn:
@@ -491,8 +465,7 @@ def more(scene: Scene, rng: random.Random) -> Drawn:
         Said(f" {NUMBERS[len(second)]}", second, counts=True),
         Said(f" {two if len(second) == 1 else plural(two)}."),
     )
-    words = {"names": plural(synonym(one, rng)), "others": plural(synonym(two, rng))}
-    return Drawn(words, said, (*groups[0], *groups[1]), {"names": first, "others": second})
+    return Drawn({"name": one, "other": two}, said, (*groups[0], *groups[1]), {"name": first, "other": second})
 
 
 def _by_size(scene: Scene, size: str, most: str) -> Drawn:
@@ -524,14 +497,14 @@ def only(scene: Scene, rng: random.Random) -> Drawn:
     if alone and rng.random() < 0.6:
         found = (rng.choice(alone),)
         kind = found[0].category
-    words, numbers = _kinds(kind, rng), numbered(scene, found)
+    numbers = numbered(scene, found)
     if not found:
         said = [Said(f"There are no {plural(kind)} in the image.", ())]
     elif len(found) == 1:
         said = [Said(f"The only {kind} is the {found[0].name}", numbers), Said(".")]
     else:
         said = [Said("I can see ", numbers), *listed(scene, found, lambda t: with_article(t.name)), Said(".", (), True)]
-    return Drawn(words, tuple(said), found, dict.fromkeys(words, numbers))
+    return Drawn({"kind": kind}, tuple(said), found, {"kind": numbers})
 
 
 def odd_one(scene: Scene) -> Thing | None:
@@ -569,7 +542,7 @@ def number_at(scene: Scene, rng: random.Random) -> Drawn:
     """The number at a place, where there may be none."""
     plate = scene.plate
     cell = plate.cell if plate and rng.random() < 0.75 else rng.choice(sorted({*range(9)} - reached(scene)))
-    words = {"place": expand(f"[{PLACE_FORMS[PLACES[cell]]}]", rng)}
+    words = {"place": PLACES[cell]}
     if not plate or plate.cell != cell:
         return Drawn(words, (Said("There is no number", ()), Said(f" {located(PLACES[cell])}.")), (), {"place": ()})
     first = (len(scene.things) + 1,)
@@ -640,7 +613,24 @@ def ask(
 
 def fits(form: str, words: Mapping[str, str]) -> bool:
     """Whether a form asks for no other words than there are."""
-    return all(word.split("}")[0] in words for word in form.split("{")[1:])
+    return all(_base(part.split("}")[0]) in words for part in form.split("{")[1:])
+
+
+def _base(slot: str) -> str:
+    """The word behind a slot: {names} and {a_name} are forms of the name."""
+    return {"names": "name", "a_name": "name", "others": "other", "kinds": "kind", "a_kind": "kind"}.get(slot, slot)
+
+
+def worded(slot: str, word: str, rng: random.Random, loosely: bool) -> str:
+    """A word of the scene as a slot of a form puts it; loosely, people have many words for the same."""
+    if slot in ("place", "direction"):
+        plain, forms = (located(word), PLACE_FORMS) if slot == "place" else (word, DIRECTION_FORMS)
+        return expand(f"[{forms[word]}]", rng) if loosely else plain
+    if loosely and word in SYNONYMS and rng.random() < SYNONYM:
+        word = rng.choice(SYNONYMS[word])
+    if slot in ("names", "others", "kinds"):
+        return plural(word)
+    return with_article(word) if slot in ("a_name", "a_kind") else word
 
 
 def question(
@@ -650,15 +640,17 @@ def question(
     rng: random.Random,
     typed: Callable[[str, random.Random], str] | None = None,
 ) -> Question:
-    """What was drawn, asked in a form."""
+    """What was drawn, asked in a form: neatly, or loosely and as `typed` has it."""
     sought = drawn.sought or {}
     # Expanded first: the words of a scene may hold what a form gives a meaning to.
     form, order, text = expand(form, rng), [], ""
     for number, part in enumerate(form.split("{")):
         slot, rest = part.split("}") if number else ("", part)
-        if slot in sought:
-            order.append(sought[slot])
-        text += (marked(drawn.words[slot]) if slot in sought else drawn.words.get(slot, "")) + rest
+        word = worded(slot, drawn.words[_base(slot)], rng, loosely=typed is not None) if slot else ""
+        if _base(slot) in sought:
+            order.append(sought[_base(slot)])
+            word = marked(word)
+        text += word + rest
     text, spans = unmarked(typed(text, rng) if typed else neat(text))
     places = tuple((start, end, looks) for (start, end), looks in zip(spans, order, strict=True))
     return Question(skill, text, "".join(said.text for said in drawn.said), drawn.about, places, drawn.said)
@@ -678,5 +670,5 @@ PLAIN_FORMS: dict[str, tuple[str, ...]] = {
     "count_category": ("how many {kinds} are there",),
     "relation": ("what is {direction} the {name}",),
     "is_there": ("is there {a_name}",),
-    "describe": ("describe the image",),
+    "describe": ("describe the image in detail",),
 }

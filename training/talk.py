@@ -6,11 +6,10 @@ from functools import cache
 from pathlib import Path
 
 from training import questions as q
-from training.forms import FORMS, expand
+from training.forms import FORMS
 from training.questions import Drawn, Question, Said, ask, fits, question
 from training.scenes import BACKGROUNDS, CATEGORIES, OBJECTS, PLACES, Scene, Thing
 from training.styles import MATERIALS
-from training.words import DIRECTION_FORMS, PLACE_FORMS, plural, with_article
 
 Typed = Callable[[str, random.Random], str] | None
 
@@ -449,27 +448,13 @@ def lines(name: str, materials: Path = MATERIALS) -> tuple[str, ...]:
 def aside(kind: str, rng: random.Random, typed: Typed = None) -> Question:
     """Something that is said beside the scene, and the one sentence it is answered with."""
     name = rng.choice(OBJECTS)
-    words = {
-        "name": name,
-        "names": plural(name),
-        "a_name": with_article(name),
-        "a": str(rng.randint(0, 99)),
-        "b": str(rng.randint(1, 20)),
-    }
+    words = {"name": name, "a": str(rng.randint(0, 99)), "b": str(rng.randint(1, 20))}
     words["color_word"] = rng.choice((*BACKGROUNDS, "red", "brown", "black"))
     said = (Said(ASIDES[kind]),)
     if kind == "unknown_word":
         skill = rng.choice(UNKNOWN_SKILLS)
-        noun = rng.choice(_seen_nouns())
-        place = expand(f"[{PLACE_FORMS[rng.choice(PLACES)]}]", rng)
-        direction = expand(f"[{DIRECTION_FORMS[rng.choice(tuple(q.DIRECTIONS))]}]", rng)
-        words |= {
-            "name": noun,
-            "names": plural(noun),
-            "a_name": with_article(noun),
-            "place": place,
-            "direction": direction,
-        }
+        words |= {"name": rng.choice(_seen_nouns()), "place": rng.choice(PLACES)}
+        words["direction"] = rng.choice(tuple(q.DIRECTIONS))
         return question(kind, Drawn(words, said), rng.choice(FORMS[skill]), rng, typed)
     if kind == "out_of_scope" and (text := _any_text(rng)):
         return Question(kind, text, ASIDES[kind], said=said)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("elastic", "viz", "page", "training", "benchmarks")
+PACKAGES = ("elastic", "viz", "page", "scenes", "training", "benchmarks")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 

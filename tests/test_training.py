@@ -16,16 +16,20 @@ from hypothesis import strategies as st
 from elastic.archive import open_run
 from elastic.engine import compress, decode, prefill
 from elastic.policies.full import Full
+from scenes.asides import ASIDES, aside
+from scenes.forms import FORMS, HELD_OUT, expand, pattern, wordings
+from scenes.questions import SHORT_SKILLS, SKILLS, Question, ask
+from scenes.said import reached
+from scenes.scene import CATEGORIES, GRID, OBJECTS, PLACES, alike_scene, random_scene, render, sprite
+from scenes.talk import conversation, follow_up
+from scenes.typing import messy
+from scenes.words import ORDINALS, plural, vocabulary, with_article
 from training import record_traces
-from training.data import FRIENDLY, IGNORED, NAMES, Packer, Packs, Views, collate, patch_targets
+from training.checkpoint import build_tokenizer
+from training.data import FRIENDLY, Packer, Packs, collate
 from training.evaluate import Tally, evaluate, right_answers, right_turns
-from training.forms import FORMS, HELD_OUT, expand, pattern, wordings
 from training.optimizer import orthogonal
-from training.questions import SHORT_SKILLS, SKILLS, Question, ask, reached
-from training.scenes import CATEGORIES, GRID, OBJECTS, PLACES, alike_scene, random_scene, render, sprite
-from training.talk import ASIDES, aside, conversation, follow_up
-from training.typing import messy
-from training.words import ORDINALS, plural, vocabulary, with_article
+from training.views import IGNORED, NAMES, Views, patch_targets
 
 
 def test_a_seed_determines_every_pixel_whatever_was_drawn_before():
@@ -318,9 +322,11 @@ def test_a_question_before_its_picture_comes_in_the_same_template(tiny, picture)
     assert Packer(tiny.processor, 640).pack(view, [question], alone=True).ids[: len(plain)] == plain
 
 
-def test_words_that_are_asked_about_are_single_tokens(pocket):
+def test_words_that_are_asked_about_are_single_tokens_and_digits_stay_apart():
+    tokenizer = build_tokenizer(sentences=300)
     for word in vocabulary():
-        assert len(pocket.processor.tokenizer.encode(f" {word}", add_special_tokens=False)) == 1, word
+        assert len(tokenizer.encode(f" {word}", add_special_tokens=False)) == 1, word
+    assert tokenizer.tokenize("The number is 4712.")[-5:] == ["4", "7", "1", "2", "."]
 
 
 @pytest.mark.parametrize("text", ["Wo ist der Hund?", "犬はどこ", "🐕?", "a\x00b", "‮dog‬"])
@@ -371,7 +377,7 @@ def test_the_evaluation_tells_right_from_wrong(pocket):
     scene, rng = random_scene("judged"), random.Random(1)
     tally = Tally(pocket)
     view = tally.views.of(scene)
-    question = ask(scene, "background", rng)
+    question = ask(scene, "background", rng, {"background": ("what color is the background",)})
     wrong = replace(question, answer="The background is plaid.")
     tally.alone(view, {"right": [question], "wrong": [wrong]})
     tally.turns(view, "turn", [question, wrong], slice(1, 2))

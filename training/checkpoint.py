@@ -18,11 +18,12 @@ from transformers import (
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from training.questions import ask
-from training.scenes import GRID, IMAGE_SIZE, PATCH_SIZE, random_scene
-from training.talk import conversation, lines
-from training.typing import messy
-from training.words import vocabulary
+from scenes.asides import lines
+from scenes.questions import ask
+from scenes.scene import GRID, IMAGE_SIZE, PATCH_SIZE, random_scene
+from scenes.talk import conversation
+from scenes.typing import messy
+from scenes.words import vocabulary
 
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<unk>", "<image>")
 # The template of llava-1.5, with its end-of-sequence token after each answer, as LLaVA was trained.

@@ -19,27 +19,17 @@ from PIL import Image
 from elastic.engine import compress, decode, extend, prefill
 from elastic.model import Llava, load
 from elastic.policies.full import Full
-from training.data import Packer, Sample, View, Views, collate
-from training.forms import HELD_OUT
+from scenes.asides import GOODBYE, GREETING, NO_COLOR, NO_SCENE, OUT_OF_SCOPE, THANKS, UNKNOWN_WORD
+from scenes.forms import HELD_OUT
+from scenes.questions import NUMBER_SKILLS, SHORT_SKILLS, Question, ask
+from scenes.scene import GRID, Scene, alike_scene, random_scene, render
+from scenes.talk import conversation
+from scenes.typing import messy
+from training.data import Packer, Sample, collate
 from training.held_out import ASIDES_HELD_OUT, other_pictures_held_out
 from training.other_pictures import KINDS
-from training.questions import (
-    GOODBYE,
-    GREETING,
-    NO_COLOR,
-    NO_SCENE,
-    NUMBER_SKILLS,
-    OUT_OF_SCOPE,
-    SHORT_SKILLS,
-    THANKS,
-    UNKNOWN_WORD,
-    Question,
-    ask,
-)
-from training.scenes import GRID, Scene, alike_scene, random_scene, render
-from training.talk import conversation
 from training.train import answer_loss
-from training.typing import messy
+from training.views import View, Views
 
 LENGTH = 2400  # tokens: room for every question of a scene at once
 LONGEST = 140  # tokens of an answer, in conversations that are decoded

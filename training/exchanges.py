@@ -14,7 +14,7 @@ from pathlib import Path
 from elastic.engine import State, compress, decode, extend, prefill
 from elastic.model import Llava, load
 from elastic.policies.full import Full
-from training.scenes import alike_scene, random_scene, render
+from scenes.scene import alike_scene, random_scene, render
 
 LISTED = Path(__file__).parent / "exchanges.json"
 LONGEST = 160  # tokens of an answer

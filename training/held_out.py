@@ -6,9 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from scenes.scene import IMAGE_SIZE, MATERIALS
 from training.other_pictures import drawing, noise, photograph, photograph_files, plain, text
-from training.scenes import IMAGE_SIZE
-from training.styles import MATERIALS
 
 PHOTOS = Path(__file__).parent.parent / "assets" / "photos"  # the page's own examples
 ASIDES_HELD_OUT: dict[str, list[str]] = json.loads(

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 
-from training.scenes import BACKGROUNDS, IMAGE_SIZE
-from training.styles import MATERIALS
+from scenes.scene import BACKGROUNDS, IMAGE_SIZE, MATERIALS
 
 KINDS = ("photograph", "text", "drawing", "noise", "plain")
 WORDS = (

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
-from training.data import IGNORED, NAMES
-from training.scenes import BACKGROUNDS, CATEGORIES, SIZES
+from scenes.scene import BACKGROUNDS, CATEGORIES, SIZES
+from training.views import IGNORED, NAMES
 
 WORDS: dict[str, tuple[str, ...]] = {
     "name": NAMES,

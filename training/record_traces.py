@@ -25,10 +25,8 @@ from elastic.session import Comparison, run
 from elastic.trace import Run, Trace
 from page.links import link_of
 from training.looking import HEADS
-from training.questions import Question, ask
+from training.questions import NUMBERS, Question, ask, conversation
 from training.scenes import Scene, Thing, patch_things, random_scene, render
-from training.talk import conversation
-from training.words import NUMBERS
 
 TRACES = Path(__file__).parent.parent / "assets" / "traces"
 LONGEST = 96  # answer tokens

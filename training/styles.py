@@ -12,9 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from training.scenes import IMAGE_SIZE, SPRITES, Plate, Scene, corner, lay, sprite
-
-MATERIALS = Path("runs/materials")  # what `python -m training.materials` collects
+from scenes.scene import IMAGE_SIZE, MATERIALS, SPRITES, Plate, Scene, corner, lay, sprite
 
 
 @cache

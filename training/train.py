@@ -25,10 +25,11 @@ from torch.utils.data import DataLoader
 from transformers import AutoTokenizer, LlavaForConditionalGeneration, LlavaProcessor, PreTrainedTokenizerFast
 
 from training.checkpoint import build_model, build_processor, build_tokenizer
-from training.data import IGNORED, Batch, Packs, Pictures, Views, collate, collate_views
+from training.data import Batch, Packs, collate
 from training.looking import Looking
 from training.optimizer import build_optimizers
 from training.patches import PatchWords, project
+from training.views import IGNORED, Pictures, Views, collate_views
 
 PATCH_LOSS = 0.2  # weight of the patch words beside the answers in the chat stage
 LOOK_LOSS = 0.2  # weight of looking at what is asked about

@@ -8,9 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from elastic.picture import open_picture
-from training.questions import SHORT_SKILLS, ask
+from training.questions import SHORT_SKILLS, ask, conversation
 from training.scenes import random_scene, render
-from training.talk import conversation
 
 SHORT_TOKENS = 48  # more than any short answer about a scene has
 TURNS = 3

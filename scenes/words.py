@@ -1,6 +1,6 @@
 """The words of questions and answers: names and their synonyms, plurals, places, numbers."""
 
-from training.scenes import CATEGORIES, OBJECTS
+from scenes.scene import CATEGORIES, OBJECTS
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 PLURALS = {

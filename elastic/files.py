@@ -7,6 +7,7 @@ leaves the one before. Whatever goes wrong is one sentence, and can be known bef
 import argparse
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -133,6 +134,15 @@ def out_folder(text: str) -> Path:
     except OSError as error:
         raise argparse.ArgumentTypeError(_sentence(Path(text), error)) from error
     return Path(text)
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """The end of a program, which says what was wrong and no more."""
+    try:
+        yield
+    except ValueError as error:
+        sys.exit(f"error: {error}")
 
 
 def _probe(folder: Path) -> None:

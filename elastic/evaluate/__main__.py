@@ -108,11 +108,11 @@ def _check_paths(args: argparse.Namespace) -> None:
             f"--out {args.out} must end in .json: a table (.csv), a report (.html) and the answers are put beside it."
         )
     for path in files_of(args.out):
+        writable(path)
         if args.data != SCENES and path.exists() and Path(args.data).exists() and path.samefile(args.data):
             raise ValueError(f"{path} is the data itself and would be overwritten: give another --out.")
         if path.exists() and not path.is_file():
             raise ValueError(f"{path} is no file that results could be kept in: give another --out.")
-        writable(path)
 
 
 def _compute(args: argparse.Namespace, samples: list[Sample], chosen: tuple[Variant, ...], records: Records) -> None:

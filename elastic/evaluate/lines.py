@@ -47,12 +47,12 @@ _Full = create_model("_Full", __base__=_Answer, question=(str, ...), reference=(
 
 
 def read_lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Lines, the longest cut short, with the place in the file behind each."""
+    """Lines with their ends, if they have any, and the place in the file behind each; the longest are cut short."""
     while line := file.readline(LONGEST):
         rest = line
         while len(rest) == LONGEST and not rest.endswith(b"\n"):
             rest = file.readline(LONGEST)
-        yield line, file.tell()
+        yield line if rest is line else line + rest[-1:], file.tell()
 
 
 def parsed(line: bytes) -> Record:
@@ -61,10 +61,11 @@ def parsed(line: bytes) -> Record:
     Raises:
         ValueError: with why it cannot be used, to go on after "line 7".
     """
-    if not line.endswith(b"\n") and len(line) == LONGEST:
+    if len(line) > LONGEST:
         raise ValueError(f"is longer than {LONGEST:,} bytes")
     try:
         record = json.loads(line, parse_constant=_no_number)
+        json.dumps(record, ensure_ascii=False).encode()  # half a character, which no file could be written with
     except (ValueError, RecursionError) as error:
         raise ValueError("is damaged" if line.endswith(b"\n") else "is not finished") from error
     if not isinstance(record, dict):

@@ -49,11 +49,12 @@ class Records:
                 is_ended = line.endswith(b"\n")
                 try:
                     record = parsed(line)
+                    has_check = self._checked(record)
                     if number == 1 and "settings" in record:
                         self._compare(record["settings"])
                         self.settings, is_known = record["settings"], True
                     else:
-                        self._take(record, is_known)
+                        self._take(record, is_known or has_check)
                 except _Refused:
                     raise
                 except ValueError as error:
@@ -69,13 +70,17 @@ class Records:
         if changed:
             raise _Refused(f"{self.path} is of another run ({changed}): {ELSE}")
 
-    def _take(self, record: Record, is_known: bool) -> None:
-        """Note what a line says, if it is of this run: its check says so, or in files from before, its first line."""
+    def _checked(self, record: Record) -> bool:
+        """Take the checksum off a line; whether it has one, as lines from before have not."""
         check = record.pop(CHECK, None)
-        if check is None and not is_known:
-            raise ValueError("does not say what run it is of, and nor does the first line")
-        if check is not None and check != check_of(self.settings, record):
+        if check not in (None, check_of(record.get("settings", self.settings), record)):
             raise ValueError("was changed, or is of another run")
+        return check is not None
+
+    def _take(self, record: Record, is_known: bool) -> None:
+        """Note what a line says, if it is known to be of this run: from its checksum, or from the first line."""
+        if not is_known:
+            raise ValueError("does not say what run it is of, and nor does the first line")
         if "settings" in record:
             if changed := _changed(record["settings"], self.settings):
                 raise ValueError(f"is of another run ({changed})")
@@ -122,8 +127,7 @@ class Records:
         self._is_open = False
 
     def _line(self, record: Record) -> str:
-        check = {} if "settings" in record else {CHECK: check_of(self.settings, record)}
-        return json.dumps(record | check, allow_nan=False) + "\n"
+        return json.dumps(record | {CHECK: check_of(self.settings, record)}, allow_nan=False) + "\n"
 
     def answers(self) -> list[Record]:
         """All answers, the latest where there are several to the same question."""

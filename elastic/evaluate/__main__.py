@@ -3,7 +3,8 @@
 The answers of the data are fed token by token to each cache, which evicts as it does when it writes; then each method
 writes its own. Everything is compared with what the full cache does. `--out` gets the results as JSON; beside it lie
 the same as CSV, a report as one HTML file, and every single answer (`.samples.jsonl`): a run that is stopped goes on
-from there, and further methods, budgets or samples are added to those that are done.
+from there, and further methods, budgets or samples are added to those that are done. One run at a time has these
+files; a line that was damaged is named, and what it said is computed again.
 
 Data: `scenes` are emoji scenes that pocket-llava was not trained on. A file may be MM-Vet's mm-vet.json,
 LLaVA-Description's detail_1k.json, or JSON lines with `image` and `text` as LLaVA-Bench has, with --images.

@@ -16,12 +16,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
-from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
 from elastic.engine import State, compress, decode, prefill
+from elastic.files import one_sentence, out_file, write
 from elastic.model import Llava, load
 from elastic.policies import POLICIES, Policy
 from elastic.policies.elastic import SCORES, Elastic
@@ -216,7 +216,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one scene, two shares, methods only: under 40 seconds")
     parser.add_argument("--workers", type=int, default=2, help="processes, one thread each")
     parser.add_argument("--model", help="checkpoint; default: the embedded pocket-llava")
-    parser.add_argument("--out", type=Path, help="JSON file to write")
+    parser.add_argument("--out", type=out_file, help="JSON file to write")
     args = parser.parse_args()
     keeps = [0.2, 0.05] if args.quick else [float(keep) for keep in args.keep.split(",")]
     chosen = METHODS if args.methods_only or args.quick else variants()
@@ -233,7 +233,8 @@ def main() -> None:
             outcomes += of_scene
             if args.out:  # after every scene: a run that is stopped leaves what it found
                 found = {"settings": settings | {"scenes": done}, "policies": policies, "rows": summary(outcomes)}
-                args.out.write_text(json.dumps(found, indent=1) + "\n")
+                with one_sentence():
+                    write(args.out, json.dumps(found, indent=1) + "\n")
     print(table(summary(outcomes)))
 
 

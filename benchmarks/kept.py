@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.methods import policies
 from elastic.engine import State, compress, decode, prefill
+from elastic.files import one_sentence, out_file, whole
 from elastic.model import Llava, load
 from elastic.picture import open_picture
 from elastic.policies import Policy
@@ -88,11 +89,13 @@ def main() -> None:
     parser.add_argument("--keep", type=float, default=0.2, help="share of the cache (default: 0.2)")
     parser.add_argument("--scene", default="2057", help="seed of a scene, or a picture file (default: 2057)")
     parser.add_argument("--question", default="Where is the tractor?")
-    parser.add_argument("--out", type=Path, default=Path("kept.png"))
+    parser.add_argument("--out", type=out_file, default="kept.png", help="PNG file to write")
     args = parser.parse_args()
     is_file = Path(args.scene).is_file()
     picture = open_picture(args.scene) if is_file else render(random_scene(_seed(args.scene)))[0]
-    montage(load(device="cpu"), picture, args.question, policies(args.keep)).quantize(200).save(args.out, optimize=True)
+    kept = montage(load(device="cpu"), picture, args.question, policies(args.keep)).quantize(200)
+    with one_sentence(), whole(args.out) as file:
+        kept.save(file, "PNG", optimize=True)
 
 
 def _seed(text: str) -> int | str:

@@ -25,6 +25,7 @@ from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from benchmarks.made_up import made_up_run, up_to
 from benchmarks.start import free_port, wait_for_page
+from elastic.files import one_sentence, out_file, write
 from page.trace_view import TraceView
 from viz import view
 
@@ -248,7 +249,7 @@ def main() -> None:
     """Print the table and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer tokens, runs and repetitions: under a minute")
-    parser.add_argument("--out", type=Path, help="JSON file to write")
+    parser.add_argument("--out", type=out_file, help="JSON file to write")
     args = parser.parse_args()
     rows = []
     for name, value in measure(args.quick).items():
@@ -262,7 +263,8 @@ def main() -> None:
     if args.out:
         processor = platform.processor() or platform.machine()
         machine = {"processor": processor, "cores": os.cpu_count(), "gradio": gr.__version__, "date": str(date.today())}
-        args.out.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
+        with one_sentence():
+            write(args.out, json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

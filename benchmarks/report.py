@@ -15,6 +15,8 @@ import transformers
 
 from benchmarks.measure import Run
 from benchmarks.models import precision
+from elastic import files
+from elastic.files import one_sentence, out_file
 
 
 @dataclass(frozen=True)
@@ -135,14 +137,16 @@ def machine(device: str) -> dict[str, object]:
 def write(path: Path | None, about: dict[str, object], rows: Sequence[Row]) -> None:
     """Write the JSON where a path is given."""
     if path is not None:
-        path.write_text(json.dumps({"machine": about, "rows": [asdict(one) for one in rows]}, indent=2) + "\n")
+        found = {"machine": about, "rows": [asdict(one) for one in rows]}
+        with one_sentence():
+            files.write(path, json.dumps(found, indent=2) + "\n")
 
 
 def parser(about: str | None) -> argparse.ArgumentParser:
     """The options that all benchmarks have."""
     options = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--quick", action="store_true", help="smaller and fewer cases: under 40 seconds on two cores")
-    options.add_argument("--out", type=Path, help="JSON file to write")
+    options.add_argument("--out", type=out_file, help="JSON file to write")
     options.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to run (default: %(default)s)")
     options.add_argument("--rounds", type=int, help="runs of each contender (default: 5; quick: 3)")
     return options

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from gradio_client import Client, handle_file
 
+from elastic.files import one_sentence, out_file, write
+
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "assets" / "scenes" / "scene-2022.png"
 
@@ -82,14 +84,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=9, help="questions to take medians over")
     parser.add_argument("--quick", action="store_true", help="three questions only")
-    parser.add_argument("--out", type=Path, help="JSON file to write")
+    parser.add_argument("--out", type=out_file, help="JSON file to write")
     args = parser.parse_args()
     figures = measure(3 if args.quick else args.runs)
     for name, value in figures.items():
         print(f"{name:<60}{value:8.2f}")
     if args.out:
         machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-        args.out.write_text(json.dumps({"machine": machine, "figures": figures}, indent=2) + "\n")
+        with one_sentence():
+            write(args.out, json.dumps({"machine": machine, "figures": figures}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ import io
 import json
 import math
 import zipfile
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from elastic.files import whole
 from elastic.trace import Run, Trace
 
 SCHEMA = 4
@@ -21,7 +23,11 @@ COLUMNS += ["slots_mean", "bytes_held", "bytes_allocated", "limit_bytes", "evict
 
 
 def save_run(run: Run, file: str | Path | io.BytesIO) -> None:
-    """Write a run as one zip: `run.json` with the plain parts and the schema, `arrays.npz`, `picture.jpg`."""
+    """Write a run as one zip: `run.json` with the plain parts and the schema, `arrays.npz`, `picture.jpg`.
+
+    Raises:
+        ValueError: if the file cannot be written; one that was there stays.
+    """
     arrays, sides = {}, []
     for number, side in enumerate(run.sides):
         values = {f.name: getattr(side, f.name) for f in fields(Trace)}
@@ -35,7 +41,10 @@ def save_run(run: Run, file: str | Path | io.BytesIO) -> None:
         "arrays.npz": packed.getvalue(),
         "picture.jpg": run.picture,
     }
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        nullcontext(file) if isinstance(file, io.BytesIO) else whole(Path(file)) as target,
+        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         for name, content in parts.items():
             archive.writestr(name, content)
 

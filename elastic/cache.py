@@ -57,6 +57,12 @@ class ElasticCache(WatchingCache):
         self.inverse_frequency = text.rotary_emb.inv_freq
         self.image_id = getattr(model.config, "image_token_id", None)
         self.window = getattr(text.config, "sliding_window", None)
+        self.looking = False  # keep `looked`
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget every token, as if none had been read; the policy stays."""
+        self.layers = [SlotLayer(self) for _ in self.layers]
         self.tables = Tables(len(self.layers), 1)
         self.prompt = self.coming = 0  # tokens seen when last compressed; tokens the model is reading now
         self.prompt_slots = torch.zeros(len(self.layers), dtype=torch.long)
@@ -66,7 +72,6 @@ class ElasticCache(WatchingCache):
         self.slot = torch.empty(0, dtype=torch.long)  # (L, R) where the newest token went
         self.static: StaticStep | None = None  # a decode step over this cache's storage
         self.observer: Observer | None = None  # while a prompt is read
-        self.looking = False  # keep `looked`
         self.looked: dict[int, Tensor] = {}  # per layer, the last query's attention on the slots, (B, H, S)
 
     @property
@@ -85,10 +90,12 @@ class ElasticCache(WatchingCache):
         """Enter tokens (B, n) into the books before the model reads them; returns the positions they take, (1, n).
 
         Raises:
-            ValueError: if the last forward failed midway, the number of sequences changes, or a sliding window ends.
+            ValueError: if there is no token, the last forward failed midway, the number of sequences changes or is too
+                much for the policy, or a sliding window ends.
         """
         batch, new = ids.shape
         self._check(batch, new)
+        self.leave_inference_mode()
         if self.seen == 0:
             self.tables = Tables(len(self.layers), batch)
         kinds = torch.full((batch, new), WORD if is_prompt else WRITTEN, dtype=torch.uint8)
@@ -109,6 +116,10 @@ class ElasticCache(WatchingCache):
             raise ValueError("The last forward did not finish, so this cache is half written: begin a new one.")
         if self.seen and self.batch != batch:
             raise ValueError(f"This cache holds {self.batch} sequences, not {batch}: begin a new one.")
+        if not new:
+            raise ValueError("There is no token to read: the prompt is empty, or all of it is in the cache already.")
+        if self.automatic:
+            self.policy.check_batch(batch)
         if self.window is not None and self.seen + new > self.window:
             raise ValueError(
                 f"The model sees {self.window} tokens at a time (a sliding window), and this would be token "
@@ -134,22 +145,16 @@ class ElasticCache(WatchingCache):
             layer.bias = None if self.bias is None else self.bias.of(index, used, layer.device)
             layer.turns = None if turns is None else turns[index, :, :used].to(layer.device)
 
-    def open_bias(self) -> Bias:
-        """What is added to the logits of every slot there is room for, -inf where there is no token."""
-        if self.bias is None:
-            self.bias = Bias(self.tables, self.policy.count_bias, self.layers[0].device)
-        self.bias.reserve(max(self.tables.capacity, *(layer.keys.shape[2] for layer in self.layers)))
-        return self.bias
-
-    def make_room(self) -> None:
-        """Grow storage for the tokens just entered, and count them as held: for steps that write by themselves."""
-        for layer, used in zip(self.layers, self.tables.used.tolist(), strict=True):
-            layer.reserve(used)
-            layer.used = used
-
     def end(self) -> None:
         """After the model has read them: keep the statistics, and compress or evict where that is automatic."""
-        self.coming, observer = 0, self.observer
+        coming, self.coming = self.coming, 0
+        try:
+            self._take_in(self.observer)
+        except BaseException:
+            self.coming = coming  # half done, as after a forward that failed
+            raise
+
+    def _take_in(self, observer: Observer | None) -> None:
         if observer is None:
             collect(self)
             if self.automatic:
@@ -186,8 +191,7 @@ class ElasticCache(WatchingCache):
         Raises:
             ValueError: if the policy keeps different numbers of slots for the heads or sequences of a layer, or may.
         """
-        if self.batch > 1 and not policy.batches:
-            raise ValueError(f"{policy.title} holds as much of each prompt as the prompt asks for: read one at a time.")
+        policy.check_batch(self.batch)
         self.settle()
         self.layers = [layer.whole() for layer in self.layers]
         self.policy, self.prompt = policy, self.seen
@@ -266,7 +270,8 @@ class ElasticCache(WatchingCache):
     def twin(self) -> "ElasticCache":
         """The same contents with books of its own, sharing keys and values until it compresses; both are settled."""
         self.settle()
-        twin = copy(self)
+        twin = object.__new__(type(self))
+        twin.__dict__ |= self.__dict__
         twin.static = None  # and `bias` is made anew by the compression that follows
         twin.tables, twin.looked = self.tables.copy(), {}
         twin.layers = [copy(layer) for layer in self.layers]

@@ -31,7 +31,7 @@ class ThinLayer(SlotLayer):
         self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
     ) -> tuple[Tensor, Tensor]:
         """Store new tokens (B, H, n, D) and return all held keys and values, (B, H, S, D) each."""
-        after = self.used + key_states.shape[2]
+        after = self.used + self.announced(key_states)
         self.reserve(after)
         self.keys[:, :, self.used - self.thin : after - self.thin] = key_states
         self.values[:, :, self.used : after] = value_states

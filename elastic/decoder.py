@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from elastic.attention import one_query_attention
 from elastic.cache import ElasticCache
-from elastic.graph import StaticLayer, StaticStep
+from elastic.graph import StaticLayer, StaticStep, make_room
 from elastic.slots import SlotLayer
 
 MOVING_FREQUENCIES = ("dynamic", "longrope")  # kinds of RoPE whose frequencies depend on the length
@@ -59,7 +59,7 @@ class Decoder:
         return logits
 
     def _static(self, ids: Tensor, position: Tensor, cache: ElasticCache) -> Tensor:
-        cache.make_room()
+        make_room(cache)
         if cache.static is None or not cache.static.serves(cache):
             # Until the old one is gone its memory pool is held along with the new one's.
             cache.static = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from elastic.bias import Bias
 from elastic.cache import ElasticCache
 from elastic.slots import SlotLayer
 
@@ -17,6 +18,21 @@ if TYPE_CHECKING:
     from elastic.decoder import Decoder
 
 SPAN = 256  # slots by which attention's span grows: a capture costs about as much as a dozen steps
+
+
+def make_room(cache: ElasticCache) -> None:
+    """Grow storage for the tokens just entered, and count them as held: for steps that write by themselves."""
+    for layer, used in zip(cache.layers, cache.tables.used.tolist(), strict=True):
+        layer.reserve(used)
+        layer.used = used
+
+
+def open_bias(cache: ElasticCache) -> Bias:
+    """What is added to the logits of every slot there is room for, -inf where there is no token."""
+    if cache.bias is None:
+        cache.bias = Bias(cache.tables, cache.policy.count_bias, cache.layers[0].device)
+    cache.bias.reserve(max(cache.tables.capacity, *(layer.keys.shape[2] for layer in cache.layers)))
+    return cache.bias
 
 
 class StaticLayer:
@@ -44,7 +60,7 @@ class StaticStep:
         self.decoder = decoder
         self.ids, self.position = ids.clone(), torch.zeros(1, 1, dtype=torch.long, device=device)
         self.slot = torch.zeros(len(cache.layers), rows, dtype=torch.long, device=device)
-        self.spans, table = self._spans(cache), cache.open_bias().table
+        self.spans, table = self._spans(cache), open_bias(cache).table
         bias = [table[layer, :, :span] for layer, span in enumerate(self.spans)]
         self.addresses = self._addresses(cache)
         self.layers = [StaticLayer(*of_layer) for of_layer in zip(cache.layers, self.slot, bias, strict=True)]

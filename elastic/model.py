@@ -25,6 +25,7 @@ from transformers import (
 from elastic.cache import ElasticCache
 from elastic.decoder import Decoder
 from elastic.hooks import watch
+from elastic.processor import fit_processor
 
 POCKET = Path(__file__).parent.parent / "assets" / "models" / "pocket-llava"
 MARK = "\ufffc"  # stands for an answer while its surroundings are rendered; no tokenizer joins it with a neighbour
@@ -197,7 +198,8 @@ def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool =
         four_bit: keep the weights in 4 bits, through bitsandbytes; on a GPU only.
 
     Raises:
-        ValueError: if a GPU is needed and there is none, or the checkpoint cannot be read as a LLaVA.
+        ValueError: if a GPU is needed and there is none, or the checkpoint cannot be read as a LLaVA, or its processor
+            cannot serve it.
     """
     name = str(name_or_path or POCKET)
     has_gpu = torch.cuda.is_available()
@@ -227,6 +229,7 @@ def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool =
         raise ValueError(
             f"{name!r} is a {model.config.model_type} model. Only LLaVA-1.5-like checkpoints are shown here."
         )
+    fit_processor(processor, model, name)
     watch(model)
     return Llava(model.eval(), processor, name)
 

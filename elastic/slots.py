@@ -47,6 +47,10 @@ class SlotLayer(CacheLayerMixin):
         """Weak: a cache in a circle with its layers would hold its memory until the collector happens to come by."""
         self._cache = weakref.ref(cache)
 
+    def __getstate__(self) -> dict:
+        """Without the cache, which finds its layers and not they it: a copy of the layers is for another one."""
+        return {name: value for name, value in self.__dict__.items() if name != "_cache"}
+
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Take type, device and shape from the first keys."""
         self.dtype, self.device = key_states.dtype, key_states.device
@@ -56,10 +60,14 @@ class SlotLayer(CacheLayerMixin):
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
     ) -> tuple[Tensor, Tensor]:
-        """Store new tokens (B, H, n, D) and return all held keys and values, (B, H, S, D) each."""
-        if not self.is_initialized:
+        """Store new tokens (B, H, n, D) and return all held keys and values, (B, H, S, D) each.
+
+        Raises:
+            ValueError: if the cache was not told of them.
+        """
+        new = self.announced(key_states)
+        if not self.used:  # also where the library has guessed their shape before
             self.lazy_initialization(key_states, value_states)
-        new = key_states.shape[2]
         if self.where is None:
             self.reserve(self.used + new)
             here = slice(self.used, self.used + new)
@@ -74,6 +82,20 @@ class SlotLayer(CacheLayerMixin):
         keys, values = self.held()
         keys.slots = self
         return keys, values
+
+    def announced(self, key_states: Tensor) -> int:
+        """How many tokens (B, H, n, D) come: as many as the cache was told of.
+
+        Raises:
+            ValueError: if it was told of none, or of others.
+        """
+        new = key_states.shape[2]
+        if new != self.cache.coming:
+            raise ValueError(
+                "Keys came to this cache past its model, so it cannot tell which tokens they are of: "
+                "call the model that the cache was made for, as a whole."
+            )
+        return new
 
     def held(self) -> tuple[Tensor, Tensor]:
         """Keys, turned to where they now belong, and values of the slots in use, (B, H, S, D) each."""
@@ -180,6 +202,16 @@ class SlotLayer(CacheLayerMixin):
     def get_max_length(self) -> int:
         return -1
 
+    # What the library may ask of a layer, and what slots cannot do.
+
+    def reset(self) -> None:
+        """Refused: a layer without its tokens would still have them in the books.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("The layers of a compressed cache cannot be reset one by one: call reset() of the cache.")
+
     def crop(self, tokens_to_remove: int) -> None:
         """Refused: what was merged cannot be taken apart.
 
@@ -187,7 +219,10 @@ class SlotLayer(CacheLayerMixin):
             ValueError: always, but for zero tokens.
         """
         if tokens_to_remove:
-            raise ValueError("A compressed cache cannot give tokens back, so assisted decoding cannot use it.")
+            raise ValueError(
+                "A compressed cache cannot give tokens back, so nothing can be cropped and assisted decoding cannot "
+                "use it: keep a copy.deepcopy of the cache as it was."
+            )
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Refused: slots belong to sequences.
@@ -198,3 +233,22 @@ class SlotLayer(CacheLayerMixin):
         raise ValueError(
             "Beam search exchanges sequences between caches, which a compressed cache cannot: num_beams=1."
         )
+
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        """Refused, as is another number of sequences.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            "The sequences of a compressed cache cannot be repeated or selected: read the prompt as often as it is "
+            "needed, or take a copy.deepcopy of the cache for each answer."
+        )
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Refused.
+
+        Raises:
+            ValueError: always.
+        """
+        self.batch_repeat_interleave(1)

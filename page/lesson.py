@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from elastic.archive import open_run
+from elastic.files import one_sentence, out_file, write
 from elastic.trace import Run
 from viz.lesson import read_lesson
 from viz.lesson_page import lesson_html
@@ -69,11 +70,13 @@ def lesson_file(code: str = FIRST, folder: Path = FOLDER) -> str:
 def main() -> None:
     """Write the lesson as one HTML file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("lesson.html"))
+    parser.add_argument("--out", type=out_file, default="lesson.html", help="HTML file to write")
     parser.add_argument("--language", choices=codes(), default=FIRST)
     args = parser.parse_args()
-    args.out.write_text(lesson_file(args.language), encoding="utf-8")
-    print(f"{args.out}: {args.out.stat().st_size / 2**20:.1f} MiB, opens in any browser without a network.")
+    content = lesson_file(args.language).encode()
+    with one_sentence():
+        write(args.out, content)
+    print(f"{args.out}: {len(content) / 2**20:.1f} MiB, opens in any browser without a network.")
 
 
 if __name__ == "__main__":

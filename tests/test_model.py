@@ -1,5 +1,8 @@
 """Loading: where weights go, and what is refused with what to do instead."""
 
+import json
+import shutil
+
 import pytest
 import torch
 
@@ -45,3 +48,51 @@ def test_weights_spread_over_devices_answer_the_same(tiny, tiny_folder, tmp_path
         state = compress(prefill(llava, prompt, policy.needs), policy)
         answers.append([step.token for step in decode(state, 15)])
     assert answers[0] == answers[1]
+
+
+@pytest.fixture
+def old_files(tiny_folder, tmp_path):
+    """A copy of the tiny checkpoint whose processor file has other entries; None takes one out."""
+
+    def made(**entries):
+        folder = shutil.copytree(tiny_folder, tmp_path / "old")
+        file = folder / "processor_config.json"
+        changed = json.loads(file.read_text()) | entries
+        file.write_text(json.dumps({name: value for name, value in changed.items() if value is not None}))
+        return folder
+
+    return made
+
+
+OLD = {"patch_size": None, "vision_feature_select_strategy": None, "num_additional_image_tokens": None}
+WRONG = {"patch_size": 16, "vision_feature_select_strategy": "full", "num_additional_image_tokens": 0}
+
+
+@pytest.mark.parametrize("entries", [{"patch_size": None}, OLD, WRONG], ids=["patch size gone", "all gone", "wrong"])
+def test_how_many_tokens_a_picture_takes_is_known_from_the_model(tiny, old_files, picture, entries):
+    old = load(old_files(**entries), device="cpu")
+    found, expected = (llava.first_turn(picture, "Where is the dog?") for llava in (old, tiny))
+    assert torch.equal(found.ids, expected.ids)
+    assert torch.allclose(prefill(old, found).logits, prefill(tiny, expected).logits)
+
+
+def test_a_checkpoint_that_does_not_say_how_to_ask_is_refused_when_it_is_loaded(old_files):
+    folder = old_files()
+    (folder / "chat_template.jinja").unlink()
+    with pytest.raises(ValueError, match=r"has no chat template.*chat_template\.jinja"):
+        load(folder, device="cpu")
+
+
+def test_pictures_of_another_size_are_refused_when_a_checkpoint_is_loaded(old_files, tiny_folder):
+    images = json.loads((tiny_folder / "processor_config.json").read_text())["image_processor"]
+    other = images | {"crop_size": {"height": 336, "width": 336}, "size": {"shortest_edge": 336}}
+    with pytest.raises(ValueError, match=r"prepares pictures of 336 x 336 pixels.*reads 224 x 224"):
+        load(old_files(image_processor=other), device="cpu")
+
+
+def test_another_token_for_pictures_is_refused_when_a_checkpoint_is_loaded(old_files):
+    folder = old_files()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"image_token_index": 7}))
+    with pytest.raises(ValueError, match="another token for pictures"):
+        load(folder, device="cpu")

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from elastic.archive import save_run
+from elastic.files import one_sentence, out_folder, write
 from elastic.model import Llava, load
 from elastic.policies import Policy
 from elastic.policies.elastic import Elastic
@@ -90,13 +91,12 @@ def find(llava: Llava) -> Run:
 def main() -> None:
     """Record it, with the names of its sides beside it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--out", type=out_folder, default=str(FOLDER), help="folder to write to")
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
     recorded = find(load(device="cpu"))
-    save_run(recorded, args.out / "run.zip")
-    sides = json.dumps({"sides": list(SIDES)}, indent=2)
-    (args.out / "run.json").write_text(sides + "\n", encoding="utf-8")
+    with one_sentence():
+        save_run(recorded, args.out / "run.zip")
+        write(args.out / "run.json", json.dumps({"sides": list(SIDES)}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

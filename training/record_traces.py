@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from elastic.archive import save_run
+from elastic.files import one_sentence, out_folder, write
 from elastic.model import Llava, load
 from elastic.policies import Policy
 from elastic.policies.elastic import Elastic
@@ -252,10 +253,9 @@ def main() -> None:
     """Record every lesson, or a single one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="checkpoint; default: the embedded pocket-llava")
-    parser.add_argument("--out", type=Path, default=TRACES)
+    parser.add_argument("--out", type=out_folder, default=str(TRACES), help="folder to write to")
     parser.add_argument("--only", choices=[lesson.name for lesson in LESSONS], help="record this one, keep the others")
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
     llava = load(args.model, device="cpu")
     index = args.out / "traces.json"
     known = {entry["name"]: entry for entry in json.loads(index.read_text(encoding="utf-8"))} if args.only else {}
@@ -263,11 +263,13 @@ def main() -> None:
         if args.only not in (None, lesson.name):
             continue
         recorded, question = record(llava, lesson)
-        save_run(recorded, args.out / f"{lesson.name}.zip")
+        with one_sentence():
+            save_run(recorded, args.out / f"{lesson.name}.zip")
         show = shown_first(lesson, recorded, question)
         known[lesson.name] = {"name": lesson.name, "title": lesson.title, "about": lesson.about, "show": show}
     listed = [known[lesson.name] for lesson in LESSONS if lesson.name in known]
-    index.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+    with one_sentence():
+        write(index, json.dumps(listed, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 The answers of the data are fed token by token to each cache, which evicts as it does when it writes; then each method
 writes its own. Everything is compared with what the full cache does. `--out` gets the results as JSON; beside it lie
 the same as CSV, a report as one HTML file, and every single answer (`.samples.jsonl`): a run that is stopped goes on
-from there, and further methods, budgets or samples are added to those that are done.
+from there, and further methods, budgets or samples are added to those that are done. One run at a time has these
+files; a line that was damaged is named, and what it said is computed again.
 
 Data: `scenes` are emoji scenes that pocket-llava was not trained on. A file may be MM-Vet's mm-vet.json,
 LLaVA-Description's detail_1k.json, or JSON lines with `image` and `text` as LLaVA-Bench has, with --images.
@@ -24,12 +25,14 @@ from transformers import AutoTokenizer
 from elastic.evaluate.advice import advice, table
 from elastic.evaluate.data import Sample, scene_samples
 from elastic.evaluate.files import read_file
+from elastic.evaluate.lines import Record
 from elastic.evaluate.methods import Variant, keeps, methods, variants
-from elastic.evaluate.output import write_all
-from elastic.evaluate.records import Record, Records
+from elastic.evaluate.output import files_of, write_all
+from elastic.evaluate.records import Records
 from elastic.evaluate.run import chunks
 from elastic.evaluate.summary import Draws, rows
 from elastic.evaluate.workers import Model, Results, in_pool, in_process
+from elastic.files import claimed, writable
 from elastic.model import POCKET
 
 SCENES = "scenes"
@@ -78,23 +81,47 @@ def run(args: argparse.Namespace) -> dict:
     """Run what a command line asks for; returns the results, which are also written.
 
     Raises:
-        ValueError: if something asked for does not exist or is out of its range, or work cannot go on; one sentence.
+        ValueError: if something asked for does not exist or is out of its range, a file cannot be written or is in use,
+            or work cannot go on; one sentence.
     """
     chosen, left_out = variants(methods(args.policies), keeps(args.keep))
-    samples, problems = _samples(args)
-    _report(problems, args.on_error)
-    if not samples:
+    _check_paths(args)
+    with claimed(args.out):
+        samples, problems = _samples(args)
+        _report(problems, args.on_error)
+        if not samples:
+            raise ValueError(
+                "There is no sample to evaluate: raise --limit, --describe or --conversations, or mend the file."
+            )
+        for name, why in left_out.items():
+            print(f"Left out: {name}: {why}")
+        records = Records(files_of(args.out)[-1], _identity(args), args.fresh)
+        for problem in records.problems:
+            print(problem)
+        _compute(args, samples, chosen, records)
+        return _conclude(args, samples, chosen, records, {"left_out": left_out, "skipped": problems})
+
+
+def _check_paths(args: argparse.Namespace) -> None:
+    """Before any work: every file can be written, and none of them is what the work is done on."""
+    if args.out.suffix != ".json":
         raise ValueError(
-            "There is no sample to evaluate: raise --limit, --describe or --conversations, or mend the file."
+            f"--out {args.out} must end in .json: a table (.csv), a report (.html) and the answers are put beside it."
         )
-    for name, why in left_out.items():
-        print(f"Left out: {name}: {why}")
+    for path in files_of(args.out):
+        writable(path)
+        if args.data != SCENES and path.exists() and Path(args.data).exists() and path.samefile(args.data):
+            raise ValueError(f"{path} is the data itself and would be overwritten: give another --out.")
+        if path.exists() and not path.is_file():
+            raise ValueError(f"{path} is no file that results could be kept in: give another --out.")
+
+
+def _compute(args: argparse.Namespace, samples: list[Sample], chosen: tuple[Variant, ...], records: Records) -> None:
+    """Find what has not been found before."""
     model = Model(args.model, args.device, args.four_bit)
-    records = Records(args.out.with_suffix(".samples.jsonl"), _identity(args), args.fresh)
     lengths = _lengths(model, samples) if args.batch > 1 else {}
     todo = chunks(samples, chosen, records.done(), lengths, args.batch, args.max_new_tokens)
-    wanted = {sample.name for sample in samples}, {variant.key for variant in chosen}
-    before = len(_of_run(records.answers(), *wanted))
+    before = len(_of_run(records.answers(), samples, chosen))
     if before:
         print(f"Going on: {before} answers are in {records.path}")
     total = sum(chunk.answers for chunk in todo)
@@ -104,14 +131,24 @@ def run(args: argparse.Namespace) -> dict:
             bar.update(chunk.answers)
             if args.on_error == "stop":
                 _report(_sentences(line for line in lines if "error" in line), "stop")
-    answers, errors = _of_run(records.answers(), *wanted), _sentences(_of_run(records.errors(), *wanted))
-    settings = _settings(args, chosen, records, len(samples))
-    settings |= {"left_out": left_out, "skipped": problems, "errors": errors}
+
+
+def _conclude(
+    args: argparse.Namespace,
+    samples: list[Sample],
+    chosen: tuple[Variant, ...],
+    records: Records,
+    known: dict[str, object],
+) -> dict:
+    """Write what all answers come to, and say what to make of it."""
+    answers = _of_run(records.answers(), samples, chosen)
+    errors = _sentences(_of_run(records.errors(), samples, chosen))
     draws = Draws(answers)
+    settings = _settings(args, chosen, records, len(samples)) | known | {"errors": errors}
     results = {"settings": settings, "rows": rows(draws)}
     for path in write_all(args.out, results, answers, samples):
         print(f"Written: {path}")
-    _report([*problems, *errors], "skip")
+    _report([*known["skipped"], *errors], "skip")
     print("\n".join(["", table(results["rows"]), "", *advice(draws, results["rows"])]))
     return results
 
@@ -173,21 +210,28 @@ def _digest(path: Path) -> str:
 
 def _settings(args: argparse.Namespace, chosen: tuple[Variant, ...], records: Records, samples: int) -> dict:
     """What a reader of the results must know."""
-    about = {name: ", ".join(dict.fromkeys(str(of[name]) for of in records.about)) for name in records.about[0]}
+    names = dict.fromkeys(name for of in records.about for name in of)
+    about = {name: ", ".join(dict.fromkeys(of[name] for of in records.about if name in of)) for name in names}
     where = {"ray": args.ray is not None, "workers": args.workers, "python": sys.version.split()[0]}
     date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     policies = list(dict.fromkeys(variant.label for variant in chosen))
     return _identity(args) | about | where | {"date": date, "samples": samples, "policies": policies}
 
 
-def _of_run(lines: list[dict], samples: set[str], keys: set[tuple]) -> list[dict]:
+def _of_run(lines: list[Record], samples: list[Sample], chosen: tuple[Variant, ...]) -> list[Record]:
     """Those of the samples and methods asked for: a file may hold more, from before."""
-    return [line for line in lines if line["sample"] in samples and (line["policy"], line["keep"]) in keys]
+    names, keys = {sample.name for sample in samples}, {variant.key for variant in chosen}
+    return [line for line in lines if line["sample"] in names and (line["policy"], line["keep"]) in keys]
 
 
 def _lengths(model: Model, samples: list[Sample]) -> dict[str, int]:
     """How many tokens each sample's first question has: equally many, equally long prompts."""
-    tokenizer = AutoTokenizer.from_pretrained(model.name or POCKET)
+    name = model.name or POCKET
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"The tokenizer of {str(name)!r} cannot be read ({reason}): give a checkpoint.") from error
     return {sample.name: len(tokenizer(sample.turns[0].question).input_ids) for sample in samples}
 
 

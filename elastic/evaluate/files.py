@@ -89,7 +89,9 @@ def _llava(name: str, record: dict, images: Path) -> Sample:
 
 def _bench(name: str, record: dict, images: Path) -> Sample:
     answer = _first(record, "answer", "gpt_answer", default=None)
-    turn = Turn(_text(record["text"]), None if answer is None else _text(answer), record.get("category") or "question")
+    turn = Turn(
+        _text(record["text"]), None if answer is None else _text(answer), _text(record.get("category") or "question")
+    )
     return Sample(name, _image(images, record["image"]), (turn,), is_exact="answer" in record)
 
 

@@ -2,28 +2,41 @@
 
 import base64
 import csv
+import io
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 from elastic.evaluate.data import Sample
-from elastic.evaluate.records import Record
+from elastic.evaluate.lines import Record
+from elastic.files import write
 from elastic.picture import small_jpeg
 
+ANSWERS = ".samples.jsonl"
 WORST = 5  # failures shown of a method at a budget
 WORST_OF_METHOD = 15  # and of a method in all: each comes with its picture
 
 
+def files_of(path: Path) -> list[Path]:
+    """The files of a run whose results go to a path: results, table, report, and every single answer."""
+    return [path, *(path.with_suffix(ending) for ending in (".csv", ".html", ANSWERS))]
+
+
 def write_all(path: Path, results: dict, answers: list[Record], samples: Iterable[Sample]) -> list[Path]:
-    """Write the three files beside each other; returns their paths."""
+    """Write results, table and report beside each other, each whole; returns their paths.
+
+    Raises:
+        ValueError: if one cannot be written.
+    """
     from viz.report import report_html
 
-    table, report = path.with_suffix(".csv"), path.with_suffix(".html")
-    path.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n")
-    _write_csv(table, results["rows"])
-    report.write_text(report_html(results, failures(answers, samples)), encoding="utf-8")
-    return [path, table, report]
+    paths = files_of(path)[:3]
+    report = report_html(results, failures(answers, samples))
+    contents = json.dumps(results, indent=1, allow_nan=False) + "\n", _csv(results["rows"]), report
+    for path, content in zip(paths, contents, strict=True):
+        write(path, content)
+    return paths
 
 
 def failures(answers: list[Record], samples: Iterable[Sample]) -> list[dict]:
@@ -80,14 +93,15 @@ class _Pictures:
         return self.made[name]
 
 
-def _write_csv(path: Path, rows: list[dict]) -> None:
+def _csv(rows: list[dict]) -> str:
     """One line per method and budget; what is nested in a row becomes columns of its own."""
     flat = [_flat(row) for row in rows]
     columns = list(dict.fromkeys(name for row in flat for name in row))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(flat)
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, columns)
+    writer.writeheader()
+    writer.writerows(flat)
+    return file.getvalue()
 
 
 def _flat(row: dict) -> dict[str, object]:

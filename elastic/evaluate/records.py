@@ -1,64 +1,111 @@
-"""What was found so far, in a file that only grows: one JSON line per answer, so that a killed run can go on."""
+"""What was found so far, in a file that only grows: one JSON line per answer, so that a killed run can go on.
+
+A line that cannot be used costs what it says and nothing else: `problems` names it, and the file keeps it.
+"""
 
 import json
 from collections import Counter
 from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 
-Record = dict[str, object]
+from elastic.evaluate.lines import CHECK, Record, check_of, parsed, read_lines
+from elastic.files import append, write
+
 Key = tuple[str, str, float]  # sample, policy's label, keep
+ELSE = "give another --out, or --fresh to overwrite it."
 
 
 class Records:
     """The lines of a file: the run's settings, what it ran on, answers, and errors in place of answers.
+
+    Nothing is written before there is something to add.
 
     Args:
         settings: what answers depend on. A file with others is of another run.
         fresh: begin anew, whatever is in the file.
 
     Raises:
-        ValueError: if the file is of another run, or is no such file.
+        ValueError: if the file is of another run, is no such file, or cannot be read.
     """
 
     def __init__(self, path: Path, settings: Record, fresh: bool = False) -> None:
-        self.path, self.found, self.about = path, [], []
-        lines = [] if fresh or not path.exists() else self._whole_lines()
-        if lines:
-            self._compare(lines[0].get("settings"), settings)
-            self.found = [line for line in lines if "policy" in line]
-            self.about = [line["about"] for line in lines if "about" in line]
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps({"settings": settings}) + "\n")
-
-    def _whole_lines(self) -> list[Record]:
-        """All lines; one that a killed run did not finish is cut off the file."""
-        content = self.path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            with self.path.open("r+b") as file:
-                file.truncate(len(whole))
+        self.path, self.settings = path, settings
+        self.found: list[Record] = []
+        self.about: list[object] = []
+        self._left_out: list[tuple[int, str]] = []  # lines by their number, and why
+        self._end = 0  # bytes of the file that stay; 0: it is yet to be begun
+        self._is_open = False  # the last line is whole, but for its end
         try:
-            return [json.loads(line) for line in whole.splitlines()]
-        except ValueError as error:
-            raise ValueError(
-                f"{self.path} is damaged, or no file of an evaluation: give another --out, or --fresh to overwrite it."
-            ) from error
+            if not fresh and path.exists() and path.stat().st_size:
+                self._read()
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read ({error.strerror}): {ELSE}") from error
 
-    def _compare(self, before: Record | None, now: Record) -> None:
-        if before is None:
-            raise ValueError(
-                f"{self.path} is no file of an evaluation: give another --out, or --fresh to overwrite it."
-            )
-        others = [name for name in now if before.get(name) != now[name]]
-        if others:
-            changed = ", ".join(f"{name} {before.get(name)!r} instead of {now[name]!r}" for name in others)
-            raise ValueError(
-                f"{self.path} is of another run ({changed}): give another --out, or --fresh to overwrite it."
-            )
+    def _read(self) -> None:
+        is_known = False  # what run the file is of
+        with self.path.open("rb") as file:
+            for number, (line, end) in enumerate(read_lines(file), start=1):
+                is_ended = line.endswith(b"\n")
+                try:
+                    record = parsed(line)
+                    has_check = self._checked(record)
+                    if number == 1 and "settings" in record:
+                        self._compare(record["settings"])
+                        self.settings, is_known = record["settings"], True
+                    else:
+                        self._take(record, is_known or has_check)
+                except _Refused:
+                    raise
+                except ValueError as error:
+                    self._left_out.append((number, str(error)))
+                    if not is_ended:
+                        break  # the next line takes its place
+                self._end, self._is_open = end, not is_ended
+        if not is_known and not self.found:
+            raise ValueError(f"{self.path} is no file of an evaluation: {ELSE}")
+
+    def _compare(self, before: Record) -> None:
+        changed = _changed(before, self.settings)
+        if changed:
+            raise _Refused(f"{self.path} is of another run ({changed}): {ELSE}")
+
+    def _checked(self, record: Record) -> bool:
+        """Take the checksum off a line; whether it has one, as lines from before have not."""
+        check = record.pop(CHECK, None)
+        if check not in (None, check_of(record.get("settings", self.settings), record)):
+            raise ValueError("was changed, or is of another run")
+        return check is not None
+
+    def _take(self, record: Record, is_known: bool) -> None:
+        """Note what a line says, if it is known to be of this run: from its checksum, or from the first line."""
+        if not is_known:
+            raise ValueError("does not say what run it is of, and nor does the first line")
+        if "settings" in record:
+            if changed := _changed(record["settings"], self.settings):
+                raise ValueError(f"is of another run ({changed})")
+        elif "about" in record:
+            self.about += [record["about"]] * (record["about"] not in self.about)
+        else:
+            self.found.append(record)
+
+    @property
+    def problems(self) -> list[str]:
+        """One sentence for each line that is left out, or for some of them in a row."""
+        sentences = []
+        numbered = enumerate(self._left_out)
+        for (_, why), group in groupby(numbered, lambda one: (one[1][0] - one[0], one[1][1])):
+            numbers = [number for _, (number, _) in group]
+            which = f"Line {numbers[0]}" if len(numbers) == 1 else f"Each of lines {numbers[0]} to {numbers[-1]}"
+            sentences.append(f"{which} of {self.path.name} {why}: left out, and computed again where it is asked for.")
+        return sentences
 
     def append(self, lines: Iterable[Record]) -> None:
-        """Add answers, and what they were computed on where that is new; they are in the file when this returns."""
+        """Add answers, and what they were computed on where that is new; they are in the file when this returns.
+
+        Raises:
+            ValueError: if they cannot be written; what was in the file stays.
+        """
         new = []
         for line in lines:
             if "about" not in line:
@@ -67,9 +114,20 @@ class Records:
                 continue
             else:
                 self.about.append(line["about"])
-            new.append(json.dumps(line, allow_nan=False) + "\n")
-        with self.path.open("a") as file:
-            file.write("".join(new))
+            new.append(line)
+        is_there = self._end and self.path.exists() and self.path.stat().st_size >= self._end
+        if not is_there:  # begun only now, or somebody has taken it away
+            new = [{"settings": self.settings}, *({"about": about} for about in self.about), *self.found]
+        content = "".join(map(self._line, new)).encode()
+        if is_there:
+            self._end = append(self.path, self._end, b"\n" * self._is_open + content)
+        else:
+            write(self.path, content)
+            self._end = len(content)
+        self._is_open = False
+
+    def _line(self, record: Record) -> str:
+        return json.dumps(record | {CHECK: check_of(self.settings, record)}, allow_nan=False) + "\n"
 
     def answers(self) -> list[Record]:
         """All answers, the latest where there are several to the same question."""
@@ -84,6 +142,16 @@ class Records:
     def done(self) -> Counter[Key]:
         """For each sample and method, how many of its turns are answered."""
         return Counter(_key(line) for line in self.answers())
+
+
+class _Refused(ValueError):
+    """About the file as a whole, not a line of it."""
+
+
+def _changed(before: Record, now: Record) -> str:
+    """In which settings a run differs; empty where it is the same."""
+    others = [name for name in now if before.get(name) != now[name]]
+    return ", ".join(f"{name} {before.get(name)!r} instead of {now[name]!r}" for name in others)
 
 
 def _key(line: Record) -> Key:

@@ -12,9 +12,10 @@ import torch
 
 from elastic.engine import State, extend, prefill
 from elastic.evaluate.data import Sample
+from elastic.evaluate.lines import Record
 from elastic.evaluate.measure import Baseline, Outcome, baselines, measures
 from elastic.evaluate.methods import FULL, Variant
-from elastic.evaluate.records import Key, Record
+from elastic.evaluate.records import Key
 from elastic.model import Llava, Prompt, together
 from elastic.policies import Policy
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elastic.evaluate.data import DESCRIBE
-from elastic.evaluate.records import Record
+from elastic.evaluate.lines import Record
 from viz.measures import COSTS
 from viz.measures import MEASURES as JUDGED
 

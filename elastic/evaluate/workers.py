@@ -12,7 +12,7 @@ from threading import Thread
 import torch
 from transformers.utils.logging import disable_progress_bar
 
-from elastic.evaluate.records import Record
+from elastic.evaluate.lines import Record
 from elastic.evaluate.run import Chunk, run_chunk
 from elastic.model import Llava, load
 

@@ -190,6 +190,15 @@ class Policy:
         # Decimal fractions are not exact: 0.3 x 10 must be 3.
         return max(1, int(self.keep * fixed + 1e-9)) + (seen - fixed if self.growth == "every new token" else 0)
 
+    def check_batch(self, sequences: int) -> None:
+        """See that sequences can be held together.
+
+        Raises:
+            ValueError: if there are several, and each would need as many slots as its prompt asks for.
+        """
+        if sequences > 1 and not self.batches:
+            raise ValueError(f"{self.title} holds as much of each prompt as the prompt asks for: read one at a time.")
+
     def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
         """After a prefill, per layer, what becomes of every slot."""
         return [Choice(torch.arange(layer.slots, device=layer.position.device)[None]) for layer in layers]

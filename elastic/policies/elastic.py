@@ -93,8 +93,10 @@ class Elastic(Policy):
         slots = layers[0].slots
         free = protected.to(torch.uint8).argsort(dim=-1, stable=True)[:, : slots - words]
         anchors = min(free.shape[1], self._slots(self.limit(seen, seen), words) - words)
-        best = score.gather(1, free).topk(anchors).indices.sort().values
         owner = torch.arange(slots, device=free.device).repeat(len(free), 1)
+        if not anchors:  # a prompt of a token or two: all of it is protected
+            return [Choice(of_layer) for of_layer in owner.chunk(len(layers))]
+        best = score.gather(1, free).topk(anchors).indices.sort().values
         if self.merge == "none":
             owner.scatter_(1, free, -1)
             free = free.gather(1, best)

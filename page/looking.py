@@ -31,7 +31,8 @@ class Looking:
             ValueError: if there is none.
         """
         run, entry = recording(name)
-        run = replace(run, link={"example": name})
+        # One for all visitors, however many look at it.
+        run = self.shown.lasting.setdefault(name, replace(run, link={"example": name}))
         self.shown.put(request.session_hash, run)
         line = f"Recorded earlier with {run.sides[0].model} · {entry['title']}. {entry['about']}"
         return whole(run, line, entry["show"])
@@ -63,7 +64,7 @@ class Looking:
 
     def leave(self, request: gr.Request) -> None:
         """A tab was closed."""
-        self.shown.leave(request.session_hash)
+        self.shown.store.leave(request.session_hash)
 
     def plot(self, side: int, head: int, request: gr.Request) -> list:
         """The figures of the visitor's run, and the choices that fit it."""

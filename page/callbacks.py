@@ -205,7 +205,7 @@ class Callbacks:
         request: gr.Request,
     ) -> tuple[str, str, dict]:
         """Answer one question with two policies; `keep` is the fraction kept, 0 < keep <= 1."""
-        with said_to_programs():
+        with self.said_to_programs():
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
             policies = [build_policy(name, keep, {}) for name in (policy_a, policy_b)]
@@ -229,22 +229,20 @@ class Callbacks:
         self, request: gr.Request, steps: Steps, about: Callable[[], str], by_rows: bool = False
     ) -> object:
         """What a program's steps come to, as long as it listens: by its session, or by the number of the call."""
-        job = self.line.join(request.session_hash, steps, about, by_rows, also=LocalContext.event_id.get() or "")
+        job = self.line.join(request.session_hash, steps, about, by_rows, also=LocalContext.event_id.get(None) or "")
         return await self.line.result(job)
 
-
-@contextmanager
-def said_to_programs() -> Iterator[None]:
-    """What goes wrong reaches a program as one sentence."""
-    try:
-        yield
-    except gr.Error:
-        raise
-    except (Refused, ValueError, TypeError) as error:
-        raise gr.Error(str(error), print_exception=False) from error
-    except Exception as error:  # whoever runs the program sees all of it
-        traceback.print_exc()
-        raise gr.Error(explain(error), print_exception=False) from error
+    @contextmanager
+    def said_to_programs(self) -> Iterator[None]:
+        """What goes wrong reaches a program as one sentence."""
+        try:
+            yield
+        except gr.Error:
+            raise
+        except (Refused, ValueError, TypeError) as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        except Exception as error:
+            raise self.broke_off("", error, "Error") from error
 
 
 def how_it_ended(run: Run) -> str:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from elastic.picture import open_picture
 from elastic.policies import POLICIES
-from page.callbacks import CONVERSATION, Callbacks, said_to_programs
+from page.callbacks import CONVERSATION, Callbacks
 from page.comparing import HIGH, LOW, Table, plan_rows, read_budgets, table_csv
 from page.controls import with_links
 from page.job import Refused, Waiting
@@ -151,7 +151,7 @@ class CompareEvents:
     ) -> list:
         """Answer one question with many policies, the full cache first; `policies` and `keeps` (fractions kept,
         0.05 to 1) are separated by commas. One row of figures for each policy and fraction."""
-        with said_to_programs():
+        with self.asking.said_to_programs():
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
             budgets = read_budgets(map(_percent, _parts(keeps)))

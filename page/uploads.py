@@ -34,7 +34,9 @@ def temporary_folder() -> Iterator[Path]:
     try:
         if named is not None and named[0] == FOLDER:
             Path(named[1]).mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="elastic-page-", dir=named[1] if named else None)).resolve()
+        folder = Path(
+            tempfile.mkdtemp(prefix=f"elastic-page-{os.getpid()}-", dir=named[1] if named else None)
+        ).resolve()
         (folder / "try").write_bytes(b"x" * 4096)
         (folder / "try").unlink()
     except OSError as error:

@@ -11,7 +11,7 @@ import time
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,12 +24,12 @@ LONG = "elastic,elastic-plus,h2o,snapkv,lookm,streaming,vlcache"  # methods of a
 
 
 @contextmanager
-def program(*options: str, **environment: str) -> Iterator[tuple[str, psutil.Process]]:
-    """`python app.py` on a free port with its model loaded: its address, and the process."""
+def program(*options: str, before: Sequence[str] = (), **environment: str) -> Iterator[tuple[str, psutil.Process]]:
+    """`python app.py` on a free port with its model loaded, started by what stands `before` it: address and process."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    command = [sys.executable, "app.py", "--port", str(port), *options]
+    command = [*before, sys.executable, "app.py", "--port", str(port), *options]
     surroundings = os.environ | {"GRADIO_ANALYTICS_ENABLED": "False"} | environment
     server = subprocess.Popen(command, cwd=ROOT, env=surroundings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"

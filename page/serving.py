@@ -86,7 +86,7 @@ def serve(
             max_threads=THREADS,
             state_session_capacity=max(100, store.limit // 4 // SESSION_BYTES),
             app_kwargs={
-                "routes": [health.route(model)],
+                "routes": [health.route(model, store)],
                 "middleware": [Middleware(Door, listening=listening)],
             },
             **options,

@@ -12,7 +12,6 @@ from page.memory import default_budget, free_bytes, read_bytes
 from page.store import REMEMBERED, Store
 from page.uploads import FILE, FOLDER, LONG, SHORT, Uploads, temporary_folder
 
-
 ACTIONS = ("put", "get", "drop", "leave", "sweep", "wait")
 
 

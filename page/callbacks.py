@@ -43,8 +43,8 @@ class Callbacks:
         """The line about the model, again once it is loaded; waiting visitors hold no thread."""
         yield self.model.status()
         while not self.model.ready.is_set():
-            await asyncio.sleep(0.2)
-        yield self.model.status()
+            await asyncio.sleep(0.5)
+            yield self.model.status()  # so that Gradio notices who is gone
 
     def begin(self, request: gr.Request) -> tuple[gr.Button, gr.Button]:
         """While a run goes on it can be stopped, not started again."""
@@ -80,13 +80,16 @@ class Callbacks:
                 raise ValueError("There is no picture yet. Pick an example, draw a scene or upload one.")
             policies = [self._policy(side, name, keep / 100, values) for side, name in enumerate(names)]
             self.uploads.used(picture)
-            comparison, image, note = self._conversation(visitor, picture, policies), None, ""
+            comparison, note = self._conversation(visitor, picture, policies), ""
+            image, example = None, None
             if comparison is None:
-                image = await asyncio.to_thread(open_picture, picture)
+                image, example = await asyncio.to_thread(self._opened, picture)
                 note = FORGOTTEN.get(self.store.lost(visitor, CONVERSATION), "")
             if note:
                 gr.Warning(note, title="A new conversation")
-            started = functools.partial(self._started, visitor, picture, policies, comparison, image, question, note)
+            # A conversation's later questions cannot be asked by an address: it would begin a new one.
+            link = link_of(example, question, policies)
+            started = functools.partial(self._started, picture, policies, comparison, image, link, note)
             steps = self._answer(visitor, started, question, int(tokens), temperature, int(seed or 0))
             job = self.line.join(visitor, steps, lambda: "somebody's question")
             async with aclosing(self.line.follow(job)) as said:
@@ -119,22 +122,23 @@ class Callbacks:
             return None
         return comparison
 
+    def _opened(self, path: str) -> tuple[Image, str | None]:
+        """The picture in a file, and its name where it is a bundled one."""
+        return open_picture(path), name_of_example(path, self.model.name is None)
+
     def _started(
         self,
-        visitor: str,
         picture: str,
         policies: list[Policy],
         comparison: object | None,
         image: Image | None,
-        question: str,
+        link: dict[str, str],
         note: str,
     ) -> object:
         """The conversation that a question goes on with, or a new one; once the model is there."""
         if comparison is None:
             comparison = self.model.session.Comparison(self.model.llava, image, policies, picture)
-        # A conversation's later questions cannot be asked by an address: it would begin a new one.
-        example = name_of_example(picture, self.model.name is None) if not comparison.states else None
-        comparison.link, comparison.note = link_of(example, question, policies), note
+        comparison.link, comparison.note = link, note
         return comparison
 
     def _answer(

@@ -16,6 +16,7 @@ from page.job import Refused, Waiting
 
 TABLE = "table"  # the kind of thing in the store
 GONE = "The server no longer holds this table: compare again."
+PUT_AWAY = "The table was put away to make room for other visitors: compare again."
 NO_PICTURE = "There is no picture yet. Pick an example, draw a scene or upload one."
 
 
@@ -77,9 +78,12 @@ class CompareEvents:
             async with aclosing(self.line.follow(job)) as said:
                 async for value in said:
                     if self._table(request) is not table:
-                        return  # the visitor has left, or it was put away
+                        self._say_if_put_away(request)
+                        return  # the visitor has left
                     waiting = {"status": value} if isinstance(value, Waiting) else {}
                     yield message(table, running=True) | waiting
+        except gr.Error:
+            raise
         except Refused as error:
             table.how = str(error)
             raise gr.Error(str(error), title="The comparison was ended", print_exception=False) from error
@@ -89,6 +93,10 @@ class CompareEvents:
         except Exception as error:
             table.how = "Broke off"
             raise self.asking.broke_off(request.session_hash, error, "The comparison broke off") from error
+
+    def _say_if_put_away(self, request: gr.Request) -> None:
+        if self.store.lost(request.session_hash, TABLE) in ("room", "time"):
+            raise gr.Error(PUT_AWAY, title="The table is gone", print_exception=False)
 
     def _table(self, request: gr.Request) -> Table | None:
         return self.store.get((TABLE, request.session_hash))
@@ -123,6 +131,7 @@ class CompareEvents:
         table, number = self._table(request), event._data.get("row")
         rows = table.rows if table else []
         if not isinstance(number, int) or not 0 < number < len(rows) or rows[number]["refused"]:
+            self._say_if_put_away(request)
             raise gr.Error(GONE, print_exception=False)
         # The question is to be the first of a conversation, as it was here.
         self.store.drop((CONVERSATION, request.session_hash))

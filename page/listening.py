@@ -1,6 +1,5 @@
 """Who listens: which visitors and callers have a connection open on which the server can tell them something.
 
-The outermost part of the server: it also bounds what comes in, how large, how slowly and how much of it at once.
 Knows addresses of Gradio's interface, nothing of its insides.
 """
 
@@ -10,15 +9,13 @@ from collections import Counter
 from urllib.parse import parse_qs
 
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 ANSWERS = re.compile(r"/call/(?:v2/)?[^/]+/(?P<name>[^/]+)/?$")  # of a call, by the number it was given
 EVENTS = re.compile(r"/queue/data/?$")  # of a session
 HEARTBEAT = re.compile(r"/heartbeat/(?P<name>[^/]+)/?$")
 
-MOST_STREAMS = 1000
-MOST_BYTES = 40_000_000  # of a request: several pictures of the largest size allowed
-SLOWEST = 60.0  # seconds until a request must be here as a whole
+MOST_STREAMS = 400  # of all visitors: a tab holds two
 
 
 class Listening:
@@ -55,21 +52,18 @@ class Listening:
         return None
 
 
-class Door:
-    """The server behind bounds, each open stream counted; `app` is what serves."""
+class Hearing:
+    """ASGI middleware that counts the streams of `app` while they are open."""
 
     def __init__(self, app: ASGIApp, listening: Listening) -> None:
         self.app, self.listening = app, listening
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         self.listening.loop = asyncio.get_running_loop()
-        stream = self.listening.stream_of(scope)
+        stream = self.listening.stream_of(scope) if scope["type"] == "http" else None
         if stream is None:
-            await self._bounded(scope, receive, send)
+            await self.app(scope, receive, send)
         elif self.listening.open >= MOST_STREAMS:
             await PlainTextResponse("Too many visitors are here. Try again in a minute.", 503)(scope, receive, send)
         else:
@@ -81,40 +75,3 @@ class Door:
                 counter[name] -= 1
                 if not counter[name]:
                     del counter[name]
-
-    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        size, whole, began = 0, scope["method"] in ("GET", "HEAD"), False
-        until = asyncio.get_running_loop().time() + SLOWEST
-
-        async def limited() -> Message:
-            nonlocal size, whole
-            if whole:
-                return await receive()
-            async with asyncio.timeout_at(until):
-                message = await receive()
-            size += len(message.get("body", b""))
-            whole = not message.get("more_body", False)
-            if size > MOST_BYTES:
-                raise _TooMuch
-            return message
-
-        async def sent(message: Message) -> None:
-            nonlocal began
-            began = True
-            await send(message)
-
-        said = dict(scope["headers"]).get(b"content-length", b"0")
-        try:
-            if said.isdigit() and int(said) > MOST_BYTES:
-                raise _TooMuch
-            await self.app(scope, limited, sent)
-        except (_TooMuch, TimeoutError) as error:
-            if began or (isinstance(error, TimeoutError) and whole):
-                raise
-            large = isinstance(error, _TooMuch)
-            words = "The request is larger than 40 MB." if large else "The request took longer than a minute to come."
-            await PlainTextResponse(words, 413 if large else 408)(scope, receive, send)
-
-
-class _TooMuch(Exception):
-    """More was sent than is taken."""

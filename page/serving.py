@@ -15,7 +15,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from page import health
-from page.listening import Door, Listening
+from page.listening import Hearing, Listening
 from page.model import Model
 from page.store import Store
 from page.sweeper import SESSION_BYTES, Sweeper
@@ -87,7 +87,7 @@ def serve(
             state_session_capacity=max(100, store.limit // 4 // SESSION_BYTES),
             app_kwargs={
                 "routes": [health.route(model, store)],
-                "middleware": [Middleware(Door, listening=listening)],
+                "middleware": [Middleware(Hearing, listening=listening)],
             },
             **options,
         )

@@ -133,6 +133,11 @@ class Store:
             self._things.move_to_end(key)
             return held.value
 
+    def look(self, key: Key) -> object | None:
+        """As `get`, but no use."""
+        held = self._things.get(key)
+        return held.value if held else None
+
     def keys(self, kind: str) -> list[Key]:
         """The keys of a kind, the longest unused first."""
         with self._lock:

@@ -19,7 +19,7 @@ ASSETS = Path(__file__).parent.parent / "assets"
 FILE = "file"  # the kind of thing in the store
 FOLDER = "GRADIO_TEMP_DIR"  # the variable by which Gradio knows the folder
 LONG = 7200.0  # seconds that a file of the page is kept after it was last used
-SHORT = 120.0  # seconds that a program's file is kept, and the least for any
+SHORT = 120.0  # seconds that a program's file is kept, and an empty folder
 
 
 @contextmanager
@@ -62,30 +62,32 @@ class Uploads:
 
     def sweep(self) -> None:
         """Note new files, and forget those that are gone."""
-        here = {path for path in self.folder.rglob("*") if path.is_file()}
+        here = {path: _came(path) for path in self.folder.rglob("*") if path.is_file()}
         for key in self.store.keys(FILE):
             if Path(key[1]) not in here:
                 self.store.drop(key)
-        for path in here:
-            age = _age(path)
-            if (FILE, str(path)) not in self.store:
-                self._note(path, "unknown", LONG)
-            elif age is not None and age < SHORT / 4:
-                self.store.get((FILE, str(path)))  # sent once more
+        for path, came in here.items():
+            whose, noted = self._noted(path)
+            if came != noted:  # new, or sent once more
+                self._note(path, whose, LONG)
         for folder in self.folder.rglob("*"):
-            if folder.is_dir() and (_age(folder) or 0) > SHORT:
+            if folder.is_dir() and time.time() - (_came(folder) or time.time()) > SHORT:
                 with suppress(OSError):  # mostly: it is not empty
                     folder.rmdir()
 
     def of_program(self, path: str | None) -> None:
         """A program has sent a file, and is not going to use it for long; unless the page uses it too."""
-        if (own := self._own(path)) and self.store.get((FILE, str(own))) != "page":
+        if (own := self._own(path)) and self._noted(own)[0] != "page":
             self._note(own, "program", SHORT)
 
     def used(self, path: str | None) -> None:
         """The page has used a file: it is kept for a while."""
         if own := self._own(path):
             self._note(own, "page", LONG)
+
+    def _noted(self, path: Path) -> tuple[str, float | None]:
+        """Who used a file, and when it had come to its place then."""
+        return self.store.look((FILE, str(path))) or ("unknown", None)
 
     def _own(self, path: str | None) -> Path | None:
         """Where a file really is, if that is in the folder: no other is ever deleted."""
@@ -94,26 +96,26 @@ class Uploads:
 
     def _note(self, path: Path, whose: str, seconds: float) -> None:
         with suppress(OSError):
-            size = path.stat().st_size
+            size, came = path.stat().st_size, _came(path)
             if not self._is_spared(path, size):
-                key, release = (FILE, str(path)), lambda: _delete(path)
-                self.store.put(key, whose, size=lambda: size, seconds=seconds, release=release)
+                key, release = (FILE, str(path)), lambda: _delete(path, came)
+                self.store.put(key, (whose, came), size=lambda: size, seconds=seconds, release=release)
 
     def _is_spared(self, path: Path, size: int) -> bool:
         like = self.spared.get(path.name)
         return like is not None and like.stat().st_size == size and like.read_bytes() == path.read_bytes()
 
 
-def _age(path: Path) -> float | None:
-    """Seconds since a file came to its place, None where it is no longer there."""
+def _came(path: Path) -> float | None:
+    """When a file or folder came to its place, or was last changed; None where it is no longer there."""
     try:
-        return time.time() - path.stat().st_ctime
+        return path.stat().st_ctime
     except OSError:
         return None
 
 
-def _delete(path: Path) -> None:
-    """Delete a file, unless it has just come to its place again."""
+def _delete(path: Path, came: float | None) -> None:
+    """Delete a file, unless another has come to its place since."""
     with suppress(OSError):
-        if (_age(path) or 0) >= SHORT / 2:
+        if _came(path) == came:
             path.unlink()

@@ -188,7 +188,7 @@ def folder(monkeypatch, tmp_path):
         yield folder
 
 
-def sent(folder, name="picture.png", content=b"picture", age=0.0, monkeypatch=None):
+def sent(folder, name="picture.png", content=b"picture"):
     path = folder / "hash" / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
@@ -216,34 +216,38 @@ def test_files_are_given_up_when_nobody_used_them_sooner_for_programs(folder, mo
     clock = Clock()
     store = Store(seconds=1, clock=clock)
     uploads = Uploads(store)
-    monkeypatch.setattr("page.uploads._age", lambda path: 1000.0 if path.exists() else None)
     page, program, unknown = (sent(folder, name) for name in ("page.png", "program.png", "unknown.png"))
     uploads.sweep()
     uploads.used(str(page))
     uploads.of_program(str(program))
     uploads.of_program(str(page))
     clock.now = SHORT + 1
+    uploads.sweep()
     store.sweep()
     assert page.exists() and unknown.exists() and not program.exists()
     clock.now += LONG
     store.sweep()
     assert not page.exists() and not unknown.exists() and not store.keys(FILE)
+    monkeypatch.setattr("page.uploads.SHORT", -1)
     uploads.sweep()
     assert folder.exists() and list(folder.iterdir()) == [], "nor do empty folders stay"
 
 
-def test_a_file_that_was_just_sent_again_is_not_deleted(folder):
+def test_a_file_that_was_sent_again_meanwhile_is_not_deleted(folder):
     store = Store()
     uploads = Uploads(store)
     path = sent(folder)
-    uploads.used(str(path))
+    uploads.of_program(str(path))
+    path.unlink()
+    time.sleep(0.02)
+    sent(folder)
     store.drop((FILE, str(path)))
     assert path.exists()
     uploads.sweep()
     assert (FILE, str(path)) in store
 
 
-def test_files_elsewhere_and_bundled_ones_are_never_touched(folder, tmp_path, monkeypatch):
+def test_files_elsewhere_and_bundled_ones_are_never_touched(folder, tmp_path):
     store = Store()
     uploads = Uploads(store)
     outside = tmp_path / "precious.txt"
@@ -255,18 +259,16 @@ def test_files_elsewhere_and_bundled_ones_are_never_touched(folder, tmp_path, mo
     bundled = next(iter(uploads.spared.values()))
     uploads.used(str(sent(folder, bundled.name, bundled.read_bytes())))
     assert not store.keys(FILE)
-    monkeypatch.setattr("page.uploads._age", lambda path: 1000.0)
     uploads.sweep()
     for key in store.keys(FILE):
         store.drop(key)
     assert outside.read_text() == "keep" and (folder / "hash" / bundled.name).exists()
 
 
-def test_files_go_for_room_like_everything_else(folder, monkeypatch):
-    monkeypatch.setattr("page.uploads._age", lambda path: 1000.0 if path.exists() else None)
+def test_files_go_for_room_like_everything_else(folder):
     store = Store(limit=250)
     uploads = Uploads(store)
     paths = [sent(folder, f"{number}.png", b"x" * 100) for number in range(4)]
     for path in paths:
         uploads.used(str(path))
-    assert [path.exists() for path in paths] == [False, False, True, True] and time.time()
+    assert [path.exists() for path in paths] == [False, False, True, True]

@@ -1,6 +1,7 @@
 """The page: `python app.py --help` lists the options."""
 
 import argparse
+import multiprocessing
 import os
 import sys
 from pathlib import Path
@@ -165,6 +166,8 @@ def fit(store: Store) -> None:
 def main() -> None:
     """Serve the page; nothing that still runs keeps the program from ending."""
     code = or_one_sentence(run)
+    for child in multiprocessing.active_children():
+        child.terminate()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -13,6 +13,7 @@ from page.callbacks import CONVERSATION, Callbacks
 from page.comparing import HIGH, LOW, Table, plan_rows, read_budgets, table_csv
 from page.controls import with_links
 from page.job import Refused, Waiting
+from page.store import LOOKED_AT
 
 TABLE = "table"  # the kind of thing in the store
 GONE = "The server no longer holds this table: compare again."
@@ -50,9 +51,8 @@ class CompareEvents:
             table = Table(picture, open_picture(picture), question, int(tokens or 0), plans)
         except ValueError as error:
             raise gr.Error(str(error), title="Please check", print_exception=False) from error
-        self.store.put(
-            (TABLE, request.session_hash), table, self.store.visit(request.session_hash), size=lambda: table.nbytes
-        )
+        visit, key = self.store.visit(request.session_hash), (TABLE, request.session_hash)
+        self.store.put(key, table, visit, size=lambda: table.nbytes, seconds=LOOKED_AT)
         table.status = "Waiting for the model"
         buttons = gr.Button(interactive=False), gr.Button("Stop", interactive=True)
         return message(table, running=True), gr.Plot(visible=False), *buttons
@@ -85,7 +85,7 @@ class CompareEvents:
         except gr.Error:
             raise
         except Refused as error:
-            table.how = str(error)
+            table.how = "Ended"
             raise gr.Error(str(error), title="The comparison was ended", print_exception=False) from error
         except ValueError as error:
             table.how = "Not begun"
@@ -102,7 +102,7 @@ class CompareEvents:
         return self.store.get((TABLE, request.session_hash))
 
     def stopping(self) -> gr.Button:
-        """Stop has been pressed; the row that is being measured is still finished."""
+        """Stop has been pressed; the step that is under way is still finished."""
         return gr.Button("Stopping …", interactive=False)
 
     def settle(self, request: gr.Request) -> tuple[object, object, gr.Button, gr.Button]:

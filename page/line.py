@@ -7,6 +7,7 @@ knows what a model is.
 import asyncio
 import threading
 import time
+import traceback
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
@@ -31,6 +32,7 @@ class Line:
         self.last_step = time.monotonic()
         self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()  # by caller, in the order of their turns
         self._running: Job | None = None
+        self._chores: deque[Callable[[], object]] = deque()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
         self._thread.start()
@@ -143,9 +145,16 @@ class Line:
         with self._changed:
             return sum(map(len, self._waiting.values())) + (self._running is not None)
 
+    def between(self, chore: Callable[[], object]) -> None:
+        """Have something done soon in the model's thread, while no step is under way."""
+        with self._changed:
+            self._chores.append(chore)
+            self._changed.notify_all()
+
     def beat(self) -> None:
         """Note that a step is finished, from within the job that runs; raises Stopped if it is to end."""
         self.last_step = time.monotonic()
+        self._do_chores()
         job = self._running
         if job is not None and threading.current_thread() is self._thread and self._why_over(job):
             raise Stopped
@@ -180,12 +189,20 @@ class Line:
             with self._changed:
                 over = self._reap()
                 job = self._running = self._next() if self.opened.is_set() else None
-                if job is None and not over:
+                if job is None and not over and not self._chores:
                     self._changed.wait(0.25 if self._waiting else 60)
             for ended, why in over:
                 self._finish(ended, error=why)
+            self._do_chores()
             if job is not None:
                 self._advance(job)
+
+    def _do_chores(self) -> None:
+        while self._chores and threading.current_thread() is self._thread:
+            try:
+                self._chores.popleft()()
+            except Exception:  # of a chore, which is no reason to stop anybody
+                traceback.print_exc()
 
     def _reap(self) -> list[tuple[Job, BaseException]]:
         """Take those out of the line who need not wait any more, with the reason."""
@@ -244,6 +261,7 @@ class Line:
             except BaseException as error:
                 return self._finish(job, error=error)
             self.last_step = time.monotonic()
+            self._do_chores()
             job.held = earlier + self.last_step - began
             if value is not None:
                 job.said.append(value)

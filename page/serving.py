@@ -94,8 +94,7 @@ def serve(
     except OSError as error:
         raise ValueError(f"The page cannot be served: {error}") from error
     _notice_cut_connections(page)
-    is_busy = model.line.has_visitor if model else lambda name: False
-    sweeper = Sweeper(store, listening, Uploads(store), is_busy, page)
+    sweeper = Sweeper(store, listening, Uploads(store), model and model.line, page)
     sweeper.start()
     while not ending.asked.wait(0.2):
         if model is not None and model.error:

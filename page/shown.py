@@ -12,7 +12,7 @@ import numpy as np
 
 from elastic.archive import open_run, save_run, steps_csv
 from elastic.trace import Run
-from page.store import Store, Visit
+from page.store import LOOKED_AT, Store, Visit
 from viz import view
 from viz.replay import replay_html
 
@@ -44,7 +44,7 @@ class Shown:
         visit = self.store.visit(visitor) if isinstance(visitor, str) else visitor
         if run.name not in self.lasting:
             self._hold(run, visit)
-        self.store.put((LOOKS_AT, visit.name), run.name, visit)
+        self.store.put((LOOKS_AT, visit.name), run.name, visit, seconds=LOOKED_AT)
 
     def update(self, run: Run) -> None:
         """The record of a run as it stands now, if it is still held."""
@@ -54,7 +54,7 @@ class Shown:
 
     def _hold(self, run: Run, visit: Visit) -> None:
         size = held_bytes(run)
-        self.store.put((RUN, run.name), run, visit, size=lambda: size)
+        self.store.put((RUN, run.name), run, visit, size=lambda: size, seconds=LOOKED_AT)
 
     def leave(self, visitor: str) -> None:
         """A visitor looks at nothing any more."""

@@ -7,10 +7,10 @@ import gc
 import sys
 import threading
 import traceback
-from collections.abc import Callable
 
 import gradio as gr
 
+from page.line import Line
 from page.listening import Listening
 from page.store import Store
 from page.uploads import Uploads
@@ -21,12 +21,12 @@ SESSION, SESSION_BYTES = "session", 500_000  # what Gradio keeps of a visitor: a
 
 
 class Sweeper:
-    """Sweeps a store every few seconds; `is_busy` says whether something is under way for a visitor."""
+    """Sweeps a store every few seconds; without a `line` nothing is ever under way for a visitor."""
 
     def __init__(
-        self, store: Store, listening: Listening, uploads: Uploads, is_busy: Callable[[str], bool], page: gr.Blocks
+        self, store: Store, listening: Listening, uploads: Uploads, line: Line | None, page: gr.Blocks
     ) -> None:
-        self.store, self.listening, self.uploads, self.is_busy, self.page = store, listening, uploads, is_busy, page
+        self.store, self.listening, self.uploads, self.line, self.page = store, listening, uploads, line, page
         self._released = 0
         self._stop = threading.Event()
 
@@ -53,10 +53,11 @@ class Sweeper:
         self.store.sweep()
         if self.store.released != self._released:
             self._released = self.store.released
-            free_memory()
+            # A GPU must not be asked for memory back in the midst of a step.
+            free_memory() if self.line is None else self.line.between(free_memory)
 
     def _is_here(self, name: str) -> bool:
-        return self.listening.is_there(name) or self.is_busy(name)
+        return self.listening.is_there(name) or (self.line is not None and self.line.has_visitor(name))
 
     def _visitors(self) -> None:
         """End the visits of those who have gone without a word."""

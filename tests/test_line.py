@@ -262,6 +262,30 @@ def test_at_the_end_of_the_program_everybody_is_told_and_nothing_is_begun(hall):
         hall.join("late")
 
 
+def test_what_must_not_come_into_a_step_is_done_between_steps(hall):
+    inside, found = [], []
+
+    def steps():
+        while not found:
+            inside.append(1)
+            time.sleep(0.005)
+            inside.pop()
+            yield None
+
+    def chore():
+        found.append((len(inside), threading.current_thread().name))
+
+    hall.listeners.add("a")
+    job = hall.line.join("a", steps(), str)
+    hall.wait(lambda: hall.line.health()["running"])
+    hall.line.between(lambda: 1 / 0)
+    hall.line.between(chore)
+    hall.over(job)
+    hall.line.between(chore)
+    hall.wait(lambda: len(found) == 2)
+    assert found == [(0, "model")] * 2, "also where nobody asks"
+
+
 def test_a_fault_of_one_job_is_its_own(hall):
     def broken():
         yield None

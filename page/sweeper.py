@@ -7,6 +7,7 @@ import gc
 import sys
 import threading
 import traceback
+from pathlib import Path
 
 import gradio as gr
 
@@ -17,6 +18,7 @@ from page.uploads import Uploads
 
 EVERY = 4.0  # seconds
 ABSENT = 18.0  # seconds without a connection after which a visitor is gone
+MANY = 500  # names of files that Gradio keeps, until it is worth looking at them
 SESSION, SESSION_BYTES = "session", 500_000  # what Gradio keeps of a visitor: a copy of the page's whole configuration
 
 
@@ -50,6 +52,7 @@ class Sweeper:
         self._visitors()
         self._sessions()
         self.uploads.sweep()
+        self._files()
         self.store.sweep()
         if self.store.released != self._released:
             self._released = self.store.released
@@ -79,6 +82,15 @@ class Sweeper:
                 )
             elif self._is_here(name):
                 self.store.get(key)
+
+    def _files(self) -> None:
+        """Let Gradio forget the names of files that are gone."""
+        if self.listening.loop is not None and any(len(names) > MANY for names in self.page.temp_file_sets):
+            self.listening.loop.call_soon_threadsafe(self._forget_files)
+
+    def _forget_files(self) -> None:
+        for names in self.page.temp_file_sets:
+            names.intersection_update([name for name in names if Path(name).exists()])
 
     def _end(self, name: str) -> None:
         """Let Gradio forget a session; in the thread of the server, which uses the same tables."""

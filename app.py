@@ -117,13 +117,14 @@ def run() -> int:
     port = check_port(args.host, args.port)
     # Among others for Gradio's statistics of calls, which grow with every one of them.
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "50")
-    model, listening = None, Listening()
     if not args.recorded:
         check_model(args.model)
-        line = Line(listening.hears, args.deadline)
-        # On a GPU what is free there is what matters.
-        model = Model(args.model, args.device, args.four_bit, line, lambda: args.memory or fit(store))
+    model, listening = None, Listening()
     with temporary_folder() as folder:
+        if not args.recorded:
+            line = Line(listening.hears, args.deadline)
+            # On a GPU what is free there is what matters.
+            model = Model(args.model, args.device, args.four_bit, line, lambda: args.memory or fit(store))
         return serve(
             build_page(model, store),
             model,

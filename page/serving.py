@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -19,7 +18,7 @@ from page.listening import Hearing, Listening
 from page.model import Model
 from page.store import Store
 from page.sweeper import SESSION_BYTES, Sweeper
-from page.uploads import Uploads
+from page.uploads import Uploads, remove
 
 LAST_WORDS = "The server is being stopped. Ask again in a minute."
 ENDED, BROKEN = 0, 2  # exit codes
@@ -107,7 +106,7 @@ def serve(
 
 def _end(page: gr.Blocks, model: Model | None, folder: Path) -> None:
     """No new runs, a last message for those that go on, and an end in any case."""
-    give_up = threading.Timer(8, lambda: (shutil.rmtree(folder, ignore_errors=True), os._exit(ENDED)))
+    give_up = threading.Timer(8, lambda: (remove(folder), os._exit(ENDED)))
     give_up.daemon = True
     give_up.start()
     if model is not None:

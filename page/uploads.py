@@ -45,11 +45,21 @@ def temporary_folder() -> Iterator[Path]:
         raise ValueError(
             f"Temporary files cannot be written to {where}: {reason}. Set TMPDIR to a folder that can be written to."
         ) from error
-    os.environ[FOLDER] = str(folder)
+    # For Gradio, and for whatever else makes temporary files here or in processes that are started from here.
+    usual = Path(tempfile.gettempdir())
+    os.environ[FOLDER] = os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
+        for empty in (usual / "gradio" / "vibe_edit_history", usual / "gradio"):
+            with suppress(OSError):  # Gradio 6.31 makes them when it is imported; others may use them
+                empty.rmdir()
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder and what is in it, as far as that is possible."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 class Uploads:

@@ -1,6 +1,7 @@
 """What is remembered of visitors: bounded by bytes and by time, gone with the visitor, and told."""
 
 import os
+import tempfile
 import threading
 import time
 
@@ -181,6 +182,13 @@ def test_a_share_of_what_is_free_is_used_where_nobody_says():
     assert 0 < default_budget() < free_bytes()
 
 
+@pytest.fixture(autouse=True)
+def the_usual_folder_again(monkeypatch):
+    for name in (FOLDER, "TMPDIR"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr(tempfile, "tempdir", None)
+
+
 @pytest.fixture
 def folder(monkeypatch, tmp_path):
     monkeypatch.setenv(FOLDER, str(tmp_path / "own"))
@@ -204,7 +212,6 @@ def test_the_temporary_folder_is_the_programs_own_and_goes_with_it(monkeypatch, 
 
 
 def test_a_temporary_folder_that_cannot_be_used_is_named(monkeypatch, tmp_path):
-    monkeypatch.delenv(FOLDER, raising=False)
     (tmp_path / "file").write_text("")
     for wrong in (tmp_path / "missing", tmp_path / "file"):
         monkeypatch.setenv("TMPDIR", str(wrong))

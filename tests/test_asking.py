@@ -1,4 +1,4 @@
-"""The page's question event without a browser: conversations that go on, that are put away, and whose visitor is gone."""
+"""The question event without a browser: conversations that go on, that are put away, and whose visitor is gone."""
 
 import asyncio
 import json

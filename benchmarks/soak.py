@@ -12,7 +12,7 @@ import platform
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from benchmarks.callers import PICTURE, WAYS, Caller, Visitor, health, in_thread
 
 CALLS, CONVERSATIONS, TURNS, TOKENS = 2000, 500, 4, 3
 WORKERS = 3  # at once: two of programs, one of visitors
+CROWDS = (16, 40)  # callers at once in the end
 EVERY = 25  # calls until somebody vanishes
 QUESTIONS = ("How many objects are there?", "What is in the center?", "Where is the owl?", "What is here?")
 SCENES = sorted(PICTURE.parent.glob("scene-*.png"))[:4]
@@ -106,10 +107,10 @@ class Work:
             self.note(conversations=1)
 
 
-def soak(calls: int, conversations: int, minutes: float) -> tuple[dict, list[dict]]:
-    """Counts and figures, and the notes over time."""
+def soak(calls: int, conversations: int, minutes: float, crowds: Sequence[int]) -> tuple[dict, list[dict]]:
+    """Counts and figures, and the notes over time; `crowds` are how many callers ask at once in the end."""
     with program() as (url, process):
-        expected = alone(url)  # by then what is made once is made
+        expected = alone(url, min(max(crowds), len(QUESTIONS) * len(SCENES)))  # by then what is made once is made
         work = Work(url, calls, conversations, time.monotonic() + 60 * minutes)
         watch = Watch(url, process, max(0.5, min(3.0, 0.2 * minutes)))
         workers = [work.programs] * (WORKERS - 1) + [work.visitors]
@@ -117,7 +118,7 @@ def soak(calls: int, conversations: int, minutes: float) -> tuple[dict, list[dic
         time.sleep(1)
         watch.stop()
         figures = work.done | {"seconds": watch.notes[-1]["seconds"]} | compared(watch.notes)
-        for count in (16, 40):
+        for count in crowds:
             figures[f"wrong_of_{count}_at_once"] = at_once(url, count, expected)
         figures["healthy"] = health(url)[0] == 200
     return figures, watch.notes
@@ -141,9 +142,9 @@ def compared(notes: list[dict[str, float]]) -> dict[str, float]:
     }
 
 
-def alone(url: str) -> list[object]:
-    """What every question about every scene is answered to somebody who is alone."""
-    return [asked(url, number) for number in range(len(QUESTIONS) * len(SCENES))]
+def alone(url: str, count: int) -> list[object]:
+    """What the first so many questions are answered to somebody who is alone."""
+    return [asked(url, number) for number in range(count)]
 
 
 def asked(url: str, number: int) -> object:
@@ -166,7 +167,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10, help="at most; what was done by then is told")
     parser.add_argument("--calls", type=int, default=CALLS, help="of programs")
     parser.add_argument("--conversations", type=int, default=CONVERSATIONS, help=f"of {TURNS} turns each")
-    parser.add_argument("--quick", action="store_true", help="a minute at most, with a twentieth of the work")
+    parser.add_argument(
+        "--quick", action="store_true", help="a minute at most, with a twentieth of the work and smaller crowds"
+    )
     parser.add_argument("--out", type=Path, help="JSON file to write")
     args = parser.parse_args()
     part: Callable[[int], int] = (lambda count: count // 20) if args.quick else (lambda count: count)

@@ -12,7 +12,7 @@ import platform
 import statistics
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -172,10 +172,8 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, help="JSON file to write")
     args = parser.parse_args()
-    part: Callable[[int], int] = (lambda count: count // 20) if args.quick else (lambda count: count)
-    figures, notes = soak(
-        part(args.calls), part(args.conversations), min(1, args.minutes) if args.quick else args.minutes
-    )
+    part, minutes, crowds = (20, min(1, args.minutes), (4, 8)) if args.quick else (1, args.minutes, CROWDS)
+    figures, notes = soak(args.calls // part, args.conversations // part, minutes, crowds)
     for name, value in figures.items():
         goal = GOALS.get(name)
         said = "" if goal is None else f"<= {goal:g}  {'reached' if value <= goal else 'MISSED'}"

@@ -39,20 +39,20 @@ def _check_json(path: Path) -> None:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({error}). Copy the checkpoint again.") from error
-    if not isinstance(value, dict):
+    if path.name == "config.json" and not isinstance(value, dict):
         raise ValueError(f"{path} holds no object of settings. Copy the checkpoint again.")
 
 
 def _check_weights(path: Path) -> None:
     try:
         with path.open("rb") as file:
-            is_pointer = file.read(len(POINTER)) == POINTER
-        if is_pointer:
+            begins = file.read(len(POINTER))
+        if begins == POINTER:
             raise ValueError(f"{path} is only a pointer to the weights. Fetch them with: git lfs pull")
         if path.suffix == ".safetensors":
             with safe_open(path, "np") as weights:
                 weights.keys()
-        elif not zipfile.is_zipfile(path):
+        elif not begins or (begins.startswith(b"PK") and not zipfile.is_zipfile(path)):
             raise ValueError(f"{path} is damaged: it is no file of weights. Copy the checkpoint again.")
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path} is damaged or cannot be read ({error}). Copy the checkpoint again.") from error

@@ -39,7 +39,7 @@ def _check_json(path: Path) -> None:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({error}). Copy the checkpoint again.") from error
-    if path.name == "config.json" and not isinstance(value, dict):
+    if path.name.endswith(("config.json", ".index.json")) and not isinstance(value, dict):
         raise ValueError(f"{path} holds no object of settings. Copy the checkpoint again.")
 
 

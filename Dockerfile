@@ -33,6 +33,6 @@ COPY --chown=user . .
 VOLUME /home/user/.cache/huggingface
 
 EXPOSE 7860
-HEALTHCHECK --interval=30s --timeout=10s --start-period=120s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/gradio_api/app_id', timeout=8)"]
+# Of the port that the page is told: `docker run -e GRADIO_SERVER_PORT=8080`. Weights may have to be fetched first.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30m --start-interval=5s CMD ["python", "-m", "page.health"]
 CMD ["python", "app.py"]

@@ -1,18 +1,27 @@
 """The page: `python app.py --help` lists the options."""
 
 import argparse
+import multiprocessing
 import os
+import sys
 from pathlib import Path
 
 import gradio as gr
 
 from page.lesson_tab import LessonTab
+from page.line import Line
+from page.listening import Listening
 from page.looking import PRIVATE, Looking, connect_looking, plot_controls, recorded_controls
+from page.memory import default_budget, free_gpu_bytes, read_bytes
 from page.model import Model
+from page.serving import Ending, check_port, or_one_sentence, serve
 from page.shown import Shown
+from page.store import Store
 from page.trace_view import TraceView
+from page.uploads import temporary_folder
 
 ASSETS = Path(__file__).parent / "assets"
+POCKET = ASSETS / "models" / "pocket-llava"
 TEASER = "One model, one question, two memories: **A** keeps all it read, **B** only a part. What did B lose?"
 RECORDED = (
     "📼 **Recorded** · runs saved earlier; no model is loaded. Start the program without `--recorded` to ask questions."
@@ -23,12 +32,12 @@ NOTHING_TO_COMPARE = (
 )
 
 
-def build_page(model: Model | None) -> gr.Blocks:
-    """The whole page over one model; without one, over recorded runs only."""
-    shown = Shown()
+def build_page(model: Model | None, store: Store | None = None) -> gr.Blocks:
+    """The whole page over one model; without one, over recorded runs only. `store` holds what visitors leave there."""
+    shown = Shown(store)
     looking = Looking(shown)
     live = None
-    with gr.Blocks(title="Elastic KV cache, side by side", fill_width=True, delete_cache=(3600, 7200)) as page:
+    with gr.Blocks(title="Elastic KV cache, side by side", fill_width=True) as page:
         with gr.Row(elem_id="head"):
             gr.Markdown(f"# Elastic KV cache, side by side\n{TEASER}", elem_id="title")
             begin = gr.Button(
@@ -83,24 +92,86 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--four-bit", action="store_true", help="weights in 4 bits; needs a GPU and bitsandbytes")
     parser.add_argument("--host", help="address to listen on; default: this machine only")
-    parser.add_argument("--port", type=int, help="default: 7860, or the next free one")
+    parser.add_argument("--port", type=int, help="default: GRADIO_SERVER_PORT, else 7860 or the next free one")
+    parser.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="for conversations, records, files and sessions, such as 2GB; default: a quarter",
+    )
+    parser.add_argument(
+        "--deadline", type=float, default=600, metavar="SECONDS", help="of the model for one request; default: 600"
+    )
     return parser.parse_args()
 
 
+def run() -> int:
+    """Serve the page; returns the exit code.
+
+    Raises:
+        ValueError: if the program cannot begin, for a reason in one sentence.
+    """
+    args, ending = parse(), Ending()
+    if args.deadline <= 0:
+        raise ValueError(f"A deadline of {args.deadline:g} seconds leaves no time. Give more, such as --deadline 600.")
+    store = Store(read_bytes(args.memory) if args.memory else default_budget())
+    port = check_port(args.host, args.port)
+    # Among others for Gradio's statistics of calls, which grow with every one of them.
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "50")
+    if not args.recorded:
+        check_model(args.model)
+    model, listening = None, Listening()
+    with temporary_folder() as folder:
+        if not args.recorded:
+            line = Line(listening.hears, args.deadline)
+            # On a GPU what is free there is what matters.
+            model = Model(args.model, args.device, args.four_bit, line, lambda: args.memory or fit(store))
+        return serve(
+            build_page(model, store),
+            model,
+            store,
+            listening,
+            folder,
+            ending,
+            server_name=args.host,
+            server_port=port,
+            css_paths=[ASSETS / "app.css", ASSETS / "lesson" / "page.css"],
+            max_file_size="10mb",
+            show_error=True,
+            run_history=False,
+            footer_links=["api", "settings"],
+            ssr_mode=False,
+        )
+
+
+def check_model(name: str | None) -> None:
+    """Look at the files of a model before anything is served.
+
+    Raises:
+        ValueError: if one is missing or damaged; one sentence that names it.
+    """
+    # Imported here: a page of recorded runs needs no weights.
+    from elastic.checkpoint import check_files
+
+    if name is None:
+        check_files(POCKET)
+    elif Path(name).exists() or name.startswith((".", "/")):
+        check_files(Path(name))
+
+
+def fit(store: Store) -> None:
+    """No more is remembered than half of what the GPU has left."""
+    if free := free_gpu_bytes():
+        store.limit = min(store.limit, free // 2)
+
+
 def main() -> None:
-    """Serve the page."""
-    args = parse()
-    page = build_page(None if args.recorded else Model(args.model, args.device, args.four_bit))
-    page.queue(max_size=16).launch(
-        server_name=args.host,
-        server_port=args.port,
-        css_paths=[ASSETS / "app.css", ASSETS / "lesson" / "page.css"],
-        max_file_size="10mb",
-        show_error=True,
-        run_history=False,
-        footer_links=["api", "settings"],
-        ssr_mode=False,
-    )
+    """Serve the page; nothing that still runs keeps the program from ending."""
+    code = or_one_sentence(run)
+    for child in multiprocessing.active_children():
+        child.terminate()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

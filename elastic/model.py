@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import transformers
 from PIL import Image
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import (
     AutoModelForImageTextToText,
@@ -23,6 +24,7 @@ from transformers import (
 )
 
 from elastic.cache import ElasticCache
+from elastic.checkpoint import check_files
 from elastic.decoder import Decoder
 from elastic.hooks import watch
 from elastic.processor import fit_processor
@@ -215,12 +217,16 @@ def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool =
         quantized = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=half)
         options |= {"quantization_config": quantized, "device_map": {"": 0}}
     try:
+        if Path(name).is_dir():
+            check_files(Path(name))
         processor = AutoProcessor.from_pretrained(name)
-        model = AutoModelForImageTextToText.from_pretrained(name, **options)
+        model, found = AutoModelForImageTextToText.from_pretrained(name, output_loading_info=True, **options)
+        if missing := sorted(found["missing_keys"]):
+            raise ValueError(f"{len(missing)} of its weights are missing, {missing[0]} for one")
         if not four_bit:
             model = _moved(model, device, options)
-    except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ValueError(
             f"Could not load {name!r} as a LLaVA checkpoint ({reason}). "
             "Give a hub name such as llava-hf/llava-1.5-7b-hf, or a folder with such a checkpoint."

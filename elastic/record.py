@@ -83,6 +83,11 @@ class Recorder:
         self.steps.append(step)
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of memory held by what was noted, the cache aside."""
+        return self.looked.nbytes + self.start.owner.nbytes + sum(step.looked.nbytes for step in list(self.steps))
+
+    @property
     def answer(self) -> str:
         """The answer so far."""
         return self.state.llava.text([step.token for step in self.steps])

@@ -1,15 +1,12 @@
 """A comparison in progress: one picture, several questions, one side per policy, each with its own cache and past.
 
-Nothing here knows of pages; `Sessions` keeps what belongs to whom.
+Nothing here knows of pages.
 """
 
-import time
 import uuid
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from threading import Lock
 
 from PIL import Image
 from torch import Tensor
@@ -30,12 +27,20 @@ class Comparison:
     def __init__(self, llava: Llava, picture: Image.Image, policies: Sequence[Policy], source: str = "") -> None:
         self.llava, self.picture, self.policies, self.source = llava, picture, list(policies), source
         self.link: dict[str, str] = {}  # see Run; of the current turn
+        self.note = ""  # a sentence that belongs to the current turn, whoever tells it
         self._name = ""  # of the current turn's run
         self._jpeg = b""  # the picture as the model sees it
         self.states: list[State] = []
         self.recorders: list[Recorder] = []
         self.finish: list[str] = []
         self.history: list[list[tuple[str, str]]] = [[] for _ in policies]  # earlier turns
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory it holds: picture, caches and records, on whatever device."""
+        width, height = self.picture.size
+        caches = sum(state.cache.bytes_allocated + state.logits.nbytes + state.looked.nbytes for state in self.states)
+        return 3 * width * height + caches + sum(recorder.nbytes for recorder in list(self.recorders))
 
     def record(self) -> Run:
         """The current turn as it stands, without sides before the first prefill."""
@@ -160,45 +165,3 @@ def run(comparison: Comparison, question: str, max_new_tokens: int) -> Run:
         for _ in progress:
             pass
     return comparison.record()
-
-
-class Sessions:
-    """Comparisons by visitor: the oldest is forgotten when there are more than `most`, each after `seconds` unused."""
-
-    def __init__(self, most: int = 16, seconds: float = 1800) -> None:
-        self.most, self.seconds = most, seconds
-        self._lock = Lock()
-        self._kept: OrderedDict[str, tuple[float, Comparison]] = OrderedDict()
-
-    def get(self, visitor: str) -> Comparison | None:
-        """A visitor's comparison, or None where there is none any more."""
-        with self._lock:
-            self._forget_old()
-            if visitor not in self._kept:
-                return None
-            comparison = self._kept[visitor][1]
-            self._kept[visitor] = (time.monotonic(), comparison)
-            self._kept.move_to_end(visitor)
-            return comparison
-
-    def put(self, visitor: str, comparison: Comparison) -> None:
-        """Remember a visitor's comparison in place of an earlier one."""
-        with self._lock:
-            self._kept[visitor] = (time.monotonic(), comparison)
-            self._kept.move_to_end(visitor)
-            self._forget_old()
-
-    def drop_all(self) -> None:
-        """Forget every comparison: the last resort when memory runs out."""
-        with self._lock:
-            self._kept.clear()
-
-    def drop(self, visitor: str) -> None:
-        """Forget a visitor's comparison and free its caches."""
-        with self._lock:
-            self._kept.pop(visitor, None)
-
-    def _forget_old(self) -> None:
-        oldest = time.monotonic() - self.seconds
-        while self._kept and (len(self._kept) > self.most or next(iter(self._kept.values()))[0] < oldest):
-            self._kept.popitem(last=False)

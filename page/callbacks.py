@@ -1,53 +1,65 @@
 """What the page's events do. No layout here."""
 
 import asyncio
+import functools
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+import traceback
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import aclosing, closing, contextmanager
 
 import gradio as gr
+from gradio.context import LocalContext
+from PIL.Image import Image
 
 from elastic.picture import open_picture
 from elastic.policies import Policy
 from elastic.trace import Run, first_difference
 from page.controls import build_policy, name_of_example
+from page.job import Refused, Steps, Waiting
 from page.links import link_of
 from page.model import Model
 from page.shown import LATE, Shown
+from page.uploads import Uploads
 from viz import view
 
 UPDATES_PER_SECOND = 8  # more make the browser slower, not the answers faster
+WORTH_SAYING = 0.5  # seconds in line
+CONVERSATION = "conversation"  # the kind of thing in the store
+FORGOTTEN = {  # by why an earlier conversation went
+    "room": "Your earlier conversation was put away to make room for other visitors: this question begins a new one.",
+    "time": "Your earlier conversation was put away after half an hour: this question begins a new one.",
+    "away": "Your connection was lost and your conversation put away: this question begins a new one.",
+}
 
 
 class Callbacks:
-    """What the page's events do with one model; what is to be seen goes to `shown`."""
+    """What the page's events do with one model; what is to be seen goes to `shown`, what is held is in its store."""
 
     def __init__(self, model: Model, shown: Shown, option_names: list[tuple[int, str, str]]) -> None:
         self.model, self.shown, self.option_names = model, shown, option_names
-        self.busy: set[str] = set()  # visitors whose question is being answered
+        self.store, self.line, self.uploads = shown.store, model.line, Uploads(shown.store)
 
     async def load(self) -> AsyncIterator[str]:
         """The line about the model, again once it is loaded; waiting visitors hold no thread."""
         yield self.model.status()
         while not self.model.ready.is_set():
-            await asyncio.sleep(0.2)
-        yield self.model.status()
+            await asyncio.sleep(0.5)
+            yield self.model.status()  # so that Gradio notices who is gone
 
     def begin(self, request: gr.Request) -> tuple[gr.Button, gr.Button]:
         """While a run goes on it can be stopped, not started again."""
-        if request.session_hash in self.busy:
-            raise gr.Error("Still answering the last question. Wait, or press Stop.", print_exception=False)
-        self.busy.add(request.session_hash)
+        self._refuse_a_second(request.session_hash)
         return gr.Button(interactive=False), gr.Button(interactive=True)
+
+    def _refuse_a_second(self, visitor: str) -> None:
+        if self.line.has(visitor):
+            raise gr.Error("Still answering the last question. Wait, or press Stop.", print_exception=False)
 
     def leave(self, request: gr.Request) -> None:
         """A closed tab frees its caches."""
-        self.busy.discard(request.session_hash)
-        self.shown.leave(request.session_hash)
-        if self.model.sessions:
-            self.model.sessions.drop(request.session_hash)
+        self.store.leave(request.session_hash)
 
-    def ask(
+    async def ask(
         self,
         request: gr.Request,
         picture: str | None,
@@ -57,73 +69,121 @@ class Callbacks:
         temperature: float,
         seed: float,
         *names_and_options: object,
-    ) -> Iterator[dict]:
+    ) -> AsyncIterator[dict]:
         """Run one question on both sides, about eight messages for the view a second."""
         names, values = names_and_options[:2], names_and_options[2:]
-        yield view.status("Waiting for the model to load" if not self.model.ready.is_set() else "Starting")
-        self.model.wait()
+        visitor = request.session_hash
+        self._refuse_a_second(visitor)
+        yield view.status("Starting" if self.model.ready.is_set() else "Waiting for the model to load")
         try:
+            if picture is None:
+                raise ValueError("There is no picture yet. Pick an example, draw a scene or upload one.")
             policies = [self._policy(side, name, keep / 100, values) for side, name in enumerate(names)]
-            comparison = self._comparison(request.session_hash, picture, policies)
-            visitor = request.session_hash
+            self.uploads.used(picture)
+            comparison, note = self._conversation(visitor, picture, policies), ""
+            image, example = None, None
+            if comparison is None:
+                image, example = await asyncio.to_thread(self._opened, picture)
+                note = FORGOTTEN.get(self.store.lost(visitor, CONVERSATION), "")
+            if note:
+                gr.Warning(note, title="A new conversation")
             # A conversation's later questions cannot be asked by an address: it would begin a new one.
-            example = name_of_example(picture, self.model.name is None) if not comparison.states else None
-            comparison.link = link_of(example, question, policies)
-            yield from self._stream(visitor, comparison, question, int(tokens), temperature, int(seed or 0))
+            link = link_of(example, question, policies)
+            started = functools.partial(self._started, picture, policies, comparison, image, link, note)
+            steps = self._answer(visitor, started, question, int(tokens), temperature, int(seed or 0))
+            job = self.line.join(visitor, steps, lambda: "somebody's question")
+            async with aclosing(self.line.follow(job)) as said:
+                async for value in said:
+                    yield view.status(value) if isinstance(value, Waiting) else value
+        except Refused as error:
+            raise gr.Error(str(error), title="The run was ended", print_exception=False) from error
         except ValueError as error:
             raise gr.Error(str(error), title="Please check", print_exception=False) from error
-        except (MemoryError, RuntimeError) as error:
-            self.model.sessions.drop(request.session_hash)
-            if out_of_memory(error):
-                self.model.sessions.drop_all()
-            raise gr.Error(explain(error), title="The run broke off", print_exception=False) from error
+        except Exception as error:
+            raise self.broke_off(visitor, error, "The run broke off") from error
+
+    def broke_off(self, visitor: str, error: Exception, title: str) -> gr.Error:
+        """What a visitor should read of a run that failed; his conversation is freed, all where memory ran out."""
+        traceback.print_exception(error)
+        self.store.drop((CONVERSATION, visitor))
+        if out_of_memory(error):
+            self.store.drop_kind(CONVERSATION)
+        return gr.Error(explain(error), title=title, print_exception=False)
 
     def _policy(self, side: int, name: str, keep: float, values: tuple) -> Policy:
         named = zip(self.option_names, values, strict=True)
         chosen = {field: value for (s, policy, field), value in named if (s, policy) == (side, name)}
         return build_policy(name, keep, chosen)
 
-    def _comparison(self, visitor: str, picture: str | None, policies: list[Policy]) -> object:
-        """The visitor's conversation, or a new one where picture or policies have changed."""
-        if picture is None:
-            raise ValueError("There is no picture yet. Pick an example, draw a scene or upload one.")
-        comparison = self.model.sessions.get(visitor)
+    def _conversation(self, visitor: str, picture: str, policies: list[Policy]) -> object | None:
+        """The visitor's conversation, None where there is none or picture or policies have changed."""
+        comparison = self.store.get((CONVERSATION, visitor))
         if comparison is None or comparison.policies != policies or comparison.source != picture:
-            comparison = self.model.session.Comparison(self.model.llava, open_picture(picture), policies, picture)
-            self.model.sessions.put(visitor, comparison)
+            return None
         return comparison
 
-    def _stream(
-        self, visitor: str, comparison: object, question: str, tokens: int, temperature: float, seed: int
-    ) -> Iterator[dict]:
+    def _opened(self, path: str) -> tuple[Image, str | None]:
+        """The picture in a file, and its name where it is a bundled one."""
+        return open_picture(path), name_of_example(path, self.model.name is None)
+
+    def _started(
+        self,
+        picture: str,
+        policies: list[Policy],
+        comparison: object | None,
+        image: Image | None,
+        link: dict[str, str],
+        note: str,
+    ) -> object:
+        """The conversation that a question goes on with, or a new one; once the model is there."""
+        if comparison is None:
+            comparison = self.model.session.Comparison(self.model.llava, image, policies, picture)
+        comparison.link, comparison.note = link, note
+        return comparison
+
+    def _answer(
+        self,
+        visitor: str,
+        started: Callable[[], object],
+        question: str,
+        tokens: int,
+        temperature: float,
+        seed: int,
+    ) -> Iterator[dict | None]:
+        """The steps of an answer, with messages for the view between them; the visitor is there when they begin."""
+        comparison, visit, key = started(), self.store.visit(visitor), (CONVERSATION, visitor)
+        self.store.put(key, comparison, visit, size=lambda: comparison.nbytes)
         number, sent, due = 0, 0, 0.0
-        with closing(self.model.in_turn(comparison.ask(question, tokens, temperature, seed))) as progress:
+        with closing(comparison.ask(question, tokens, temperature, seed)) as progress:
             for line in progress:
                 if not comparison.recorders:
                     yield view.status(line)
                 elif time.monotonic() >= due:
                     run = comparison.record()
-                    if number:
-                        self.shown.update(run)
-                    else:
-                        self.shown.put(visitor, run)
+                    self.shown.put(visit, run) if not number else self.shown.update(run)
                     yield view.message(run, number, sent, status=line)
                     # What a side that has ended wrote is sent; only those that go on have more to come.
                     going_on = [side.steps for side in run.sides if side.finish == "running"]
                     number, sent = number + 1, min(going_on, default=sent)
                     due = time.monotonic() + 1 / UPDATES_PER_SECOND
+                else:
+                    yield None
+        if self.line.waited > WORTH_SAYING:
+            comparison.note = f"{comparison.note} It waited {self.line.waited:.1f} s in line for the model.".strip()
+        if self.store.get(key) is comparison:  # as large as it has become
+            self.store.put(key, comparison, visit, size=lambda: comparison.nbytes)
         yield self._last_message(comparison)
 
     def _last_message(self, comparison: object) -> dict:
         """The whole record of a turn, so that a view that missed messages is complete again."""
         run = comparison.record()
         self.shown.update(run)
-        return view.message(run, LATE, 0, status=how_it_ended(run), done=True)
+        said = how_it_ended(run)
+        return view.message(run, LATE, 0, status=f"{said}. {comparison.note}" if comparison.note else said, done=True)
 
     def settle(self, request: gr.Request) -> tuple[object, gr.Button, gr.Button]:
         """After a run, also one that was stopped: the whole record to the view, the buttons as they were."""
-        self.busy.discard(request.session_hash)
-        comparison = self.model.sessions.get(request.session_hash) if self.model.sessions else None
+        comparison = self.store.get((CONVERSATION, request.session_hash))
         value = view.status("")
         if comparison is not None and comparison.recorders:
             value = self._last_message(comparison)
@@ -134,30 +194,59 @@ class Callbacks:
 
     def forget(self, request: gr.Request) -> tuple[None, gr.Button, gr.Button]:
         """Begin anew: the visitor's caches are freed, the view emptied, the buttons as they were."""
-        self.busy.discard(request.session_hash)
         self.shown.leave(request.session_hash)
-        if self.model.sessions:
-            self.model.sessions.drop(request.session_hash)
+        self.store.drop((CONVERSATION, request.session_hash))
         return None, gr.Button(interactive=True), gr.Button(interactive=False)
 
-    def compare(
-        self, image: str | None, question: str, policy_a: str, policy_b: str, keep: float, max_new_tokens: float
+    async def compare(
+        self,
+        image: str | None,
+        question: str,
+        policy_a: str,
+        policy_b: str,
+        keep: float,
+        max_new_tokens: float,
+        request: gr.Request,
     ) -> tuple[str, str, dict]:
         """Answer one question with two policies; `keep` is the fraction kept, 0 < keep <= 1."""
-        self.model.wait()
-        try:
+        with self.said_to_programs():
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
             policies = [build_policy(name, keep, {}) for name in (policy_a, policy_b)]
-            comparison = self.model.session.Comparison(self.model.llava, open_picture(image), policies)
-            with self.model.turn:
-                a, b = self.model.session.run(comparison, question, int(max_new_tokens)).sides
-        except (ValueError, TypeError) as error:
-            raise gr.Error(str(error), print_exception=False) from error
-        except (MemoryError, RuntimeError) as error:
-            raise gr.Error(explain(error), print_exception=False) from error
+            self.uploads.of_program(image)
+            picture = await asyncio.to_thread(open_picture, image)
+            steps = self._compared(picture, policies, question, int(max_new_tokens))
+            return await self.for_program(request, steps, lambda: "a program's question")
+
+    def _compared(
+        self, picture: Image, policies: list[Policy], question: str, tokens: int
+    ) -> Generator[None, None, tuple[str, str, dict]]:
+        comparison = self.model.session.Comparison(self.model.llava, picture, policies)
+        with closing(comparison.ask(question, tokens)) as progress:
+            for _ in progress:
+                yield
+        a, b = comparison.record().sides
         figures = {"model": a.model, "first_difference": first_difference(a, b), "a": a.figures(), "b": b.figures()}
         return a.answer, b.answer, figures
+
+    async def for_program(
+        self, request: gr.Request, steps: Steps, about: Callable[[], str], by_rows: bool = False
+    ) -> object:
+        """What a program's steps come to, as long as it listens: by its session, or by the number of the call."""
+        job = self.line.join(request.session_hash, steps, about, by_rows, also=LocalContext.event_id.get(None) or "")
+        return await self.line.result(job)
+
+    @contextmanager
+    def said_to_programs(self) -> Iterator[None]:
+        """What goes wrong reaches a program as one sentence."""
+        try:
+            yield
+        except gr.Error:
+            raise
+        except (Refused, ValueError, TypeError) as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        except Exception as error:
+            raise self.broke_off("", error, "Error") from error
 
 
 def how_it_ended(run: Run) -> str:

@@ -1,30 +1,32 @@
 """What the events of the Compare tab do with one model. No layout here."""
 
+import asyncio
 import math
-from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import closing
-from threading import Lock
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import gradio as gr
 
 from elastic.picture import open_picture
 from elastic.policies import POLICIES
-from page.callbacks import Callbacks, explain, out_of_memory
+from page.callbacks import CONVERSATION, Callbacks
 from page.comparing import HIGH, LOW, Table, plan_rows, read_budgets, table_csv
 from page.controls import with_links
+from page.job import Refused, Waiting
+from page.store import LOOKED_AT
 
+TABLE = "table"  # the kind of thing in the store
+GONE = "The server no longer holds this table: compare again."
+PUT_AWAY = "The table was put away to make room for other visitors: compare again."
 NO_PICTURE = "There is no picture yet. Pick an example, draw a scene or upload one."
 
 
 class CompareEvents:
-    """The tables of the visitors, the latest ones only; `asking` are the events of the page's two sides."""
+    """The tables of the visitors; `asking` are the events of the page's two sides."""
 
-    def __init__(self, asking: Callbacks, most: int = 24) -> None:
-        self.asking, self.model, self.keys, self.most = asking, asking.model, asking.option_names, most
-        self._lock = Lock()
-        self._tables: OrderedDict[str, Table] = OrderedDict()
-        self.busy: set[str] = set()  # visitors whose table is being filled
+    def __init__(self, asking: Callbacks) -> None:
+        self.asking, self.model, self.keys = asking, asking.model, asking.option_names
+        self.store, self.line = asking.store, asking.line
 
     def begin(
         self,
@@ -37,7 +39,7 @@ class CompareEvents:
         *names_and_options: object,
     ) -> tuple[dict, object, gr.Button, gr.Button]:
         """Check what is asked for, and show an empty table that can be stopped, not started again."""
-        if request.session_hash in self.busy:
+        if self.line.has(_own(request)):
             raise gr.Error("The last table is still being filled. Wait, or press Stop.", print_exception=False)
         try:
             if picture is None:
@@ -45,15 +47,12 @@ class CompareEvents:
             plans = plan_rows(methods, read_budgets(budgets), self._options(names_and_options))
             if self.model.session:  # else it is looked at once the model is there
                 question = self.model.session.checked_question(question)
+            self.asking.uploads.used(picture)
             table = Table(picture, open_picture(picture), question, int(tokens or 0), plans)
         except ValueError as error:
             raise gr.Error(str(error), title="Please check", print_exception=False) from error
-        with self._lock:
-            self._tables[request.session_hash] = table
-            self._tables.move_to_end(request.session_hash)
-            while len(self._tables) > self.most:
-                self._tables.popitem(last=False)
-        self.busy.add(request.session_hash)
+        visit, key = self.store.visit(request.session_hash), (TABLE, request.session_hash)
+        self.store.put(key, table, visit, size=lambda: table.nbytes, seconds=LOOKED_AT)
         table.status = "Waiting for the model"
         buttons = gr.Button(interactive=False), gr.Button("Stop", interactive=True)
         return message(table, running=True), gr.Plot(visible=False), *buttons
@@ -67,35 +66,49 @@ class CompareEvents:
                 options.setdefault(policy, {})[field] = value
         return options
 
-    def run(self, request: gr.Request) -> Iterator[dict]:
+    async def run(self, request: gr.Request) -> AsyncIterator[dict]:
         """Fill the visitor's table, row by row."""
-        self.model.wait()
-        table = self._tables[request.session_hash]
+        table = self._table(request)
+        if table is None:
+            return  # the visitor has left
+        table.status = "Starting"
         try:
-            with closing(self.model.in_turn(table.fill(self.model.llava))) as progress:
-                for _ in progress:
-                    if self._tables.get(request.session_hash) is not table:
+            steps = table.fill(self.model.watched)
+            job = self.line.join(_own(request), steps, lambda: f"a table, {table.about}", True, request.session_hash)
+            async with aclosing(self.line.follow(job)) as said:
+                async for value in said:
+                    if self._table(request) is not table:
+                        self._say_if_put_away(request)
                         return  # the visitor has left
-                    yield message(table, running=True)
+                    waiting = {"status": value} if isinstance(value, Waiting) else {}
+                    yield message(table, running=True) | waiting
+        except gr.Error:
+            raise
+        except Refused as error:
+            table.how = "Ended"
+            raise gr.Error(str(error), title="The comparison was ended", print_exception=False) from error
         except ValueError as error:
             table.how = "Not begun"
             raise gr.Error(str(error), title="Please check", print_exception=False) from error
-        except (MemoryError, RuntimeError) as error:
+        except Exception as error:
             table.how = "Broke off"
-            self.model.sessions.drop(request.session_hash)
-            if out_of_memory(error):
-                self.model.sessions.drop_all()
-            raise gr.Error(explain(error), title="The comparison broke off", print_exception=False) from error
+            raise self.asking.broke_off(request.session_hash, error, "The comparison broke off") from error
+
+    def _say_if_put_away(self, request: gr.Request) -> None:
+        if self.store.lost(request.session_hash, TABLE) in ("room", "time"):
+            raise gr.Error(PUT_AWAY, title="The table is gone", print_exception=False)
+
+    def _table(self, request: gr.Request) -> Table | None:
+        return self.store.get((TABLE, request.session_hash))
 
     def stopping(self) -> gr.Button:
-        """Stop has been pressed; the row that is being measured is still finished."""
+        """Stop has been pressed; the step that is under way is still finished."""
         return gr.Button("Stopping …", interactive=False)
 
     def settle(self, request: gr.Request) -> tuple[object, object, gr.Button, gr.Button]:
         """After a run, also one that was stopped or broke off: the table as it is, its figure, the buttons."""
-        self.busy.discard(request.session_hash)
         buttons = gr.Button(interactive=True), gr.Button("Stop", interactive=False)
-        table = self._tables.get(request.session_hash)
+        table = self._table(request)
         if table is None:
             return gr.skip(), gr.skip(), *buttons
         if len(table.rows) < len(table.plans):
@@ -107,27 +120,21 @@ class CompareEvents:
 
         return message(table, running=False), gr.Plot(one_picture(table.measured), visible=True), *buttons
 
-    def leave(self, request: gr.Request) -> None:
-        """A closed tab takes its table along."""
-        self.busy.discard(request.session_hash)
-        with self._lock:
-            self._tables.pop(request.session_hash, None)
-
     def open_row(self, picture: str | None, request: gr.Request, event: gr.EventData) -> dict[str, object]:
         """What the inputs must be for the full cache and a row's method to answer side by side, as the row says.
 
         Raises:
             gr.Error: if the table is no longer held, or the last question is still being answered.
         """
-        if request.session_hash in self.asking.busy:
+        if self.line.has(request.session_hash):
             raise gr.Error("Still answering the last question. Wait, or press Stop.", print_exception=False)
-        table, number = self._tables.get(request.session_hash), event._data.get("row")
+        table, number = self._table(request), event._data.get("row")
         rows = table.rows if table else []
         if not isinstance(number, int) or not 0 < number < len(rows) or rows[number]["refused"]:
-            raise gr.Error("The server no longer holds this table: compare again.", print_exception=False)
-        if self.model.sessions:
-            # The question is to be the first of a conversation, as it was here.
-            self.model.sessions.drop(request.session_hash)
+            self._say_if_put_away(request)
+            raise gr.Error(GONE, print_exception=False)
+        # The question is to be the first of a conversation, as it was here.
+        self.store.drop((CONVERSATION, request.session_hash))
         plan = table.plans[number]
         settings = [
             getattr(plan.policy, field) if (side, policy) == (1, plan.name) else gr.skip()
@@ -142,23 +149,33 @@ class CompareEvents:
             "settings": settings,
         }
 
-    def compare_all(self, image: str | None, question: str, policies: str, keeps: str, max_new_tokens: float) -> list:
+    async def compare_all(
+        self,
+        image: str | None,
+        question: str,
+        policies: str,
+        keeps: str,
+        max_new_tokens: float,
+        request: gr.Request,
+    ) -> list:
         """Answer one question with many policies, the full cache first; `policies` and `keeps` (fractions kept,
         0.05 to 1) are separated by commas. One row of figures for each policy and fraction."""
-        self.model.wait()
-        try:
+        with self.asking.said_to_programs():
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
             budgets = read_budgets(map(_percent, _parts(keeps)))
             plans = plan_rows(_parts(policies), budgets, {})
-            table = Table(image, open_picture(image), question, int(max_new_tokens), plans)
-            for _ in self.model.in_turn(table.fill(self.model.llava)):
-                pass
-        except (ValueError, TypeError) as error:
-            raise gr.Error(str(error), print_exception=False) from error
-        except (MemoryError, RuntimeError) as error:
-            raise gr.Error(explain(error), print_exception=False) from error
+            self.asking.uploads.of_program(image)
+            picture = await asyncio.to_thread(open_picture, image)
+            table = Table(image, picture, question, int(max_new_tokens), plans)
+            steps = table.fill(self.model.watched)
+            await self.asking.for_program(request, steps, lambda: f"a program's table, {table.about}", by_rows=True)
         return table.rows
+
+
+def _own(request: gr.Request) -> str:
+    """The name of a visitor's table in the line: the questions he asks meanwhile stand there under his own."""
+    return f"{request.session_hash}/table"
 
 
 def _parts(text: str) -> list[str]:

@@ -91,8 +91,7 @@ class CompareTab:
             None,
             self.table,
             show_progress="hidden",
-            concurrency_id="model",
-            concurrency_limit=1,
+            concurrency_limit=None,
             api_visibility="private",
         )
         started.success(None, None, None, js=SHOW_TABLE, **PRIVATE)
@@ -101,7 +100,6 @@ class CompareTab:
             follow(events.settle, None, shown, **PRIVATE)
         self.stop.click(events.stopping, None, self.stop, **PRIVATE)
         self.stop.click(None, None, None, cancels=[running], **PRIVATE)
-        page.unload(events.leave)
         self._connect_rows(tabs)
 
     def _connect_rows(self, tabs: gr.Tabs) -> None:
@@ -135,6 +133,5 @@ def compare_all_api(events: CompareEvents) -> None:
             inputs,
             gr.JSON(label="rows"),
             api_name="compare_all",
-            concurrency_id="model",
-            concurrency_limit=1,
+            concurrency_limit=None,
         )

@@ -115,8 +115,8 @@ class Table:
         small.save(file, "JPEG", quality=80)
         self.thumbnail = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
-    def fill(self, llava: object) -> Iterator[None]:
-        """Measure row after row; yields before each of them, when `status` says what comes, and after the last.
+    def fill(self, llava: object) -> Iterator[str]:
+        """Measure row after row; yields `status` before each of them, when it says what comes, and after the last.
 
         Raises:
             ValueError: if the question does not fit the model.
@@ -128,7 +128,7 @@ class Table:
 
         self.question = checked_question(self.question)
         self.status = "Reading the picture and the question"
-        yield
+        yield self.status
         needs = frozenset().union(*(plan.policy.needs for plan in self.plans if plan.policy))
         prompt = llava.first_turn(self.image, self.question)
         _check_room(llava, prompt.ids.shape[1], self.tokens)
@@ -136,11 +136,22 @@ class Table:
         base = baseline(start, None, self.tokens)
         for number, plan in enumerate(self.plans, 1):
             self.status = f"{number} of {len(self.plans)}: {plan.line}"
-            yield
+            yield self.status
             row = {"policy": plan.name, "title": plan.title, "keep": plan.keep, "settings": settings_of(plan)}
             self.rows.append(row | _figures(plan, lambda policy: measure(start, policy, base, self.tokens)))
         self.status = f"All {len(self.plans)} rows are there."
-        yield
+        yield self.status
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory it holds."""
+        width, height = self.image.size
+        return 3 * width * height + len(self.thumbnail) + 4096 * len(self.plans)
+
+    @property
+    def about(self) -> str:
+        """How far it is, in a few words."""
+        return f"row {min(len(self.rows) + 1, len(self.plans))} of {len(self.plans)}"
 
     @property
     def stopped_line(self) -> str:

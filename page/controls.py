@@ -3,12 +3,13 @@
 import json
 import random
 import re
-import tempfile
+import uuid
 from collections.abc import Callable
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from elastic.picture import open_picture
 from elastic.policies import POLICIES, Policy
@@ -17,7 +18,6 @@ from training.questions import suggestions
 from training.scenes import random_scene, render
 
 ASSETS = Path(__file__).parent.parent / "assets"
-DRAWN = tempfile.TemporaryDirectory(prefix="scenes-")  # gone with the program
 
 
 class Picture(gr.Image):
@@ -92,9 +92,13 @@ def build_policy(name: str, keep: float, options: dict[str, object]) -> Policy:
 def scene_example(seed: int) -> dict:
     """A scene drawn from a seed as an example: its picture file, questions that fit it, the first to begin with."""
     scene = random_scene(seed)
-    path = Path(DRAWN.name) / f"scene-{seed}.png"
+    # Among the page's temporary files, which are given up when they are not used.
+    path = Path(get_upload_folder()) / "scenes" / f"scene-{seed}.png"
     if not path.exists():
-        render(scene)[0].save(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = path.with_suffix(f".{uuid.uuid4().hex}")
+        render(scene)[0].save(whole, "PNG")
+        whole.replace(path)
     asked = suggestions(scene, seed)
     return {"path": str(path), "seed": seed, "question": asked[0], "suggestions": asked}
 

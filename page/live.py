@@ -48,8 +48,7 @@ class Live:
             values,
             view,
             show_progress="hidden",
-            concurrency_id="model",
-            concurrency_limit=1,
+            concurrency_limit=None,
             api_visibility="private",
         )
         # After a failure Gradio 6.31 runs what follows by `failure`, not what follows by `then`.
@@ -123,6 +122,4 @@ def compare_api(events: Callbacks) -> None:
             gr.Number(128, label="max_new_tokens", precision=0),
         ]
         outputs = [gr.Textbox(label="answer_a"), gr.Textbox(label="answer_b"), gr.JSON(label="figures")]
-        gr.Button("Compare").click(
-            events.compare, inputs, outputs, api_name="compare", concurrency_id="model", concurrency_limit=1
-        )
+        gr.Button("Compare").click(events.compare, inputs, outputs, api_name="compare", concurrency_limit=None)

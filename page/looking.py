@@ -8,10 +8,11 @@ import gradio as gr
 from gradio.events import Dependency
 
 from elastic.archive import open_run
-from page.shown import Shown, recording, recordings, whole
+from page.shown import RUN, Shown, recording, recordings, whole
 
 PRIVATE = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 PLOTS = 6
+PUT_AWAY = "This run was put away to make room for other visitors. Ask again, or open it again: plots appear here."
 
 
 class Looking:
@@ -31,7 +32,8 @@ class Looking:
             ValueError: if there is none.
         """
         run, entry = recording(name)
-        run = replace(run, link={"example": name})
+        # One for all visitors, however many look at it.
+        run = self.shown.lasting.setdefault(name, replace(run, link={"example": name}))
         self.shown.put(request.session_hash, run)
         line = f"Recorded earlier with {run.sides[0].model} · {entry['title']}. {entry['about']}"
         return whole(run, line, entry["show"])
@@ -63,7 +65,7 @@ class Looking:
 
     def leave(self, request: gr.Request) -> None:
         """A tab was closed."""
-        self.shown.leave(request.session_hash)
+        self.shown.store.leave(request.session_hash)
 
     def plot(self, side: int, head: int, request: gr.Request) -> list:
         """The figures of the visitor's run, and the choices that fit it."""
@@ -72,7 +74,9 @@ class Looking:
 
         run = self.shown.of(request.session_hash)
         if run is None or not run.sides:
-            return [None] * PLOTS + [gr.skip(), gr.skip(), "Ask something, or open a recorded run: plots appear here."]
+            lost = self.shown.store.lost(request.session_hash, RUN)
+            note = PUT_AWAY if lost in ("room", "time") else "Ask something, or open a recorded run: plots appear here."
+            return [None] * PLOTS + [gr.skip(), gr.skip(), note]
         side = min(side or 0, len(run.sides) - 1)
         heads = run.sides[side].owner.shape[1]
         head = min(head or 0, heads - 1)

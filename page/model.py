@@ -1,21 +1,43 @@
 """The model behind the page, loaded in the background."""
 
+import gc
 import threading
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 
-import gradio as gr
+from page.line import Line
+
+
+class Watched:
+    """A model that tells the line of every step, where it can be ended; all else is the model's own."""
+
+    def __init__(self, model: "Model") -> None:
+        self._model = model
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._model.llava, name)
+
+    def step(self, ids: object, cache: object) -> object:
+        """As `Llava.step`."""
+        self._model.line.beat()
+        return self._model.llava.step(ids, cache)
 
 
 class Model:
-    """The model, loaded in the background while the page is already there."""
+    """The model, loaded in the background while the page is already there; `line` is how it is had."""
 
-    def __init__(self, name: str | None, device: str, four_bit: bool = False) -> None:
-        self.name, self.device, self.four_bit = name, device, four_bit
-        self.error, self.llava, self.session, self.sessions = "", None, None, None
+    def __init__(
+        self,
+        name: str | None,
+        device: str,
+        four_bit: bool = False,
+        line: Line | None = None,
+        when_loaded: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.name, self.device, self.four_bit, self.when_loaded = name, device, four_bit, when_loaded
+        self.error, self.llava, self.session = "", None, None
         self.ready = threading.Event()
-        self.turn = threading.Lock()  # held by whoever runs the model
+        self.line = Line() if line is None else line
         threading.Thread(target=self._load, daemon=True).start()
 
     def _load(self) -> None:
@@ -23,28 +45,27 @@ class Model:
             # Imported here: transformers takes seconds, and the page need not wait for it.
             from elastic import model, session
 
-            self.session, self.sessions = session, session.Sessions()
+            self.session = session
             self.llava = model.load(self.name, self.device, self.four_bit)
+            self.when_loaded()
         except Exception as error:  # whatever happens in this thread must reach the page
             self.error = str(error) or type(error).__name__
+            self.line.close(f"The model could not be loaded. {self.error}", 0)
+        # What is there now stays: nobody need look through it for garbage again.
+        gc.collect()
+        gc.freeze()
         self.ready.set()
+        self.line.opened.set()
 
-    def wait(self) -> None:
-        """Return once the model is there; raise what the visitor should read if it cannot be."""
-        self.ready.wait()
-        if self.error:
-            raise gr.Error(self.error, title="The model could not be loaded", print_exception=False)
+    @property
+    def watched(self) -> Watched:
+        """The model for steps that are taken many at a time: each is a place where they can be ended."""
+        return Watched(self)
 
-    def in_turn(self, steps: Iterator) -> Iterator:
-        """The same steps, each with the model to itself: a run that was stopped may still be busy with its last one."""
-        with closing(steps):
-            while True:
-                with self.turn:
-                    try:
-                        step = next(steps)
-                    except StopIteration:
-                        return
-                yield step
+    @property
+    def state(self) -> str:
+        """`loading`, `ready` or `failed`."""
+        return "failed" if self.error else "ready" if self.ready.is_set() else "loading"
 
     @property
     def title(self) -> str:

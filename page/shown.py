@@ -4,64 +4,71 @@ import base64
 import io
 import json
 import re
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
+
+import numpy as np
 
 from elastic.archive import open_run, save_run, steps_csv
 from elastic.trace import Run
+from page.store import LOOKED_AT, Store, Visit
 from viz import view
 from viz.replay import replay_html
 
 TRACES = Path(__file__).parent.parent / "assets" / "traces"
+RUN, LOOKS_AT = "run", "looks at"  # kinds of things in the store
 LATE = 1_000_000  # the number of a last message: above that of every other
 
 
+def held_bytes(run: Run) -> int:
+    """Bytes of memory that a run keeps from being freed; text is small beside it."""
+    arrays = [value for side in run.sides for value in vars(side).values() if isinstance(value, np.ndarray)]
+    # A view holds all of what it is a view of.
+    whole = {id(base): base.nbytes for array in arrays for base in [array if array.base is None else array.base]}
+    return sum(whole.values()) + len(run.picture) + sum(200 * len(side.pieces) for side in run.sides)
+
+
 class Shown:
-    """Runs by name, the latest ones only, and which of them each visitor looks at.
+    """Runs by name, as the store holds them, and which of them each visitor looks at.
 
     `fetch_steps`, `fetch_layer` and `save` are called by the view in the browser: their arguments may be anything.
     """
 
-    def __init__(self, most: int = 24) -> None:
-        self.most = most
-        self.lasting: dict[str, Run] = {}  # that are never given up
-        self._lock = Lock()
-        self._runs: OrderedDict[str, Run] = OrderedDict()
-        self._looks_at: OrderedDict[str, str] = OrderedDict()
+    def __init__(self, store: Store | None = None) -> None:
+        self.store = Store() if store is None else store
+        self.lasting: dict[str, Run] = {}  # that come with the page and are never given up
 
-    def put(self, visitor: str, run: Run) -> None:
+    def put(self, visitor: str | Visit, run: Run) -> None:
         """A visitor looks at a run from now on."""
-        self.update(run)
-        with self._lock:
-            self._keep(self._looks_at, visitor, run.name)
+        visit = self.store.visit(visitor) if isinstance(visitor, str) else visitor
+        if run.name not in self.lasting:
+            self._hold(run, visit)
+        self.store.put((LOOKS_AT, visit.name), run.name, visit, seconds=LOOKED_AT)
 
     def update(self, run: Run) -> None:
-        """The record of a run as it stands now."""
-        with self._lock:
-            self._keep(self._runs, run.name, run)
+        """The record of a run as it stands now, if it is still held."""
+        visit = self.store.visit_of((RUN, run.name))
+        if visit is not None:
+            self._hold(run, visit)
 
-    def _keep(self, table: OrderedDict, key: str, value: object) -> None:
-        table[key] = value
-        table.move_to_end(key)
-        while len(table) > self.most:
-            table.popitem(last=False)
+    def _hold(self, run: Run, visit: Visit) -> None:
+        size = held_bytes(run)
+        self.store.put((RUN, run.name), run, visit, size=lambda: size, seconds=LOOKED_AT)
 
     def leave(self, visitor: str) -> None:
         """A visitor looks at nothing any more."""
-        with self._lock:
-            self._looks_at.pop(visitor, None)
+        self.store.drop((LOOKS_AT, visitor))
 
     def get(self, name: object) -> Run | None:
         """The run of that name, None where it is no longer held."""
-        with self._lock:
-            return self._runs.get(name) or self.lasting.get(name) if isinstance(name, str) else None
+        if not isinstance(name, str):
+            return None
+        return self.lasting.get(name) or self.store.get((RUN, name))
 
     def of(self, visitor: str) -> Run | None:
         """The run a visitor looks at."""
-        return self.get(self._looks_at.get(visitor))
+        return self.get(self.store.get((LOOKS_AT, visitor)))
 
     def server_functions(self) -> list[Callable]:
         """What the view calls, as plain functions: Gradio puts a mark on them, which methods cannot carry."""

@@ -1,10 +1,10 @@
 """Many methods on one picture and question: what is asked for, the rows that are measured, and what the page says."""
 
+import asyncio
 import csv
 import io
 import json
-import threading
-import time
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
@@ -13,11 +13,12 @@ import pytest
 
 from elastic.policies import POLICIES, Policy
 from elastic.policies.base import option
-from elastic.session import Comparison, Sessions, run
+from elastic.session import Comparison, run
 from page.callbacks import Callbacks
 from page.compare_events import CompareEvents, describe, message
 from page.comparing import COLUMNS, MOST_ROWS, Table, plan_rows, read_budgets, table_csv
 from page.controls import build_policy
+from page.line import Line
 from page.model import Model
 from page.shown import Shown
 
@@ -201,17 +202,31 @@ class Page:
         from elastic import session
 
         self.model = Model.__new__(Model)
-        self.model.llava, self.model.session, self.model.sessions = llava, session, Sessions()
-        self.model.error, self.model.ready, self.model.turn = "", threading.Event(), threading.Lock()
-        self.model.ready.set()
+        self.model.llava, self.model.session, self.model.error, self.model.line = llava, session, "", Line()
+        self.model.line.opened.set()
         self.events, self.scene = CompareEvents(Callbacks(self.model, Shown(), list(keys))), scene
+        self.store = self.events.store
 
     def begin(self, visitor="me", question=QUESTION, methods=("elastic",), budgets=("50", "20"), settings=()):
         names = ("full", "elastic")
         return self.events.begin(asked_by(visitor), self.scene, question, methods, budgets, 8, *names, *settings)
 
-    def run(self, visitor="me"):
-        return self.events.run(asked_by(visitor))
+    def run(self, visitor="me", until=lambda now: False):
+        """Messages of the table that is filled, until one of them is as is wanted: then nobody follows any more."""
+        messages = []
+
+        async def follow():
+            async with aclosing(self.events.run(asked_by(visitor))) as said:
+                async for now in said:
+                    messages.append(now)
+                    if until(now):
+                        break
+
+        asyncio.run(follow())
+        return messages
+
+    def compare_all(self, *values, **named):
+        return asyncio.run(self.events.compare_all(*values, **named, request=asked_by("program")))
 
 
 def asked_by(visitor):
@@ -227,7 +242,7 @@ def test_a_table_is_filled_row_by_row_and_then_has_its_figure(page):
     shown = page.begin()[0]
     assert shown["running"] and shown["total"] == 3 and shown["question"] == QUESTION
     counts = [len(now["rows"]) for now in page.run()]
-    assert counts == [0, 0, 1, 2, 3]
+    assert counts == sorted(counts) and set(counts) <= {0, 1, 2, 3} and counts[-1] == 3
     last, figure, start, stop = page.events.settle(asked_by("me"))
     assert not last["running"] and last["csv"].count("\n") == 4
     assert figure.value and start.interactive and not stop.interactive
@@ -236,7 +251,7 @@ def test_a_table_is_filled_row_by_row_and_then_has_its_figure(page):
 
 def test_what_is_wrong_is_said_before_the_last_table_is_lost(page):
     page.begin()
-    list(page.run())
+    page.run()
     page.events.settle(asked_by("me"))
     for wrong, expected in (
         ({"question": ""}, "no question yet"),
@@ -253,56 +268,72 @@ def test_what_is_wrong_is_said_before_the_last_table_is_lost(page):
 
 def test_a_table_is_not_begun_twice_and_can_be_repeated_after_stop(page):
     page.begin()
-    steps = page.run()
-    next(steps)
-    with pytest.raises(gr.Error, match="still being filled"):
-        page.begin()
-    steps.close()
-    assert page.events.settle(asked_by("me"))[0]["status"].startswith("Stopped: 0 of 3")
+    refused = []
+
+    def once_more(now):
+        with pytest.raises(gr.Error, match="still being filled"):
+            page.begin()
+        refused.append(now)
+        return True
+
+    page.run(until=once_more)
+    assert refused
+    settled = page.events.settle(asked_by("me"))[0]
+    assert settled["status"] == f"Stopped: {len(settled['rows'])} of 3 rows are measured." and len(settled["rows"]) < 3
     page.begin()
-    assert len(list(page.run())[-1]["rows"]) == 3
+    assert len(page.run()[-1]["rows"]) == 3
 
 
 def test_two_visitors_have_their_own_tables_and_leaving_takes_one_along(page):
     page.begin("me")
     page.begin("you", question="Where is the dog?", methods=["elastic-plus"])
-    mine, yours = page.run("me"), page.run("you")
-    for _ in range(4):
-        next(mine), next(yours)
-    assert next(yours)["question"] == "Where is the dog?"
-    assert [row["policy"] for row in next(mine)["rows"]] == ["full", "elastic", "elastic"]
-    page.events.leave(asked_by("me"))
+
+    async def both():
+        async def last(visitor):
+            return [now async for now in page.events.run(asked_by(visitor))][-1]
+
+        return await asyncio.gather(last("me"), last("you"))
+
+    mine, yours = asyncio.run(both())
+    assert yours["question"] == "Where is the dog?"
+    assert [row["policy"] for row in mine["rows"]] == ["full", "elastic", "elastic"]
+    page.store.leave("me")
     assert page.events.settle(asked_by("me"))[0] == gr.skip()
-    page.begin("third")
-    run = page.run("third")
-    next(run)
-    page.events.leave(asked_by("third"))
-    assert list(run) == [], "it goes on for nobody"
     assert len(page.events.settle(asked_by("you"))[0]["rows"]) == 3
+
+
+def test_a_table_of_somebody_who_left_is_not_filled(page):
+    page.begin("third")
+    said = page.run("third", until=lambda now: page.store.leave("third"))
+    assert len(said) == 1, "it goes on for nobody"
+    page.begin("third")
+    page.store.leave("third")
+    assert page.run("third") == [] and not len(page.store)
 
 
 def test_the_sides_settings_apply_to_their_methods(tiny, scene):
     page = Page(tiny, scene, [(0, "elastic", "protect_text"), (1, "elastic", "protect_text")])
     page.begin(settings=(True, False))
-    rows = list(page.run())[-1]["rows"]
+    rows = page.run()[-1]["rows"]
     assert [row["settings"] for row in rows] == ["", "protect text: off", "protect text: off"]
 
 
 def test_without_memory_every_conversation_is_freed_and_it_is_said(page, odd_methods, monkeypatch):
     monkeypatch.setattr(Picky, "reason", RuntimeError("out of memory"))
-    page.model.sessions.put("somebody", object())
+    page.store.put(("conversation", "somebody"), object(), page.store.visit("somebody"))
     page.begin(methods=["picky"], budgets=["60"])
     with pytest.raises(gr.Error, match="Out of memory"):
-        list(page.run())
-    assert page.model.sessions.get("somebody") is None
+        page.run()
+    assert page.store.get(("conversation", "somebody")) is None
+    assert page.store.lost("somebody", "conversation") == "room"
     assert page.events.settle(asked_by("me"))[0]["status"] == "Broke off: 1 of 2 rows are measured."
 
 
 def test_a_row_that_is_opened_is_asked_anew_as_it_was(tiny, scene):
     page = Page(tiny, scene, [(0, "elastic", "protect_text"), (1, "elastic", "protect_text")])
     page.begin(settings=(True, False))
-    list(page.run())
-    page.model.sessions.put("me", object())
+    page.run()
+    page.store.put(("conversation", "me"), object(), page.store.visit("me"))
 
     def opened(row, picture=scene):
         return page.events.open_row(picture, asked_by("me"), SimpleNamespace(_data={"row": row}))
@@ -311,17 +342,18 @@ def test_a_row_that_is_opened_is_asked_anew_as_it_was(tiny, scene):
     assert (inputs["question"], inputs["keep"], inputs["tokens"]) == (QUESTION, 20, 8)
     assert inputs["names"] == ["full", "elastic"] and inputs["settings"] == [gr.skip(), False]
     assert inputs["picture"] == gr.skip() and opened(2, "other.png")["picture"] == scene
-    assert page.model.sessions.get("me") is None, "it would go on with an earlier conversation"
+    assert page.store.get(("conversation", "me")) is None, "it would go on with an earlier conversation"
     for wrong in (0, 3, -1, "1", None, 1.5):
         with pytest.raises(gr.Error, match="no longer holds"):
             opened(wrong)
-    page.events.asking.busy.add("me")
+    page.model.line.opened.clear()
+    page.model.line.join("me", iter(()), str)
     with pytest.raises(gr.Error, match="Still answering"):
         opened(2)
 
 
 def test_programs_get_the_rows_or_a_sentence(page, scene):
-    rows = page.events.compare_all(scene, QUESTION, "elastic, elastic-plus", "0.5, 0.2", 8)
+    rows = page.compare_all(scene, QUESTION, "elastic, elastic-plus", "0.5, 0.2", 8)
     assert [(row["policy"], row["keep"]) for row in rows[:3]] == [("full", None), ("elastic", 0.5), ("elastic", 0.2)]
     assert len(rows) == 5
     asked = {"image": scene, "question": QUESTION, "policies": "elastic", "keeps": "0.5", "max_new_tokens": 8}
@@ -334,26 +366,7 @@ def test_programs_get_the_rows_or_a_sentence(page, scene):
         ({"max_new_tokens": 0}, "1 token or more"),
     ):
         with pytest.raises(gr.Error, match=expected):
-            page.events.compare_all(**asked | change)
-
-
-def test_nobody_uses_the_model_while_another_has_its_turn(page):
-    inside, most = [], []
-
-    def steps():
-        for _ in range(5):
-            inside.append(1)
-            most.append(len(inside))
-            time.sleep(0.005)
-            inside.pop()
-            yield
-
-    threads = [threading.Thread(target=lambda: list(page.model.in_turn(steps()))) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(most) == 15 and max(most) == 1
+            page.compare_all(**asked | change)
 
 
 def test_a_message_holds_all_that_was_measured(tiny, picture):

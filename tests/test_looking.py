@@ -5,7 +5,7 @@ import io
 import json
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -17,16 +17,37 @@ from elastic.policies import POLICIES
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
 from page.links import link_of, read_link
-from page.shown import Shown, recording, recordings
+from page.shown import RUN, Shown, held_bytes, recording, recordings
+from page.store import Store
 from tests.view_traces import NASTY, PAIR, cut, run_of
 
 
-def test_only_the_latest_runs_are_held():
-    shown = Shown(most=2)
+def test_the_runs_longest_unused_go_where_there_is_no_room():
+    one = held_bytes(run_of("any", PAIR))
+    shown = Shown(Store(limit=2 * one + 100))
     for visitor, name in zip("abc", ("first", "second", "third"), strict=True):
         shown.put(visitor, run_of(name, PAIR))
     assert shown.get("first") is None and shown.of("a") is None
     assert shown.of("b").name == "second" and shown.of("c").name == "third"
+    assert shown.store.lost("a", RUN) == "room" and shown.store.lost("b", RUN) == ""
+
+
+def test_a_run_counts_all_that_its_arrays_keep_alive():
+    side = PAIR[0]
+    whole = np.zeros((10**4, *side.looked.shape[1:]), side.looked.dtype)
+    part = run_of("run", [replace(side, looked=whole[: side.steps]), PAIR[1]])
+    assert whole.nbytes < held_bytes(part) < 1.5 * whole.nbytes + held_bytes(run_of("run", PAIR))
+
+
+def test_what_comes_after_a_visitor_has_left_is_not_held():
+    shown = Shown()
+    visit = shown.store.visit("visitor")
+    shown.put(visit, run_of("run", PAIR))
+    shown.store.leave("visitor")
+    shown.put(visit, run_of("late", PAIR))
+    shown.update(run_of("run", PAIR))
+    assert shown.of("visitor") is None and shown.get("late") is None and shown.get("run") is None
+    assert not len(shown.store) and not shown.store.bytes
 
 
 def test_a_run_that_goes_on_does_not_take_the_view_back():

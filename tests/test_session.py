@@ -10,7 +10,7 @@ from elastic.engine import compress, decode, extend, prefill
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
-from elastic.session import MAX_QUESTION, Comparison, Sessions, judge, run
+from elastic.session import MAX_QUESTION, Comparison, judge, run
 from elastic.trace import first_difference
 
 POLICIES = [Full(), Elastic(keep=0.3)]
@@ -94,27 +94,14 @@ def test_what_cannot_be_asked_is_said_and_the_comparison_stays_usable(tiny, pict
     assert run(comparison, "What?", 5).sides[0].steps == 5
 
 
-def test_the_oldest_of_too_many_visitors_is_forgotten():
-    sessions = Sessions(most=2)
-    for visitor in "abc":
-        sessions.put(visitor, visitor.upper())
-    assert [sessions.get(visitor) for visitor in "abc"] == [None, "B", "C"]
-    sessions.get("b")
-    sessions.put("d", "D")
-    assert sessions.get("b") == "B" and sessions.get("c") is None
-
-
-def test_an_unused_comparison_is_forgotten_in_time(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr("elastic.session.time.monotonic", lambda: now[0])
-    sessions = Sessions(seconds=10)
-    sessions.put("a", "A")
-    now[0] = 9.0
-    assert sessions.get("a") == "A"
-    now[0] = 18.0
-    assert sessions.get("a") == "A", "using it keeps it"
-    now[0] = 29.0
-    assert sessions.get("a") is None
+def test_a_comparison_knows_the_memory_it_holds(tiny, picture):
+    comparison = Comparison(tiny, picture, POLICIES)
+    empty = comparison.nbytes
+    run(comparison, "What?", 5)
+    caches = sum(state.cache.bytes_allocated for state in comparison.states)
+    looked = sum(step.looked.nbytes for recorder in comparison.recorders for step in recorder.steps)
+    assert empty == 3 * picture.width * picture.height
+    assert empty + caches + looked < comparison.nbytes < empty + caches + 20 * looked
 
 
 def test_while_texts_agree_each_side_judges_the_first_ones_token(pocket, picture):

@@ -1,0 +1,58 @@
+"""The files of a checkpoint before a model is made of them: which is missing, damaged, or only a pointer to another."""
+
+import json
+import zipfile
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+POINTER = b"version https://git-lfs"
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+
+
+def check_files(folder: Path) -> None:
+    """Look at a folder's files: everything but the numbers in the weights.
+
+    Raises:
+        ValueError: if one is missing or damaged; one sentence that names it.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}. Give --model a folder with a checkpoint, or a hub name.")
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{folder / 'config.json'} is missing: the folder holds no checkpoint, or only a part of one.")
+    for path in sorted(folder.glob("*.json")):
+        _check_json(path)
+    for index in folder.glob("*.index.json"):
+        listed = json.loads(index.read_text(encoding="utf-8")).get("weight_map", {})
+        missing = sorted(name for name in set(listed.values()) if not (folder / name).is_file())
+        if missing:
+            raise ValueError(f"{folder / missing[0]} is missing, which {index.name} names. Copy the checkpoint again.")
+    found = [path for pattern in WEIGHTS for path in sorted(folder.glob(pattern))]
+    if not found:
+        raise ValueError(f"{folder / 'model.safetensors'} is missing: there are no weights in this folder.")
+    for path in found:
+        _check_weights(path)
+
+
+def _check_json(path: Path) -> None:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error}). Copy the checkpoint again.") from error
+    if path.name.endswith(("config.json", ".index.json")) and not isinstance(value, dict):
+        raise ValueError(f"{path} holds no object of settings. Copy the checkpoint again.")
+
+
+def _check_weights(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(POINTER))
+        if begins == POINTER:
+            raise ValueError(f"{path} is only a pointer to the weights. Fetch them with: git lfs pull")
+        if path.suffix == ".safetensors":
+            with safe_open(path, "np") as weights:
+                weights.keys()
+        elif not begins or (begins.startswith(b"PK") and not zipfile.is_zipfile(path)):
+            raise ValueError(f"{path} is damaged: it is no file of weights. Copy the checkpoint again.")
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path} is damaged or cannot be read ({error}). Copy the checkpoint again.") from error

@@ -1,0 +1,291 @@
+"""Whose turn it is with the model: one thread runs everybody's steps, a turn each, for as long as somebody listens.
+
+A job stops within a step when nobody listens any more, at its deadline and at the end of the program. Nothing here
+knows what a model is.
+"""
+
+import asyncio
+import threading
+import time
+import traceback
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, suppress
+
+from page.job import Job, Refused, Steps, Stopped, Waiting
+
+TURN = 2.0  # seconds that a caller has the model while others wait; a step, or a row of a table, is always finished
+UNHEARD = 10.0  # seconds in which somebody must begin to listen
+GONE = 0.3  # seconds: a browser closes a stream and opens the next when it asks again
+LONGEST_STEP = 10.0  # seconds that somebody who stopped a job waits for its last step
+STUCK = 180.0  # seconds without a finished step after which the line does not move
+MOST, MOST_EACH = 64, 16  # jobs in line, of all callers and of one
+
+
+class Line:
+    """The jobs of all callers; `hears` says whether somebody listens under one of some names."""
+
+    def __init__(self, hears: Callable[..., bool] = lambda *names: True, deadline: float = 600.0) -> None:
+        self.hears, self.deadline = hears, deadline
+        self.opened = threading.Event()  # the model is there
+        self.closed = ""  # why nothing is begun any more
+        self.last_step = time.monotonic()
+        self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()  # by caller, in the order of their turns
+        self._running: Job | None = None
+        self._chores: deque[Callable[[], object]] = deque()
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="model", daemon=True)
+        self._thread.start()
+
+    def join(self, caller: str, steps: Steps, about: Callable[[], str], by_rows: bool = False, also: str = "") -> Job:
+        """Put a job at the end of the line; `also` is a further name under which somebody may listen.
+
+        Raises:
+            Refused: if the line is too long, or closed.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        names = tuple(name for name in (caller, also) if name)
+        job = Job(caller, steps, about, by_rows, names, time.monotonic(), loop)
+        with self._changed:
+            if self.closed:
+                raise Refused(self.closed)
+            if len(self) >= MOST or len(self._waiting.get(caller, ())) >= MOST_EACH:
+                raise Refused(f"{len(self)} others wait for the model already. Try again in a few minutes.")
+            if not len(self):
+                self.last_step = time.monotonic()
+            self._waiting.setdefault(caller, deque()).append(job)
+            self._changed.notify_all()
+        return job
+
+    async def follow(self, job: Job) -> AsyncIterator[object]:
+        """What a job says, and sentences while it waits for its turn; whoever stops following stops the job.
+
+        Raises:
+            Refused: if it was not begun or not finished.
+        """
+        told = ""
+        try:
+            while True:
+                job.changed.clear()
+                is_over = job.over  # before what it said last is passed on
+                while job.said:
+                    yield job.said.popleft()
+                if is_over:
+                    break
+                self._listen(job)
+                if self._running is not job and (line := self.waiting_line(job)) != told:
+                    told = line
+                    yield Waiting(line)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        await job.changed.wait()
+        finally:
+            await self._end(job)
+        if job.error is not None:
+            raise job.error
+
+    async def result(self, job: Job) -> object:
+        """What a job comes to; raises what went wrong with it."""
+        async with aclosing(self.follow(job)) as said:
+            async for _ in said:
+                pass
+        return job.result
+
+    async def _end(self, job: Job) -> None:
+        """Return when a job is over: within a step if it was still under way, after a while if that step is long."""
+        job.left = True
+        with self._changed:
+            self._changed.notify_all()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_STEP):
+                while not job.over:
+                    await job.changed.wait()
+                    job.changed.clear()
+
+    def waiting_line(self, job: Job) -> str:
+        """What somebody should know who waits."""
+        if not self.opened.is_set():
+            return "Waiting for the model to load"
+        with self._changed:
+            running, ahead = self._running, self._ahead(job)
+        if running is None or running is job:
+            return "Starting"
+        whom = {0: "you are next in line", 1: "1 is ahead of you in line"}.get(
+            ahead, f"{ahead} are ahead of you in line"
+        )
+        begun = "Sharing the model" if job.begun else "Waiting for the model"
+        return f"{begun}: {whom}. It is busy with {running.about()}."
+
+    def _ahead(self, job: Job) -> int:
+        """Turns before this job's next one, after the turn that goes on; callers alternate."""
+        own = self._waiting.get(job.caller, deque())
+        if job not in own:
+            return 0
+        turns, callers = own.index(job), list(self._waiting)
+        place = callers.index(job.caller)
+        counts = [min(len(jobs), turns + (number < place)) for number, jobs in enumerate(self._waiting.values())]
+        return sum(counts) - counts[place] + turns
+
+    def has(self, caller: str) -> bool:
+        """Whether a job of that caller waits or runs."""
+        with self._changed:
+            running = self._running
+            return caller in self._waiting or bool(running and running.caller == caller and not running.over)
+
+    def has_visitor(self, name: str) -> bool:
+        """Whether something waits or runs that somebody would listen to under that name."""
+        with self._changed:
+            jobs = [job for jobs in self._waiting.values() for job in jobs]
+            return any(name in job.names for job in [*jobs, self._running] if job is not None)
+
+    def __len__(self) -> int:
+        with self._changed:
+            return sum(map(len, self._waiting.values())) + (self._running is not None)
+
+    def between(self, chore: Callable[[], object]) -> None:
+        """Have something done soon in the model's thread, while no step is under way."""
+        with self._changed:
+            self._chores.append(chore)
+            self._changed.notify_all()
+
+    def beat(self) -> None:
+        """Note that a step is finished, from within the job that runs; raises Stopped if it is to end."""
+        self.last_step = time.monotonic()
+        self._do_chores()
+        job = self._running
+        if job is not None and threading.current_thread() is self._thread and self._why_over(job):
+            raise Stopped
+
+    @property
+    def waited(self) -> float:
+        """Seconds that the job that runs has waited in line; from within it."""
+        return self._running.waited if self._running else 0.0
+
+    def close(self, why: str, seconds: float = 4.0) -> None:
+        """Begin nothing any more, end everything that goes on, and return when that is done or time is up."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            self.closed = why
+            self._changed.notify_all()
+            while len(self) and (left := until - time.monotonic()) > 0:
+                self._changed.wait(min(left, 0.1))
+
+    def health(self) -> dict[str, object]:
+        """How the line is doing, for JSON: `moving` is False where something waits and no step was finished lately."""
+        idle, since = not len(self), time.monotonic() - self.last_step
+        moving = self._thread.is_alive() and (idle or since < STUCK or not self.opened.is_set())
+        return {"waiting": len(self) - (self._running is not None), "running": self._running is not None} | {
+            "moving": moving,
+            "seconds_since_last_step": round(since, 1),
+        }
+
+    # All below runs in the model's thread.
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                over = self._reap()
+                job = self._running = self._next() if self.opened.is_set() else None
+                if job is None and not over and not self._chores:
+                    self._changed.wait(0.25 if self._waiting else 60)
+            for ended, why in over:
+                self._finish(ended, error=why)
+            self._do_chores()
+            if job is not None:
+                self._advance(job)
+
+    def _do_chores(self) -> None:
+        while self._chores and threading.current_thread() is self._thread:
+            try:
+                self._chores.popleft()()
+            except Exception:  # of a chore, which is no reason to stop anybody
+                traceback.print_exc()
+
+    def _reap(self) -> list[tuple[Job, BaseException]]:
+        """Take those out of the line who need not wait any more, with the reason."""
+        over = [(job, why) for jobs in self._waiting.values() for job in jobs if (why := self._why_over(job))]
+        for job, _ in over:
+            self._waiting[job.caller].remove(job)
+            if not self._waiting[job.caller]:
+                del self._waiting[job.caller]
+        return over
+
+    def _next(self) -> Job | None:
+        """The first caller's first job that somebody listens to; the caller's others wait behind all other callers."""
+        for caller, jobs in self._waiting.items():
+            for job in jobs:
+                if job.heard is not None:
+                    jobs.remove(job)
+                    if jobs:
+                        self._waiting.move_to_end(caller)
+                    else:
+                        del self._waiting[caller]
+                    return job
+        return None
+
+    def _listen(self, job: Job) -> bool:
+        """Whether somebody listens to a job now; noted."""
+        if hears := self.hears(*job.names):
+            job.heard = time.monotonic()
+        return hears
+
+    def _why_over(self, job: Job) -> BaseException | None:
+        self._listen(job)
+        now = time.monotonic()
+        if self.closed:
+            return Refused(self.closed)
+        if job.left:
+            return Refused("It was stopped.")
+        if now - (job.heard or job.joined) > (UNHEARD if job.heard is None else GONE):
+            return Refused("Nobody listened for the answer: fetch it as soon as it was asked for.")
+        if job.held > self.deadline:
+            return Refused(f"It took the model for more than {self.deadline:g} s and was ended. Ask for less.")
+        if job is not self._running and now - job.joined - job.held > 2 * self.deadline + UNHEARD:
+            return Refused("The model was busy for too long. Try again in a few minutes.")
+        return None
+
+    def _advance(self, job: Job) -> None:
+        """Run a job for a turn, or to its end; put it back into the line if others wait."""
+        job.begun, began, earlier = True, time.monotonic(), job.held
+        job.waited = began - job.joined - earlier
+        while True:
+            try:
+                value = next(job.steps)
+            except StopIteration as end:
+                return self._finish(job, result=end.value)
+            except Stopped:
+                return self._finish(job, error=self._why_over(job) or Refused("It was stopped."))
+            except BaseException as error:
+                return self._finish(job, error=error)
+            self.last_step = time.monotonic()
+            self._do_chores()
+            job.held = earlier + self.last_step - began
+            if value is not None:
+                job.said.append(value)
+                job.tell()
+            if why := self._why_over(job):
+                return self._finish(job, error=why)
+            if (value is not None if job.by_rows else self.last_step - began > TURN) and self._waiting:
+                with self._changed:
+                    if any(self._listen(other) for jobs in self._waiting.values() for other in jobs):
+                        self._running = None
+                        self._waiting.setdefault(job.caller, deque()).appendleft(job)
+                        self._waiting.move_to_end(job.caller)
+                        job.tell()
+                        return None
+
+    def _finish(self, job: Job, result: object = None, error: BaseException | None = None) -> None:
+        try:
+            job.steps.close()
+        except Exception as failure:
+            error = error or failure
+        job.steps, job.result, job.error = None, result, error
+        with self._changed:
+            if self._running is job:
+                self._running = None
+            job.over = True
+            self._changed.notify_all()
+        job.tell()

@@ -1,0 +1,141 @@
+"""A page as a program: what it needs before it can serve, and how it ends."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from page import health
+from page.listening import Hearing, Listening
+from page.model import Model
+from page.store import Store
+from page.sweeper import SESSION_BYTES, Sweeper
+from page.uploads import Uploads, remove
+
+LAST_WORDS = "The server is being stopped. Ask again in a minute."
+ENDED, BROKEN = 0, 2  # exit codes
+THREADS = 100  # of events at once: those who wait in line need none, but count
+# Connections on which nobody is any more, found after so many seconds: a network that was cut says nothing.
+UNANSWERED, QUIET, BETWEEN, TRIES = 20, 8, 4, 3
+
+
+class Ending:
+    """What SIGTERM and Ctrl-C ask for; also as the first process of a container, which has no default for them."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.asked.set())
+
+
+def check_port(host: str | None, port: int | None) -> int | None:
+    """The port to serve on where one was named, by an option or GRADIO_SERVER_PORT.
+
+    Raises:
+        ValueError: if nobody can listen there.
+    """
+    named = os.environ.get("GRADIO_SERVER_PORT")
+    if port is None and named:
+        if not named.isdecimal():
+            raise ValueError(
+                f"GRADIO_SERVER_PORT is {named[:20]!r}, which is no port. Set it to a number, or not at all."
+            )
+        port = int(named)
+    if port is None:
+        return None
+    host = host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ValueError(
+            f"Nothing can be served on {host}:{port}: {reason}. Choose another --port or --host."
+        ) from error
+    return port
+
+
+def serve(
+    page: gr.Blocks,
+    model: Model | None,
+    store: Store,
+    listening: Listening,
+    folder: Path,
+    ending: Ending,
+    **options: object,
+) -> int:
+    """Serve until somebody ends the program or the model fails; the exit code.
+
+    Raises:
+        ValueError: if the server cannot be started.
+    """
+    try:
+        page.queue(max_size=64, default_concurrency_limit=8, api_open=False).launch(
+            prevent_thread_lock=True,
+            max_threads=THREADS,
+            state_session_capacity=max(100, store.limit // 4 // SESSION_BYTES),
+            app_kwargs={
+                "routes": [health.route(model, store)],
+                "middleware": [Middleware(Hearing, listening=listening)],
+            },
+            **options,
+        )
+    except OSError as error:
+        raise ValueError(f"The page cannot be served: {error}") from error
+    _notice_cut_connections(page)
+    sweeper = Sweeper(store, listening, Uploads(store), model and model.line, page)
+    sweeper.start()
+    while not ending.asked.wait(0.2):
+        if model is not None and model.error:
+            print(model.error, file=sys.stderr)
+            break
+    sweeper.stop()
+    _end(page, model, folder)
+    return ENDED if ending.asked.is_set() else BROKEN
+
+
+def _end(page: gr.Blocks, model: Model | None, folder: Path) -> None:
+    """No new runs, a last message for those that go on, and an end in any case."""
+    give_up = threading.Timer(8, lambda: (remove(folder), os._exit(ENDED)))
+    give_up.daemon = True
+    give_up.start()
+    if model is not None:
+        model.line.close(LAST_WORDS, 4)
+    time.sleep(0.5)  # last words are on their way
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # that connections are ended is known
+    page.server.config.timeout_graceful_shutdown = 1
+    page.close(verbose=False)
+
+
+def _notice_cut_connections(page: gr.Blocks) -> None:
+    """Have the system end connections that nobody answers on: else a run goes on for a machine that is off."""
+    for server in page.server.servers:
+        for listener in server.sockets:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in (
+                ("TCP_KEEPIDLE", QUIET),
+                ("TCP_KEEPINTVL", BETWEEN),
+                ("TCP_KEEPCNT", TRIES),
+                ("TCP_USER_TIMEOUT", 1000 * UNANSWERED),
+            ):
+                if hasattr(socket, name):  # not on every system
+                    listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def or_one_sentence(run: Callable[[], int]) -> int:
+    """What a program ends with: if it cannot begin, one sentence and not a traceback."""
+    try:
+        return run()
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return BROKEN

@@ -1,0 +1,113 @@
+"""What the program needs before it can serve: where something is missing it says so in a sentence and ends with 2."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from elastic.checkpoint import check_files
+from elastic.model import POCKET, load
+
+ROOT = POCKET.parent.parent.parent
+
+
+def ended(*options, **environment):
+    """How the program ended and what it said."""
+    surroundings = os.environ | {"HF_HUB_OFFLINE": "1"} | environment
+    command = [sys.executable, "app.py", *options]
+    ran = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=300)
+    return ran.returncode, ran.stderr.strip()
+
+
+def is_one_sentence(code, said, *words):
+    assert code == 2 and len(said.splitlines()) == 1 and "Traceback" not in said, said
+    assert all(word in said for word in words), said
+
+
+def test_a_port_that_is_in_use_is_named():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        is_one_sentence(*ended("--port", port, "--recorded"), port, "in use", "--port")
+        is_one_sentence(*ended("--recorded", GRADIO_SERVER_PORT=port), port, "in use")
+
+
+def test_a_folder_for_temporary_files_that_cannot_be_used_is_named(tmp_path):
+    is_one_sentence(*ended("--recorded", TMPDIR=str(tmp_path / "missing")), str(tmp_path / "missing"), "TMPDIR")
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [(("--memory", "much"), "'much'"), (("--deadline", "0"), "deadline"), (("--host", "no.such"), "no.such")],
+)
+def test_an_option_that_means_nothing_gets_a_sentence(options, word):
+    is_one_sentence(*ended("--recorded", "--port", "0", *options), word)
+
+
+def broken(folder, how):
+    """A copy of pocket-llava of which one file is broken; the file."""
+    shutil.copytree(POCKET, folder)
+    weights, config = folder / "model.safetensors", folder / "config.json"
+    whole = weights.read_bytes()
+    if how == "missing weights":
+        weights.unlink()
+    elif how == "cut weights":
+        weights.write_bytes(whole[: len(whole) // 2])
+    elif how == "empty weights":
+        weights.write_bytes(b"")
+    elif how == "weights of noise":
+        weights.write_bytes(b"\xff" * 1000)
+    elif how == "pointer":
+        weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    elif how == "missing part":
+        weights.unlink()
+        listed = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(listed))
+        return folder / "model-00001-of-00002.safetensors"
+    elif how == "missing settings":
+        config.unlink()
+        return config
+    else:
+        file = folder / {"cut settings": "config.json", "cut tokenizer": "tokenizer.json"}[how]
+        file.write_text(file.read_text()[:50])
+        return file
+    return weights
+
+
+HOW = ("missing weights", "cut weights", "empty weights", "weights of noise", "pointer", "missing part")
+HOW += ("missing settings", "cut settings", "cut tokenizer")
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_checkpoint_with_a_broken_file_is_refused_by_the_name_of_the_file(tmp_path, how):
+    file = broken(tmp_path / "copy", how)
+    for look in (check_files, load):
+        with pytest.raises(ValueError, match=str(file)):
+            look(tmp_path / "copy")
+
+
+def test_a_whole_checkpoint_is_not_refused():
+    check_files(POCKET)
+
+
+def test_weights_that_lack_some_are_not_filled_up_with_noise(tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    shutil.copytree(POCKET, tmp_path / "copy")
+    weights = load_file(POCKET / "model.safetensors")
+    name = next(name for name in weights if "q_proj" in name)
+    del weights[name]
+    save_file(weights, tmp_path / "copy" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match="1 of its weights are missing"):
+        load(tmp_path / "copy", "cpu")
+
+
+def test_the_program_ends_with_a_sentence_where_weights_are_damaged_or_a_model_does_not_exist(tmp_path):
+    file = broken(tmp_path / "copy", "cut weights")
+    is_one_sentence(*ended("--model", str(tmp_path / "copy"), "--port", "0"), str(file), "damaged")
+    is_one_sentence(*ended("--model", str(tmp_path / "none"), "--port", "0"), str(tmp_path / "none"))

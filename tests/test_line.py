@@ -1,0 +1,314 @@
+"""Whose turn it is with the model: who waits, who goes first, and when a run ends."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from page import health
+from page import line as line_module
+from page.job import Refused, Stopped, Waiting
+from page.line import MOST_EACH, Line
+from page.store import Store
+
+HANG = 30  # seconds: nothing here takes one
+
+
+class Hall:
+    """Who listens, and a line in it; steps are written down as they are made."""
+
+    def __init__(self, **options):
+        self.listeners, self.made = set(), []
+        self.line = Line(lambda *names: bool(self.listeners & set(names)), **options)
+        self.line.opened.set()
+
+    def steps(self, name, count, seconds=0.002, says=None):
+        for number in range(count):
+            time.sleep(seconds)
+            self.made.append(name)
+            yield says and f"{name}{number}"
+        return f"{name} is done"
+
+    def join(self, name, count=3, listens=True, **options):
+        steps = self.steps(name, count, **{key: options.pop(key) for key in ("seconds", "says") if key in options})
+        if listens:
+            self.listeners.add(name)
+        return self.line.join(name, steps, lambda: f"what {name} wants", **options)
+
+    def wait(self, until):
+        limit = time.monotonic() + HANG
+        while not until():
+            assert time.monotonic() < limit, "it hangs"
+            time.sleep(0.005)
+
+    def over(self, *jobs):
+        self.wait(lambda: all(job.over for job in jobs))
+
+
+@pytest.fixture
+def hall():
+    hall = Hall()
+    yield hall
+    hall.line.close("The test is over.")
+
+
+@pytest.fixture
+def short_turns(monkeypatch):
+    monkeypatch.setattr(line_module, "TURN", 0.03)
+
+
+@pytest.fixture
+def little_patience(monkeypatch):
+    monkeypatch.setattr(line_module, "UNHEARD", 0.3)
+
+
+def test_a_job_is_done_in_one_thread_and_its_result_and_words_arrive(hall):
+    async def follow():
+        job = hall.join("a", 3, says=True)
+        said = [value async for value in hall.line.follow(job)]
+        return said, job.result
+
+    said, result = asyncio.run(follow())
+    assert [value for value in said if not isinstance(value, Waiting)] == ["a0", "a1", "a2"]
+    assert result == "a is done" and not hall.line.has("a")
+
+
+def test_nobody_has_the_model_while_another_has_it(hall):
+    inside, most = [], []
+
+    def steps():
+        for _ in range(5):
+            inside.append(1)
+            most.append((len(inside), threading.current_thread().name))
+            time.sleep(0.002)
+            inside.pop()
+            yield None
+
+    hall.listeners.update("abc")
+    hall.over(*(hall.line.join(name, steps(), str) for name in "abc"))
+    assert len(most) == 15 and set(most) == {(1, "model")}
+
+
+def test_a_table_gives_the_model_away_between_rows_and_gets_it_back(hall):
+    table = hall.join("table", 20, seconds=0.02, says=True, by_rows=True)
+    hall.wait(lambda: hall.made)
+    question = hall.join("question", 1)
+    hall.over(table, question)
+    assert hall.made.index("question") < 19 and hall.made.count("table") == 20 and table.result == "table is done"
+    assert question.waited < table.waited + table.held
+
+
+def test_within_a_row_nobody_comes_between(hall):
+    def rows():
+        for row in range(3):
+            for _ in range(4):
+                hall.made.append(f"row{row}")
+                time.sleep(0.01)
+                yield None
+            yield f"row{row}"
+
+    hall.listeners.update(("table", "question"))
+    table = hall.line.join("table", rows(), str, by_rows=True)
+    hall.wait(lambda: len(hall.made) > 1)
+    hall.over(table, hall.join("question", 2))
+    place = hall.made.index("question")
+    assert hall.made[place - 1] != hall.made[min(place + 2, len(hall.made) - 1)]
+
+
+def test_long_answers_alternate_once_their_turn_is_over(hall, short_turns):
+    jobs = [hall.join(name, 60) for name in "ab"]
+    hall.over(*jobs)
+    changes = sum(one != other for one, other in zip(hall.made, hall.made[1:], strict=False))
+    assert changes >= 3 and all(job.result for job in jobs)
+
+
+def test_whoever_asks_for_much_waits_behind_the_others_with_the_rest(hall):
+    first = hall.join("other", 30, seconds=0.01)
+    hall.wait(lambda: hall.made)
+    many = [hall.join("greedy", 1) for _ in range(8)]
+    few = [hall.join("modest", 1)]
+    hall.over(first, *many, *few)
+    order = [name for name in hall.made if name != "other"]
+    assert order.index("modest") == 1, order
+
+
+def test_a_job_ends_within_a_step_when_nobody_listens_any_more(hall):
+    closed = []
+
+    def steps():
+        try:
+            while True:
+                time.sleep(0.002)
+                hall.made.append("a")
+                yield None
+        finally:
+            closed.append(threading.current_thread().name)
+
+    hall.listeners.add("a")
+    job = hall.line.join("a", steps(), str)
+    hall.wait(lambda: len(hall.made) > 3)
+    hall.listeners.clear()
+    hall.over(job)
+    assert closed == ["model"] and isinstance(job.error, Refused) and not len(hall.line)
+
+
+def test_a_long_row_ends_at_its_next_step_when_nobody_listens_any_more(hall):
+    def row():
+        try:
+            while True:
+                time.sleep(0.002)
+                hall.line.beat()
+                hall.made.append("step")
+        except Exception:
+            hall.made.append("taken for a fault of the method")
+        yield "row"
+
+    hall.listeners.add("a")
+    job = hall.line.join("a", row(), str, by_rows=True)
+    hall.wait(lambda: len(hall.made) > 3)
+    hall.listeners.clear()
+    hall.over(job)
+    assert set(hall.made) == {"step"} and isinstance(job.error, Refused)
+    assert not issubclass(Stopped, Exception)
+
+
+def test_what_nobody_ever_listens_to_is_never_begun_and_holds_nobody_up(hall, little_patience):
+    unheard = [hall.join(f"unheard{number}", 50, listens=False) for number in range(10)]
+    heard = hall.join("heard", 2)
+    hall.over(heard)
+    assert not any(job.over for job in unheard), "they still might listen"
+    hall.over(*unheard)
+    assert set(hall.made) == {"heard"} and all("Nobody listened" in str(job.error) for job in unheard)
+    assert not len(hall.line)
+
+
+def test_whoever_listens_a_little_later_is_answered(hall):
+    job = hall.join("late", 2, listens=False)
+    time.sleep(0.1)
+    hall.listeners.add("late")
+    hall.over(job)
+    assert job.result == "late is done"
+
+
+def test_whoever_leaves_the_line_is_not_answered(hall):
+    first = hall.join("first", 40, seconds=0.01)
+    hall.wait(lambda: hall.made)
+
+    async def leave():
+        job = hall.join("second", 5)
+        said = hall.line.follow(job)
+        words = await anext(said)
+        await said.aclose()
+        return job, words
+
+    job, words = asyncio.run(leave())
+    assert job.over and "second" not in hall.made
+    assert words == "Waiting for the model: you are next in line. It is busy with what first wants."
+    hall.over(first)
+
+
+def test_a_cancelled_task_ends_its_job_within_a_step(hall):
+    async def cancelled():
+        job = hall.join("a", 100_000, seconds=0.001)
+        task = asyncio.create_task(hall.line.result(job))
+        while not hall.made:
+            await asyncio.sleep(0.005)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return job
+
+    job = asyncio.run(cancelled())
+    assert job.over and len(hall.made) < 50_000
+
+
+def test_those_who_wait_are_told_their_place_and_what_goes_on(hall):
+    hall.line.opened.clear()
+    jobs = {name: hall.join(name, 1) for name in "abc"}
+    more = hall.join("a", 1)
+    assert {hall.line.waiting_line(job) for job in jobs.values()} == {"Waiting for the model to load"}
+    assert [hall.line._ahead(job) for job in (*jobs.values(), more)] == [0, 1, 2, 3]
+    hall.line.opened.set()
+    hall.over(*jobs.values(), more)
+    assert hall.made == ["a", "b", "c", "a"]
+
+
+def test_a_request_is_ended_at_its_deadline_and_what_it_said_stays():
+    hall = Hall(deadline=0.1)
+    job = hall.join("a", 10**6, says=True)
+    hall.over(job)
+    assert "more than 0.1 s" in str(job.error) and job.said
+    hall.line.close("over")
+
+
+def test_one_caller_cannot_fill_the_line(hall):
+    hall.line.opened.clear()
+    for _ in range(MOST_EACH):
+        hall.join("greedy", 1)
+    with pytest.raises(Refused, match="wait for the model already"):
+        hall.join("greedy", 1)
+    hall.over(*[hall.join("modest", 1)] if hall.line.opened.set() is None else [])
+
+
+def test_at_the_end_of_the_program_everybody_is_told_and_nothing_is_begun(hall):
+    hall.line.opened.clear()
+    waiting = hall.join("waiting", 1)
+    hall.line.opened.set()
+    running = hall.join("running", 10**6)
+    hall.wait(lambda: "running" in hall.made)
+    hall.line.close("The server is being stopped.")
+    assert running.over and str(running.error) == "The server is being stopped." and waiting.over
+    with pytest.raises(Refused, match="being stopped"):
+        hall.join("late")
+
+
+def test_what_must_not_come_into_a_step_is_done_between_steps(hall):
+    inside, found = [], []
+
+    def steps():
+        while not found:
+            inside.append(1)
+            time.sleep(0.005)
+            inside.pop()
+            yield None
+
+    def chore():
+        found.append((len(inside), threading.current_thread().name))
+
+    hall.listeners.add("a")
+    job = hall.line.join("a", steps(), str)
+    hall.wait(lambda: hall.line.health()["running"])
+    hall.line.between(lambda: 1 / 0)
+    hall.line.between(chore)
+    hall.over(job)
+    hall.line.between(chore)
+    hall.wait(lambda: len(found) == 2)
+    assert found == [(0, "model")] * 2, "also where nobody asks"
+
+
+def test_a_fault_of_one_job_is_its_own(hall):
+    def broken():
+        yield None
+        raise RuntimeError("broken")
+
+    hall.listeners.add("a")
+    job = hall.line.join("a", broken(), str)
+    hall.over(job, hall.join("b", 2))
+    assert str(job.error) == "broken" and hall.made == ["b", "b"]
+
+
+def test_health_says_whether_the_model_is_there_the_line_moves_and_what_is_held(hall, monkeypatch):
+    store = Store(limit=1000)
+    store.put(("thing", "a"), "A", store.visit("a"), size=lambda: 10)
+    held = {"visitors": 1, "things": 1, "bytes": 10, "limit": 1000}
+    nothing = {"queue": None, "seconds_since_last_step": None}
+    assert health.health("none", None, store) == (200, {"status": "ok", "model": "none", "held": held, **nothing})
+    assert [health.health(state, hall.line, store)[0] for state in ("ready", "loading", "failed")] == [200, 503, 503]
+    job = hall.join("slow", 3, seconds=0.3)
+    hall.wait(lambda: hall.line.health()["running"])
+    monkeypatch.setattr(line_module, "STUCK", 0.05)
+    hall.wait(lambda: health.health("ready", hall.line, store)[0] == 503)
+    hall.over(job)
+    code, said = health.health("ready", hall.line, store)
+    del said["queue"]["seconds_since_last_step"]
+    assert code == 200 and said["queue"] == {"waiting": 0, "running": False, "moving": True}

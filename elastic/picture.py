@@ -1,14 +1,13 @@
 """Open whatever a person drops on the page as one upright RGB picture, or say why not; and make it small to send."""
 
 import io
-import os
-import stat
 import struct
 import warnings
 from pathlib import Path
 
 from PIL import Image, ImageCms, ImageOps
 
+from elastic.files import read_file
 from elastic.grey import is_deep, shown_grey
 
 MAX_BYTES = 200_000_000  # of a file
@@ -29,7 +28,7 @@ def open_picture(source: str | Path | io.BytesIO) -> Image.Image:
     Raises:
         ValueError: if the file is no picture, is damaged, or has more than MAX_PIXELS pixels.
     """
-    content = source.getvalue() if isinstance(source, io.BytesIO) else read_file(source)
+    content = source.getvalue() if isinstance(source, io.BytesIO) else read_file(source, MAX_BYTES)
     if content.startswith(PNG):
         content = _without_metadata(content)
     try:
@@ -55,37 +54,6 @@ def open_picture(source: str | Path | io.BytesIO) -> Image.Image:
 
 class _Refused(ValueError):
     """A sentence that is ready for people."""
-
-
-def read_file(path: str | Path, most: int = MAX_BYTES) -> bytes:
-    """The content of a regular file; a device or a pipe, which may never end, is not even opened.
-
-    Raises:
-        ValueError: if there is no such file, or it has more than `most` bytes.
-    """
-    try:
-        # Looked at first: opening alone can have effects. And again once open: it may have been exchanged.
-        if not stat.S_ISREG(Path(path).stat().st_mode):
-            raise _Refused("This is no file but a folder or a device. Choose a picture's file.")
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb") as file:
-            return read_open(file, most)
-    except OSError as error:
-        raise _Refused("There is no such file, or it cannot be read. Choose another one.") from error
-
-
-def read_open(file: io.BufferedReader, most: int = MAX_BYTES) -> bytes:
-    """The content of a file that is open, if it is a regular one.
-
-    Raises:
-        ValueError: if it is none, or has more than `most` bytes.
-    """
-    known = os.fstat(file.fileno())
-    if not stat.S_ISREG(known.st_mode):
-        raise _Refused("This is no file but a folder or a device. Choose a picture's file.")
-    content = file.read(most + 1)
-    if len(content) > most:
-        raise _Refused(f"The file has more than the {most / 1e6:,.0f} MB that are read. Save a smaller copy.")
-    return content
 
 
 def _check_size(width: int, height: int) -> None:
@@ -149,3 +117,17 @@ def small_jpeg(picture: Image.Image) -> bytes:
             if len(file.getvalue()) <= SENT_BYTES:
                 return file.getvalue()
     return file.getvalue()
+
+
+def is_small_jpeg(content: bytes) -> bool:
+    """Whether that is a picture such as `small_jpeg` makes, and can be shown."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(content), formats=["JPEG"]) as picture:
+                if max(picture.size) > MAX_SIDE:
+                    return False
+                picture.load()
+    except Exception:  # a file from outside can break a decoder in more ways than can be listed
+        return False
+    return True

@@ -11,7 +11,7 @@ from pathlib import Path
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from elastic.picture import read_open
+from elastic.files import read_open
 from page.decoding import Decoder
 
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -65,7 +65,7 @@ def open_upload(path: str) -> BufferedReader:
             os.close(folder)
     except OSError as error:
         raise ValueError(GONE) from error
-    return open(number, "rb")
+    return os.fdopen(number, "rb")
 
 
 def checked_path(path: object) -> Path:

@@ -5,7 +5,9 @@ import os
 from pathlib import Path
 
 import gradio as gr
+from starlette.middleware import Middleware
 
+from page.door import Door, Page
 from page.lesson_tab import LessonTab
 from page.looking import PRIVATE, Looking, connect_looking, plot_controls, recorded_controls
 from page.model import Model
@@ -23,12 +25,12 @@ NOTHING_TO_COMPARE = (
 )
 
 
-def build_page(model: Model | None) -> gr.Blocks:
+def build_page(model: Model | None) -> Page:
     """The whole page over one model; without one, over recorded runs only."""
     shown = Shown()
     looking = Looking(shown)
     live = None
-    with gr.Blocks(title="Elastic KV cache, side by side", fill_width=True, delete_cache=(3600, 7200)) as page:
+    with Page(title="Elastic KV cache, side by side", fill_width=True, delete_cache=(3600, 7200)) as page:
         with gr.Row(elem_id="head"):
             gr.Markdown(f"# Elastic KV cache, side by side\n{TEASER}", elem_id="title")
             begin = gr.Button(
@@ -96,6 +98,7 @@ def main() -> None:
         server_port=args.port,
         css_paths=[ASSETS / "app.css", ASSETS / "lesson" / "page.css"],
         max_file_size="10mb",
+        app_kwargs={"middleware": [Middleware(Door, page=page)]},
         show_error=True,
         run_history=False,
         footer_links=["api", "settings"],

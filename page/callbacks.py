@@ -7,13 +7,13 @@ from contextlib import closing
 
 import gradio as gr
 
-from elastic.picture import open_picture
 from elastic.policies import Policy
 from elastic.trace import Run, first_difference
 from page.controls import build_policy, name_of_example
 from page.links import link_of
 from page.model import Model
 from page.shown import LATE, Shown
+from page.uploads import picture_of
 from viz import view
 
 UPDATES_PER_SECOND = 8  # more make the browser slower, not the answers faster
@@ -89,7 +89,7 @@ class Callbacks:
             raise ValueError("There is no picture yet. Pick an example, draw a scene or upload one.")
         comparison = self.model.sessions.get(visitor)
         if comparison is None or comparison.policies != policies or comparison.source != picture:
-            comparison = self.model.session.Comparison(self.model.llava, open_picture(picture), policies, picture)
+            comparison = self.model.session.Comparison(self.model.llava, picture_of(picture), policies, picture)
             self.model.sessions.put(visitor, comparison)
         return comparison
 
@@ -149,7 +149,7 @@ class Callbacks:
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
             policies = [build_policy(name, keep, {}) for name in (policy_a, policy_b)]
-            comparison = self.model.session.Comparison(self.model.llava, open_picture(image), policies)
+            comparison = self.model.session.Comparison(self.model.llava, picture_of(image), policies)
             with self.model.turn:
                 a, b = self.model.session.run(comparison, question, int(max_new_tokens)).sides
         except (ValueError, TypeError) as error:

@@ -8,11 +8,11 @@ from threading import Lock
 
 import gradio as gr
 
-from elastic.picture import open_picture
 from elastic.policies import POLICIES
 from page.callbacks import Callbacks, explain, out_of_memory
 from page.comparing import HIGH, LOW, Table, plan_rows, read_budgets, table_csv
 from page.controls import with_links
+from page.uploads import picture_of
 
 NO_PICTURE = "There is no picture yet. Pick an example, draw a scene or upload one."
 
@@ -45,7 +45,7 @@ class CompareEvents:
             plans = plan_rows(methods, read_budgets(budgets), self._options(names_and_options))
             if self.model.session:  # else it is looked at once the model is there
                 question = self.model.session.checked_question(question)
-            table = Table(picture, open_picture(picture), question, int(tokens or 0), plans)
+            table = Table(picture, picture_of(picture), question, int(tokens or 0), plans)
         except ValueError as error:
             raise gr.Error(str(error), title="Please check", print_exception=False) from error
         with self._lock:
@@ -121,7 +121,7 @@ class CompareEvents:
         """
         if request.session_hash in self.asking.busy:
             raise gr.Error("Still answering the last question. Wait, or press Stop.", print_exception=False)
-        table, number = self._tables.get(request.session_hash), event._data.get("row")
+        table, number = self._tables.get(request.session_hash), (event._data or {}).get("row")
         rows = table.rows if table else []
         if not isinstance(number, int) or not 0 < number < len(rows) or rows[number]["refused"]:
             raise gr.Error("The server no longer holds this table: compare again.", print_exception=False)
@@ -151,7 +151,7 @@ class CompareEvents:
                 raise ValueError("There is no picture. Send one as the first argument.")
             budgets = read_budgets(map(_percent, _parts(keeps)))
             plans = plan_rows(_parts(policies), budgets, {})
-            table = Table(image, open_picture(image), question, int(max_new_tokens), plans)
+            table = Table(image, picture_of(image), question, int(max_new_tokens), plans)
             for _ in self.model.in_turn(table.fill(self.model.llava)):
                 pass
         except (ValueError, TypeError) as error:

@@ -57,7 +57,7 @@ class Shown:
     def get(self, name: object) -> Run | None:
         """The run of that name, None where it is no longer held."""
         with self._lock:
-            return self._runs.get(name) or self.lasting.get(name) if isinstance(name, str) else None
+            return self.lasting.get(name) or self._runs.get(name) if isinstance(name, str) else None
 
     def of(self, visitor: str) -> Run | None:
         """The run a visitor looks at."""

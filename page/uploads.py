@@ -3,11 +3,13 @@
 import base64
 import binascii
 import hashlib
+import io
 import os
 import re
 from io import BufferedReader
 from pathlib import Path
 
+import gradio as gr
 from gradio.utils import get_upload_folder
 from PIL import Image
 
@@ -17,6 +19,7 @@ from page.decoding import Decoder
 ASSETS = Path(__file__).parent.parent / "assets"
 MAX_BYTES = 10 * 2**20  # of an uploaded file
 MAX_PATH = 1024
+SHOWN = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif", ".ico")  # by browsers
 OF_A_HASH = re.compile(r"[0-9a-f]{64}")  # Gradio gives every upload a folder that is named so
 DATA_URL = re.compile(r"data:(?:image/[\w.+-]{1,40})?((?:;[\w.=+-]{1,80}){0,4}),", re.ASCII)
 NO_UPLOAD = "This file is no upload of this page. Upload it here, or send the picture itself as a data URL."
@@ -87,6 +90,16 @@ def checked_path(path: object) -> Path:
     raise ValueError(NO_UPLOAD)
 
 
+def as_upload(path: object) -> Path:
+    """The path of an upload; of a picture that comes with the program, a copy that is one.
+
+    Raises:
+        ValueError: if no file of that path may be named.
+    """
+    place = checked_path(path)
+    return keep(content_of(str(place)), place.name) if place.parent in folders else place
+
+
 def from_data_url(url: str) -> Path:
     """The picture in a data URL as an upload: from here on it is one.
 
@@ -105,6 +118,36 @@ def from_data_url(url: str) -> Path:
     if not content:
         raise ValueError(NO_DATA)
     return keep(content, "picture")
+
+
+def shown_by_browsers(path: str) -> str:
+    """The path of a picture that can be read, as an upload which browsers can show, too: a TIFF becomes a PNG file.
+
+    Raises:
+        ValueError: as `picture_of`.
+    """
+    picture = picture_of(path)
+    if Path(path).suffix.lower() in SHOWN:
+        return path
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return str(keep(file.getvalue(), f"{Path(path).stem}.png"))
+
+
+def label_of(path: str) -> str:
+    """What a file calls itself, short enough for a sentence."""
+    name = Path(path).name
+    return name if len(name) <= 60 else f"{name[:40]}…{name[-16:]}"
+
+
+class TraceFile(gr.File):
+    """A place to drop a file that hands over its path; Gradio's own leaves an empty file behind for each."""
+
+    def preprocess(self, payload: object) -> str | None:
+        return payload.path if payload is not None else None
+
+    def get_block_name(self) -> str:
+        return "file"
 
 
 def keep(content: bytes, name: str) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 from starlette.middleware import Middleware
 
-from page.door import Door, Page
+from page.entrance import Entrance, Page
 from page.lesson_tab import LessonTab
 from page.looking import PRIVATE, Looking, connect_looking, plot_controls, recorded_controls
 from page.model import Model
@@ -98,7 +98,7 @@ def main() -> None:
         server_port=args.port,
         css_paths=[ASSETS / "app.css", ASSETS / "lesson" / "page.css"],
         max_file_size="10mb",
-        app_kwargs={"middleware": [Middleware(Door, page=page)]},
+        app_kwargs={"middleware": [Middleware(Entrance, page=page)]},
         show_error=True,
         run_history=False,
         footer_links=["api", "settings"],

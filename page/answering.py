@@ -4,13 +4,13 @@ import json
 
 from starlette.types import Message, Send
 
-from page import uploads
+from page import incoming
 
 NOT_HERE = "There is nothing at this address. The page is at /, what programs can call at /gradio_api/info."
 FULL = "Too many questions are waiting already. Ask again in a minute."
 FAILED = "The program failed at this. It is noted at the server; try again, or something else."
 UNREADABLE = "The request cannot be read. The page is at /, what programs can call at /gradio_api/info."
-SENTENCES = {403: NOT_HERE, 404: NOT_HERE, 405: NOT_HERE, 413: uploads.TOO_LARGE, 503: FULL}
+SENTENCES = {403: NOT_HERE, 404: NOT_HERE, 405: NOT_HERE, 413: incoming.TOO_LARGE, 503: FULL}
 MOST_READ = 100_000  # bytes of an error
 
 
@@ -57,6 +57,10 @@ class Answer:
         if not self._begun:
             text = json.dumps({"detail": sentence, "error": sentence}, ensure_ascii=False)
             await self._all(status, b"application/json", text)
+
+    async def event(self, number: str) -> None:
+        """Answer a call with the number under which its outcome is told."""
+        await self._all(200, b"application/json", json.dumps({"event_id": number}))
 
     async def end_of_events(self, sentence: str) -> None:
         """Answer a browser that listens for events: there are none any more."""

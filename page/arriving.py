@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from starlette.types import Message, Receive, Scope
 
-from page import uploads
+from page import incoming
 from page.answering import UNREADABLE, Refusal
 
 MAX_QUERY = 8000
@@ -49,7 +49,7 @@ def parameter(scope: Scope, name: str) -> str:
 def checked_file(scope: Scope, name: str) -> Scope:
     """A request for an upload, which is there."""
     try:
-        with uploads.open_upload(name) as file:
+        with incoming.open_upload(name) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise Refusal(404, NO_FILE)
     except ValueError as error:

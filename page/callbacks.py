@@ -10,10 +10,10 @@ import gradio as gr
 from elastic.policies import Policy
 from elastic.trace import Run, first_difference
 from page.controls import build_policy, name_of_example
+from page.incoming import picture_of
 from page.links import link_of
 from page.model import Model
 from page.shown import LATE, Shown
-from page.uploads import picture_of
 from viz import view
 
 UPDATES_PER_SECOND = 8  # more make the browser slower, not the answers faster

@@ -12,7 +12,7 @@ from elastic.policies import POLICIES
 from page.callbacks import Callbacks, explain, out_of_memory
 from page.comparing import HIGH, LOW, Table, plan_rows, read_budgets, table_csv
 from page.controls import with_links
-from page.uploads import picture_of
+from page.incoming import picture_of
 
 NO_PICTURE = "There is no picture yet. Pick an example, draw a scene or upload one."
 

@@ -1,6 +1,6 @@
 """What a request may say: one type for every value, and a sentence for every refusal.
 
-Nothing here knows of HTTP, see `door`; nothing behind it sees a value that has not passed.
+Nothing here knows of HTTP, see `entrance`; nothing behind it sees a value that has not passed.
 """
 
 import json
@@ -14,7 +14,7 @@ from gradio.components import Component
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from page import uploads
+from page import incoming
 
 MAX_TEXT = 20_000  # characters; what a question may have is said where it is asked
 MAX_EVENT = 4000  # characters of what the browser says of a click
@@ -186,17 +186,17 @@ def file_value(value: Any) -> dict | None:
     try:
         given = File(path=value) if isinstance(value, str) else File.model_validate(value)
     except ValidationError as error:
-        raise Refused(uploads.NO_UPLOAD) from error
+        raise Refused(incoming.NO_UPLOAD) from error
     place = given.path or given.url or ""
     try:
         if place[:5].lower() == "data:":
-            path = uploads.from_data_url(place)
+            path = incoming.from_data_url(place)
         elif re.match(r"[A-Za-z][\w.+-]+:", place):
             raise Refused(NO_FETCHING)
         else:
-            path = uploads.as_upload(given.path)
+            path = incoming.as_upload(given.path)
     except OSError as error:
-        raise Refused(uploads.GONE) from error
+        raise Refused(incoming.GONE) from error
     except ValueError as error:
         raise Refused(str(error)) from error
     return {"path": str(path), "orig_name": path.name[:200], "meta": {"_type": "gradio.FileData"}}

@@ -9,8 +9,8 @@ import gradio as gr
 from gradio.events import Dependency
 
 from elastic.archive import read_run
+from page.incoming import TraceFile, content_of, label_of
 from page.shown import Shown, recording, recordings, whole
-from page.uploads import TraceFile, content_of, label_of
 
 PRIVATE = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 PLOTS = 6

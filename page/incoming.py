@@ -20,7 +20,7 @@ ASSETS = Path(__file__).parent.parent / "assets"
 MAX_BYTES = 10 * 2**20  # of an uploaded file
 MAX_PATH = 1024
 SHOWN = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif", ".ico")  # by browsers
-OF_A_HASH = re.compile(r"[0-9a-f]{64}")  # Gradio gives every upload a folder that is named so
+FOLDER = re.compile(r"[0-9a-f]{64}|scenes")  # folders of uploads, which Gradio names so, and of drawn scenes
 DATA_URL = re.compile(r"data:(?:image/[\w.+-]{1,40})?((?:;[\w.=+-]{1,80}){0,4}),", re.ASCII)
 NO_UPLOAD = "This file is no upload of this page. Upload it here, or send the picture itself as a data URL."
 GONE = "The file is no longer on the server: uploads are deleted after a while. Upload it again."
@@ -85,7 +85,7 @@ def checked_path(path: object) -> Path:
         raise ValueError(NO_UPLOAD)
     if place.parent in folders:
         return place
-    if place.parent.parent in (uploads, uploads.resolve()) and OF_A_HASH.fullmatch(place.parent.name):
+    if place.parent.parent in (uploads, uploads.resolve()) and FOLDER.fullmatch(place.parent.name):
         return uploads.resolve() / place.parent.name / place.name
     raise ValueError(NO_UPLOAD)
 

@@ -12,14 +12,15 @@ from gradio.block_function import BlockFunction
 from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from page import gate, uploads
+from page import gate, incoming
 from page.answering import FAILED, NOT_HERE, Answer, Refusal
 from page.arriving import checked_file, checked_head, in_time, length_of, parameter, path_of, whole_body, with_body
 from page.gate import Refused
+from page.refusals import Refusals, RefusedCall
 from page.scripted import Scripted
 
 MAX_SMALL = 100_000
-MAX_JSON = uploads.MAX_BYTES * 4 // 3 + MAX_SMALL  # a picture as a data URL, and the rest
+MAX_JSON = incoming.MAX_BYTES * 4 // 3 + MAX_SMALL  # a picture as a data URL, and the rest
 MAX_HELD = 20 * MAX_JSON  # of all requests that are being read
 ANSWER_SECONDS = 300.0  # that an answer may take which waits in no queue
 
@@ -50,11 +51,12 @@ IN_TIME = re.compile(rf"{API}/(run|api|component_server|upload_progress|upload)\
 AS_TYPES: dict[str, type[BaseModel]] = {"component_server": gate.Asked, "cancel": gate.Cancelled, "reset": gate.Ended}
 
 
-class Door:
+class Entrance:
     """ASGI middleware around Gradio's server of that page."""
 
     def __init__(self, app: ASGIApp, page: "Page") -> None:
         self.app, self.page = app, page
+        self.refusals = Refusals()
         self._held = 0  # bytes of requests that are being read
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +88,7 @@ class Door:
             if path.startswith(f"{API}/file="):
                 scope = checked_file(scope, path.removeprefix(f"{API}/file="))
             elif path == f"{API}/upload":
-                length_of(scope, uploads.MAX_BYTES + MAX_SMALL)
+                length_of(scope, incoming.MAX_BYTES + MAX_SMALL)
                 receive = in_time(receive)
             elif path == f"{API}/queue/data":
                 if parameter(scope, "session_hash") not in self.page._queue.pending_messages_per_session:
@@ -95,7 +97,11 @@ class Door:
             elif path.startswith(f"{API}/call/") and method in GET:
                 self._check_waiting(path.rpartition("/")[2])
             elif method == "POST":
-                scope, receive = await self._checked(scope, receive, path)
+                try:
+                    scope, receive = await self._checked(scope, receive, path)
+                except RefusedCall as error:
+                    await answer.event(self.refusals.tell(self.page, error.session, str(error)))
+                    return
         await self.app(scope, receive, answer)
 
     def _check_waiting(self, event: str) -> None:
@@ -140,24 +146,22 @@ class Door:
             raise Refusal(404, NO_CALL)
 
     async def _call(self, call: gate.Call, what: str, name: str) -> dict:
-        """A call with the types of its inputs; one with a wrong value becomes a call that is told so."""
-        is_direct = what in ("run", "api")
+        """A call with the types of its inputs."""
         function = self._function(call, None if what == "queue" else name)
         if what == "queue" and call.session_hash is None:
             raise Refused(WHOSE)
-        if is_direct and function.queue:
+        if what in ("run", "api") and function.queue:
             raise Refused(QUEUED.format(function.api_name))
         try:
             blocks = [self._as_seen(call.session_hash, block) for block in function.inputs]
             # In a thread: a picture in the call is decoded and written.
             given = await asyncio.to_thread(gate.values, function, blocks, call.data)
-            # What was written here is deleted with what was uploaded.
-            self.page.upload_file_set.update(value["path"] for value in given if isinstance(value, dict))
         except Refused as error:
-            if is_direct:
-                raise
-            # Through the queue, whose answers browsers and client libraries show as they are.
-            function, given = self.page.refusal, [str(error)]
+            if what == "queue":
+                raise RefusedCall(str(error), call.session_hash) from error
+            raise
+        # What was written here is deleted with what was uploaded.
+        self.page.upload_file_set.update(value["path"] for value in given if isinstance(value, dict))
         checked = {"data": given, "fn_index": function._id, "event_data": gate.event_value(call.event_data)}
         return call.model_dump() | checked
 
@@ -165,7 +169,7 @@ class Door:
         found = self.page.fns.get(call.fn_index) if call.fn_index is not None else None
         if call.fn_index is None and name is not None:
             found = next((each for each in self.page.fns.values() if each.api_name == name), None)
-        if found is None or found is self.page.refusal or (found.fn is None and not found.cancels):
+        if found is None or (found.fn is None and not found.cancels):
             raise Refusal(404, NO_CALL)
         return found
 
@@ -177,14 +181,6 @@ class Door:
 
 class Page(gr.Blocks):
     """Gradio's page, of which nobody is told more than a sentence when something in it fails."""
-
-    refusal: BlockFunction  # what a call with a wrong value becomes
-
-    def __exit__(self, *args: object) -> None:
-        """The page is complete; one more function of it says no, at once and as often as needed."""
-        made = gr.api(refuse, api_visibility="private", concurrency_limit=None)
-        self.refusal = self.fns[made["id"]]
-        super().__exit__(*args)
 
     async def process_api(self, *args: object, **kwargs: object) -> dict:
         """Run a function; whatever it stumbles over is noted here.
@@ -199,8 +195,3 @@ class Page(gr.Blocks):
         except Exception as error:  # also those of Gradio, which name classes and folders
             traceback.print_exc()
             raise gr.Error(FAILED, print_exception=False) from error
-
-
-def refuse(sentence: str) -> None:
-    """Say no with that sentence."""
-    raise gr.Error(sentence, title="Please check", print_exception=False)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import string
 
 from hypothesis import strategies as st
 
@@ -40,7 +39,7 @@ PLACES = (
 texts = st.one_of(
     st.text(max_size=20),
     st.sampled_from(["", " ", "\0", "\ud800", "a" * 3000, "{{x}}", "<script>", "full", "../..", "NaN", "nan", "1e999"]),
-    st.sampled_from(["x" * 50_000, "\u202e", "😀" * 500, "elastic,", ",,,", "0.5,,0.2", "-1", "'; --", "%s%n", "${1}"]),
+    st.sampled_from(["x" * 30_000, "\u202e", "😀" * 500, "elastic,", ",,,", "0.5,,0.2", "-1", "'; --", "%s%n", "${1}"]),
 )
 numbers = st.one_of(
     st.integers(),
@@ -71,7 +70,7 @@ junk = st.one_of(
 )
 names = st.one_of(
     st.sampled_from(["abc123", "", "a" * 65, "../x", "a b", "\0", "%00", "é"]),
-    st.text(string.ascii_letters + string.digits, min_size=1, max_size=12),
+    st.sampled_from(["visitor1", "visitor2"]),  # few: the server keeps what each of them sees
 )
 
 
@@ -181,30 +180,13 @@ def addresses():
             "/assets/../app.py",
             "/static/",
         ),
-        *(
-            "/gradio_api/queue/data",
-            "/gradio_api/queue/status",
-            "/gradio_api/deep_link",
-            "/gradio_api/runs",
-            "/monitoring",
-        ),
+        *("/gradio_api/queue/data", "/gradio_api/queue/status", "/gradio_api/deep_link", "/gradio_api/runs"),
         *("/gradio_api/call/compare/abc", "/gradio_api/heartbeat/" + "a" * 80, "/gradio_api/dev/reload", "/app.py"),
-        *(
-            "/gradio_api/vibe-code",
-            "/gradio_api/run-history/records",
-            "/gradio_api/process_recording",
-            "/pwa_icon/9999999",
-        ),
-        *(
-            "/gradio_api/call/v2/compare/abc",
-            "/login",
-            "/gradio_api/mcp",
-            "/svelte/x",
-            "/gradio_api/stream/a/b/1/x.m3u8",
-        ),
+        *("/gradio_api/vibe-code", "/gradio_api/run-history/records", "/gradio_api/process_recording", "/monitoring"),
+        *("/gradio_api/call/v2/compare/abc", "/login", "/gradio_api/mcp", "/svelte/x", "/pwa_icon/9999999"),
+        "/gradio_api/stream/a/b/1/x.m3u8",
     ]
-    keys = st.sampled_from(
-        ["page", "deep_link", "session_hash", "example", "q", "keep", "a", "a.sink", "lang", "lesson"]
-    )
+    parameters = ["page", "deep_link", "session_hash", "example", "q", "keep", "a", "a.sink", "lang", "lesson"]
+    keys = st.sampled_from(parameters)
     query = st.dictionaries(keys, texts.map(lambda text: text[:2000]), max_size=3)
     return st.tuples(st.sampled_from(known), query)

@@ -1,5 +1,6 @@
 """Malformed requests to the real program with its model: each gets a sentence, in time, and nothing is read."""
 
+import base64
 import json
 import os
 import socket
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.malformed import JARGON, requests
+from tests.malformed import JARGON, PICTURE, PLACES, requests
 from tests.program import ROOT, served
 
 SCENE = ROOT / "assets" / "scenes" / "scene-2022.png"
@@ -33,6 +34,7 @@ class Program:
         initial = lambda number: components[number]["props"].get("value")  # noqa: E731
         self.by_number = {each["id"]: [initial(number) for number in each["inputs"]] for each in calls}
         self.number_of = {each["api_name"]: each["id"] for each in calls if each["api_visibility"] == "public"}
+        self.dropped = next(each["id"] for each in calls if each["api_name"] == "open_file")
         self.scripted = [each["id"] for each in config["components"] if each["props"].get("server_fns")]
         upload = self.upload(SCENE.read_bytes(), "scene.png")
         uploads = Path(upload).parent.parent
@@ -148,3 +150,68 @@ def test_a_malformed_request_is_answered_in_our_words_and_in_time(program, data)
     if status == 200 and isinstance(request[1], tuple):
         return  # the page and descriptions of it, whose words are Gradio's
     check(status, text, request)
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if place])
+def test_no_file_but_an_upload_is_read_and_no_address_is_fetched(program, place):
+    rest = program.right["compare"][1:]
+    meta = PICTURE["meta"]
+    ways = [place, {"path": place}, {"path": place, "meta": meta}, {"url": place}, {"path": place, "url": place}]
+    for way in [*ways, {"url": place, "path": None, "meta": meta}, [{"path": place, "meta": meta}]]:
+        status, text = program.compare(way, *rest)
+        assert "error" in text and "event: complete" not in text
+        check(status, text, way)
+        event = {"data": [way], "fn_index": program.dropped, "session_hash": "visitor1"}
+        check(*program.send("POST", "/gradio_api/queue/join", event), way)
+    check(*program.send("GET", f"/gradio_api/file={place}"), place)
+
+
+def test_a_file_that_is_sent_is_served_and_one_beside_it_is_not(program):
+    assert program.send("GET", "/gradio_api/file={upload}")[0] == 200
+    for place in ("{link}", "{fifo}", "{secret}", "{folder}"):
+        assert program.send("GET", f"/gradio_api/file={place}")[0] == 404
+
+
+def test_a_picture_in_the_call_is_answered_like_one_that_was_sent(program):
+    inside = "data:image/png;base64," + base64.b64encode(SCENE.read_bytes()).decode()
+    rest = program.right["compare"][1:]
+    for way in ({"url": inside}, {"path": inside}, inside, {"path": str(SCENE)}):
+        assert "owl" in program.compare(way, *rest)[1]
+
+
+@pytest.mark.parametrize(
+    ("number", "value", "sentence"),
+    [
+        (0, None, "There is no picture"),
+        (1, 7, "question: a text of at most 20,000 characters is needed, not 7."),
+        (1, "a" * 3000, "The question has 3,000 characters"),
+        (2, ["full"], "policy_a: a text of at most 20,000 characters is needed, not a list."),
+        (4, None, "keep: a number is needed, not nothing."),
+        (4, "0.5", "keep: a number is needed, not '0.5'."),
+        (4, True, "keep: a number is needed, not true."),
+        (4, 7, "keep must be between"),
+        (5, 10**18, "max_new_tokens: a number is needed, not 1000000000000000000."),
+        (5, 10**9, "exceed the"),
+    ],
+)
+def test_the_wrong_value_of_a_call_is_named(program, number, value, sentence):
+    values = list(program.right["compare"])
+    values[number] = value
+    assert sentence in program.compare(*values)[1]
+
+
+def test_values_by_name_may_be_left_out_and_unknown_ones_are_named(program):
+    image, question = program.right["compare"][:2]
+    body = {"image": image, "question": question, "max_new_tokens": 8}
+    assert "owl" in program.send("POST", "/gradio_api/call/v2/compare", body)[1]
+    told = program.send("POST", "/gradio_api/call/v2/compare", body | {"keeps": 1})[1]
+    assert "There is no value named 'keeps'. The names are: image, question, policy_a" in told
+
+
+def test_a_client_library_shows_the_sentence(program):
+    from gradio_client import Client
+
+    client = Client(str(program.web.base_url), verbose=False)
+    with pytest.raises(Exception, match="no upload of this page") as error:
+        client.predict({"path": "/dev/ptmx"}, *program.right["compare"][1:], api_name="/compare")
+    assert "Traceback" not in str(error.value)

@@ -79,6 +79,8 @@ def read_run(file: str | Path | io.BytesIO, name: str = "This file") -> tuple[Ru
         if schema not in range(OLDEST, SCHEMA + 1):
             reads = f"this version reads {OLDEST} to {SCHEMA}"
             raise _Refused(f"{name} has trace schema {str(schema)[:20]}, {reads}. Record it again.")
+        if not set(PARTS) <= set(parts):
+            raise ValueError("parts are missing")
         plain = PlainRun.model_validate_json(parts["run.json"])
         arrays = _arrays(parts["arrays.npz"], plain, name)
         if parts["picture.jpg"] and not is_small_jpeg(parts["picture.jpg"]):
@@ -109,7 +111,7 @@ def _parts(content: bytes, name: str) -> dict[str, bytes]:
     most = {"run.json": MAX_PLAIN, "arrays.npz": MAX_FILE, "picture.jpg": MAX_PICTURE, CHECKSUM: 100}
     with open_zip(content, set(most)) as archive:
         found = sizes(archive)
-        if not set(PARTS) <= set(found):
+        if "run.json" not in found:
             raise ValueError("parts are missing")
         _refuse_large(sum(found.values()), len(content), name)
         for part, size in found.items():

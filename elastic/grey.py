@@ -30,9 +30,9 @@ def shown_grey(picture: Image.Image, inverted: bool = False) -> Image.Image:
 def _range(low: float, high: float, whole: bool) -> tuple[float, float]:
     """The values that are black and white in a picture of values from `low` to `high`."""
     tops = [2.0**bits - 1 for bits in DEPTHS]
-    if not whole:
-        tops = [1.0, *tops]
-    top = next((top for top in tops if top >= high), high)
+    # A picture may be dark, as one of 8 bits or of fractions up to 1 may be; but it uses the highest bit it has.
+    sure = 255.0 if whole else 1.0
+    top = sure if high <= sure else next((top for top in tops if top / 2 < high <= top), high)
     if low == high:
         return 0.0, max(top, 1.0)
     return (0.0, top) if low >= 0 and high - low >= LEAST_SPAN * top else (low, high)

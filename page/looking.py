@@ -52,7 +52,7 @@ class Looking:
             gr.Warning(str(error), title="File not opened")
             return gr.skip(), None
         # What a file calls itself is a label: the run is reached by a name that nobody can guess.
-        run = replace(run, name=secrets.token_urlsafe(16))
+        run = replace(run, name=secrets.token_urlsafe(24))
         if not is_as_saved:
             run = replace(run, about={**run.about, "origin": EDITED})
         self.shown.put(request.session_hash, run)

@@ -3,6 +3,7 @@
 `python -m page.decoding` is such a process: it reads pictures from its input and writes pixels or sentences.
 """
 
+import contextlib
 import io
 import os
 import resource
@@ -49,6 +50,7 @@ class Decoder:
             raise ValueError(BUSY) from None
         try:
             if worker is None or worker.poll() is not None:
+                _end(worker)
                 worker = _start()
             return _ask(worker, content, self.seconds)
         finally:
@@ -62,6 +64,16 @@ def _start() -> subprocess.Popen:
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     return subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, **pipes)
+
+
+def _end(worker: subprocess.Popen | None) -> None:
+    """Leave a process behind, whatever it is at."""
+    if worker is not None:
+        worker.kill()
+        worker.wait()
+        with contextlib.suppress(OSError):  # of what was still to be written
+            worker.stdin.close()
+        worker.stdout.close()
 
 
 def _ask(worker: subprocess.Popen, content: bytes, seconds: float) -> Image.Image:
@@ -83,8 +95,7 @@ def _ask(worker: subprocess.Popen, content: bytes, seconds: float) -> Image.Imag
     if kind == SENTENCE:
         raise ValueError(answer.decode())
     if kind != PIXELS or len(answer) < 8:
-        worker.kill()
-        worker.wait()
+        _end(worker)
         raise ValueError(TOO_LONG.format(f"{seconds:g}") if late.is_set() else BROKE)
     width, height = struct.unpack(">II", answer[:8])
     return Image.frombytes("RGB", (width, height), answer[8:])

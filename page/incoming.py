@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import re
+import stat
 from io import BufferedReader
 from pathlib import Path
 
@@ -68,6 +69,9 @@ def open_upload(path: str) -> BufferedReader:
             os.close(folder)
     except OSError as error:
         raise ValueError(GONE) from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise ValueError(GONE)
     return os.fdopen(number, "rb")
 
 

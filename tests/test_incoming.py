@@ -31,24 +31,15 @@ def test_an_upload_and_a_picture_that_comes_with_the_program_are_opened(uploads)
         assert incoming.picture_of(str(path)).size == (224, 224)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        *("{}/../secret.png", "{}/HASH/../../secret.png", "{}/secret.png", "{}/HASH/x/mine.png", "{}/HASH", "mine.png"),
-        *(
-            "/etc/passwd",
-            "/dev/ptmx",
-            "/proc/self/environ",
-            "",
-            "\0",
-            "{}/HASH/mine\0.png",
-            "{}/other/mine.png",
-            "x" * 2000,
-        ),
-        *("{}/deep_links/state.json", "app.py", str(ROOT / "app.py"), str(ROOT / "assets" / "scenes" / "../../app.py")),
-        *(str(ROOT / "assets" / "page.png"), "{}/" + HASH.upper() + "/mine.png", "{}/" + "a" * 63 + "/mine.png"),
-    ],
+OTHERS = (
+    *("{}/../secret.png", "{}/HASH/../../secret.png", "{}/secret.png", "{}/HASH/x/mine.png", "{}/HASH", "mine.png"),
+    *("/etc/passwd", "/dev/ptmx", "/proc/self/environ", "", "\0", "{}/HASH/mine\0.png", "{}/other/mine.png"),
+    *("{}/deep_links/state.json", "x" * 2000, "app.py", str(ROOT / "app.py"), str(ROOT / "assets/scenes/../../app.py")),
+    *(str(ROOT / "assets" / "page.png"), "{}/" + HASH.upper() + "/mine.png", "{}/" + "a" * 63 + "/mine.png"),
 )
+
+
+@pytest.mark.parametrize("path", OTHERS)
 def test_no_other_path_is_looked_at(uploads, path):
     with pytest.raises(ValueError, match="no upload of this page"):
         incoming.content_of(path.replace("HASH", HASH).format(uploads) if "{}" in path else path)
@@ -60,18 +51,9 @@ def test_what_an_upload_cannot_be_is_not_opened(uploads):
     other.symlink_to(folder)
     os.mkfifo(folder / "pipe.png")
     (folder / "folder.png").mkdir()
-    told = []
-    for path in (
-        folder / "link.png",
-        folder / "pipe.png",
-        folder / "folder.png",
-        other / "mine.png",
-        folder / "no.png",
-    ):
-        with pytest.raises(ValueError, match=r"no longer on the server|no file but") as error:
-            incoming.content_of(str(path))
-        told.append(str(error.value))
-    assert told[-1].startswith("The file is no longer on the server: uploads are deleted")
+    for name in ("link.png", "pipe.png", "folder.png", f"../{other.name}/mine.png", "gone.png"):
+        with pytest.raises(ValueError, match="The file is no longer on the server: uploads are deleted"):
+            incoming.content_of(os.path.normpath(folder / name))
 
 
 def test_a_large_file_is_refused_before_it_is_read(uploads):
@@ -83,7 +65,7 @@ def test_a_large_file_is_refused_before_it_is_read(uploads):
 
 def test_a_data_url_becomes_an_upload(uploads):
     inside = "base64," + base64.b64encode(SCENE.read_bytes()).decode()
-    for head in ("data:image/png;", "DATA:image/png;"[:5].lower() + ";", "data:image/png;charset=utf-8;"):
+    for head in ("data:image/png;", "data:;", "data:image/png;charset=utf-8;"):
         path = incoming.from_data_url(head + inside)
         assert path.parent.parent == uploads and path.read_bytes() == SCENE.read_bytes()
     assert len(list(uploads.iterdir())) == 2 and len(list(path.parent.iterdir())) == 1

@@ -8,9 +8,11 @@ import math
 import zipfile
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from elastic.bounded_zip import array_header, open_zip, read_array, sizes
 from elastic.files import read_file
@@ -75,13 +77,14 @@ def read_run(file: str | Path | io.BytesIO, name: str = "This file") -> tuple[Ru
         file, name = io.BytesIO(read_file(file, MAX_FILE)), Path(file).name[:60]
     try:
         parts = _parts(file.getvalue(), name)
-        schema = Versioned.model_validate_json(parts["run.json"]).number
+        said = _said(parts["run.json"])
+        schema = Versioned.model_validate(said).number
         if schema not in range(OLDEST, SCHEMA + 1):
             reads = f"this version reads {OLDEST} to {SCHEMA}"
             raise _Refused(f"{name} has trace schema {str(schema)[:20]}, {reads}. Record it again.")
         if not set(PARTS) <= set(parts):
             raise ValueError("parts are missing")
-        plain = PlainRun.model_validate_json(parts["run.json"])
+        plain = PlainRun.model_validate(said)
         arrays = _arrays(parts["arrays.npz"], plain, name)
         if parts["picture.jpg"] and not is_small_jpeg(parts["picture.jpg"]):
             raise ValueError("its picture is no JPEG")
@@ -96,6 +99,14 @@ def read_run(file: str | Path | io.BytesIO, name: str = "This file") -> tuple[Ru
 
 class _Refused(ValueError):
     """A sentence that is ready for people."""
+
+
+def _said(content: bytes) -> Any:
+    """The plain part as values, once: errors of a type hold what they were given, all of it."""
+    try:
+        return from_json(content, allow_inf_nan=False)
+    except ValueError as error:
+        raise ValueError("its plain part is no JSON") from error
 
 
 def _reason(error: Exception) -> str:
@@ -177,6 +188,7 @@ def _build(plain: PlainRun, arrays: list[dict[str, np.ndarray]], picture: bytes)
     if len({(side.grid, side.layers, len(side.pieces)) for side in sides}) > 1:
         raise ValueError("its sides are of different prompts")
     rest = plain.model_dump(exclude={"number", "sides"})
+    rest["history"] = [[(question, answer) for question, answer in past] for past in plain.history]
     return Run(sides=sides, picture=picture, **rest)
 
 

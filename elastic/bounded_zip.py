@@ -50,11 +50,12 @@ def array_header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], 
     """
     with archive.open(name) as file:
         start = io.BytesIO(file.read(MAX_HEADER))
-    version = np.lib.format.read_magic(start)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError("its arrays are of another version")
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, columns_first, dtype = read(start, max_header_size=MAX_HEADER)
+    try:
+        version = np.lib.format.read_magic(start)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+        shape, columns_first, dtype = read(start, max_header_size=MAX_HEADER)
+    except (ValueError, KeyError) as error:
+        raise ValueError("an array says not what it is") from error
     size = math.prod(shape) * dtype.itemsize
     if dtype.hasobject or min(shape, default=0) < 0 or start.tell() + size != sizes(archive)[name]:
         raise ValueError("an array has another size than it says")

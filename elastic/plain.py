@@ -10,6 +10,7 @@ MOST_TOKENS = 32_000  # before and after the answer, together: the view counts t
 Name = Annotated[str, Field(max_length=200)]
 Piece = Annotated[str, Field(max_length=1000)]
 Text = Annotated[str, Field(max_length=50_000)]
+Turn = Annotated[list[Text], Field(min_length=2, max_length=2)]  # question and answer
 Count = Annotated[int, Field(ge=0, le=10**6)]
 Whole = Annotated[int, Field(ge=-(10**15), le=10**15)]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e15, le=1e15)]
@@ -54,6 +55,8 @@ class PlainSide(Strict):
 class Versioned(BaseModel):
     """What is looked at first: a file of another schema may hold anything else."""
 
+    model_config = ConfigDict(strict=True)
+
     number: Annotated[int | None, Field(alias="schema")] = None
 
 
@@ -63,7 +66,7 @@ class PlainRun(Strict):
     number: Annotated[int, Field(alias="schema")]
     name: Name
     titles: Annotated[list[Name], Field(min_length=1, max_length=MOST_SIDES)]
-    history: Annotated[list[Annotated[list[tuple[Text, Text]], Field(max_length=500)]], Field(max_length=MOST_SIDES)]
+    history: Annotated[list[Annotated[list[Turn], Field(max_length=500)]], Field(max_length=MOST_SIDES)]
     shape: Shape
     about: Annotated[dict[Key, Name], Field(max_length=30)]
     link: Annotated[dict[Key, Annotated[str, Field(max_length=2000)]], Field(max_length=100)]

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import io
 import os
 import re
@@ -11,6 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 
 import gradio as gr
+from gradio.processing_utils import hash_bytes
 from gradio.utils import get_upload_folder
 from PIL import Image
 
@@ -156,7 +156,7 @@ class TraceFile(gr.File):
 
 def keep(content: bytes, name: str) -> Path:
     """Write content as an upload of that name, whole or not at all; returns its path."""
-    folder = Path(get_upload_folder()).resolve() / hashlib.sha256(content).hexdigest()
+    folder = Path(get_upload_folder()).resolve() / hash_bytes(content)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     if not path.exists():

@@ -7,6 +7,7 @@ from pathlib import Path
 import gradio as gr
 from starlette.middleware import Middleware
 
+from page import command
 from page.entrance import Entrance, Page
 from page.lesson_tab import LessonTab
 from page.looking import PRIVATE, Looking, connect_looking, plot_controls, recorded_controls
@@ -78,14 +79,15 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A LLaVA with its full KV cache and a compressed one, side by side.")
     parser.add_argument(
         "--model",
+        type=command.model,
         default=os.environ.get("ELASTIC_MODEL") or None,
         help="hub name or folder of a LLaVA; default: ELASTIC_MODEL, else the embedded pocket-llava",
     )
     parser.add_argument("--recorded", action="store_true", help="show recorded runs only; loads no model and no torch")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--device", type=command.device, default="auto", metavar="{auto,cpu,cuda}")
     parser.add_argument("--four-bit", action="store_true", help="weights in 4 bits; needs a GPU and bitsandbytes")
-    parser.add_argument("--host", help="address to listen on; default: this machine only")
-    parser.add_argument("--port", type=int, help="default: 7860, or the next free one")
+    parser.add_argument("--host", type=command.host, help="address to listen on; default: this machine only")
+    parser.add_argument("--port", type=command.port, help="default: 7860, or the next free one")
     return parser.parse_args()
 
 

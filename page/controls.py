@@ -25,7 +25,7 @@ class Picture(gr.Image):
     """An image input that hands over the file as it came: `page.incoming` alone decides what can be read."""
 
     def preprocess(self, payload: object) -> str | None:
-        return payload.path if payload is not None else None
+        return incoming.path_of(payload)
 
     def get_block_name(self) -> str:
         return "image"

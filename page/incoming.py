@@ -33,21 +33,21 @@ _decoder = Decoder()
 
 
 def picture_of(path: str) -> Image.Image:
-    """The picture in a file that a request names, see `elastic.picture.open_picture`.
+    """The picture in a file whose path has been checked, see `elastic.picture.open_picture`.
 
     Raises:
-        ValueError: if the file is none that may be named, is gone, or cannot be read as a picture.
+        ValueError: if the file is gone, or cannot be read as a picture.
     """
     return _decoder.open(content_of(path))
 
 
 def content_of(path: str) -> bytes:
-    """What a file that a request names holds; a link or a device is not followed.
+    """What a file holds whose path has been checked; a link or a device is not opened even so.
 
     Raises:
-        ValueError: if the file is none that may be named, is gone, or has more than MAX_BYTES.
+        ValueError: if the file is gone, or has more than MAX_BYTES.
     """
-    with open_upload(path) as file:
+    with _open(Path(path)) as file:
         if os.fstat(file.fileno()).st_size > MAX_BYTES:
             raise ValueError(TOO_LARGE)
         return read_open(file, MAX_BYTES)
@@ -59,7 +59,10 @@ def open_upload(path: str) -> BufferedReader:
     Raises:
         ValueError: if the file is none that may be named, or is gone.
     """
-    place = checked_path(path)
+    return _open(checked_path(path))
+
+
+def _open(place: Path) -> BufferedReader:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         folder = os.open(place.parent, flags | os.O_DIRECTORY)
@@ -144,11 +147,25 @@ def label_of(path: str) -> str:
     return name if len(name) <= 60 else f"{name[:40]}…{name[-16:]}"
 
 
+def path_of(payload: object) -> str | None:
+    """The path that a component was given, checked once more: a page may be served without its entrance.
+
+    Raises:
+        gr.Error: if no file of that path may be named.
+    """
+    if payload is None:
+        return None
+    try:
+        return str(checked_path(payload.path))
+    except ValueError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+
+
 class TraceFile(gr.File):
     """A place to drop a file that hands over its path; Gradio's own leaves an empty file behind for each."""
 
     def preprocess(self, payload: object) -> str | None:
-        return payload.path if payload is not None else None
+        return path_of(payload)
 
     def get_block_name(self) -> str:
         return "file"

@@ -42,7 +42,7 @@ OTHERS = (
 @pytest.mark.parametrize("path", OTHERS)
 def test_no_other_path_is_looked_at(uploads, path):
     with pytest.raises(ValueError, match="no upload of this page"):
-        incoming.content_of(path.replace("HASH", HASH).format(uploads) if "{}" in path else path)
+        incoming.open_upload(path.replace("HASH", HASH).format(uploads) if "{}" in path else path)
 
 
 def test_what_an_upload_cannot_be_is_not_opened(uploads):
@@ -53,7 +53,7 @@ def test_what_an_upload_cannot_be_is_not_opened(uploads):
     (folder / "folder.png").mkdir()
     for name in ("link.png", "pipe.png", "folder.png", f"../{other.name}/mine.png", "gone.png"):
         with pytest.raises(ValueError, match="The file is no longer on the server: uploads are deleted"):
-            incoming.content_of(os.path.normpath(folder / name))
+            incoming.open_upload(os.path.normpath(folder / name))
 
 
 def test_a_large_file_is_refused_before_it_is_read(uploads):

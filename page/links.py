@@ -72,5 +72,5 @@ def _value(key: str, text: str, default: object) -> object:
             raise ValueError(text)
         return type(default)(text)
     except (KeyError, ValueError) as error:  # texts are always texts
-        wanted = {bool: "neither true nor false", int: "no whole number", float: "no number"}[type(default)]
+        wanted = {bool: "no boolean: true or false", int: "no integer", float: "no number"}[type(default)]
         raise ValueError(f"The link sets {key} to {text[:20]!r}, which is {wanted}. Correct it there.") from error

@@ -107,8 +107,8 @@ def test_what_is_said_of_an_event_is_a_small_object(value):
         ({"keep": "inf"}, "keeps 'inf' %"),
         ({"keep": "5_0"}, "keeps '5_0' %"),
         ({"a": "<script>"}, "names a policy '<script>'"),
-        ({"b": "elastic", "b.protect_text": "maybe"}, "which is neither true nor false"),
-        ({"b": "streaming", "b.sink": "1e999"}, "which is no whole number"),
+        ({"b": "elastic", "b.protect_text": "maybe"}, "which is no boolean: true or false"),
+        ({"b": "streaming", "b.sink": "1e999"}, "which is no integer"),
         ({"q": "x" * 3000}, "more than 2,000 characters"),
     ],
 )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import gradio as gr
 
+from page import command
+from page.entrance import Page
 from page.lesson_tab import LessonTab
 from page.line import Line
 from page.listening import Listening
@@ -32,12 +34,12 @@ NOTHING_TO_COMPARE = (
 )
 
 
-def build_page(model: Model | None, store: Store | None = None) -> gr.Blocks:
+def build_page(model: Model | None, store: Store | None = None) -> Page:
     """The whole page over one model; without one, over recorded runs only. `store` holds what visitors leave there."""
     shown = Shown(store)
     looking = Looking(shown)
     live = None
-    with gr.Blocks(title="Elastic KV cache, side by side", fill_width=True) as page:
+    with Page(title="Elastic KV cache, side by side", fill_width=True) as page:
         with gr.Row(elem_id="head"):
             gr.Markdown(f"# Elastic KV cache, side by side\n{TEASER}", elem_id="title")
             begin = gr.Button(
@@ -85,14 +87,15 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A LLaVA with its full KV cache and a compressed one, side by side.")
     parser.add_argument(
         "--model",
+        type=command.model,
         default=os.environ.get("ELASTIC_MODEL") or None,
         help="hub name or folder of a LLaVA; default: ELASTIC_MODEL, else the embedded pocket-llava",
     )
     parser.add_argument("--recorded", action="store_true", help="show recorded runs only; loads no model and no torch")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--device", type=command.device, default="auto", metavar="{auto,cpu,cuda}")
     parser.add_argument("--four-bit", action="store_true", help="weights in 4 bits; needs a GPU and bitsandbytes")
-    parser.add_argument("--host", help="address to listen on; default: this machine only")
-    parser.add_argument("--port", type=int, help="default: GRADIO_SERVER_PORT, else 7860 or the next free one")
+    parser.add_argument("--host", type=command.host, help="address to listen on; default: this machine only")
+    parser.add_argument("--port", type=command.port, help="default: GRADIO_SERVER_PORT, else 7860 or the next free one")
     parser.add_argument(
         "--memory",
         metavar="SIZE",

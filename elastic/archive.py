@@ -1,6 +1,7 @@
 """Files of a run: a trace file to open again, and its steps as a table. What comes from outside is checked."""
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -11,13 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
+from pydantic_core import from_json
 
+from elastic.bounded_zip import array_header, open_zip, read_array, sizes
 from elastic.files import whole
-from elastic.trace import Run, Trace
+from elastic.foreign import read_file
+from elastic.picture import is_small_jpeg
+from elastic.plain import MOST_TOKENS, PlainRun, Versioned
+from elastic.trace import ARRAYS, Run, Trace, shape_of
 
 SCHEMA = 4
 OLDEST = 3  # schema that can still be read
-MAX_BYTES = 400_000_000  # of a file once unpacked: a small file can unpack to anything
+MAX_BYTES = 100_000_000  # of a file once unpacked: a small file can unpack to anything
+MAX_RATIO = 100  # of unpacked to packed bytes; files that were saved here have 2 to 30
+MAX_FILE = 50_000_000
+MAX_PLAIN, MAX_PICTURE = 2_000_000, 100_000
+PARTS = ("run.json", "arrays.npz", "picture.jpg")
+CHECKSUM = "checksum"  # of the parts; a file without it was edited, or is not of this program
 COLUMNS = ["side", "policy", "keep", "step", "token", "piece", "logprob", "reference_logprob", "divergence", "seconds"]
 COLUMNS += ["slots_mean", "bytes_held", "bytes_allocated", "limit_bytes", "evicted", "merged"]
 
@@ -45,39 +57,52 @@ def save_run(run: Run, file: str | Path | io.BytesIO) -> None:
         nullcontext(file) if isinstance(file, io.BytesIO) else whole(Path(file)) as target,
         zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
-        for name, content in parts.items():
+        for name, content in (parts | {CHECKSUM: checksum(parts)}).items():
             archive.writestr(name, content)
 
 
-def open_run(file: str | Path) -> Run:
+def checksum(parts: dict[str, bytes]) -> bytes:
+    """Of a trace file's parts: it tells a file that was changed from one that was not, but not who wrote it."""
+    digests = [hashlib.sha256(parts[name]).hexdigest() for name in PARTS]
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest().encode()
+
+
+def open_run(file: str | Path | io.BytesIO) -> Run:
     """Read a trace file.
 
     Raises:
         ValueError: if the file is no trace, is damaged, too large, or has another schema; one sentence for people.
     """
-    name = Path(file).name
+    return read_run(file)[0]
+
+
+def read_run(file: str | Path | io.BytesIO, name: str = "This file") -> tuple[Run, bool]:
+    """Read a trace file; the second value is whether it is as it was when it was saved. `name` is for sentences.
+
+    Raises:
+        ValueError: as `open_run`.
+    """
+    if not isinstance(file, io.BytesIO):
+        file, name = io.BytesIO(read_file(file, MAX_FILE)), Path(file).name[:60]
     try:
-        with zipfile.ZipFile(file) as archive:
-            _refuse_large(archive, name)
-            plain = json.loads(archive.read("run.json"))
-            schema = plain.pop("schema", None)
-            if schema not in range(OLDEST, SCHEMA + 1):
-                reads = f"this version reads {OLDEST} to {SCHEMA}"
-                raise _Refused(f"{name} has trace schema {schema}, {reads}. Record it again.")
-            packed, picture = io.BytesIO(archive.read("arrays.npz")), archive.read("picture.jpg")
-        with zipfile.ZipFile(packed) as inner:
-            _refuse_large(inner, name)
-        with np.load(packed, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files}
-        if schema == 3:
-            _complete(plain, arrays)
-        return _build(plain, arrays, picture)
+        parts = _parts(file.getvalue(), name)
+        said = _said(parts["run.json"])
+        schema = Versioned.model_validate(said).number
+        if schema not in range(OLDEST, SCHEMA + 1):
+            reads = f"this version reads {OLDEST} to {SCHEMA}"
+            raise _Refused(f"{name} has trace schema {str(schema)[:20]}, {reads}. Record it again.")
+        if not set(PARTS) <= set(parts):
+            raise ValueError("parts are missing")
+        plain = PlainRun.model_validate(said)
+        arrays = _arrays(parts["arrays.npz"], plain, name)
+        if parts["picture.jpg"] and not is_small_jpeg(parts["picture.jpg"]):
+            raise ValueError("its picture is no JPEG")
+        return _build(plain, arrays, parts["picture.jpg"]), parts.get(CHECKSUM) == checksum(parts)
     except _Refused:
         raise
     except Exception as error:  # a file from outside can break in more ways than can be listed
         raise _Refused(
-            f"{name} is not a trace file, or is damaged ({str(error)[:120] or type(error).__name__}). "
-            "Open a file that was saved by this page."
+            f"{name} is not a trace file, or is damaged ({_reason(error)}). Open a file that was saved by this page."
         ) from error
 
 
@@ -85,54 +110,95 @@ class _Refused(ValueError):
     """A sentence that is ready for people."""
 
 
-def _refuse_large(archive: zipfile.ZipFile, name: str) -> None:
-    size = sum(part.file_size for part in archive.infolist())
-    if size > MAX_BYTES:
-        raise _Refused(f"{name} unpacks to {size / 1e6:,.0f} MB; at most {MAX_BYTES / 1e6:,.0f} MB are read.")
+def _said(content: bytes) -> Any:
+    """The plain part as values, once: errors of a type hold what they were given, all of it."""
+    try:
+        return from_json(content, allow_inf_nan=False)
+    except ValueError as error:
+        raise ValueError("its plain part is no JSON") from error
 
 
-def _complete(plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Add what schema 3 did not have: then keys held every channel, and nothing was said of what is not shown."""
-    for number, side in enumerate(plain["sides"]):
-        shape = len(arrays[f"{number}.owner"]), plain["shape"]["kv_heads"], plain["shape"]["head_dim"]
+def _reason(error: Exception) -> str:
+    """What is wrong in a few words of ours: those of libraries are for programmers."""
+    if isinstance(error, ValidationError):
+        place = error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"]
+        return f"what it says of {str(place[-1])[:40] if place else 'itself'} is missing or impossible"
+    return str(error)[:120] if type(error) is ValueError else "its parts do not fit together"
+
+
+def _parts(content: bytes, name: str) -> dict[str, bytes]:
+    """The parts of a trace file, of which each has a size that it may have."""
+    most = {"run.json": MAX_PLAIN, "arrays.npz": MAX_FILE, "picture.jpg": MAX_PICTURE, CHECKSUM: 100}
+    with open_zip(content, set(most)) as archive:
+        found = sizes(archive)
+        if "run.json" not in found:
+            raise ValueError("parts are missing")
+        _refuse_large(sum(found.values()), len(content), name)
+        for part, size in found.items():
+            if size > most[part]:
+                raise _Refused(f"{name} unpacks to {size:,} bytes of {part}; at most {most[part]:,} are read.")
+        return {part: archive.read(part) for part in found}
+
+
+def _refuse_large(unpacked: int, packed: int, name: str) -> None:
+    most = min(MAX_BYTES, 1_000_000 + MAX_RATIO * packed)
+    if unpacked > most:
+        raise _Refused(f"{name} unpacks to {unpacked / 1e6:,.1f} MB; at most {most / 1e6:,.1f} MB are read.")
+
+
+def _arrays(content: bytes, plain: PlainRun, name: str) -> list[dict[str, np.ndarray]]:
+    """Every side's arrays; that their sizes are right, and bearable, is known before any of them is unpacked."""
+    # Schema 3 had no channels: keys held them all.
+    wanted = [array for array in ARRAYS if plain.number > 3 or array != "channels"]
+    parts = {f"{side}.{array}.npy": (side, array) for side in range(len(plain.sides)) for array in wanted}
+    with open_zip(content, set(parts)) as archive:
+        found = sizes(archive)
+        if set(found) != set(parts):
+            raise ValueError("arrays are missing")
+        _refuse_large(sum(found.values()), len(content), name)
+        for side in range(len(plain.sides)):
+            _check_headers({array: array_header(archive, f"{side}.{array}.npy")[:2] for array in wanted})
+        sides: list[dict[str, np.ndarray]] = [{} for _ in plain.sides]
+        for part, (side, array) in parts.items():
+            sides[side][array] = read_array(archive, part)
+    if plain.number == 3:
+        shape = plain.shape.kv_heads, plain.shape.head_dim
         if math.prod(shape) > MAX_BYTES:
             raise ValueError("no model has that shape")
-        arrays[f"{number}.channels"] = np.broadcast_to(True, shape)
-        side["unseen"] = ""
+        for arrays in sides:
+            arrays["channels"] = np.broadcast_to(True, (len(arrays["owner"]), *shape))
+    return sides
 
 
-def _build(plain: dict[str, Any], arrays: dict[str, np.ndarray], picture: bytes) -> Run:
-    sides = []
-    for number, given in enumerate(plain.pop("sides")):
-        own = {key.split(".", 1)[1]: value for key, value in arrays.items() if key.startswith(f"{number}.")}
-        side = Trace(**given | {"grid": tuple(map(int, given["grid"]))}, **own)
-        _check_plain(side)
+def _check_headers(headers: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None:
+    """Raise ValueError unless shapes and types are those of one trace, of a size that some model has."""
+    if len(headers["owner"][0]) != 3 or len(headers["answer_ids"][0]) != 1:
+        raise ValueError("an array has another shape")
+    sizes = dict(zip("LHTN", (*headers["owner"][0], *headers["answer_ids"][0]), strict=True))
+    if not (1 <= sizes["L"] <= 512 and 1 <= sizes["H"] <= 512 and 1 <= sizes["T"] <= MOST_TOKENS - sizes["N"]):
+        raise ValueError("no model has that shape")
+    for name, (shape, dtype) in headers.items():
+        letters, expected = ARRAYS[name]
+        if dtype != expected or len(shape) != letters.count(",") + 1:
+            raise ValueError(f"{name} has another type")
+        if shape != (shape_of(letters, sizes) or shape):
+            raise ValueError(f"{name} has another shape")
+
+
+def _build(plain: PlainRun, arrays: list[dict[str, np.ndarray]], picture: bytes) -> Run:
+    sides = [
+        Trace(**given.model_dump() | {"grid": tuple(given.grid)}, **own)
+        for given, own in zip(plain.sides, arrays, strict=True)
+    ]
+    for side in sides:
         side.check()
-        sides.append(side)
-    history = [[(str(question), str(answer)) for question, answer in past] for past in plain.pop("history")]
-    if not 1 <= len(sides) == len(history) == len(plain["titles"]):
+    if not 1 <= len(sides) == len(plain.history) == len(plain.titles):
         raise ValueError("its sides are incomplete")
-    if len({(side.grid, len(side.pieces)) for side in sides}) > 1:
+    if len({(side.grid, side.layers, len(side.pieces)) for side in sides}) > 1:
         raise ValueError("its sides are of different prompts")
-    texts = [*plain["titles"], plain["name"], *plain["about"].values(), *plain["link"].values()]
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError("a text is not a text")
-    return Run(sides=sides, picture=picture, history=history, **plain)
-
-
-def _check_plain(side: Trace) -> None:
-    texts = [side.model, side.policy, side.unseen, side.question, side.answer, side.finish]
-    texts += [*side.pieces, *side.answer_pieces]
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError("a text is not a text")
-    if not all(isinstance(value, bool | int | float | str) for value in side.options.values()):
-        raise ValueError("an option is neither a number nor a text")
-    for f in fields(Trace):
-        value = getattr(side, f.name)
-        if isinstance(value, np.ndarray) and value.dtype.kind not in "biuf":
-            raise ValueError(f"{f.name} holds no numbers")
-    if not (math.isfinite(side.prefill_seconds) and math.isfinite(side.compress_seconds)):
-        raise ValueError("a time is not a number")
+    rest = plain.model_dump(exclude={"number", "sides"})
+    rest["history"] = [[(question, answer) for question, answer in past] for past in plain.history]
+    return Run(sides=sides, picture=picture, **rest)
 
 
 def steps_csv(run: Run) -> str:

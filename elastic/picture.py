@@ -1,58 +1,109 @@
 """Open whatever a person drops on the page as one upright RGB picture, or say why not; and make it small to send."""
 
 import io
+import struct
 import warnings
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps
 
+from elastic.foreign import read_file
+from elastic.grey import is_deep, shown_grey
+
+MAX_BYTES = 200_000_000  # of a file
 MAX_PIXELS = 50_000_000
 MAX_ASPECT = 20  # the processor enlarges the short side to the model's size: a strip would become enormous
 SENT_BYTES = 30_000  # a picture travels in two messages of every run
 MAX_SIDE = 1344  # larger pictures are reduced: no model here looks at more
+# What is read, by Pillow's names. Not among them: what starts another program (EPS), and what only few can open.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "FITS")
+PNG = b"\x89PNG\r\n\x1a\n"
+# Chunks of a PNG file that say what its pixels are and how it is turned; all others are passed over, however large.
+PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
 
 
-def open_picture(path: str | Path) -> Image.Image:
+def open_picture(source: str | Path | io.BytesIO) -> Image.Image:
     """The picture in a file: first frame, turned upright, transparency laid on white, at most MAX_SIDE wide and high.
 
     Raises:
         ValueError: if the file is no picture, is damaged, or has more than MAX_PIXELS pixels.
     """
+    content = source.getvalue() if isinstance(source, io.BytesIO) else read_file(source, MAX_BYTES)
+    if content.startswith(PNG):
+        content = _without_metadata(content)
     try:
         with warnings.catch_warnings():
-            # The size is checked below, with words of our own.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                width, height = picture.size
-                if width * height > MAX_PIXELS:
-                    raise ValueError(
-                        f"The picture has {width:,} x {height:,} pixels, more than the {MAX_PIXELS:,} that are read. "
-                        "Save a smaller copy and try again."
-                    )
-                if max(width, height) > MAX_ASPECT * min(width, height):
-                    raise ValueError(
-                        f"The picture has {width:,} x {height:,} pixels: a strip of which the model would see next to "
-                        "nothing. Crop it and try again."
-                    )
+            warnings.simplefilter("ignore")  # on sizes, which are checked below, and on metadata, which are not used
+            with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+                _check_size(*picture.size)
                 # A JPEG can be read smaller at once, which saves memory on phone pictures.
                 picture.draft("RGB", (2 * MAX_SIDE, 2 * MAX_SIDE))
                 picture.load()
-                picture.thumbnail((2 * MAX_SIDE, 2 * MAX_SIDE))
-                upright = ImageOps.exif_transpose(picture)
+                return _upright_rgb(picture)
+    except _Refused:
+        raise
     except Image.DecompressionBombError as error:
-        raise ValueError(
+        raise _Refused(
             f"The picture is larger than the {MAX_PIXELS:,} pixels that are read. Save a smaller copy and try again."
         ) from error
-    except (UnidentifiedImageError, OSError, SyntaxError, EOFError) as error:
-        raise ValueError(
+    except Exception as error:  # a file from outside can break a decoder in more ways than can be listed
+        raise _Refused(
             "This file cannot be read as a picture: it is damaged or of another type. Try a PNG, JPEG or WebP file."
         ) from error
-    if upright.has_transparency_data:
-        layer = upright.convert("RGBA")
-        upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    upright = upright.convert("RGB")
-    upright.thumbnail((MAX_SIDE, MAX_SIDE))
-    return upright
+
+
+class _Refused(ValueError):
+    """A sentence that is ready for people."""
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise _Refused(
+            f"The picture has {width:,} x {height:,} pixels, more than the {MAX_PIXELS:,} that are read. "
+            "Save a smaller copy and try again."
+        )
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise _Refused(
+            f"The picture has {width:,} x {height:,} pixels: a strip of which the model would see next to "
+            "nothing. Crop it and try again."
+        )
+
+
+def _without_metadata(content: bytes) -> bytes:
+    """A PNG file without its texts and profiles, which Pillow refuses together with the picture when they are large."""
+    kept, at = [PNG], len(PNG)
+    while at + 12 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, at)
+        if kind in PIXELS:
+            kept.append(content[at : at + 12 + length])
+        at += 12 + length
+    return b"".join(kept) + content[at:]
+
+
+def _upright_rgb(picture: Image.Image) -> Image.Image:
+    if not is_deep(picture):  # whose numbers must first become greys
+        picture.thumbnail((2 * MAX_SIDE, 2 * MAX_SIDE))
+    try:
+        turned = ImageOps.exif_transpose(picture)
+    except Exception:  # what a camera wrote beside the picture is no reason to refuse it
+        turned = picture.copy()
+    if is_deep(turned):
+        turned = shown_grey(turned, inverted=_is_white_zero(picture))
+    elif turned.mode == "LAB":
+        turned = ImageCms.profileToProfile(
+            turned, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    if turned.has_transparency_data:
+        layer = turned.convert("RGBA")
+        turned = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    turned = turned.convert("RGB")
+    turned.thumbnail((MAX_SIDE, MAX_SIDE))
+    return turned
+
+
+def _is_white_zero(picture: Image.Image) -> bool:
+    """Whether a TIFF file says that its smallest value is white; Pillow sees to that up to 8 bits only."""
+    return picture.format == "TIFF" and picture.tag_v2.get(262) == 0
 
 
 def small_jpeg(picture: Image.Image) -> bytes:
@@ -66,3 +117,17 @@ def small_jpeg(picture: Image.Image) -> bytes:
             if len(file.getvalue()) <= SENT_BYTES:
                 return file.getvalue()
     return file.getvalue()
+
+
+def is_small_jpeg(content: bytes) -> bool:
+    """Whether that is a picture such as `small_jpeg` makes, and can be shown."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(content), formats=["JPEG"]) as picture:
+                if max(picture.size) > MAX_SIDE:
+                    return False
+                picture.load()
+    except Exception:  # a file from outside can break a decoder in more ways than can be listed
+        return False
+    return True

@@ -9,6 +9,53 @@ from functools import cached_property
 
 import numpy as np
 
+# Every array of a trace: its shape, in the letters of `Trace`, and its type.
+ARRAYS = {
+    "is_image": ("T", np.bool_),
+    "is_prompt": ("T", np.bool_),
+    "owner": ("L,H,T", np.int32),
+    "score": ("L,T", np.float32),
+    "prompt_slots": ("L", np.int32),
+    "prompt_bytes": ("L", np.int64),
+    "answer_ids": ("N", np.int32),
+    "logprob": ("N", np.float32),
+    "seconds": ("N", np.float32),
+    "slots": ("N,L", np.int32),
+    "bytes_held": ("N,L", np.int64),
+    "bytes_allocated": ("N", np.int64),
+    "dropped": ("N,L,H", np.int32),
+    "joined": ("N,L,H", np.int32),
+    "limit_bytes": ("N+1", np.int64),
+    "sparsity": ("L", np.float32),
+    "channels": ("L,K,D", np.bool_),
+    "looked": ("N,L,T+N", np.float16),
+    "reference_logprob": ("N", np.float32),
+    "divergence": ("N", np.float32),
+}
+
+MOST_BYTES = 10**13  # more than any machine has
+# The lowest and the highest value of what is counted and measured, and whether it may be unknown (NaN).
+LIMITS = {
+    **dict.fromkeys(("prompt_bytes", "bytes_held", "bytes_allocated", "limit_bytes"), (0, MOST_BYTES, False)),
+    **dict.fromkeys(("prompt_slots", "slots", "seconds"), (0, 10**6, False)),
+    "answer_ids": (0, 10**7, False),
+    "score": (0, 1e9, True),
+    "sparsity": (0, 1, True),
+    "looked": (0, 1.01, False),
+    "logprob": (-1e6, 0.01, False),
+    "reference_logprob": (-1e6, 0.01, True),
+    "divergence": (-0.01, 1e6, True),
+}
+
+
+def shape_of(letters: str, sizes: dict[str, int]) -> tuple[int, ...] | None:
+    """The shape that those letters stand for, None where one is not among `sizes`: `N,T+N` is (N, T + N)."""
+    terms = [side.split("+") for side in letters.split(",")]
+    known = sizes | {"1": 1}
+    if not all(term in known for side in terms for term in side):
+        return None
+    return tuple(sum(known[term] for term in side) for side in terms)
+
 
 @dataclass(frozen=True, eq=False)
 class Trace:
@@ -49,29 +96,12 @@ class Trace:
 
     def __post_init__(self) -> None:
         layers, heads, tokens = self.owner.shape
-        steps = len(self.answer_ids)
-        expected = {
-            "is_image": (tokens,),
-            "is_prompt": (tokens,),
-            "score": (layers, tokens),
-            "prompt_slots": (layers,),
-            "prompt_bytes": (layers,),
-            "logprob": (steps,),
-            "seconds": (steps,),
-            "slots": (steps, layers),
-            "bytes_held": (steps, layers),
-            "bytes_allocated": (steps,),
-            "dropped": (steps, layers, heads),
-            "joined": (steps, layers, heads),
-            "limit_bytes": (steps + 1,),
-            "sparsity": (layers,),
-            "looked": (steps, layers, tokens + steps),
-            "reference_logprob": (steps,),
-            "divergence": (steps,),
-        }
-        for name, shape in expected.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(f"Trace: {name} has shape {getattr(self, name).shape}, expected {shape}.")
+        sizes = {"L": layers, "H": heads, "T": tokens, "N": len(self.answer_ids)}
+        for name, (shape, _) in ARRAYS.items():
+            expected = shape_of(shape, sizes)
+            if expected and getattr(self, name).shape != expected:
+                raise ValueError(f"Trace: {name} has shape {getattr(self, name).shape}, expected {expected}.")
+        steps = sizes["N"]
         if self.channels.ndim != 3 or len(self.channels) != layers:
             raise ValueError(f"Trace: channels have shape {self.channels.shape}, expected ({layers}, heads, channels).")
         if len(self.pieces) != tokens or len(self.answer_pieces) != steps:
@@ -142,6 +172,24 @@ class Trace:
 
     def check(self) -> None:
         """Raise ValueError unless the numbers make sense together; for traces that come from outside."""
+        self._check_owners()
+        for name, (low, high, may_be_unknown) in LIMITS.items():
+            values = getattr(self, name)
+            if may_be_unknown:
+                values = values[~np.isnan(values)]
+            # Written so that what is no number is refused, too.
+            if not ((values >= low) & (values <= high)).all():
+                raise ValueError(f"{name} is out of its range")
+        tokens = len(self.pieces)
+        anchors = (self.owner == np.arange(tokens)).sum(2).max(1, initial=0)
+        if (anchors > self.prompt_slots).any() or (self.prompt_slots > tokens).any():
+            raise ValueError("there are other slots than anchors")
+        if (self.slots > tokens + 1 + np.arange(self.steps)[:, None]).any():
+            raise ValueError("there are more slots than tokens")
+        if (self.bytes_held.sum(1) > self.bytes_allocated).any():
+            raise ValueError("more bytes are in use than there are")
+
+    def _check_owners(self) -> None:
         tokens = np.arange(len(self.pieces))
         owner = np.where(self.owner < 0, tokens, self.owner)
         if self.owner.min(initial=0) < -1 or owner.max(initial=0) >= len(tokens):
@@ -152,9 +200,6 @@ class Trace:
         for gone in (self.dropped, self.joined):
             if gone.min(initial=-1) < -1 or (gone >= written).any():
                 raise ValueError("evicted slots point outside the tokens written by then")
-        for name in ("prompt_bytes", "bytes_held", "bytes_allocated", "limit_bytes", "slots"):
-            if getattr(self, name).min(initial=0) < 0:
-                raise ValueError(f"{name} is negative")
 
 
 @dataclass(frozen=True, eq=False)

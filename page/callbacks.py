@@ -11,10 +11,10 @@ import gradio as gr
 from gradio.context import LocalContext
 from PIL.Image import Image
 
-from elastic.picture import open_picture
 from elastic.policies import Policy
 from elastic.trace import Run, first_difference
 from page.controls import build_policy, name_of_example
+from page.incoming import picture_of
 from page.job import Refused, Steps, Waiting
 from page.links import link_of
 from page.model import Model
@@ -124,7 +124,7 @@ class Callbacks:
 
     def _opened(self, path: str) -> tuple[Image, str | None]:
         """The picture in a file, and its name where it is a bundled one."""
-        return open_picture(path), name_of_example(path, self.model.name is None)
+        return picture_of(path), name_of_example(path, self.model.name is None)
 
     def _started(
         self,
@@ -214,7 +214,7 @@ class Callbacks:
                 raise ValueError("There is no picture. Send one as the first argument.")
             policies = [build_policy(name, keep, {}) for name in (policy_a, policy_b)]
             self.uploads.of_program(image)
-            picture = await asyncio.to_thread(open_picture, image)
+            picture = await asyncio.to_thread(picture_of, image)
             steps = self._compared(picture, policies, question, int(max_new_tokens))
             return await self.for_program(request, steps, lambda: "a program's question")
 

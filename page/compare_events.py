@@ -7,11 +7,11 @@ from contextlib import aclosing
 
 import gradio as gr
 
-from elastic.picture import open_picture
 from elastic.policies import POLICIES
 from page.callbacks import CONVERSATION, Callbacks
 from page.comparing import HIGH, LOW, Table, plan_rows, read_budgets, table_csv
 from page.controls import with_links
+from page.incoming import picture_of
 from page.job import Refused, Waiting
 from page.store import LOOKED_AT
 
@@ -48,7 +48,7 @@ class CompareEvents:
             if self.model.session:  # else it is looked at once the model is there
                 question = self.model.session.checked_question(question)
             self.asking.uploads.used(picture)
-            table = Table(picture, open_picture(picture), question, int(tokens or 0), plans)
+            table = Table(picture, picture_of(picture), question, int(tokens or 0), plans)
         except ValueError as error:
             raise gr.Error(str(error), title="Please check", print_exception=False) from error
         visit, key = self.store.visit(request.session_hash), (TABLE, request.session_hash)
@@ -128,7 +128,7 @@ class CompareEvents:
         """
         if self.line.has(request.session_hash):
             raise gr.Error("Still answering the last question. Wait, or press Stop.", print_exception=False)
-        table, number = self._table(request), event._data.get("row")
+        table, number = self._table(request), (event._data or {}).get("row")
         rows = table.rows if table else []
         if not isinstance(number, int) or not 0 < number < len(rows) or rows[number]["refused"]:
             self._say_if_put_away(request)
@@ -166,7 +166,7 @@ class CompareEvents:
             budgets = read_budgets(map(_percent, _parts(keeps)))
             plans = plan_rows(_parts(policies), budgets, {})
             self.asking.uploads.of_program(image)
-            picture = await asyncio.to_thread(open_picture, image)
+            picture = await asyncio.to_thread(picture_of, image)
             table = Table(image, picture, question, int(max_new_tokens), plans)
             steps = table.fill(self.model.watched)
             await self.asking.for_program(request, steps, lambda: f"a program's table, {table.about}", by_rows=True)

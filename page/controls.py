@@ -11,8 +11,8 @@ from pathlib import Path
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from elastic.picture import open_picture
 from elastic.policies import POLICIES, Policy
+from page import incoming
 from page.looking import PRIVATE
 from training.questions import suggestions
 from training.scenes import random_scene, render
@@ -21,10 +21,10 @@ ASSETS = Path(__file__).parent.parent / "assets"
 
 
 class Picture(gr.Image):
-    """An image input that hands over the file as it came: `open_picture` alone decides what can be read."""
+    """An image input that hands over the file as it came: `page.incoming` alone decides what can be read."""
 
     def preprocess(self, payload: object) -> str | None:
-        return payload.path if payload is not None else None
+        return incoming.path_of(payload)
 
     def get_block_name(self) -> str:
         return "image"
@@ -123,7 +123,7 @@ def find_example(name: str, pocket: bool) -> dict | None:
 def name_of_example(path: str, pocket: bool) -> str | None:
     """The name by which `find_example` finds a picture file, None for a visitor's own picture."""
     example = find_example(Path(path).stem, pocket)
-    is_same = example is not None and Path(path).read_bytes() == Path(example["path"]).read_bytes()
+    is_same = example is not None and incoming.content_of(path) == Path(example["path"]).read_bytes()
     return Path(path).stem if is_same else None
 
 
@@ -131,8 +131,7 @@ def check_upload(path: str | None) -> tuple[str | None, gr.Dataset]:
     """Refuse a file that cannot be read as a picture as soon as it is there; questions that fit any picture."""
     fitting = gr.Dataset(samples=[["Describe the image in detail."], ["How many objects are there?"]])
     try:
-        open_picture(path)
-        return path, fitting
+        return incoming.shown_by_browsers(path), fitting
     except ValueError as error:
         gr.Warning(str(error), title="Picture not taken")
         return None, fitting

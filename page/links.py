@@ -1,11 +1,16 @@
 """Addresses that open a state of the page: what a link says, and the link that says it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 
 from elastic.policies import POLICIES, Policy
 
 SIDES = "ab"
+MAX_QUESTION = 2000  # characters, as where it is asked
+PLAIN = re.compile(
+    r"-?\d{1,9}(\.\d{1,20})?(e-?\d{1,2})?", re.ASCII
+)  # a number as people write it: not inf, not 1_000, not ١
 
 
 def link_of(example: str | None, question: str, policies: list[Policy]) -> dict[str, str]:
@@ -31,6 +36,8 @@ def read_link(asked: Mapping[str, str]) -> dict[str, object]:
         ValueError: if something in it does not exist or is out of its range; one sentence.
     """
     found: dict[str, object] = {}
+    if len(asked.get("q", "")) > MAX_QUESTION:
+        raise ValueError(f"The link asks a question of more than {MAX_QUESTION:,} characters. Shorten it there.")
     if "keep" in asked:
         found["keep"] = _keep(asked["keep"])
     for side in SIDES:
@@ -49,7 +56,7 @@ def read_link(asked: Mapping[str, str]) -> dict[str, object]:
 
 def _keep(text: str) -> float:
     try:
-        keep = float(text)
+        keep = float(text) if PLAIN.fullmatch(text) else -1
     except ValueError:
         keep = -1
     if not 5 <= keep <= 100:
@@ -61,6 +68,9 @@ def _value(key: str, text: str, default: object) -> object:
     try:
         if isinstance(default, bool):
             return {"true": True, "false": False}[text]
+        if isinstance(default, int | float) and not PLAIN.fullmatch(text):
+            raise ValueError(text)
         return type(default)(text)
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"The link sets {key} to {text[:20]!r}, which is no {type(default).__name__}.") from error
+    except (KeyError, ValueError) as error:  # texts are always texts
+        wanted = {bool: "no boolean: true or false", int: "no integer", float: "no number"}[type(default)]
+        raise ValueError(f"The link sets {key} to {text[:20]!r}, which is {wanted}. Correct it there.") from error

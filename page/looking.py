@@ -1,18 +1,21 @@
 """What can be looked at without a model: recorded runs, dropped files, plots. No torch."""
 
+import io
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import gradio as gr
 from gradio.events import Dependency
 
-from elastic.archive import open_run
+from elastic.archive import read_run
+from page.incoming import TraceFile, content_of, label_of
 from page.shown import RUN, Shown, recording, recordings, whole
 
 PRIVATE = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 PLOTS = 6
 PUT_AWAY = "This run was put away to make room for other visitors. Ask again, or open it again: plots appear here."
+EDITED = "edited or foreign: not as this program saved it"
 
 
 class Looking:
@@ -42,14 +45,22 @@ class Looking:
         """The run in a file that was dropped, and an empty place for the next one."""
         if path is None:
             return gr.skip(), None
+        label = label_of(path)
         try:
-            run = open_run(path)
+            run, is_as_saved = read_run(io.BytesIO(content_of(path)), label)
+            if len(run.sides) > 2:
+                raise ValueError(f"{label} has {len(run.sides)} sides, the view shows 2. Open a run of this page.")
         except ValueError as error:
             gr.Warning(str(error), title="File not opened")
             return gr.skip(), None
+        # What a file calls itself is a label: the run is reached by a name that nobody can guess.
+        run = replace(run, name=secrets.token_urlsafe(24))
+        if not is_as_saved:
+            run = replace(run, about={**run.about, "origin": EDITED})
         self.shown.put(request.session_hash, run)
+        foreign = f" · {EDITED}" if "origin" in run.about else ""
         when = run.about.get("recorded", "earlier")
-        return whole(run, f"Opened {Path(path).name} · recorded {when} with {run.sides[0].model}"), None
+        return whole(run, f"Opened {label}{foreign} · recorded {when} with {run.sides[0].model}"), None
 
     def arrive(self, request: gr.Request) -> dict:
         """What a visitor sees first: the recorded run that the address names, or the first one."""
@@ -103,7 +114,7 @@ def recorded_controls(is_open: bool) -> tuple[gr.Dataset, gr.File]:
             label="Look at one",
             elem_id="recordings",
         )
-        dropped = gr.File(label="Open a saved trace: drop the file here", height=150, elem_id="open-trace")
+        dropped = TraceFile(label="Open a saved trace: drop the file here", height=150, elem_id="open-trace")
     return chosen, dropped
 
 

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import gradio as gr
 from starlette.middleware import Middleware
 
 from page import health
+from page.entrance import Entrance, Page
 from page.listening import Hearing, Listening
 from page.model import Model
 from page.store import Store
@@ -66,7 +66,7 @@ def check_port(host: str | None, port: int | None) -> int | None:
 
 
 def serve(
-    page: gr.Blocks,
+    page: Page,
     model: Model | None,
     store: Store,
     listening: Listening,
@@ -86,7 +86,7 @@ def serve(
             state_session_capacity=max(100, store.limit // 4 // SESSION_BYTES),
             app_kwargs={
                 "routes": [health.route(model, store)],
-                "middleware": [Middleware(Hearing, listening=listening)],
+                "middleware": [Middleware(Entrance, page=page), Middleware(Hearing, listening=listening)],
             },
             **options,
         )
@@ -104,7 +104,7 @@ def serve(
     return ENDED if ending.asked.is_set() else BROKEN
 
 
-def _end(page: gr.Blocks, model: Model | None, folder: Path) -> None:
+def _end(page: Page, model: Model | None, folder: Path) -> None:
     """No new runs, a last message for those that go on, and an end in any case."""
     give_up = threading.Timer(8, lambda: (remove(folder), os._exit(ENDED)))
     give_up.daemon = True
@@ -117,7 +117,7 @@ def _end(page: gr.Blocks, model: Model | None, folder: Path) -> None:
     page.close(verbose=False)
 
 
-def _notice_cut_connections(page: gr.Blocks) -> None:
+def _notice_cut_connections(page: Page) -> None:
     """Have the system end connections that nobody answers on: else a run goes on for a machine that is off."""
     for server in page.server.servers:
         for listener in server.sockets:

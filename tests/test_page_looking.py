@@ -111,8 +111,7 @@ def saved(run):
 def test_a_dropped_trace_is_shown_and_its_texts_stay_texts(visit):
     page = visit()
     drop(page, "mine.zip", saved(run_of("mine", PAIR, titles=[NASTY, NASTY], history=[[(NASTY, NASTY)]] * 2)))
-    page.wait_for_selector('.trace-view[data-run="mine"]')
-    assert "Opened mine.zip" in page.inner_text(".tv-status")
+    page.wait_for_function("document.querySelector('.tv-status').textContent.includes('Opened mine.zip')")
     assert answers(page) == [side.answer for side in PAIR]
     assert page.evaluate("window.hurt") is None
 
@@ -129,7 +128,29 @@ def test_a_file_that_is_no_trace_gets_a_sentence_and_the_run_stays(visit):
     page.get_by_text("has trace schema 1, this version reads").first.wait_for(timeout=30_000)
     assert answers(page) == before
     drop(page, "good.zip", saved(run_of("good", PAIR)))
-    page.wait_for_selector('.trace-view[data-run="good"]')
+    page.wait_for_function("document.querySelector('.tv-status').textContent.includes('Opened good.zip')")
+
+
+def test_a_dropped_trace_takes_nobody_elses_place_and_says_where_it_is_from(visit):
+    page, name = visit(), recordings()[0]["name"]
+    drop(page, "mine.zip", saved(run_of(name, PAIR)))
+    page.wait_for_function("document.querySelector('.tv-status').textContent.includes('Opened mine.zip')")
+    key = state(page)["run"]
+    assert len(key) == 32 and "edited or foreign" not in page.inner_text(".tv-status")
+    other = visit(f"?example={name}")
+    assert answers(other) == [side.answer for side in recorded(name).sides]
+    # The same file again is another run: nobody can know its name.
+    drop(page, "mine.zip", saved(run_of(name, PAIR)))
+    page.wait_for_function("key => document.querySelector('.trace-view').dataset.run !== key", arg=key)
+    edited = io.BytesIO(saved(run_of(name, PAIR)))
+    with zipfile.ZipFile(edited) as archive:
+        parts = {part: archive.read(part) for part in archive.namelist()}
+    foreign = io.BytesIO()
+    with zipfile.ZipFile(foreign, "w") as archive:
+        for part, content in parts.items():
+            archive.writestr(part, content.replace(b"What is this?", b"What is that?"))
+    drop(page, "edited.zip", foreign.getvalue())
+    page.wait_for_function("document.querySelector('.tv-status').textContent.includes('edited or foreign')")
 
 
 def test_plots_are_drawn_when_their_tab_is_opened(visit):

@@ -1,12 +1,15 @@
 """Whatever is dropped on the page becomes an upright RGB picture, or a sentence."""
 
 import io
+import os
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from elastic.picture import MAX_SIDE, SENT_BYTES, open_picture, small_jpeg
+from tests.program import ROOT
 
 
 @pytest.fixture
@@ -90,3 +93,123 @@ def test_pictures_are_made_small_enough_to_travel():
         content = small_jpeg(picture)
         assert len(content) <= SENT_BYTES
         assert Image.open(io.BytesIO(content)).format == "JPEG"
+
+
+GREY = np.asarray(Image.open(ROOT / "assets" / "scenes" / "scene-2022.png").convert("L"))
+
+
+def shown(picture, tmp_path, ending):
+    picture.save(tmp_path / f"grey.{ending}")
+    return np.asarray(open_picture(tmp_path / f"grey.{ending}").convert("L")).astype(int)
+
+
+DEEP = {
+    "16 bits": ((GREY.astype(np.uint16) * 257), "png"),
+    "16 bits, PGM": ((GREY.astype(np.uint16) * 257), "pgm"),
+    "16 bits, TIFF": ((GREY.astype(np.uint16) * 257), "tif"),
+    "12 bits of 16": ((GREY.astype(np.uint16) * 16), "png"),
+    "10 bits of 16": ((GREY.astype(np.uint16) * 4), "tif"),
+    "31 bits": ((GREY.astype(np.int32) * 8_421_504), "tif"),
+    "24 bits of 32": ((GREY.astype(np.int32) * 65_793), "tif"),
+    "thousands": ((GREY.astype(np.int32) * 1000), "tif"),
+    "metres": (GREY.astype(np.float32) / 25, "tif"),
+    "8 bits of 32": (GREY.astype(np.int32), "tif"),
+    "negative": ((GREY.astype(np.int32) * 10 - 1275), "tif"),
+    "fractions": (GREY.astype(np.float32) / 255, "tif"),
+    "fractions up to 255": (GREY.astype(np.float32), "tif"),
+    "fractions around 0": (GREY.astype(np.float32) / 127.5 - 1, "tif"),
+    "tiny fractions": (GREY.astype(np.float32) * 1e-9, "tif"),
+    "enormous": (GREY.astype(np.float32) * 1e36, "tif"),
+}
+
+
+@pytest.mark.parametrize("kind", DEEP)
+def test_deep_greys_are_shown_as_what_they_show(kind, tmp_path):
+    values, ending = DEEP[kind]
+    assert np.abs(shown(Image.fromarray(values), tmp_path, ending) - GREY).mean() < 3
+
+
+def test_a_narrow_range_of_deep_grey_is_spread(tmp_path):
+    seen = shown(Image.fromarray(GREY.astype(np.uint16) + 30_000), tmp_path, "png")
+    assert seen.min() == 0 and seen.max() == 255
+
+
+def test_an_even_deep_grey_stays_what_it_is(tmp_path):
+    assert set(shown(Image.fromarray(np.full((9, 9), 32_896, np.uint16)), tmp_path, "png").flat) == {128}
+
+
+def test_what_is_no_number_is_black_and_what_is_infinite_no_brighter_than_the_rest(tmp_path):
+    values = GREY.astype(np.float32) / 255
+    values[0, :3] = np.nan, np.inf, -np.inf
+    seen = shown(Image.fromarray(values), tmp_path, "tif")
+    assert seen[0, 0] == 0 and seen[0, 1] >= GREY.max() - 1 and np.abs(seen[1:] - GREY[1:]).mean() < 1
+    assert set(shown(Image.fromarray(np.full((9, 9), np.nan, np.float32)), tmp_path, "tif").flat) == {0}
+
+
+def test_a_tiff_whose_zero_is_white_is_not_shown_as_its_negative(tmp_path):
+    Image.fromarray((255 - GREY).astype(np.uint16) * 257).save(tmp_path / "x.tif", tiffinfo={262: 0})
+    assert np.abs(np.asarray(open_picture(tmp_path / "x.tif").convert("L")).astype(int) - GREY).mean() < 3
+
+
+def test_texts_and_profiles_of_any_size_are_passed_over(corner, tmp_path):
+    texts = PngInfo()
+    texts.add_text("zipped", "x" * 3_000_000, zip=True)
+    texts.add_itxt("international", "y" * 3_000_000, zip=True)
+    texts.add_text("plain", "z" * 3_000_000)
+    profile = b"\0" * 3_000_000
+    exif = Image.Exif()
+    exif[274] = 3
+    corner.rotate(180).save(tmp_path / "full.png", pnginfo=texts, icc_profile=profile, exif=exif)
+    corner.save(tmp_path / "full.jpg", icc_profile=profile, quality=95)
+    corner.save(tmp_path / "full.webp", icc_profile=profile, lossless=True)
+    corner.save(tmp_path / "full.tif", icc_profile=profile)
+    for path in tmp_path.iterdir():
+        assert blue_corner(open_picture(path)), path.name
+
+
+def test_what_a_camera_wrote_wrongly_is_passed_over(corner, tmp_path):
+    corner.save(tmp_path / "x.png", exif=b"Exif\0\0" + b"\xff" * 500)
+    assert blue_corner(open_picture(tmp_path / "x.png"))
+
+
+@pytest.mark.parametrize("ending", ["avif", "jp2", "bmp", "gif", "tga", "ico", "ppm", "webp"])
+def test_other_formats_are_read(corner, tmp_path, ending):
+    corner.resize((320, 160)).save(tmp_path / f"x.{ending}")
+    r, _, b = open_picture(tmp_path / f"x.{ending}").getpixel((5, 5))
+    assert b > r + 50
+
+
+def test_lab_colours_become_rgb(corner, tmp_path):
+    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    ImageCms.profileToProfile(corner, *profiles, outputMode="LAB").save(tmp_path / "lab.tif")
+    assert blue_corner(open_picture(tmp_path / "lab.tif"))
+
+
+def test_a_file_that_would_start_another_program_is_refused(tmp_path):
+    (tmp_path / "x.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    with pytest.raises(ValueError, match="cannot be read as a picture"):
+        open_picture(tmp_path / "x.eps")
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif", "webp", "gif", "bmp", "avif", "jp2", "ppm", "tga", "ico"])
+def test_a_damaged_file_of_any_kind_is_read_or_refused_in_a_sentence(ending, tmp_path):
+    whole, random = tmp_path / f"x.{ending}", np.random.default_rng(1)
+    Image.effect_noise((120, 90), 90).convert("RGB").save(whole)
+    content = whole.read_bytes()
+    for number in range(25):
+        broken = bytearray(content[: random.integers(1, len(content))] if number % 2 else content)
+        for place in random.integers(0, len(broken), 8):
+            broken[place] = random.integers(0, 256)
+        try:
+            assert open_picture(io.BytesIO(bytes(broken))).mode == "RGB"
+        except ValueError as error:
+            assert str(error).endswith("."), error
+
+
+def test_devices_and_pipes_are_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in ("/dev/zero", "/dev/ptmx", tmp_path / "pipe.png", tmp_path):
+        with pytest.raises(ValueError, match="no file but a folder or a device"):
+            open_picture(path)
+    with pytest.raises(ValueError, match="There is no such file"):
+        open_picture(tmp_path / "gone.png")

@@ -1,0 +1,38 @@
+"""Grey pictures of more than 8 bits as what they show: X-rays, microscopes, depth maps. Knows no files."""
+
+import numpy as np
+from PIL import Image
+
+DEPTHS = (8, 10, 12, 14, 16, 20, 24, 31)  # bits that instruments write, mostly into the low end of 16 or 32
+LEAST_SPAN = 1 / 8  # of the range: what takes less of it is spread over the whole, or it would be one grey
+
+
+def is_deep(picture: Image.Image) -> bool:
+    """Whether pixels are whole numbers of more than 8 bits, or fractions."""
+    return picture.mode.startswith("I") or picture.mode == "F"
+
+
+def shown_grey(picture: Image.Image, inverted: bool = False) -> Image.Image:
+    """The picture in 256 greys, from its own black to its own white; what is no number is black."""
+    values = np.asarray(picture).astype(np.float32)
+    known = np.isfinite(values)
+    low, high = (float(values[known].min()), float(values[known].max())) if known.any() else (0.0, 0.0)
+    black, white = _range(low, high, whole=picture.mode != "F")
+    # What is infinite is as bright or as dark as anything else gets.
+    values = np.nan_to_num(values, nan=black, posinf=high, neginf=low)
+    scale = 1 / (white - black)
+    grey = (values * scale - black * scale).clip(0, 1)  # in this order, which even the largest numbers survive
+    if inverted:
+        grey = 1 - grey
+    return Image.fromarray((grey * 255).round().astype(np.uint8))
+
+
+def _range(low: float, high: float, whole: bool) -> tuple[float, float]:
+    """The values that are black and white in a picture of values from `low` to `high`."""
+    tops = [2.0**bits - 1 for bits in DEPTHS]
+    # A picture may be dark, as one of 8 bits or of fractions up to 1 may be; but it uses the highest bit it has.
+    sure = 255.0 if whole else 1.0
+    top = sure if high <= sure else next((top for top in tops if top / 2 < high <= top), high)
+    if low == high:
+        return 0.0, max(top, 1.0)
+    return (0.0, top) if low >= 0 and high - low >= LEAST_SPAN * top else (low, high)

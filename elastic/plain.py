@@ -1,0 +1,73 @@
+"""`run.json`, the plain part of a trace file: what it may hold. A file of a stranger holds nothing else."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MOST_SIDES = 8
+MOST_TOKENS = 32_000  # before and after the answer, together: the view counts them in 16 bits
+
+Name = Annotated[str, Field(max_length=200)]
+Piece = Annotated[str, Field(max_length=1000)]
+Text = Annotated[str, Field(max_length=50_000)]
+Turn = Annotated[list[Text], Field(min_length=2, max_length=2)]  # question and answer
+Count = Annotated[int, Field(ge=0, le=10**6)]
+Whole = Annotated[int, Field(ge=-(10**15), le=10**15)]
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e15, le=1e15)]
+Seconds = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1e6)]
+Key = Annotated[str, Field(max_length=60)]
+
+
+class Strict(BaseModel):
+    """Nothing is turned into what it is not, and nothing is passed over."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Shape(Strict):
+    """Of the language model."""
+
+    layers: Count
+    heads: Count
+    kv_heads: Annotated[int, Field(ge=1, le=4096)]
+    head_dim: Annotated[int, Field(ge=1, le=65_536)]
+    element_bytes: Annotated[int, Field(ge=0, le=16)] | Annotated[float, Field(ge=0, le=16)]
+    weight_bytes: Annotated[int, Field(ge=0, le=10**15)]
+
+
+class PlainSide(Strict):
+    """A trace without its arrays."""
+
+    model: Name
+    policy: Name
+    options: Annotated[dict[Key, bool | Whole | Number | Name], Field(max_length=60)]
+    unseen: Annotated[str, Field(max_length=2000)] = ""  # schema 3 has none
+    question: Text
+    answer: Text
+    finish: Literal["end", "limit", "stopped", "running"]
+    pieces: Annotated[list[Piece], Field(max_length=MOST_TOKENS)]
+    answer_pieces: Annotated[list[Piece], Field(max_length=MOST_TOKENS)]
+    grid: Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Field(min_length=2, max_length=2)]
+    prefill_seconds: Seconds
+    compress_seconds: Seconds
+
+
+class Versioned(BaseModel):
+    """What is looked at first: a file of another schema may hold anything else."""
+
+    model_config = ConfigDict(strict=True)
+
+    number: Annotated[int | None, Field(alias="schema")] = None
+
+
+class PlainRun(Strict):
+    """A run without arrays and picture."""
+
+    number: Annotated[int, Field(alias="schema")]
+    name: Name
+    titles: Annotated[list[Name], Field(min_length=1, max_length=MOST_SIDES)]
+    history: Annotated[list[Annotated[list[Turn], Field(max_length=500)]], Field(max_length=MOST_SIDES)]
+    shape: Shape
+    about: Annotated[dict[Key, Name], Field(max_length=30)]
+    link: Annotated[dict[Key, Annotated[str, Field(max_length=2000)]], Field(max_length=100)]
+    sides: Annotated[list[PlainSide], Field(max_length=MOST_SIDES)]

@@ -1,0 +1,202 @@
+"""Trace files of strangers: all of it has a type and a range, and nothing is unpacked before its size is known."""
+
+import io
+import json
+import tracemalloc
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from elastic.archive import CHECKSUM, PARTS, checksum, open_run, read_run, save_run
+from page.lesson import FOLDER
+from page.shown import TRACES
+from tests.view_traces import ELASTIC, FULL, PAIR, run_of
+
+
+def parts_of(run):
+    file = io.BytesIO()
+    save_run(run, file)
+    with zipfile.ZipFile(file) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def zipped(parts, method=zipfile.ZIP_DEFLATED):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return io.BytesIO(file.getvalue())
+
+
+def with_plain(change):
+    parts = parts_of(run_of("run", PAIR))
+    plain = json.loads(parts["run.json"])
+    change(plain)
+    return zipped(parts | {"run.json": json.dumps(plain).encode()})
+
+
+def refused(file):
+    with pytest.raises(ValueError) as error:
+        open_run(file)
+    text = str(error.value)
+    assert text.endswith(".") and len(text) < 300 and "pydantic" not in text and "validation" not in text
+    return text
+
+
+@pytest.mark.parametrize("file", [*sorted(TRACES.glob("*.zip")), FOLDER / "run.zip"], ids=lambda path: path.stem)
+def test_a_file_that_comes_with_the_program_is_as_it_was_saved(file):
+    assert read_run(file)[1]
+
+
+def test_a_changed_part_shows_whichever_it_is():
+    parts = parts_of(run_of("run", PAIR))
+    assert read_run(zipped(parts))[1]
+    assert not read_run(zipped({name: parts[name] for name in PARTS}))[1]
+    assert not read_run(zipped(parts | {CHECKSUM: b"0" * 64}))[1]
+    other = parts_of(run_of("other", (FULL, replace(ELASTIC, answer="Something else."))))
+    for name in ("run.json", "arrays.npz"):
+        changed = parts | {name: other[name]}
+        assert changed[name] == parts[name] or not read_run(zipped(changed))[1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda plain: plain.update(name="x" * 500_000),
+        lambda plain: plain["titles"].__setitem__(0, "x" * 500_000),
+        lambda plain: plain["sides"][0].update(model="x" * 500_000),
+        lambda plain: plain["sides"][0].update(policy=["full"]),
+        lambda plain: plain["sides"][0].update(prefill_seconds=float("nan")),
+        lambda plain: plain["sides"][0].update(compress_seconds=float("inf")),
+        lambda plain: plain["sides"][0].update(prefill_seconds=-1),
+        lambda plain: plain["sides"][0].update(finish="soon"),
+        lambda plain: plain["sides"][0].update(grid=[-4, -4]),
+        lambda plain: plain["sides"][0].update(grid=[4.0, "4"]),
+        lambda plain: plain["sides"][0]["options"].update(keep=float("nan")),
+        lambda plain: plain["sides"][0]["options"].update({str(n): 1 for n in range(1000)}),
+        lambda plain: plain["shape"].update(weight_bytes=10**18),
+        lambda plain: plain["shape"].update(layers=-1),
+        lambda plain: plain["shape"].update(more=1),
+        lambda plain: plain["about"].update({str(n): "x" for n in range(1000)}),
+        lambda plain: plain["link"].update(q="x" * 100_000),
+        lambda plain: plain["link"].update(q=7),
+        lambda plain: plain["history"].__setitem__(0, [["a", "b", "c"]]),
+        lambda plain: plain["history"].__setitem__(0, [["\ud800", "b"]]),
+        lambda plain: plain.update(sides=plain["sides"] * 5, titles=plain["titles"] * 5, history=plain["history"] * 5),
+        lambda plain: plain.update(schema="4"),
+        lambda plain: plain.update(schema=True),
+        lambda plain: plain.update(schema=10**400),
+    ],
+)
+def test_a_plain_part_out_of_its_type_or_range_is_refused(change):
+    refused(with_plain(change))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, -1) for name in ("prompt_slots", "slots", "prompt_bytes", "bytes_held", "bytes_allocated", "seconds")),
+        *((name, 10**18) for name in ("prompt_bytes", "bytes_held", "bytes_allocated", "limit_bytes")),
+        *((name, np.nan) for name in ("logprob", "seconds", "looked")),
+        *((name, np.inf) for name in ("logprob", "seconds", "looked", "score", "sparsity", "divergence")),
+        *(("reference_logprob", -np.inf), ("slots", 100_000), ("prompt_slots", 0), ("answer_ids", -5), ("looked", 9)),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused(name, value):
+    array = getattr(ELASTIC, name).copy()
+    array.flat[0] = value
+    refused(zipped(parts_of(run_of("run", (FULL, replace(ELASTIC, **{name: array}))))))
+
+
+@pytest.mark.parametrize("dtype", ["<f8", ">i4", "<i8", "<U4", "<M8[s]", "<c8"])
+def test_an_array_of_another_type_is_refused(dtype):
+    refused(zipped(parts_of(run_of("run", (FULL, replace(ELASTIC, owner=ELASTIC.owner.astype(dtype)))))))
+
+
+@pytest.mark.parametrize(
+    "content", [b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\xff\xd8\xff", b"GIF89a", b"x" * 99]
+)
+def test_a_picture_that_is_no_jpeg_is_refused(content):
+    assert "no JPEG" in refused(zipped(parts_of(run_of("run", PAIR)) | {"picture.jpg": content}))
+
+
+def test_a_picture_of_enormous_size_is_refused():
+    file = io.BytesIO()
+    Image.new("L", (20_000, 20)).save(file, "JPEG")
+    refused(zipped(parts_of(run_of("run", PAIR)) | {"picture.jpg": file.getvalue()}))
+
+
+def header(shape, dtype="<i4"):
+    """An array that says it has that shape, and has nothing."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+def bombs():
+    """Small files that unpack, or say that they unpack, to far more."""
+    parts = parts_of(run_of("run", PAIR))
+    inner = {name: zipfile.ZipFile(io.BytesIO(parts["arrays.npz"])).read(name) for name in arrays(parts)}
+    yield "zeros in the plain part", zipped(parts | {"run.json": b" " * 60_000_000 + parts["run.json"]})
+    yield "a picture of zeros", zipped(parts | {"picture.jpg": b"\0" * 60_000_000})
+    yield "packed by bzip2", zipped(parts | {"run.json": b" " * 60_000_000}, zipfile.ZIP_BZIP2)
+    yield "packed by lzma", zipped(parts | {"run.json": b" " * 60_000_000}, zipfile.ZIP_LZMA)
+    yield "deep", zipped(parts | {"run.json": b"[" * 1_000_000})
+    yield "wide", zipped(parts | {"run.json": b'{"schema": 4, "x": [' + b"[]," * 600_000 + b"[]]}"})
+    yield "many fractions", zipped(parts | {"run.json": b'{"schema": 4, "x": [' + b"0.1," * 480_000 + b"1]}"})
+    yield "other parts", zipped(parts | {f"{number}": b"" for number in range(50_000)})
+    for shape in ((10**12,), (10**6, 10**6), (3, 1, 10**9), (-1, 1, 1), (2**63, 2, 2)):
+        changed = zipped(inner | {"0.owner.npy": header(shape)}).getvalue()
+        yield f"an array of {shape}", zipped(parts | {"arrays.npz": changed})
+    zeros = zipped(inner | {"0.looked.npy": header((9, 3, 33), "<f2") + b"\0" * 60_000_000}).getvalue()
+    yield "an array of zeros", zipped(parts | {"arrays.npz": zeros})
+    long = header((26,), "<f4").replace(b"}", b"," + b" " * 60_000 + b"}")
+    yield "a long header", zipped(parts | {"arrays.npz": zipped(inner | {"0.owner.npy": long}).getvalue()})
+
+
+def arrays(parts):
+    return zipfile.ZipFile(io.BytesIO(parts["arrays.npz"])).namelist()
+
+
+@pytest.mark.parametrize(("kind", "file"), [pytest.param(*bomb, id=bomb[0]) for bomb in bombs()])
+def test_a_small_file_that_unpacks_to_much_costs_little_while_it_is_refused(kind, file):
+    tracemalloc.start()
+    refused(file)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 70_000_000 + 3 * len(file.getvalue()), kind
+
+
+@pytest.mark.parametrize("name", ["run.json", "arrays.npz", CHECKSUM])
+def test_a_part_that_is_there_twice_is_refused(name):
+    file = zipped(parts_of(run_of("run", PAIR)))
+    with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr(name, b"{}")
+    refused(file)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_damaged_file_is_opened_as_it_was_or_refused_in_a_sentence(seed):
+    content, random = zipped(parts_of(run_of("run", PAIR))).getvalue(), np.random.default_rng(seed)
+    for _ in range(30):
+        broken = bytearray(content)
+        for place in random.integers(0, len(content), 3):
+            broken[place] = random.integers(0, 256)
+        try:
+            open_run(io.BytesIO(bytes(broken)))
+        except ValueError as error:
+            assert str(error).endswith(".") and "Traceback" not in str(error)
+
+
+def test_devices_are_no_trace_files(tmp_path):
+    for path in ("/dev/zero", "/dev/ptmx", tmp_path, tmp_path / "gone.zip"):
+        assert "Choose" in refused(path)
+
+
+def test_a_checksum_is_of_all_parts():
+    parts = dict.fromkeys(PARTS, b"x")
+    sums = {checksum(parts), *(checksum(parts | {name: b"y"}) for name in PARTS)}
+    assert len(sums) == 4

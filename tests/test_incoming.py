@@ -1,0 +1,143 @@
+"""Files that requests name: uploads of this server and nothing else; pictures are decoded where they can do no harm."""
+
+import base64
+import io
+import os
+import threading
+
+import pytest
+from PIL import Image
+
+from page import decoding, incoming
+from page.decoding import Decoder
+from tests.program import ROOT
+
+SCENE = ROOT / "assets" / "scenes" / "scene-2022.png"
+HASH = "0123456789abcdef" * 4
+
+
+@pytest.fixture
+def uploads(tmp_path, monkeypatch):
+    """The folder of uploads, with one in it."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    (tmp_path / "uploads" / HASH).mkdir(parents=True)
+    (tmp_path / "uploads" / HASH / "mine.png").write_bytes(SCENE.read_bytes())
+    (tmp_path / "secret.png").write_bytes(SCENE.read_bytes())
+    return tmp_path / "uploads"
+
+
+def test_an_upload_and_a_picture_that_comes_with_the_program_are_opened(uploads):
+    for path in (uploads / HASH / "mine.png", SCENE):
+        assert incoming.picture_of(str(path)).size == (224, 224)
+
+
+OTHERS = (
+    *("{}/../secret.png", "{}/HASH/../../secret.png", "{}/secret.png", "{}/HASH/x/mine.png", "{}/HASH", "mine.png"),
+    *("/etc/passwd", "/dev/ptmx", "/proc/self/environ", "", "\0", "{}/HASH/mine\0.png", "{}/other/mine.png"),
+    *("{}/deep_links/state.json", "x" * 2000, "app.py", str(ROOT / "app.py"), str(ROOT / "assets/scenes/../../app.py")),
+    *(str(ROOT / "assets" / "page.png"), "{}/" + HASH.upper() + "/mine.png", "{}/" + "a" * 63 + "/mine.png"),
+)
+
+
+@pytest.mark.parametrize("path", OTHERS)
+def test_no_other_path_is_looked_at(uploads, path):
+    with pytest.raises(ValueError, match="no upload of this page"):
+        incoming.open_upload(path.replace("HASH", HASH).format(uploads) if "{}" in path else path)
+
+
+def test_what_an_upload_cannot_be_is_not_opened(uploads):
+    folder, other = uploads / HASH, uploads / ("f" * 64)
+    (folder / "link.png").symlink_to(uploads.parent / "secret.png")
+    other.symlink_to(folder)
+    os.mkfifo(folder / "pipe.png")
+    (folder / "folder.png").mkdir()
+    for name in ("link.png", "pipe.png", "folder.png", f"../{other.name}/mine.png", "gone.png"):
+        with pytest.raises(ValueError, match="The file is no longer on the server: uploads are deleted"):
+            incoming.open_upload(os.path.normpath(folder / name))
+
+
+def test_a_large_file_is_refused_before_it_is_read(uploads):
+    with (uploads / HASH / "large.png").open("wb") as file:
+        file.truncate(incoming.MAX_BYTES + 1)
+    with pytest.raises(ValueError, match="more than the 10 MB that are taken"):
+        incoming.content_of(str(uploads / HASH / "large.png"))
+
+
+def test_a_data_url_becomes_an_upload(uploads):
+    inside = "base64," + base64.b64encode(SCENE.read_bytes()).decode()
+    for head in ("data:image/png;", "data:;", "data:image/png;charset=utf-8;"):
+        path = incoming.from_data_url(head + inside)
+        assert path.parent.parent == uploads and path.read_bytes() == SCENE.read_bytes()
+    assert len(list(uploads.iterdir())) == 2 and len(list(path.parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["data:", "data:,x", "data:image/png,x", "data:image/png;base64,", "data:image/png;base64,a", "data:;base64,é"],
+)
+def test_a_data_url_without_a_picture_is_refused(uploads, url):
+    with pytest.raises(ValueError, match="holds no picture that can be read"):
+        incoming.from_data_url(url)
+
+
+def test_a_picture_that_browsers_cannot_show_becomes_one_that_they_can(uploads):
+    Image.open(SCENE).convert("CMYK").save(uploads / HASH / "scan.tif")
+    shown = incoming.shown_by_browsers(str(uploads / HASH / "scan.tif"))
+    assert shown.endswith("scan.png") and Image.open(shown).format == "PNG"
+    assert incoming.shown_by_browsers(str(uploads / HASH / "mine.png")) == str(uploads / HASH / "mine.png")
+
+
+SLOW = """
+import sys, time
+sys.stdin.buffer.read(8)
+time.sleep(600)
+"""
+
+
+def test_a_picture_that_takes_too_long_is_left_behind(monkeypatch):
+    decoder, start = Decoder(workers=1, seconds=0.5), decoding._start
+
+    def slow():
+        import subprocess
+        import sys
+
+        return subprocess.Popen([sys.executable, "-c", SLOW], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    monkeypatch.setattr(decoding, "_start", slow)
+    with pytest.raises(ValueError, match=r"takes longer to read than the 0\.5 s"):
+        decoder.open(SCENE.read_bytes())
+    monkeypatch.setattr(decoding, "_start", start)
+    decoder.seconds = 60
+    assert decoder.open(SCENE.read_bytes()).size == (224, 224)
+
+
+def test_a_decoder_that_broke_is_replaced():
+    decoder = Decoder(workers=1, seconds=60)
+    assert decoder.open(SCENE.read_bytes()).size == (224, 224)
+    decoder._free.queue[0].kill()
+    decoder._free.queue[0].wait()
+    assert decoder.open(SCENE.read_bytes()).size == (224, 224)
+
+
+def test_pictures_of_many_at_once_are_not_mixed_up():
+    decoder, wrong = Decoder(workers=2, seconds=120), []
+
+    def open_one(number):
+        file = io.BytesIO()
+        Image.new("RGB", (10 + number, 20), (number, 0, 0)).save(file, "PNG")
+        opened = decoder.open(file.getvalue())
+        if opened.size != (10 + number, 20) or opened.getpixel((0, 0)) != (number, 0, 0):
+            wrong.append(number)
+
+    threads = [threading.Thread(target=open_one, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture_gets_the_same_sentence_from_afar(content):
+    with pytest.raises(ValueError, match="cannot be read as a picture"):
+        Decoder(workers=1).open(content)

@@ -49,6 +49,11 @@ def read_link(asked: Mapping[str, str]) -> dict[str, object]:
             key = f"{side}.{field.name}"
             if key in asked and field.name != "keep":
                 found[key] = _value(key, asked[key], field.default)
+        options = [field.name for field in fields(POLICIES[name])]
+        for key in asked:
+            if key.startswith(f"{side}.") and key[2:] not in options:
+                there_are = ", ".join(f"{side}.{option}" for option in options if option != "keep") or "none"
+                raise ValueError(f"The link sets {key[:40]!r}, and {name} has no such option. There are: {there_are}.")
         # Out of range values are refused here, in the policy's own words.
         POLICIES[name](**{key[2:]: value for key, value in found.items() if key.startswith(f"{side}.")})
     return found

@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 PICTURE = {"path": "{upload}", "meta": {"_type": "gradio.FileData"}}
 # What no text of ours says: other people's programs, their errors, and this machine's folders.
 JARGON = (
-    *("Traceback", 'File "', "site-packages", "pydantic", "validation error", "gradio.", "<class", "NoneType", "0x7f"),
+    *(
+        "Traceback",
+        'File "',
+        "site-packages",
+        "pydantic",
+        "validation error",
+        "gradio.exceptions",
+        "gradio/",
+        "<class",
+        "NoneType",
+        "0x7f",
+    ),
     *("has no attribute", "unexpected keyword", "positional argument", "not subscriptable", "invalid literal"),
     *("KeyError", "TypeError", "ValueError", "IndexError", "AttributeError", "AssertionError", "RecursionError"),
     *("Internal Server Error", "InvalidPathError", "Value:", "is not in the list of choices"),
@@ -20,7 +31,6 @@ PLACES = (
         "{link}",
         "{upload}/../../../../../etc/passwd",
         "{folder}",
-        "{upload}/",
         "{upload}\0.png",
         "~/.ssh/id",
     ),

@@ -15,6 +15,7 @@ from page.line import Line
 from page.model import Model
 from page.shown import Shown
 from page.store import Store
+from tests.loops import run_alone
 
 
 class Page:
@@ -47,7 +48,7 @@ class Page:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Gradio's own, of what it cannot show without a browser
-            asyncio.run(follow())
+            run_alone(follow())
         return messages
 
 
@@ -105,7 +106,7 @@ def test_whoever_had_to_wait_is_told_so(page):
 
     def other():
         for _ in range(8):
-            yield asyncio.run(asyncio.sleep(0.1))
+            yield run_alone(asyncio.sleep(0.1))
 
     page.model.line.join("other", other(), lambda: "a program's table, row 3 of 7")
     messages = page.ask("a")

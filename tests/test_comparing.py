@@ -21,6 +21,7 @@ from page.controls import build_policy
 from page.line import Line
 from page.model import Model
 from page.shown import Shown
+from tests.loops import run_alone
 
 QUESTION = "How many rabbits are there?"
 
@@ -222,11 +223,11 @@ class Page:
                     if until(now):
                         break
 
-        asyncio.run(follow())
+        run_alone(follow())
         return messages
 
     def compare_all(self, *values, **named):
-        return asyncio.run(self.events.compare_all(*values, **named, request=asked_by("program")))
+        return run_alone(self.events.compare_all(*values, **named, request=asked_by("program")))
 
 
 def asked_by(visitor):
@@ -294,7 +295,7 @@ def test_two_visitors_have_their_own_tables_and_leaving_takes_one_along(page):
 
         return await asyncio.gather(last("me"), last("you"))
 
-    mine, yours = asyncio.run(both())
+    mine, yours = run_alone(both())
     assert yours["question"] == "Where is the dog?"
     assert [row["policy"] for row in mine["rows"]] == ["full", "elastic", "elastic"]
     page.store.leave("me")

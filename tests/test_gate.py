@@ -108,7 +108,8 @@ def test_what_is_said_of_an_event_is_a_small_object(value):
         ({"keep": "5_0"}, "keeps '5_0' %"),
         ({"a": "<script>"}, "names a policy '<script>'"),
         ({"b": "elastic", "b.protect_text": "maybe"}, "which is no boolean: true or false"),
-        ({"b": "streaming", "b.sink": "1e999"}, "which is no integer"),
+        ({"b": "streaming", "b.sinks": "1e999"}, "which is no integer"),
+        ({"b": "streaming", "b.sink": "4"}, "has no such option. There are: b.sinks"),
         ({"q": "x" * 3000}, "more than 2,000 characters"),
     ],
 )

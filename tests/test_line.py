@@ -11,6 +11,7 @@ from page import line as line_module
 from page.job import Refused, Stopped, Waiting
 from page.line import MOST_EACH, Line
 from page.store import Store
+from tests.loops import run_alone
 
 HANG = 30  # seconds: nothing here takes one
 
@@ -69,7 +70,7 @@ def test_a_job_is_done_in_one_thread_and_its_result_and_words_arrive(hall):
         said = [value async for value in hall.line.follow(job)]
         return said, job.result
 
-    said, result = asyncio.run(follow())
+    said, result = run_alone(follow())
     assert [value for value in said if not isinstance(value, Waiting)] == ["a0", "a1", "a2"]
     assert result == "a is done" and not hall.line.has("a")
 
@@ -202,7 +203,7 @@ def test_whoever_leaves_the_line_is_not_answered(hall):
         await said.aclose()
         return job, words
 
-    job, words = asyncio.run(leave())
+    job, words = run_alone(leave())
     assert job.over and "second" not in hall.made
     assert words == "Waiting for the model: you are next in line. It is busy with what first wants."
     hall.over(first)
@@ -218,7 +219,7 @@ def test_a_cancelled_task_ends_its_job_within_a_step(hall):
         await asyncio.gather(task, return_exceptions=True)
         return job
 
-    job = asyncio.run(cancelled())
+    job = run_alone(cancelled())
     assert job.over and len(hall.made) < 50_000
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from page import listening as listening_module
 from page.listening import Hearing, Listening
+from tests.loops import run_alone
 
 
 def request(path, query="", method="GET"):
@@ -55,7 +56,7 @@ def test_a_stream_is_counted_while_it_is_open(path, query, name, hears):
         await asyncio.gather(*tasks)
         return during, listening.hears(name), listening.is_there(name), listening.open
 
-    assert asyncio.run(visit()) == ((hears, True, 1, False), False, False, 0)
+    assert run_alone(visit()) == ((hears, True, 1, False), False, False, 0)
 
 
 def test_a_stream_that_breaks_off_is_no_longer_counted():
@@ -69,7 +70,7 @@ def test_a_stream_that_breaks_off_is_no_longer_counted():
         await asyncio.gather(tasks[1], return_exceptions=True)
         return one, listening.is_there("abc"), listening.open
 
-    assert asyncio.run(visit()) == (True, False, 0)
+    assert run_alone(visit()) == (True, False, 0)
 
 
 @pytest.mark.parametrize(
@@ -90,4 +91,4 @@ def test_no_more_streams_are_open_than_there_is_room_for(monkeypatch):
         await asyncio.gather(*tasks)
         return server.inside, [message["status"] for message in said if "status" in message]
 
-    assert asyncio.run(visit()) == (3, [503, 503])
+    assert run_alone(visit()) == (3, [503, 503])

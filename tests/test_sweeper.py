@@ -13,6 +13,7 @@ from page.line import Line
 from page.listening import Hearing, Listening
 from page.store import Store
 from page.sweeper import ABSENT, SESSION_BYTES, Sweeper
+from tests.loops import run_alone
 
 
 class House:
@@ -78,7 +79,7 @@ def test_whoever_has_no_connection_any_more_is_forgotten_everywhere_and_nobody_e
         await house.sweep()
         return house
 
-    house = asyncio.run(visit())
+    house = run_alone(visit())
     assert house.left() == [[]] * 3 and not len(house.store) and house.store.bytes == 0 and len(house.swept) == 5
 
 
@@ -94,7 +95,7 @@ def test_whoever_comes_back_just_then_is_not_forgotten():
         await asyncio.sleep(0)
         return house.left()
 
-    assert asyncio.run(visit()) == [["back"]] * 3
+    assert run_alone(visit()) == [["back"]] * 3
 
 
 def test_a_caller_for_whom_something_is_under_way_is_not_forgotten():
@@ -109,7 +110,7 @@ def test_a_caller_for_whom_something_is_under_way_is_not_forgotten():
         line.close("over", 0.0)
         return before
 
-    assert asyncio.run(visit()) == [["waits"]] * 3
+    assert run_alone(visit()) == [["waits"]] * 3
 
 
 @pytest.mark.parametrize("with_line", [False, True])
@@ -136,4 +137,4 @@ def test_what_refers_to_itself_is_freed_too(with_line):
             gc.enable()
         return False
 
-    assert asyncio.run(visit())
+    assert run_alone(visit())

@@ -11,6 +11,7 @@ other work uses too, threads that wait for one another at every matrix take five
 
 import argparse
 import json
+import shutil
 import tempfile
 import time
 from collections import defaultdict
@@ -273,8 +274,13 @@ def main() -> None:
     """Run one stage."""
     args = parse()
     args.out.mkdir(parents=True, exist_ok=True)
-    if not (args.out / "tokenizer").exists():  # made once: a run keeps its words even if what they are made of changes
-        build_tokenizer().save_pretrained(args.out / "tokenizer")
+    own = args.out / "tokenizer"
+    if not own.exists():  # made once: a run keeps its words even if what they are made of changes
+        given = args.init.parent / "tokenizer" if args.init else own
+        if given.exists():
+            shutil.copytree(given, own)
+        else:
+            build_tokenizer().save_pretrained(own)
     with tempfile.TemporaryDirectory() as folder:
         multiprocessing.spawn(train, (args, f"{folder}/meeting"), nprocs=args.workers)
 

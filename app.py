@@ -84,7 +84,7 @@ def build_page(model: Model | None, store: Store | None = None) -> Page:
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description="A LLaVA with its full KV cache and a compressed one, side by side.")
+    parser = command.Options(description="A LLaVA with its full KV cache and a compressed one, side by side.")
     parser.add_argument(
         "--model",
         type=command.model,

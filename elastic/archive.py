@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from elastic.bounded_zip import array_header, open_zip, read_array, sizes
+from elastic.bounded_zip import array_header, open_zip, read_array, read_part, sizes
 from elastic.files import whole
 from elastic.foreign import read_file
 from elastic.picture import is_small_jpeg
@@ -27,6 +27,8 @@ OLDEST = 3  # schema that can still be read
 MAX_BYTES = 100_000_000  # of a file once unpacked: a small file can unpack to anything
 MAX_RATIO = 100  # of unpacked to packed bytes; files that were saved here have 2 to 30
 MAX_FILE = 50_000_000
+MOST_CHANNELS = 20_000_000  # of all layers and sides: a model of 80 layers with keys of 8 x 128 numbers has 80,000
+MOST_DROPPED = 2_000_000  # steps x layers x heads, of which each is told to the browser
 MAX_PLAIN, MAX_PICTURE = 2_000_000, 100_000
 PARTS = ("run.json", "arrays.npz", "picture.jpg")
 CHECKSUM = "checksum"  # of the parts; a file without it was edited, or is not of this program
@@ -137,7 +139,7 @@ def _parts(content: bytes, name: str) -> dict[str, bytes]:
         for part, size in found.items():
             if size > most[part]:
                 raise _Refused(f"{name} unpacks to {size:,} bytes of {part}; at most {most[part]:,} are read.")
-        return {part: archive.read(part) for part in found}
+        return {part: read_part(archive, part) for part in found}
 
 
 def _refuse_large(unpacked: int, packed: int, name: str) -> None:
@@ -163,7 +165,8 @@ def _arrays(content: bytes, plain: PlainRun, name: str) -> list[dict[str, np.nda
             sides[side][array] = read_array(archive, part)
     if plain.number == 3:
         shape = plain.shape.kv_heads, plain.shape.head_dim
-        if math.prod(shape) > MAX_BYTES:
+        # Nothing of it is in the file, yet whoever looks at it walks through all of it.
+        if sum(len(arrays["owner"]) for arrays in sides) * math.prod(shape) > MOST_CHANNELS:
             raise ValueError("no model has that shape")
         for arrays in sides:
             arrays["channels"] = np.broadcast_to(True, (len(arrays["owner"]), *shape))
@@ -177,6 +180,8 @@ def _check_headers(headers: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None
     sizes = dict(zip("LHTN", (*headers["owner"][0], *headers["answer_ids"][0]), strict=True))
     if not (1 <= sizes["L"] <= 512 and 1 <= sizes["H"] <= 512 and 1 <= sizes["T"] <= MOST_TOKENS - sizes["N"]):
         raise ValueError("no model has that shape")
+    if sizes["N"] * sizes["L"] * sizes["H"] > MOST_DROPPED:
+        raise ValueError("its answer is longer than a view can show")
     for name, (shape, dtype) in headers.items():
         letters, expected = ARRAYS[name]
         if dtype != expected or len(shape) != letters.count(",") + 1:
@@ -217,12 +222,25 @@ def steps_csv(run: Run) -> str:
             evicted, merged = _given_up(side, step)
             numbers = [side.logprob[step], side.reference_logprob[step], side.divergence[step], side.seconds[step]]
             writer.writerow(
-                [letter, side.policy, keep, step + 1, side.answer_ids[step], json.dumps(side.answer_pieces[step])]
+                [
+                    letter,
+                    no_formula(side.policy),
+                    keep,
+                    step + 1,
+                    side.answer_ids[step],
+                    json.dumps(side.answer_pieces[step]),
+                ]
                 + ["" if math.isnan(value) else f"{value:.6g}" for value in numbers]
                 + [f"{side.slots[step].mean():.6g}", side.bytes_held[step].sum(), side.bytes_allocated[step]]
                 + [side.limit_bytes[step + 1], " ".join(evicted), " ".join(merged)]
             )
     return table.getvalue()
+
+
+def no_formula(value: object) -> object:
+    """A value that no spreadsheet takes for a formula."""
+    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if is_formula else value
 
 
 def _given_up(side: Trace, step: int) -> tuple[list[str], list[str]]:

@@ -42,6 +42,22 @@ def sizes(archive: zipfile.ZipFile) -> dict[str, int]:
     return {part.filename: part.file_size for part in archive.infolist()}
 
 
+def read_part(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A part, unpacked no further than the size it says it has.
+
+    Raises:
+        ValueError: if it has more, or less.
+    """
+    size = sizes(archive)[name]
+    # Not `archive.read`, which unpacks up to two gigabytes before it looks at the size.
+    with archive.open(name) as file:
+        content = file.read(size)
+        file.read(1)  # past the end the library compares the checksum
+    if len(content) != size:
+        raise ValueError("a part has another size than it says")
+    return content
+
+
 def array_header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype, bool, int]:
     """Shape, type, whether columns come first, and where the numbers begin, of an array that is still packed.
 
@@ -69,7 +85,7 @@ def read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
         ValueError: if it is damaged.
     """
     shape, dtype, columns_first, begin = array_header(archive, name)
-    values = np.frombuffer(archive.read(name), np.uint8)[begin:]
+    values = np.frombuffer(read_part(archive, name), np.uint8)[begin:]
     # A byte of a truth value could be 7, which is neither true nor false.
     values = values != 0 if dtype == np.bool_ else values.view(dtype)
     return values.reshape(shape, order="F" if columns_first else "C")

@@ -17,6 +17,8 @@ SENT_BYTES = 30_000  # a picture travels in two messages of every run
 MAX_SIDE = 1344  # larger pictures are reduced: no model here looks at more
 # What is read, by Pillow's names. Not among them: what starts another program (EPS), and what only few can open.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "FITS")
+SCAN = b"\xff\xda"  # begins a scan of a JPEG file, and cannot stand within one
+MAX_SCANS = 200  # progressive ones have about ten
 PNG = b"\x89PNG\r\n\x1a\n"
 # Chunks of a PNG file that say what its pixels are and how it is turned; all others are passed over, however large.
 PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
@@ -31,6 +33,10 @@ def open_picture(source: str | Path | io.BytesIO) -> Image.Image:
     content = source.getvalue() if isinstance(source, io.BytesIO) else read_file(source, MAX_BYTES)
     if content.startswith(PNG):
         content = _without_metadata(content)
+    if content.count(SCAN) > MAX_SCANS:
+        raise _Refused(
+            f"The picture is a JPEG of more than {MAX_SCANS} scans, which would take minutes to read. Save it anew."
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on sizes, which are checked below, and on metadata, which are not used
@@ -121,6 +127,8 @@ def small_jpeg(picture: Image.Image) -> bytes:
 
 def is_small_jpeg(content: bytes) -> bool:
     """Whether that is a picture such as `small_jpeg` makes, and can be shown."""
+    if content.count(SCAN) > MAX_SCANS:
+        return False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 MOST_SIDES = 8
 MOST_TOKENS = 32_000  # before and after the answer, together: the view counts them in 16 bits
@@ -29,8 +29,8 @@ class Shape(Strict):
 
     layers: Count
     heads: Count
-    kv_heads: Annotated[int, Field(ge=1, le=4096)]
-    head_dim: Annotated[int, Field(ge=1, le=65_536)]
+    kv_heads: Annotated[int, Field(ge=1, le=512)]
+    head_dim: Annotated[int, Field(ge=1, le=4096)]
     element_bytes: Annotated[int, Field(ge=0, le=16)] | Annotated[float, Field(ge=0, le=16)]
     weight_bytes: Annotated[int, Field(ge=0, le=10**15)]
 
@@ -50,6 +50,14 @@ class PlainSide(Strict):
     grid: Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Field(min_length=2, max_length=2)]
     prefill_seconds: Seconds
     compress_seconds: Seconds
+
+    @field_validator("options")
+    @classmethod
+    def _keeps_a_share(cls, options: dict) -> dict:
+        keep = options.get("keep", 1.0)
+        if isinstance(keep, bool | str) or not 0 < keep <= 1:
+            raise ValueError("keep is no share")
+        return options
 
 
 class Versioned(BaseModel):

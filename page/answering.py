@@ -11,6 +11,7 @@ FULL = "Too many questions are waiting already. Ask again in a minute."
 FAILED = "The program failed at this. It is noted at the server; try again, or something else."
 UNREADABLE = "The request cannot be read. The page is at /, what programs can call at /gradio_api/info."
 SENTENCES = {403: NOT_HERE, 404: NOT_HERE, 405: NOT_HERE, 413: incoming.TOO_LARGE, 503: FULL}
+CUT = f"event: error\ndata: {json.dumps('The server is being stopped. Ask again in a minute.')}\n\n".encode()
 MOST_READ = 100_000  # bytes of an error
 
 
@@ -37,7 +38,9 @@ class Answer:
             self._status = message["status"]
         elif not self._status:
             self._begun = True
-            await self._send(message)
+            # What the server says when it cuts off whoever still listens at its end names tasks and folders.
+            is_cut = b"cancel scope" in message.get("body", b"")
+            await self._send(message | {"body": CUT} if is_cut else message)
         elif message["type"] == "http.response.body":
             self._text += message.get("body", b"")[:MOST_READ]
             if not message.get("more_body"):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections.abc import Callable
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.types import Message, Receive, Scope
@@ -35,6 +36,8 @@ def checked_head(scope: Scope) -> Scope:
             raise Refusal(400, UNREADABLE)
     # Gradio lets parameters name pages and stored states, of which there are none here.
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=None)
+    if any(name == "upload_id" and not re.fullmatch(r"[\w-]{1,64}", value, re.ASCII) for name, value in pairs):
+        raise Refusal(400, UNREADABLE)  # Gradio keeps each for good
     kept = [pair for pair in pairs if pair[0] not in ("page", "deep_link")]
     return scope if len(kept) == len(pairs) else scope | {"query_string": urlencode(kept).encode()}
 
@@ -64,8 +67,8 @@ def length_of(scope: Scope, most: int) -> int:
     return int(said)
 
 
-async def whole_body(receive: Receive, most: int) -> bytes:
-    """The content of a request, all of it, in time."""
+async def whole_body(receive: Receive, most: int, took: Callable[[int], None] = lambda size: None) -> bytes:
+    """The content of a request, all of it, in time; `took` is told the bytes of every part."""
     parts, size = [], 0
     receive = in_time(receive)
     while True:
@@ -73,6 +76,7 @@ async def whole_body(receive: Receive, most: int) -> bytes:
         if message["type"] == "http.disconnect":
             raise Refusal(400, UNREADABLE)
         parts.append(message.get("body", b""))
+        took(len(parts[-1]))
         size += len(parts[-1])
         if size > most:
             raise Refusal(413, TOO_LARGE.format(most))

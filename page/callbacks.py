@@ -14,7 +14,7 @@ from PIL.Image import Image
 from elastic.policies import Policy
 from elastic.trace import Run, first_difference
 from page.controls import build_policy, name_of_example
-from page.incoming import picture_of
+from page.incoming import aside, picture_of
 from page.job import Refused, Steps, Waiting
 from page.links import link_of
 from page.model import Model
@@ -37,6 +37,7 @@ class Callbacks:
 
     def __init__(self, model: Model, shown: Shown, option_names: list[tuple[int, str, str]]) -> None:
         self.model, self.shown, self.option_names = model, shown, option_names
+        self.stopping: set[str] = set()  # visitors who pressed Stop and have not asked since
         self.store, self.line, self.uploads = shown.store, model.line, Uploads(shown.store)
 
     async def load(self) -> AsyncIterator[str]:
@@ -49,14 +50,20 @@ class Callbacks:
     def begin(self, request: gr.Request) -> tuple[gr.Button, gr.Button]:
         """While a run goes on it can be stopped, not started again."""
         self._refuse_a_second(request.session_hash)
+        self.stopping.discard(request.session_hash)
         return gr.Button(interactive=False), gr.Button(interactive=True)
 
     def _refuse_a_second(self, visitor: str) -> None:
         if self.line.has(visitor):
             raise gr.Error("Still answering the last question. Wait, or press Stop.", print_exception=False)
 
+    def stop(self, request: gr.Request) -> None:
+        """A run that is only about to begin is not begun: Gradio cancels those that have."""
+        self.stopping.add(request.session_hash)
+
     def leave(self, request: gr.Request) -> None:
         """A closed tab frees its caches."""
+        self.stopping.discard(request.session_hash)
         self.store.leave(request.session_hash)
 
     async def ask(
@@ -83,7 +90,7 @@ class Callbacks:
             comparison, note = self._conversation(visitor, picture, policies), ""
             image, example = None, None
             if comparison is None:
-                image, example = await asyncio.to_thread(self._opened, picture)
+                image, example = await aside(self._opened, picture)
                 note = FORGOTTEN.get(self.store.lost(visitor, CONVERSATION), "")
             if note:
                 gr.Warning(note, title="A new conversation")
@@ -94,6 +101,9 @@ class Callbacks:
             job = self.line.join(visitor, steps, lambda: "somebody's question")
             async with aclosing(self.line.follow(job)) as said:
                 async for value in said:
+                    if visitor in self.stopping:
+                        yield view.status("Stopped")
+                        break
                     yield view.status(value) if isinstance(value, Waiting) else value
         except Refused as error:
             raise gr.Error(str(error), title="The run was ended", print_exception=False) from error
@@ -214,7 +224,7 @@ class Callbacks:
                 raise ValueError("There is no picture. Send one as the first argument.")
             policies = [build_policy(name, keep, {}) for name in (policy_a, policy_b)]
             self.uploads.of_program(image)
-            picture = await asyncio.to_thread(picture_of, image)
+            picture = await aside(picture_of, image)
             steps = self._compared(picture, policies, question, int(max_new_tokens))
             return await self.for_program(request, steps, lambda: "a program's question")
 
@@ -251,9 +261,9 @@ class Callbacks:
 
 def how_it_ended(run: Run) -> str:
     """One line on a run that is over."""
-    ends = {"end": "finished", "limit": "reached the longest answer allowed", "stopped": "stopped"}
+    ends = {"end": "finished", "limit": "reached the longest answer allowed"}
     return "; ".join(
-        f"{letter}: {ends[side.finish]} after {side.steps} tokens"
+        f"{letter}: {ends.get(side.finish, 'stopped')} after {side.steps} tokens"
         for letter, side in zip("AB", run.sides, strict=False)
     )
 

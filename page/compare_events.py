@@ -1,6 +1,5 @@
 """What the events of the Compare tab do with one model. No layout here."""
 
-import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -11,7 +10,7 @@ from elastic.policies import POLICIES
 from page.callbacks import CONVERSATION, Callbacks
 from page.comparing import HIGH, LOW, Table, plan_rows, read_budgets, table_csv
 from page.controls import with_links
-from page.incoming import picture_of
+from page.incoming import aside, picture_of
 from page.job import Refused, Waiting
 from page.store import LOOKED_AT
 
@@ -166,7 +165,7 @@ class CompareEvents:
             budgets = read_budgets(map(_percent, _parts(keeps)))
             plans = plan_rows(_parts(policies), budgets, {})
             self.asking.uploads.of_program(image)
-            picture = await asyncio.to_thread(picture_of, image)
+            picture = await aside(picture_of, image)
             table = Table(image, picture, question, int(max_new_tokens), plans)
             steps = table.fill(self.model.watched)
             await self.asking.for_program(request, steps, lambda: f"a program's table, {table.about}", by_rows=True)

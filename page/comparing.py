@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, fields
 
 from PIL import Image
 
+from elastic.archive import no_formula
 from elastic.policies import POLICIES, Policy
 from page.callbacks import out_of_memory
 from page.controls import adjustable, build_policy
@@ -217,11 +218,5 @@ def table_csv(rows: Iterable[dict]) -> str:
     writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: _cell(row[name]) for name in COLUMNS})
+        writer.writerow({name: no_formula(row[name]) for name in COLUMNS})
     return file.getvalue()
-
-
-def _cell(value: object) -> object:
-    """No spreadsheet may take an answer for a formula."""
-    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if is_formula else value

@@ -7,6 +7,7 @@ import contextlib
 import io
 import os
 import resource
+import signal
 import struct
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from PIL import Image
 from elastic.picture import open_picture
 
 SECONDS = 20  # that a picture may take
+PATIENCE = 5  # seconds that a picture waits for others
 MEMORY = 3 * 2**30  # bytes of addresses: what MAX_PIXELS need, several times over
 WORKERS = 2  # one slow picture does not keep everybody waiting
 SIZE, PIXELS, SENTENCE = struct.Struct(">Q"), b"P", b"S"
@@ -32,6 +34,7 @@ class Decoder:
 
     def __init__(self, workers: int = WORKERS, seconds: float = SECONDS) -> None:
         self.seconds = seconds
+        self._all: list[subprocess.Popen] = []
         self._free: Queue[subprocess.Popen | None] = Queue()
         for _ in range(workers):
             self._free.put(None)
@@ -45,16 +48,22 @@ class Decoder:
         if not content:
             open_picture(io.BytesIO(content))  # which says what is wrong
         try:
-            worker = self._free.get(timeout=2 * self.seconds)
+            worker = self._free.get(timeout=PATIENCE)
         except Empty:
             raise ValueError(BUSY) from None
         try:
             if worker is None or worker.poll() is not None:
                 _end(worker)
                 worker = _start()
+                self._all = [other for other in self._all if other.poll() is None] + [worker]
             return _ask(worker, content, self.seconds)
         finally:
             self._free.put(worker)
+
+    def close(self) -> None:
+        """End the processes, whatever they are at."""
+        for worker in list(self._all):
+            worker.kill()
 
 
 def _start() -> subprocess.Popen:
@@ -120,11 +129,13 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     while content := _read(sys.stdin.buffer):
+        signal.alarm(SECONDS + 5)  # ends this process, should nobody be left to do so
         try:
             picture = open_picture(io.BytesIO(content))
             kind, answer = PIXELS, struct.pack(">II", *picture.size) + picture.tobytes()
         except ValueError as error:
             kind, answer = SENTENCE, str(error).encode()
+        signal.alarm(0)
         answers.write(kind)
         _write(answers, answer)
 

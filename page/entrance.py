@@ -28,6 +28,8 @@ QUEUED = "This call waits its turn: send it to /gradio_api/call/{} and fetch the
 NO_CALL = "There is no call of that name or number here. Reload the page; programs find the calls at /gradio_api/info."
 NO_SESSION = "Nothing is going on under this number any more. Send the call again."
 WHOSE = "The call does not say whose it is. Send it with a session_hash of letters and digits."
+MOST_SIGNS = 40_000  # of those that part values: more take seconds to read
+MANY = "The request holds more values than any call has. Send those of one call."
 BUSY = "Too many large requests arrive at once. Send it again in a minute."
 SLOW = f"The answer took longer than {ANSWER_SECONDS:g} s. Try again."
 
@@ -66,6 +68,9 @@ class Entrance:
                 await self.app(scope, receive, send)
             return
         path = path_of(scope)
+        if path == "/health" and scope["method"] in GET:  # also what is not well is said in its own words
+            await self.app(scope, receive, send)
+            return
         answer = Answer(send, is_event=path.startswith((f"{API}/run/", f"{API}/api/")))
         try:
             async with asyncio.timeout(ANSWER_SECONDS if IN_TIME.match(path) else None):
@@ -130,14 +135,24 @@ class Entrance:
         kind = dict(scope["headers"]).get(b"content-type", b"application/json")
         if not kind.startswith(b"application/json"):
             raise Refusal(415, gate.NO_JSON)
+        held = 0
+
+        def took(size: int) -> None:
+            """Count what has come, not what was announced: announcing costs nothing."""
+            nonlocal held
+            if length > MAX_SMALL and self._held + size > MAX_HELD:
+                raise Refusal(503, BUSY)
+            held += size
+            self._held += size
+
         length = length_of(scope, most)
-        if self._held + length > MAX_HELD:
-            raise Refusal(503, BUSY)
-        self._held += length
         try:
-            return await whole_body(receive, most)
+            content = await whole_body(receive, most, took)
         finally:
-            self._held -= length
+            self._held -= held
+        if sum(content.count(sign) for sign in b",[{") > MOST_SIGNS:
+            raise Refusal(413, MANY)
+        return content
 
     def _check_function(self, asked: gate.Asked) -> None:
         block = self.page.blocks.get(asked.component_id)
@@ -154,8 +169,12 @@ class Entrance:
             raise Refused(QUEUED.format(function.api_name))
         try:
             blocks = [self._as_seen(call.session_hash, block) for block in function.inputs]
-            # In a thread: a picture in the call is decoded and written.
-            given = await asyncio.to_thread(gate.values, function, blocks, call.data)
+            has_file = any(isinstance(block, gr.Image | gr.File) for block in blocks)
+            # Aside: a picture in the call is decoded and written.
+            if has_file:
+                given = await incoming.aside(gate.values, function, blocks, call.data)
+            else:
+                given = gate.values(function, blocks, call.data)
         except Refused as error:
             if what == "queue":
                 raise RefusedCall(str(error), call.session_hash) from error

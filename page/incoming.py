@@ -1,13 +1,18 @@
 """The files that requests may name: uploads of this server, and pictures that come with it. Nothing else is opened."""
 
+import asyncio
 import base64
 import binascii
 import io
 import os
 import re
 import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio.processing_utils import hash_bytes
@@ -30,6 +35,17 @@ TOO_LARGE = f"The file has more than the {MAX_BYTES // 2**20} MB that are taken.
 
 folders = {ASSETS / "scenes", ASSETS / "photos"}  # whose pictures may be named as they are
 _decoder = Decoder()
+_threads = ThreadPoolExecutor(8, "pictures")  # of their own: whatever else the page does never waits for a picture
+
+
+async def aside(function: Callable[..., Any], *values: object) -> Any:
+    """What a function comes to that opens pictures; meanwhile the page goes on."""
+    return await asyncio.get_running_loop().run_in_executor(_threads, copy_context().run, function, *values)
+
+
+def close() -> None:
+    """At the program's end no picture is read any more."""
+    _decoder.close()
 
 
 def picture_of(path: str) -> Image.Image:

@@ -16,6 +16,7 @@ EVENTS = re.compile(r"/queue/data/?$")  # of a session
 HEARTBEAT = re.compile(r"/heartbeat/(?P<name>[^/]+)/?$")
 
 MOST_STREAMS = 400  # of all visitors: a tab holds two
+MOST_EACH = 4  # under one name
 
 
 class Listening:
@@ -64,7 +65,7 @@ class Hearing:
         stream = self.listening.stream_of(scope) if scope["type"] == "http" else None
         if stream is None:
             await self.app(scope, receive, send)
-        elif self.listening.open >= MOST_STREAMS:
+        elif self.listening.open >= MOST_STREAMS or stream[0][stream[1]] >= MOST_EACH:
             await PlainTextResponse("Too many visitors are here. Try again in a minute.", 503)(scope, receive, send)
         else:
             counter, name = stream

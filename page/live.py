@@ -55,6 +55,7 @@ class Live:
         settled = [
             follow(events.settle, None, [view, *buttons], **PRIVATE) for follow in (running.then, running.failure)
         ]
+        inputs.stop.click(events.stop, None, None, **PRIVATE)
         inputs.stop.click(None, None, None, cancels=[running], **PRIVATE)
         anew = gr.on(inputs.renewed, None, None, None, cancels=[running], **PRIVATE)
         # Last, so that what the cancelled run leaves behind does not appear again.

@@ -57,10 +57,11 @@ class Looking:
         run = replace(run, name=secrets.token_urlsafe(24))
         if not is_as_saved:
             run = replace(run, about={**run.about, "origin": EDITED})
-        self.shown.put(request.session_hash, run)
         foreign = f" · {EDITED}" if "origin" in run.about else ""
         when = run.about.get("recorded", "earlier")
-        return whole(run, f"Opened {label}{foreign} · recorded {when} with {run.sides[0].model}"), None
+        message = whole(run, f"Opened {label}{foreign} · recorded {when} with {run.sides[0].model}")
+        self.shown.put(request.session_hash, run)
+        return message, None
 
     def arrive(self, request: gr.Request) -> dict:
         """What a visitor sees first: the recorded run that the address names, or the first one."""

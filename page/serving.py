@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from starlette.middleware import Middleware
 
-from page import health
+from page import health, incoming
 from page.entrance import Entrance, Page
 from page.listening import Hearing, Listening
 from page.model import Model
@@ -79,6 +80,8 @@ def serve(
     Raises:
         ValueError: if the server cannot be started.
     """
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # every connection takes one
     try:
         page.queue(max_size=64, default_concurrency_limit=8, api_open=False).launch(
             prevent_thread_lock=True,
@@ -112,6 +115,7 @@ def _end(page: Page, model: Model | None, folder: Path) -> None:
     if model is not None:
         model.line.close(LAST_WORDS, 4)
     time.sleep(0.5)  # last words are on their way
+    incoming.close()
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # that connections are ended is known
     page.server.config.timeout_graceful_shutdown = 1
     page.close(verbose=False)

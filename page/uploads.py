@@ -19,6 +19,7 @@ ASSETS = Path(__file__).parent.parent / "assets"
 FILE = "file"  # the kind of thing in the store
 FOLDER = "GRADIO_TEMP_DIR"  # the variable by which Gradio knows the folder
 LONG = 7200.0  # seconds that a file of the page is kept after it was last used
+MOST = 4000  # files
 SHORT = 120.0  # seconds that a program's file is kept, and an empty folder
 
 
@@ -108,6 +109,8 @@ class Uploads:
         with suppress(OSError):
             size, came = path.stat().st_size, _came(path)
             if not self._is_spared(path, size):
+                # Even an empty file takes time to be looked after: there is room for MOST of them.
+                size = max(size, self.store.limit // MOST)
                 key, release = (FILE, str(path)), lambda: _delete(path, came)
                 self.store.put(key, (whose, came), size=lambda: size, seconds=seconds, release=release)
 

@@ -43,10 +43,15 @@ def test_a_folder_for_temporary_files_that_cannot_be_used_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "word"),
-    [(("--memory", "much"), "'much'"), (("--deadline", "0"), "deadline"), (("--host", "no.such"), "no.such")],
+    [
+        (("--port", "0"), "'0' is no port"),
+        (("--memory", "much"), "'much'"),
+        (("--deadline", "0"), "deadline"),
+        (("--host", "no.such"), "no.such"),
+    ],
 )
 def test_an_option_that_means_nothing_gets_a_sentence(options, word):
-    is_one_sentence(*ended("--recorded", "--port", "0", *options), word)
+    is_one_sentence(*ended("--recorded", "--port", "58231", *options), word)
 
 
 def broken(folder, how):

@@ -119,3 +119,13 @@ def test_a_fault_of_the_model_is_said_in_a_sentence_and_the_conversation_cleared
     with pytest.raises(gr.Error, match=r"The model failed \(ZeroDivisionError\)"):
         page.ask("a")
     assert page.store.get((CONVERSATION, "a")) is None and "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_stop_before_the_first_step_stops(page):
+    request = SimpleNamespace(session_hash="early")
+    page.events.begin(request)
+    page.events.stop(request)
+    messages = page.ask("early", tokens=40)
+    assert messages[-1]["status"] == "Stopped"
+    page.events.begin(request)  # and the next question is answered
+    assert page.ask("early")[-1]["status"] != "Stopped"

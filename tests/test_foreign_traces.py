@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from elastic.archive import CHECKSUM, PARTS, checksum, open_run, read_run, save_run
+from elastic.archive import CHECKSUM, PARTS, checksum, open_run, read_run, save_run, steps_csv
 from page.lesson import FOLDER
 from page.shown import TRACES
 from tests.view_traces import ELASTIC, FULL, PAIR, run_of
@@ -200,3 +200,43 @@ def test_a_checksum_is_of_all_parts():
     parts = dict.fromkeys(PARTS, b"x")
     sums = {checksum(parts), *(checksum(parts | {name: b"y"}) for name in PARTS)}
     assert len(sums) == 4
+
+
+def test_a_part_that_lies_about_its_size_is_unpacked_no_further_than_it_says():
+    parts = parts_of(run_of("run", PAIR))
+    content = bytearray(zipped(parts | {"picture.jpg": bytes(60_000_000)}).getvalue())
+    entry = content.rindex(b"PK\x01\x02", 0, content.rindex(b"picture.jpg"))
+    content[entry + 24 : entry + 28] = (1000).to_bytes(4, "little")
+    tracemalloc.start()
+    refused(io.BytesIO(bytes(content)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+def test_what_is_not_in_the_file_is_bounded_as_well():
+    """Schema 3 says how many channels there are, and all of them are walked through when the run is shown."""
+
+    def older(shape):
+        parts = parts_of(run_of("run", PAIR))
+        plain = json.loads(parts["run.json"]) | {"schema": 3}
+        plain["shape"] |= shape
+        inner = io.BytesIO(parts["arrays.npz"])
+        with zipfile.ZipFile(inner) as archive:
+            kept = {name: archive.read(name) for name in archive.namelist() if "channels" not in name}
+        return zipped({**parts, "run.json": json.dumps(plain).encode(), "arrays.npz": zipped(kept).getvalue()})
+
+    assert open_run(older({"kv_heads": 8, "head_dim": 128})).sides[0].channels.shape[1:] == (8, 128)
+    refused(older({"kv_heads": 512, "head_dim": 4096 * 8}))
+    refused(older({"kv_heads": 512, "head_dim": 4096}) if len(ELASTIC.owner) * 2 * 512 * 4096 > 2e7 else zipped({}))
+
+
+@pytest.mark.parametrize("keep", ["x", 0, -1, 1.5, True])
+def test_a_share_that_cannot_be_is_refused(keep):
+    refused(with_plain(lambda plain: plain["sides"][1]["options"].update(keep=keep)))
+
+
+def test_no_name_in_a_table_of_steps_becomes_a_formula():
+    run = run_of("run", (FULL, replace(ELASTIC, policy='=HYPERLINK("http://x")')))
+    lines = steps_csv(run).splitlines()[1:]
+    assert not any(part.startswith(("=", '"=')) for line in lines for part in line.split(","))

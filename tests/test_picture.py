@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from elastic.picture import MAX_SIDE, SENT_BYTES, open_picture, small_jpeg
+from elastic.picture import MAX_SIDE, SENT_BYTES, is_small_jpeg, open_picture, small_jpeg
 from tests.program import ROOT
 
 
@@ -213,3 +213,15 @@ def test_devices_and_pipes_are_not_opened(tmp_path):
             open_picture(path)
     with pytest.raises(ValueError, match="There is no such file"):
         open_picture(tmp_path / "gone.png")
+
+
+def test_a_jpeg_of_scans_without_end_is_refused_before_any_is_read():
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(file, "JPEG", progressive=True)
+    content = file.getvalue()
+    assert open_picture(io.BytesIO(content)).size == (64, 64)
+    scan = content.index(b"\xff\xda")
+    many = content[:scan] + content[scan : scan + 14] * 500 + content[scan:]
+    with pytest.raises(ValueError, match="scans"):
+        open_picture(io.BytesIO(many))
+    assert not is_small_jpeg(many)

@@ -106,7 +106,8 @@ def claimed(path: Path) -> Iterator[None]:
     Raises:
         ValueError: if another process has it.
     """
-    lock = FileLock(path.resolve().with_name(f".{path.name}.lock"), timeout=0)
+    real = path.resolve()  # which is what is written: two links to a file are one file
+    lock = FileLock(real.with_name(f".{real.name}.lock"), timeout=0)
     try:
         lock.acquire()
     except Timeout as error:

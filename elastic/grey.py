@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-DEPTHS = (8, 10, 12, 14, 16, 20, 24, 31)  # bits that instruments write, mostly into the low end of 16 or 32
+DEPTHS = (8, 10, 12, 14, 15, 16, 20, 24, 31)  # bits that instruments write, mostly into the low end of 16 or 32
 LEAST_SPAN = 1 / 8  # of the range: what takes less of it is spread over the whole, or it would be one grey
 
 
@@ -14,14 +14,13 @@ def is_deep(picture: Image.Image) -> bool:
 
 def shown_grey(picture: Image.Image, inverted: bool = False) -> Image.Image:
     """The picture in 256 greys, from its own black to its own white; what is no number is black."""
-    values = np.asarray(picture).astype(np.float32)
+    values = np.asarray(picture).astype(np.float64)  # in fewer bits, neighbours among large numbers are one
     known = np.isfinite(values)
     low, high = (float(values[known].min()), float(values[known].max())) if known.any() else (0.0, 0.0)
     black, white = _range(low, high, whole=picture.mode != "F")
     # What is infinite is as bright or as dark as anything else gets.
     values = np.nan_to_num(values, nan=black, posinf=high, neginf=low)
-    scale = 1 / (white - black)
-    grey = (values * scale - black * scale).clip(0, 1)  # in this order, which even the largest numbers survive
+    grey = ((values - black) / (white - black)).clip(0, 1)
     if inverted:
         grey = 1 - grey
     return Image.fromarray((grey * 255).round().astype(np.uint8))
@@ -34,5 +33,6 @@ def _range(low: float, high: float, whole: bool) -> tuple[float, float]:
     sure = 255.0 if whole else 1.0
     top = sure if high <= sure else next((top for top in tops if top / 2 < high <= top), high)
     if low == high:
-        return 0.0, max(top, 1.0)
+        # Nothing to compare with: neither black nor white, but a grey of as many bits as it takes.
+        return 0.0, max(top, 2.0 ** int(high).bit_length() - 1 if whole and high > sure else 1.0)
     return (0.0, top) if low >= 0 and high - low >= LEAST_SPAN * top else (low, high)

@@ -133,6 +133,14 @@ def _check(model: PreTrainedModel, cache: WatchingCache, ids: Tensor, kwargs: di
     layers = model.get_decoder().config.num_hidden_layers
     if len(cache) != layers:
         raise ValueError(f"This cache is for a model of {len(cache)} layers, this one has {layers}: make one for it.")
+    text = model.get_decoder()
+    rotary, window = getattr(text, "rotary_emb", None), getattr(text.config, "sliding_window", None)
+    # Some models change their frequencies with the length; of all others they tell one model from another.
+    is_steady = rotary is not None and getattr(rotary, "rope_type", "default") not in ("dynamic", "longrope")
+    if window != cache.window or (is_steady and not torch.equal(rotary.inv_freq, cache.inverse_frequency)):
+        raise ValueError(
+            "This cache was made for another model, with other positions or another window: make one for it."
+        )
     mask, given = kwargs.get("attention_mask"), kwargs.get("position_ids")
     if mask is not None and (not isinstance(mask, Tensor) or mask.ndim != 2):
         raise ValueError(

@@ -366,3 +366,15 @@ def test_whatever_is_done_to_it_a_cache_that_keeps_all_is_the_librarys(model, st
         elif what == "crop nothing":
             ours.crop(0), theirs.crop(0)
         assert ours.get_seq_length() == theirs.get_seq_length()
+
+
+def test_a_cache_of_a_model_with_other_positions_is_refused():
+    """As many layers of the same shape, but keys turned otherwise: without a word it would write other text."""
+    config = text_model().config
+    config.rope_parameters = {"rope_type": "default", "rope_theta": 50.0}
+    torch.manual_seed(0)
+    other = LlamaForCausalLM(config).eval()
+    cache, foreign = made("streaming", other), made("streaming", text_model())
+    read(other, tokens(20), cache)
+    with pytest.raises(ValueError, match="made for another model"):
+        read(other, tokens(20), foreign)

@@ -225,3 +225,19 @@ def test_a_jpeg_of_scans_without_end_is_refused_before_any_is_read():
     with pytest.raises(ValueError, match="scans"):
         open_picture(io.BytesIO(many))
     assert not is_small_jpeg(many)
+
+
+@pytest.mark.parametrize("value", [300, 5000, 20_000, 30_000, 40_000])
+def test_an_even_deep_grey_is_neither_black_nor_white(value):
+    file = io.BytesIO()
+    Image.fromarray(np.full((32, 32), value, np.uint16)).save(file, "PNG")
+    file.seek(0)
+    assert 20 < np.asarray(open_picture(file)).mean() < 252
+
+
+def test_neighbours_among_large_numbers_stay_apart():
+    file = io.BytesIO()
+    values = (10**9 + np.arange(64 * 64) % 51).reshape(64, 64).astype(np.int32)
+    Image.fromarray(values).save(file, "TIFF")
+    file.seek(0)
+    assert len(np.unique(np.asarray(open_picture(file))[..., 0])) > 40

@@ -114,5 +114,5 @@ def test_weights_that_lack_some_are_not_filled_up_with_noise(tmp_path):
 
 def test_the_program_ends_with_a_sentence_where_weights_are_damaged_or_a_model_does_not_exist(tmp_path):
     file = broken(tmp_path / "copy", "cut weights")
-    is_one_sentence(*ended("--model", str(tmp_path / "copy"), "--port", "0"), str(file), "damaged")
-    is_one_sentence(*ended("--model", str(tmp_path / "none"), "--port", "0"), str(tmp_path / "none"))
+    is_one_sentence(*ended("--model", str(tmp_path / "copy"), "--port", "58231"), str(file), "damaged")
+    is_one_sentence(*ended("--model", str(tmp_path / "none"), "--port", "58231"), str(tmp_path / "none"))

@@ -267,7 +267,7 @@ def test_revealed_the_true_total_and_the_distance_are_drawn(show):
     page = show()
     box = line(page)
     page.evaluate("bytes => draw.line.set(bytes)", FAR)
-    assert page.locator(".ls-real").count() == 0 and "7.43" not in page.locator(".line").inner_html()
+    assert page.locator(".ls-real").count() == 0 and "7.43" not in page.locator(".line").text_content()
     page.evaluate("draw.line.reveal(true)")
     assert noted(page)["revealed"] == "true" and float(noted(page)["total"]) == GIVEN["total"]
     zero, bytes_per_pixel = axis(page)

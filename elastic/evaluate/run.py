@@ -128,7 +128,7 @@ def _tried(llava: Llava, step: Callable[[], T]) -> tuple[T | None, str | None]:
         return step(), None
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0]
-        failure = reason if type(error) is ValueError else f"{type(error).__name__}: {reason}"
+        failure = reason if isinstance(error, ValueError) else f"{type(error).__name__}: {reason}"
     if llava.device.type == "cuda":
         torch.cuda.empty_cache()  # only now: until here the error held on to what the step had allocated
     return None, failure

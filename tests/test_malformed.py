@@ -132,6 +132,8 @@ def program(tmp_path_factory):
 
 def check(status, text, request):
     assert status < 500, (request, text[:500])
+    # The mark by which Gradio knows a file stands in every right answer that holds one.
+    text = text.replace("gradio.FileData", "")
     for word in (*JARGON, str(ROOT)):
         assert word not in text, (word, request, text[:800])
 

@@ -10,13 +10,13 @@ import argparse
 import json
 import random
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
 from elastic.engine import compress, decode, extend, prefill
+from elastic.files import out_file, write
 from elastic.model import Llava, load
 from elastic.policies.full import Full
 from scenes.asides import GOODBYE, GREETING, NO_COLOR, NO_SCENE, OUT_OF_SCOPE, THANKS, UNKNOWN_WORD
@@ -195,12 +195,12 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--model", help="checkpoint to evaluate; default: the embedded pocket-llava")
-    parser.add_argument("--out", type=Path, help="JSON file to write")
+    parser.add_argument("--out", type=out_file, help="JSON file to write")
     args = parser.parse_args()
     results = evaluate(load(args.model, device="cpu"), args.scenes, args.seed)
     print(table(results))
     if args.out:
-        args.out.write_text(json.dumps(results, indent=2) + "\n")
+        write(args.out, json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from elastic.engine import State, compress, decode, extend, prefill
+from elastic.files import out_file, write
 from elastic.model import Llava, load
 from elastic.policies.full import Full
 from scenes.scene import alike_scene, random_scene, render
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--model", help="checkpoint; default: the embedded pocket-llava")
     parser.add_argument("--show", type=int, default=30, help="exchanges to print as they are, drawn at random")
     parser.add_argument("--wrong", action="store_true", help="print all that were not sensible instead")
-    parser.add_argument("--out", type=Path, help="JSON file to write")
+    parser.add_argument("--out", type=out_file, help="JSON file to write")
     args = parser.parse_args()
     llava = load(args.model, device="cpu")
     held = [hold(llava, conversation) for conversation in json.loads(LISTED.read_text(encoding="utf-8"))]
@@ -61,7 +62,7 @@ def main() -> None:
     if args.out:
         keys = ("said", "answer", "sensible")
         listed = [[dict(zip(keys, turn, strict=True)) for turn in conversation] for conversation in held]
-        args.out.write_text(json.dumps(listed, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write(args.out, json.dumps(listed, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

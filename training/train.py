@@ -101,7 +101,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--plates", type=float, default=0.7, help="share of scenes with a number")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--vision-lr", type=float, default=0.3, help="factor for the tower in the chat stage")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="another one learns from other samples")
     parser.add_argument("--workers", type=int, default=2, help="processes that share every step, one thread each")
     parser.add_argument("--others", type=float, default=0.06, help="share of pictures that are no scenes")
     parser.add_argument("--styled", type=float, default=0.5, help="share of scenes drawn in another style")
@@ -239,7 +239,7 @@ def samples(
     views = Views(processor, args.others, args.styled, args.plates)
     count = (args.steps - start) * args.batch
     # The processes and the stages draw from different samples: pictures alone from negative numbers on.
-    first = start * args.workers * args.batch + rank * count
+    first = 100_000_000 * args.seed + start * args.workers * args.batch + rank * count
     pictures = Pictures(views, first - 10_000_000 * (1 + (args.stage == "chat")), count)
     loaders = [DataLoader(pictures, args.batch, num_workers=1, prefetch_factor=4, collate_fn=collate_views)]
     if args.stage == "vision":

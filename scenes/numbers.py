@@ -19,7 +19,8 @@ def number(scene: Scene, rng: random.Random) -> Drawn:
 def number_at(scene: Scene, rng: random.Random) -> Drawn:
     """The number at a place, where there may be none."""
     plate = scene.plate
-    cell = plate.cell if plate and rng.random() < 0.75 else rng.choice(sorted({*range(9)} - reached(scene)))
+    free = sorted({*range(9)} - reached(scene))
+    cell = plate.cell if plate and (rng.random() < 0.75 or not free) else rng.choice(free)
     words = {"place": PLACES[cell]}
     if not plate or plate.cell != cell:
         return Drawn(words, (Said("There is no number", ()), Said(f" {located(PLACES[cell])}.")), (), {"place": ()})

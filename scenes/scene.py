@@ -56,7 +56,9 @@ PLACES = (
 )
 SIZES: dict[str, tuple[int, int]] = {"small": (34, 42), "large": (60, 70)}  # longest side, pixels
 CELL = IMAGE_SIZE / 3  # pixels
-PLATES = 0.35  # share of the scenes that hold a number, where there is room
+# A digit has four patches to itself: reading it is a matter of memory, not of eyesight.
+DIGIT = 2 * PATCH_SIZE  # side of a digit, pixels
+PLATES = 0.4  # share of the scenes that hold a number, where there is room
 
 
 @dataclass(frozen=True)
@@ -145,25 +147,33 @@ def alike_scene(seed: int | str, plates: float = PLATES) -> Scene:
 
 
 def _random_plate(rng: random.Random, taken: set[int]) -> Plate | None:
-    """A number in a free cell; one wider than its cell reaches into a free cell beside it. None without room."""
-    digits = "".join(rng.choice("0123456789") for _ in range(rng.randint(3, 5)))
-    side = rng.randint(22, 24)
-    width, rooms = side * len(digits), []
-    for cell in set(range(9)) - taken:
-        column = cell % 3
-        left, right = int(column * CELL) + 1, int((column + 1) * CELL) - 1
-        if width <= right - left:
-            rooms.append((cell, rng.randint(left, right - width)))
-            continue
-        if column < 2 and cell + 1 not in taken:
-            rooms.append((cell, left))
-        if column > 0 and cell - 1 not in taken:
-            rooms.append((cell, right - width))
+    """A number in free cells, in step with the patches; None without room for three digits."""
+    rooms: dict[int, list[tuple[int, tuple[int, int]]]] = {}
+    for digits in range(3, 6):
+        found = [
+            (cell, (x, y))
+            for x in range(0, IMAGE_SIZE - digits * DIGIT + 1, PATCH_SIZE)
+            for y in range(0, IMAGE_SIZE - DIGIT + 1, PATCH_SIZE)
+            if (cell := _cell_of_plate(x, y, digits, taken)) is not None
+        ]
+        if found:
+            rooms[digits] = found
     if not rooms:
         return None
-    cell, x = rng.choice(rooms)
-    top = int(cell // 3 * CELL)
-    return Plate(digits, cell, side, (x, rng.randint(top + 1, int(top + CELL) - side - 1)))
+    digits = rng.choice(tuple(rooms))
+    cell, corner = rng.choice(rooms[digits])
+    return Plate("".join(rng.choice("0123456789") for _ in range(digits)), cell, DIGIT, corner)
+
+
+def _cell_of_plate(x: int, y: int, digits: int, taken: set[int]) -> int | None:
+    """The cell of a number with that left and top; None where it is in the way or nobody could say which it is."""
+    middle, row = x + digits * DIGIT / 2, int(y // CELL)
+    if y + DIGIT > (row + 1) * CELL:
+        return None
+    if min(abs(middle - border * CELL) for border in (1, 2)) < PATCH_SIZE:
+        return None
+    touched = {3 * row + column for column in range(int(x // CELL), int((x + digits * DIGIT - 1) // CELL) + 1)}
+    return None if touched & taken else 3 * row + int(middle // CELL)
 
 
 @cache

@@ -149,7 +149,7 @@ def _type_of(block: Component, is_public: bool) -> tuple[Any, str]:
     if isinstance(block, gr.Dropdown | gr.CheckboxGroup):
         return _choice_of(block)
     if isinstance(block, gr.Dataset):
-        return Annotated[int, Field(ge=0, lt=max(1, len(block.raw_samples)))], "the number of one of those shown"
+        return Annotated[int, Field(ge=0, lt=len(block.raw_samples))], "the number of one of those shown"
     return None, "nothing"
 
 

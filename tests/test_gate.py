@@ -79,6 +79,8 @@ def test_a_value_of_its_type_passes_as_it_is(block, value, expected):
         (box(gr.Number, minimum=2, maximum=4), 1, "it: a number from 2 to 4 is needed, not 1."),
         (box(gr.Number, minimum=2, maximum=4), 5, "it: a number from 2 to 4 is needed, not 5."),
         (box(gr.Number, minimum=2), 1, "it: a number is needed, not 1."),
+        (box(gr.Number, maximum=4), 5, "it: a number is needed, not 5."),
+        (box(gr.Number, maximum=4), -(10**15) - 1, "it: a number is needed, not -1000000000000001."),
         (box(gr.Number), -(10**15) - 1, "it: a number is needed, not -1000000000000001."),
         (box(gr.Number), 10**15 + 1, "it: a number is needed, not 1000000000000001."),
         (box(gr.Number), -1.1e15, "not -1100000000000000.0."),
@@ -227,6 +229,10 @@ def body(**values):
         (gate.Asked, body(session_hash="a", component_id=1, fn_name="x" * 61, data=[]), "'fn_name' in it"),
         (gate.Asked, body(session_hash="a", component_id=1, fn_name="x", data=[1] * 5), "'data' in it"),
         (gate.Asked, body(session_hash="a", component_id=1, fn_name="x", data=[{}]), "'data' in it"),
+        *(
+            (gate.Asked, body(session_hash="a", component_id=1, fn_name="x", data=[number]), "'data' in it")
+            for number in (10**15 + 1, -(10**15) - 1, 1.1e15, -1.1e15)
+        ),
         (gate.Cancelled, body(session_hash="a", fn_index=1, event_id="../x"), "'event_id' in it"),
         (gate.Ended, body(event_id=7), "'event_id' in it"),
     ],
@@ -262,6 +268,16 @@ def test_the_second_form_of_calls_is_its_values_alone():
 def test_what_is_said_of_an_event_is_a_small_object(value):
     assert gate.event_value(value) == {} and gate.event_value({"row": 3}) == {"row": 3}
     assert gate.event_value({"row": "x" * 3989}) == {"row": "x" * 3989}
+
+
+def test_a_disk_that_fails_is_told_in_a_sentence_without_its_folders(upload, monkeypatch):
+    def broken(path):
+        raise OSError(5, "Input/output error", path)
+
+    monkeypatch.setattr(incoming, "content_of", broken)
+    with pytest.raises(Refused) as error:
+        checked(box(gr.Image), str(ROOT / "assets" / "scenes" / "scene-2022.png"))
+    assert str(error.value) == incoming.GONE
 
 
 @pytest.mark.parametrize(

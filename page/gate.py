@@ -141,7 +141,7 @@ def _type_of(block: Component, is_public: bool) -> tuple[Any, str]:
         return text if is_public else text | None, f"a text of at most {MAX_TEXT:,} characters"
     if isinstance(block, gr.Slider | gr.Number):
         low, high = block.minimum, block.maximum
-        limited = Annotated[Number, Field(ge=-1e15 if low is None else low, le=1e15 if high is None else high)]
+        limited = Annotated[Number, Field(ge=low, le=high)]
         words = "a number" if low is None or high is None else f"a number from {low:g} to {high:g}"
         return limited if is_public or isinstance(block, gr.Slider) else limited | None, words
     if isinstance(block, gr.Checkbox):
@@ -149,7 +149,7 @@ def _type_of(block: Component, is_public: bool) -> tuple[Any, str]:
     if isinstance(block, gr.Dropdown | gr.CheckboxGroup):
         return _choice_of(block)
     if isinstance(block, gr.Dataset):
-        return Annotated[int, Field(ge=0, lt=max(1, len(block.raw_samples)))], "the number of one of those shown"
+        return Annotated[int, Field(ge=0, lt=len(block.raw_samples))], "the number of one of those shown"
     return None, "nothing"
 
 

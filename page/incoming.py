@@ -9,6 +9,7 @@ import re
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from io import BufferedReader
 from pathlib import Path
@@ -27,10 +28,13 @@ MAX_BYTES = 10 * 2**20  # of an uploaded file
 MAX_PATH = 1024
 SHOWN = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif", ".ico")  # by browsers
 FOLDER = re.compile(r"[0-9a-f]{64}|scenes")  # folders of uploads, which Gradio names so, and of drawn scenes
-DATA_URL = re.compile(r"data:(?:image/[\w.+-]{1,40})?((?:;[\w.=+-]{1,80}){0,4}),", re.ASCII)
+DATA_URL = re.compile(r"data:(?:image/[\w.+-]{1,40})?((?:;[\w.=+-]{1,80}){0,4}),", re.ASCII | re.IGNORECASE)
 NO_UPLOAD = "This file is no upload of this page. Upload it here, or send the picture itself as a data URL."
 GONE = "The file is no longer on the server: uploads are deleted after a while. Upload it again."
-NO_DATA = "The data URL holds no picture that can be read. Send data:image/png;base64, and the file in base64."
+NO_DATA = (
+    "The data URL holds no picture that can be read. Send data:image/png;base64, and the file in base64, in one line."
+)
+NO_ROOM = "The picture cannot be kept on the server: {}. Try again later."
 TOO_LARGE = f"The file has more than the {MAX_BYTES // 2**20} MB that are taken. Save a smaller copy and try again."
 
 folders = {ASSETS / "scenes", ASSETS / "photos"}  # whose pictures may be named as they are
@@ -130,7 +134,7 @@ def from_data_url(url: str) -> Path:
         ValueError: if it holds no base64, or more than MAX_BYTES.
     """
     head = DATA_URL.match(url)
-    if not head or not head[1].endswith(";base64"):
+    if not head or not head[1].lower().endswith(";base64"):
         raise ValueError(NO_DATA)
     if len(url) - head.end() > MAX_BYTES * 4 // 3 + 4:
         raise ValueError(TOO_LARGE)
@@ -188,12 +192,20 @@ class TraceFile(gr.File):
 
 
 def keep(content: bytes, name: str) -> Path:
-    """Write content as an upload of that name, whole or not at all; returns its path."""
+    """Write content as an upload of that name, whole or not at all; returns its path.
+
+    Raises:
+        ValueError: if it cannot be written.
+    """
     folder = Path(get_upload_folder()).resolve() / hash_bytes(content)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    if not path.exists():
-        started = folder / f".{name}-{os.getpid()}-{os.urandom(4).hex()}"
-        started.write_bytes(content)
-        started.rename(path)
+    path, started = folder / name, folder / f".{name}-{os.getpid()}-{os.urandom(4).hex()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            started.write_bytes(content)
+            started.rename(path)
+    except OSError as error:
+        with suppress(OSError):
+            started.unlink()
+        raise ValueError(NO_ROOM.format(error.strerror)) from error
     return path

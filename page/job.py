@@ -35,12 +35,17 @@ class Job:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     heard: float | None = None  # when somebody last listened
     held: float = 0.0  # seconds of the model
-    waited: float = 0.0  # seconds in line, until its last turn
+    since: float = 0.0  # when it would have begun if it had never waited between its turns
     begun: bool = False
     left: bool = False  # whoever followed does so no more
     over: bool = False
     result: object = None
     error: BaseException | None = None
+
+    @property
+    def waited(self) -> float:
+        """Seconds in line, until its last turn."""
+        return self.since - self.joined
 
     def tell(self) -> None:
         """Wake whoever follows."""

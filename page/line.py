@@ -17,6 +17,7 @@ from page.job import Job, Refused, Steps, Stopped, Waiting
 TURN = 2.0  # seconds that a caller has the model while others wait; a step, or a row of a table, is always finished
 UNHEARD = 10.0  # seconds in which somebody must begin to listen
 GONE = 0.3  # seconds: a browser closes a stream and opens the next when it asks again
+LOOK = GONE / 3  # seconds after which it is noted again who listens, or a short gap would look like a long one
 LONGEST_STEP = 10.0  # seconds that somebody who stopped a job waits for its last step
 STUCK = 180.0  # seconds without a finished step after which the line does not move
 MOST, MOST_EACH = 64, 16  # jobs in line, of all callers and of one
@@ -30,6 +31,7 @@ class Line:
         self.opened = threading.Event()  # the model is there
         self.closed = ""  # why nothing is begun any more
         self.last_step = time.monotonic()
+        self.ended = 0  # jobs that are over
         self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()  # by caller, in the order of their turns
         self._running: Job | None = None
         self._chores: deque[Callable[[], object]] = deque()
@@ -52,9 +54,11 @@ class Line:
         with self._changed:
             if self.closed:
                 raise Refused(self.closed)
-            if len(self) >= MOST or len(self._waiting.get(caller, ())) >= MOST_EACH:
+            if len(self._waiting.get(caller, ())) >= MOST_EACH:
+                raise Refused(f"{MOST_EACH} of your own calls wait for the model already. Fetch their answers first.")
+            if len(self) >= MOST:
                 raise Refused(f"{len(self)} others wait for the model already. Try again in a few minutes.")
-            if not len(self):
+            if self._is_idle():
                 self.last_step = time.monotonic()
             self._waiting.setdefault(caller, deque()).append(job)
             self._changed.notify_all()
@@ -80,7 +84,7 @@ class Line:
                     told = line
                     yield Waiting(line)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(0.5):
+                    async with asyncio.timeout(LOOK):
                         await job.changed.wait()
         finally:
             await self._end(job)
@@ -153,10 +157,11 @@ class Line:
 
     def beat(self) -> None:
         """Note that a step is finished, from within the job that runs; raises Stopped if it is to end."""
-        self.last_step = time.monotonic()
-        self._do_chores()
         job = self._running
-        if job is not None and threading.current_thread() is self._thread and self._why_over(job):
+        if job is None or threading.current_thread() is not self._thread:
+            return
+        self._step_is_finished(job)
+        if self._why_over(job):
             raise Stopped
 
     @property
@@ -175,12 +180,16 @@ class Line:
 
     def health(self) -> dict[str, object]:
         """How the line is doing, for JSON: `moving` is False where something waits and no step was finished lately."""
-        idle, since = not len(self), time.monotonic() - self.last_step
-        moving = self._thread.is_alive() and (idle or since < STUCK or not self.opened.is_set())
-        return {"waiting": len(self) - (self._running is not None), "running": self._running is not None} | {
-            "moving": moving,
-            "seconds_since_last_step": round(since, 1),
-        }
+        with self._changed:
+            running, since = self._running is not None, time.monotonic() - self.last_step
+            moving = self._thread.is_alive() and (self._is_idle() or since < STUCK or not self.opened.is_set())
+            waiting = len(self) - running
+        return {"waiting": waiting, "running": running, "moving": moving, "seconds_since_last_step": round(since, 1)}
+
+    def _is_idle(self) -> bool:
+        """Whether there is nothing to do: what nobody has listened to yet is not begun."""
+        with self._changed:
+            return self._running is None and not any(job.heard for jobs in self._waiting.values() for job in jobs)
 
     # All below runs in the model's thread.
 
@@ -249,8 +258,9 @@ class Line:
 
     def _advance(self, job: Job) -> None:
         """Run a job for a turn, or to its end; put it back into the line if others wait."""
-        job.begun, began, earlier = True, time.monotonic(), job.held
-        job.waited = began - job.joined - earlier
+        # A turn that begins is a step forward, too: before the first one the model may have been loading for long.
+        job.begun, began = True, time.monotonic()
+        self.last_step, job.since = began, began - job.held
         while True:
             try:
                 value = next(job.steps)
@@ -260,9 +270,7 @@ class Line:
                 return self._finish(job, error=self._why_over(job) or Refused("It was stopped."))
             except BaseException as error:
                 return self._finish(job, error=error)
-            self.last_step = time.monotonic()
-            self._do_chores()
-            job.held = earlier + self.last_step - began
+            self._step_is_finished(job)
             if value is not None:
                 job.said.append(value)
                 job.tell()
@@ -277,6 +285,11 @@ class Line:
                         job.tell()
                         return None
 
+    def _step_is_finished(self, job: Job) -> None:
+        self.last_step = time.monotonic()
+        job.held = self.last_step - job.since
+        self._do_chores()
+
     def _finish(self, job: Job, result: object = None, error: BaseException | None = None) -> None:
         try:
             job.steps.close()
@@ -286,6 +299,6 @@ class Line:
         with self._changed:
             if self._running is job:
                 self._running = None
-            job.over = True
+            job.over, self.ended = True, self.ended + 1
             self._changed.notify_all()
         job.tell()

@@ -111,6 +111,7 @@ class Store:
         """
         with self._lock:
             if visit is not None and visit.ended:
+                self.released += 1
                 if release is not None:
                     release()
                 return False

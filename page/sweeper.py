@@ -29,7 +29,7 @@ class Sweeper:
         self, store: Store, listening: Listening, uploads: Uploads, line: Line | None, page: gr.Blocks
     ) -> None:
         self.store, self.listening, self.uploads, self.line, self.page = store, listening, uploads, line, page
-        self._released = 0
+        self._done = (0, 0)
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -54,8 +54,10 @@ class Sweeper:
         self.uploads.sweep()
         self._files()
         self.store.sweep()
-        if self.store.released != self._released:
-            self._released = self.store.released
+        # What was asked for holds memory until it is over, also where its visitor has left before.
+        done = self.store.released, 0 if self.line is None else self.line.ended
+        if done != self._done:
+            self._done = done
             # A GPU must not be asked for memory back in the midst of a step.
             free_memory() if self.line is None else self.line.between(free_memory)
 
@@ -105,8 +107,9 @@ class Sweeper:
         app.state_holder.session_data.pop(name, None)
         app.state_holder.time_last_used.pop(name, None)
         queue.pending_messages_per_session.pop(name, None)
-        events = queue.pending_event_ids_session.pop(name, set())
-        app.iterators_to_reset -= events
+        queue.pending_event_ids_session.pop(name, None)
+        # Marks of those that were stopped, which Gradio takes away only where they go on once more.
+        app.iterators_to_reset.intersection_update(queue.event_ids_to_events)
         for streams in (self.page.pending_streams, self.page.pending_diff_streams):
             streams.pop(name, None)
 

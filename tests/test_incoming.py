@@ -1,10 +1,14 @@
 """Files that requests name: uploads of this server and nothing else; pictures are decoded where they can do no harm."""
 
 import base64
+import errno
 import io
 import os
 import threading
+from pathlib import Path
+from types import SimpleNamespace
 
+import gradio as gr
 import pytest
 from PIL import Image
 
@@ -58,6 +62,8 @@ def test_what_an_upload_cannot_be_is_not_opened(uploads):
 
 def test_a_large_file_is_refused_before_it_is_read(uploads):
     with (uploads / HASH / "large.png").open("wb") as file:
+        file.truncate(incoming.MAX_BYTES)
+        assert len(incoming.content_of(file.name)) == incoming.MAX_BYTES
         file.truncate(incoming.MAX_BYTES + 1)
     with pytest.raises(ValueError, match="more than the 10 MB that are taken"):
         incoming.content_of(str(uploads / HASH / "large.png"))
@@ -71,20 +77,116 @@ def test_a_data_url_becomes_an_upload(uploads):
     assert len(list(uploads.iterdir())) == 2 and len(list(path.parent.iterdir())) == 1
 
 
+def test_capitals_make_no_difference_to_a_data_url(uploads):
+    inside = base64.b64encode(SCENE.read_bytes()).decode()
+    for head in ("DATA:image/png;base64,", "Data:Image/PNG;BASE64,", "data:IMAGE/png;charset=UTF-8;Base64,"):
+        assert incoming.from_data_url(head + inside).read_bytes() == SCENE.read_bytes()
+
+
 @pytest.mark.parametrize(
     "url",
-    ["data:", "data:,x", "data:image/png,x", "data:image/png;base64,", "data:image/png;base64,a", "data:;base64,é"],
+    [
+        *(
+            "data:",
+            "data:,x",
+            "data:image/png,x",
+            "data:image/png;base64,",
+            "data:image/png;base64,a",
+            "data:;base64,é",
+        ),
+        *("data:text/html;base64,PGI+", "data:image/png;base64", "xdata:;base64,PGI+", "data:;base64;x,PGI+"),
+        *("data:;base64,PG I+", "data:;base64,PGI+\n", "data:;base64,PG!I+", "data:;base64,PG-_", "data:;base64,===="),
+    ],
 )
 def test_a_data_url_without_a_picture_is_refused(uploads, url):
     with pytest.raises(ValueError, match="holds no picture that can be read"):
         incoming.from_data_url(url)
+    assert len(list(uploads.iterdir())) == 1, "nothing is kept of it"
+
+
+def test_what_stands_between_the_letters_of_a_picture_is_not_passed_over(uploads):
+    inside = base64.b64encode(SCENE.read_bytes()).decode()
+    for sign in ("\n", " ", "!", "%0A"):
+        with pytest.raises(ValueError, match="in one line"):
+            incoming.from_data_url(f"data:image/png;base64,{inside[:76]}{sign}{inside[76:]}")
+
+
+def test_a_data_url_is_taken_up_to_the_size_of_an_upload(uploads, monkeypatch):
+    monkeypatch.setattr(incoming, "MAX_BYTES", 300)
+    most, more = (base64.b64encode(b"x" * size).decode() for size in (300, 305))
+    assert incoming.from_data_url(f"data:;base64,{most}").stat().st_size == 300
+    with pytest.raises(ValueError, match="more than the 10 MB that are taken"):
+        incoming.from_data_url(f"data:;base64,{more}")
+
+
+def test_a_file_is_there_whole_or_not_at_all(uploads, monkeypatch):
+    content, write = SCENE.read_bytes(), Path.write_bytes
+
+    def disk_is_full(path, data):
+        write(path, data[:100])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", disk_is_full)
+    with pytest.raises(ValueError) as error:
+        incoming.keep(content, "mine.png")
+    assert str(error.value) == "The picture cannot be kept on the server: No space left on device. Try again later."
+    monkeypatch.setattr(Path, "write_bytes", write)
+    kept = incoming.keep(content, "mine.png")
+    assert kept.name == "mine.png" and kept.read_bytes() == content and list(kept.parent.iterdir()) == [kept]
+
+
+def test_nobody_sees_a_file_under_its_name_before_all_of_it_is_written(uploads, monkeypatch):
+    seen, write = [], Path.write_bytes
+
+    def looked_at_meanwhile(path, data):
+        seen.append([each.name for each in path.parent.iterdir()])
+        write(path, data[:100])
+        seen.append([each.name for each in path.parent.iterdir() if not each.name.startswith(".")])
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", looked_at_meanwhile)
+    kept = incoming.keep(b"x" * 200, "mine.png")
+    assert seen == [[], []] and [each.name for each in kept.parent.iterdir()] == ["mine.png"]
+    assert incoming.keep(b"x" * 200, "mine.png") == kept and len(seen) == 2, "what is there need not be written again"
+
+
+def test_the_same_name_with_another_content_is_another_file(uploads):
+    one, other = incoming.keep(b"one", "same.png"), incoming.keep(b"other", "same.png")
+    assert one != other and (one.read_bytes(), other.read_bytes()) == (b"one", b"other")
+    assert incoming.open_upload(str(one)).read() == b"one", "and each may be named"
+
+
+def test_a_picture_that_comes_with_the_program_is_looked_at_as_a_copy(uploads):
+    copy = incoming.as_upload(str(SCENE))
+    assert copy.parent.parent == uploads and copy.name == SCENE.name and copy.read_bytes() == SCENE.read_bytes()
+    mine = uploads / HASH / "mine.png"
+    assert incoming.as_upload(str(mine)) == mine
 
 
 def test_a_picture_that_browsers_cannot_show_becomes_one_that_they_can(uploads):
     Image.open(SCENE).convert("CMYK").save(uploads / HASH / "scan.tif")
     shown = incoming.shown_by_browsers(str(uploads / HASH / "scan.tif"))
     assert shown.endswith("scan.png") and Image.open(shown).format == "PNG"
-    assert incoming.shown_by_browsers(str(uploads / HASH / "mine.png")) == str(uploads / HASH / "mine.png")
+    for name in ("mine.png", "MINE.JPG"):
+        (uploads / HASH / name).write_bytes(SCENE.read_bytes())
+        assert incoming.shown_by_browsers(str(uploads / HASH / name)) == str(uploads / HASH / name)
+    (uploads / HASH / "no.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="cannot be read as a picture"):
+        incoming.shown_by_browsers(str(uploads / HASH / "no.png"))
+
+
+def test_a_name_in_a_sentence_is_short():
+    assert incoming.label_of("/any/where/run.zip") == "run.zip" and incoming.label_of("x" * 60) == "x" * 60
+    assert incoming.label_of("/any/where/" + "a" * 41 + "b" * 20) == "a" * 40 + "…" + "b" * 16
+
+
+def test_a_component_passes_no_path_on_that_may_not_be_named(uploads):
+    mine = str(uploads / HASH / "mine.png")
+    with gr.Blocks():
+        place = incoming.TraceFile()
+    assert place.preprocess(SimpleNamespace(path=mine)) == mine and place.preprocess(None) is None
+    with pytest.raises(gr.Error, match="no upload of this page"):
+        place.preprocess(SimpleNamespace(path="/etc/passwd"))
 
 
 SLOW = """

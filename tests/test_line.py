@@ -3,13 +3,15 @@
 import asyncio
 import threading
 import time
+from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
 from page import health
 from page import line as line_module
 from page.job import Refused, Stopped, Waiting
-from page.line import MOST_EACH, Line
+from page.line import GONE, MOST, MOST_EACH, STUCK, TURN, UNHEARD, Line
 from page.store import Store
 from tests.loops import run_alone
 
@@ -20,9 +22,19 @@ class Hall:
     """Who listens, and a line in it; steps are written down as they are made."""
 
     def __init__(self, **options):
-        self.listeners, self.made = set(), []
-        self.line = Line(lambda *names: bool(self.listeners & set(names)), **options)
+        self.listeners, self.made, self.looked = set(), [], Counter()
+        self.line = Line(self.hears, **options)
         self.line.opened.set()
+
+    def hears(self, *names):
+        self.looked.update(names)
+        return bool(self.listeners & set(names))
+
+    def look_again(self, *names):
+        """Wait until the line has gone through those who wait with all that is so now."""
+        before = Counter(self.looked)
+        # The first look may have begun earlier, and what follows from the second is done before the third.
+        self.wait(lambda: self.line.between(int) or all(self.looked[name] >= before[name] + 3 for name in names))
 
     def steps(self, name, count, seconds=0.002, says=None):
         for number in range(count):
@@ -45,6 +57,14 @@ class Hall:
 
     def over(self, *jobs):
         self.wait(lambda: all(job.over for job in jobs))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The line's clock, which is put on by hand."""
+    clock = SimpleNamespace(now=1000.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(line_module, "time", clock)
+    return clock
 
 
 @pytest.fixture
@@ -192,6 +212,43 @@ def test_whoever_listens_a_little_later_is_answered(hall):
     assert job.result == "late is done"
 
 
+def test_whoever_has_listened_and_left_is_waited_for_as_long_as_a_stream_takes_to_open_again(clock, hall):
+    hall.line.opened.clear()
+    jobs = left, back = [hall.join(name) for name in ("left", "back")]
+    hall.wait(lambda: all(job.heard for job in jobs))
+    hall.listeners.clear()
+    clock.now += GONE
+    hall.look_again("left", "back")
+    assert not left.over and not back.over
+    hall.listeners.add("back")
+    hall.look_again("back")
+    clock.now += 0.01
+    hall.over(left)
+    assert "Nobody listened" in str(left.error) and not back.over
+    hall.line.opened.set()
+    hall.over(back)
+    assert back.result == "back is done"
+
+
+def test_whoever_has_not_listened_yet_is_waited_for_as_long_as_fetching_an_answer_takes(clock, hall):
+    job = hall.join("never", listens=False)
+    clock.now += UNHEARD
+    hall.look_again("never")
+    assert not job.over, "longer than a stream takes that was open"
+    clock.now += 0.01
+    hall.over(job)
+    assert "Nobody listened" in str(job.error) and not hall.made
+
+
+def test_whoever_listens_under_the_number_of_the_call_is_answered_too(hall):
+    hall.listeners.add("call")
+    job = hall.join("session", 2, listens=False, also="call")
+    assert hall.line.has_visitor("session") and hall.line.has_visitor("call") and not hall.line.has_visitor("other")
+    hall.over(job)
+    assert job.result == "session is done" and job.names == ("session", "call")
+    assert not hall.line.has_visitor("session") and not hall.line.has_visitor("call")
+
+
 def test_whoever_leaves_the_line_is_not_answered(hall):
     first = hall.join("first", 40, seconds=0.01)
     hall.wait(lambda: hall.made)
@@ -234,6 +291,78 @@ def test_those_who_wait_are_told_their_place_and_what_goes_on(hall):
     assert hall.made == ["a", "b", "c", "a"]
 
 
+def held_up(hall, name, before=(), **options):
+    """A job whose step lasts until the event is set that comes with it."""
+    go = threading.Event()
+
+    def steps():
+        yield from before
+        hall.made.append(name)
+        go.wait(HANG)
+        yield None
+
+    hall.listeners.add(name)
+    job = hall.line.join(name, steps(), lambda: f"what {name} wants", **options)
+    return job, go
+
+
+def test_the_place_in_line_is_said_in_words(hall):
+    first, go_on = held_up(hall, "first", before=["a row"], by_rows=True)
+    hall.wait(lambda: hall.made)
+    others = [hall.join(name, 1) for name in "abc"]
+    assert [hall.line.waiting_line(job).split(": ")[1] for job in (first, *others)[1:]] == [
+        "you are next in line. It is busy with what first wants.",
+        "1 is ahead of you in line. It is busy with what first wants.",
+        "2 are ahead of you in line. It is busy with what first wants.",
+    ]
+    assert hall.line.waiting_line(first) == "Starting"
+    go_on.set()
+    hall.over(first, *others)
+
+
+def test_whoever_has_begun_and_waits_again_shares_the_model(hall):
+    hall.line.opened.clear()
+    table = hall.join("table", 2, says=True, by_rows=True)
+    question, go_on = held_up(hall, "question")
+    hall.line.opened.set()
+    hall.wait(lambda: "question" in hall.made)
+    assert hall.line.waiting_line(table) == (
+        "Sharing the model: you are next in line. It is busy with what question wants."
+    )
+    assert hall.line.has("table") and hall.line.has("question") and not hall.line.has("other")
+    go_on.set()
+    hall.over(table, question)
+    assert not hall.line.has("table") and not hall.line.has("question")
+
+
+def test_whoever_stops_a_job_does_not_wait_for_a_long_last_step(hall, monkeypatch):
+    monkeypatch.setattr(line_module, "LONGEST_STEP", 0.05)
+
+    async def stop():
+        job, go_on = held_up(hall, "a", before=["said"])
+        said = hall.line.follow(job)
+        while isinstance(await anext(said), Waiting):
+            pass
+        await said.aclose()
+        return job, go_on
+
+    job, go_on = run_alone(stop())
+    assert not job.over
+    go_on.set()
+    hall.over(job)
+    assert str(job.error) == "It was stopped."
+
+
+def test_the_end_of_the_program_does_not_wait_for_a_step_that_does_not_end(hall):
+    job, go_on = held_up(hall, "a")
+    hall.wait(lambda: hall.made)
+    hall.line.close("The server is being stopped.", 0.05)
+    assert not job.over
+    go_on.set()
+    hall.over(job)
+    assert str(job.error) == "The server is being stopped."
+
+
 def test_a_request_is_ended_at_its_deadline_and_what_it_said_stays():
     hall = Hall(deadline=0.1)
     job = hall.join("a", 10**6, says=True)
@@ -242,13 +371,125 @@ def test_a_request_is_ended_at_its_deadline_and_what_it_said_stays():
     hall.line.close("over")
 
 
+def counted(hall, clock, name, count):
+    """Steps of a second each."""
+    for _ in range(count):
+        clock.now += 1.0
+        hall.made.append(name)
+        yield None
+    return f"{name} is done"
+
+
+def test_the_deadline_counts_the_seconds_of_the_model_over_all_turns_and_no_others(clock):
+    hall = Hall(deadline=10.0)
+    hall.line.opened.clear()
+    wanted = {"a": 99, "b": 99, "c": 10}
+    hall.listeners.update(wanted)
+    jobs = [hall.line.join(name, counted(hall, clock, name, count), str) for name, count in wanted.items()]
+    hall.line.opened.set()
+    hall.over(*jobs)
+    assert Counter(hall.made) == {"a": 11, "b": 11, "c": 10}
+    assert jobs[2].result == "c is done" and jobs[2].held == 10, "others had the model for longer meanwhile"
+    assert ["more than 10 s" in str(job.error) for job in jobs] == [True, True, False]
+    hall.line.close("over")
+
+
+def test_a_row_of_a_table_ends_at_the_deadline_too(clock):
+    hall = Hall(deadline=10.0)
+
+    def row():
+        for _ in range(99):
+            clock.now += 1.0
+            hall.line.beat()
+            hall.made.append("step")
+        yield "row"
+
+    hall.listeners.add("a")
+    job = hall.line.join("a", row(), str, by_rows=True)
+    hall.over(job)
+    assert len(hall.made) == 10 and "more than 10 s" in str(job.error)
+    hall.line.close("over")
+
+
+def test_whoever_has_waited_in_vain_for_too_long_is_told_so(clock):
+    hall = Hall(deadline=10.0)
+    hall.line.opened.clear()
+    job = hall.join("patient")
+    clock.now += 20 + UNHEARD
+    hall.look_again("patient")
+    assert not job.over, "two others may have had all that they can have"
+    clock.now += 0.01
+    hall.over(job)
+    assert str(job.error) == "The model was busy for too long. Try again in a few minutes."
+    hall.line.close("over")
+
+
+def test_what_a_job_has_had_of_the_model_is_no_waiting(clock):
+    hall = Hall(deadline=10.0)
+    hall.line.opened.clear()
+    hall.listeners.update(("a", "b"))
+    job, other = (hall.line.join(name, counted(hall, clock, name, 10), str) for name in "ab")
+    assert 2 * 10 + UNHEARD < 32
+    hall.look_again("a", "b")
+    clock.now += 12
+    hall.line.opened.set()
+    hall.over(job, other)
+    assert job.result and other.result, "32 s have passed, more than anybody waits, but none has waited for so long"
+
+
+def test_the_seconds_in_line_are_told_to_those_who_run(clock, hall):
+    hall.line.opened.clear()
+    told = []
+
+    def steps():
+        for _ in range(2):
+            told.append(hall.line.waited)
+            clock.now += 4.0
+            yield None
+
+    hall.listeners.update(("a", "b"))
+    jobs = [hall.line.join(name, steps(), str) for name in "ab"]
+    hall.look_again("a", "b")
+    clock.now += 7.0
+    hall.line.opened.set()
+    hall.over(*jobs)
+    # A turn is over after a step of 4 s; of the 23 s that passed each had 8.
+    assert TURN < 4 and told == [7, 11, 11, 15] and [job.waited for job in jobs] == [15, 15]
+    assert hall.line.waited == 0
+
+
+def test_a_table_that_gave_the_model_away_comes_before_its_callers_next(hall):
+    first = hall.join("table", 6, seconds=0.02, says=True, by_rows=True)
+    hall.wait(lambda: hall.made)
+
+    def next_table():
+        hall.made.append("next")
+        yield "row"
+
+    then = hall.line.join("table", next_table(), str, by_rows=True)
+    question = hall.join("question", 1)
+    hall.over(first, then, question)
+    assert hall.made.index("question") < 5, "it was given away"
+    assert [name for name in hall.made if name != "question"] == ["table"] * 6 + ["next"]
+
+
 def test_one_caller_cannot_fill_the_line(hall):
     hall.line.opened.clear()
     for _ in range(MOST_EACH):
         hall.join("greedy", 1)
-    with pytest.raises(Refused, match="wait for the model already"):
+    with pytest.raises(Refused, match=f"^{MOST_EACH} of your own calls wait for the model already"):
         hall.join("greedy", 1)
-    hall.over(*[hall.join("modest", 1)] if hall.line.opened.set() is None else [])
+    modest = hall.join("modest", 1)
+    hall.line.opened.set()
+    hall.over(modest)
+
+
+def test_a_line_that_is_full_takes_nobody(hall):
+    hall.line.opened.clear()
+    for number in range(MOST):
+        hall.join(f"{number}", 1)
+    with pytest.raises(Refused, match=f"^{MOST} others wait for the model already"):
+        hall.join("late", 1)
 
 
 def test_at_the_end_of_the_program_everybody_is_told_and_nothing_is_begun(hall):
@@ -313,3 +554,51 @@ def test_health_says_whether_the_model_is_there_the_line_moves_and_what_is_held(
     code, said = health.health("ready", hall.line, store)
     del said["queue"]["seconds_since_last_step"]
     assert code == 200 and said["queue"] == {"waiting": 0, "running": False, "moving": True}
+
+
+def moving(hall):
+    return hall.line.health()["moving"]
+
+
+def test_after_hours_without_anybody_the_line_is_not_taken_for_stuck_and_a_step_that_lasts_is(clock, hall):
+    hall.over(hall.join("first", 1))
+    clock.now += 10 * STUCK
+    assert moving(hall) and hall.line.health()["seconds_since_last_step"] == 10 * STUCK
+    job, go_on = held_up(hall, "a")
+    hall.wait(lambda: "a" in hall.made)
+    assert hall.line.health() == {"waiting": 0, "running": True, "moving": True, "seconds_since_last_step": 0}
+    clock.now += STUCK
+    hall.join("b", 1)
+    said = {"waiting": 1, "running": True, "moving": False, "seconds_since_last_step": STUCK}
+    assert hall.line.health() == said, "nor is it less stuck when others come"
+    go_on.set()
+    hall.over(job)
+    hall.wait(lambda: moving(hall))
+
+
+def test_a_model_that_took_long_to_load_is_not_taken_for_stuck(clock, hall):
+    hall.line.opened.clear()
+    job, go_on = held_up(hall, "early")
+    hall.look_again("early")
+    clock.now += 2 * STUCK
+    assert moving(hall), "it is being loaded"
+    hall.line.opened.set()
+    hall.wait(lambda: hall.made)
+    assert moving(hall), "and then it has just begun"
+    go_on.set()
+    hall.over(job)
+
+
+def test_calls_whose_answers_nobody_fetches_do_not_make_a_line_look_stuck(clock, hall):
+    for number in range(30):
+        hall.join(f"{number}", listens=False)
+        clock.now += UNHEARD
+        assert moving(hall)
+        hall.look_again(f"{number}")
+    assert not hall.made
+
+
+def test_a_line_without_its_thread_does_not_move(hall, monkeypatch):
+    assert moving(hall)
+    monkeypatch.setattr(hall.line, "_thread", threading.Thread())
+    assert not moving(hall)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from page import listening as listening_module
-from page.listening import Hearing, Listening
+from page.listening import MOST_EACH, MOST_STREAMS, Hearing, Listening
 from tests.loops import run_alone
 
 
@@ -73,11 +73,59 @@ def test_a_stream_that_breaks_off_is_no_longer_counted():
     assert run_alone(visit()) == (True, False, 0)
 
 
+def test_nothing_is_kept_of_those_who_have_gone():
+    async def visit():
+        server, listening = Server(), Listening()
+        streams = [request(f"/gradio_api/{kind}/{n}") for n in range(50) for kind in ("heartbeat", "call/compare")]
+        assert len(streams) < MOST_STREAMS
+        tasks, _ = await opened(Hearing(server, listening), *streams)
+        during = len(listening._answers), len(listening._heartbeats)
+        server.done.set()
+        await asyncio.gather(*tasks)
+        assert not any(listening.hears(f"{n}") or listening.is_there(f"{n}") for n in range(100))
+        return during, len(listening._answers), len(listening._heartbeats)
+
+    assert run_alone(visit()) == ((50, 50), 0, 0), "asking for a name must not make it stay either"
+
+
+def test_whoever_listens_under_one_of_several_names_listens():
+    async def visit():
+        listening = Listening()
+        tasks, _ = await opened(Hearing(Server(), listening), request("/gradio_api/call/compare/number"))
+        tasks[0].cancel()
+        return listening.hears("session", "number"), listening.hears("number", "session"), listening.hears("session")
+
+    assert run_alone(visit()) == (True, True, False)
+
+
 @pytest.mark.parametrize(
-    ("path", "method"), [("/", "GET"), ("/gradio_api/call/compare", "POST"), ("/gradio_api/queue/join", "POST")]
+    ("path", "method"),
+    [
+        ("/", "GET"),
+        ("/gradio_api/call/compare", "POST"),
+        ("/gradio_api/queue/join", "POST"),
+        ("/gradio_api/queue/data", "HEAD"),
+        ("/gradio_api/heartbeat/abc", "HEAD"),
+        ("/gradio_api/call/compare/abc", "POST"),
+    ],
 )
 def test_whoever_asks_does_not_listen_yet(path, method):
     assert Listening().stream_of(request(path, method=method)) is None
+
+
+def test_all_that_is_no_stream_is_served_and_never_counted(monkeypatch):
+    monkeypatch.setattr(listening_module, "MOST_STREAMS", 0)
+
+    async def visit():
+        server, listening = Server(), Listening()
+        others = [request("/"), request("/gradio_api/queue/join", method="POST"), {"type": "lifespan"}]
+        tasks, said = await opened(Hearing(server, listening), *others)
+        during = listening.open
+        server.done.set()
+        await asyncio.gather(*tasks)
+        return server.inside, during, said, listening.loop is asyncio.get_running_loop()
+
+    assert run_alone(visit()) == (3, 0, [], True)
 
 
 def test_no_more_streams_are_open_than_there_is_room_for(monkeypatch):
@@ -92,3 +140,18 @@ def test_no_more_streams_are_open_than_there_is_room_for(monkeypatch):
         return server.inside, [message["status"] for message in said if "status" in message]
 
     assert run_alone(visit()) == (3, [503, 503])
+
+
+def test_one_visitor_cannot_take_the_room_of_the_others():
+    async def visit():
+        server, listening = Server(), Listening()
+        streams = [request("/gradio_api/queue/data", "session_hash=greedy")] * (MOST_EACH + 2)
+        tasks, said = await opened(Hearing(server, listening), *streams, request("/gradio_api/heartbeat/modest"))
+        during = listening.open, listening.is_there("modest")
+        server.done.set()
+        await asyncio.gather(*tasks)
+        bodies = {message["body"] for message in said if "body" in message}
+        return during, [message["status"] for message in said if "status" in message], bodies, listening.open
+
+    words = b"Too many visitors are here. Try again in a minute."
+    assert run_alone(visit()) == ((MOST_EACH + 1, True), [503, 503], {words}, 0)

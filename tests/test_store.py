@@ -13,8 +13,6 @@ from page.memory import default_budget, free_bytes, read_bytes
 from page.store import REMEMBERED, Store
 from page.uploads import FILE, FOLDER, LONG, SHORT, Uploads, temporary_folder
 
-ACTIONS = ("put", "get", "drop", "leave", "sweep", "wait")
-
 
 class Clock:
     """Seconds that pass when they are told to."""
@@ -98,13 +96,112 @@ def test_nothing_comes_back_to_life_for_a_visitor_who_has_gone():
     assert again is not visit and store.put(("thing", "a"), "A", again) and store.get(("thing", "a")) == "A"
 
 
-def test_what_replaces_a_thing_is_counted_once_and_nothing_is_released_for_it():
+def test_a_visit_that_nobody_used_for_long_has_ended_also_for_whoever_still_goes_on_for_it(clock):
+    store, released = Store(seconds=10, clock=clock), []
+    visit = store.visit("a")
+    clock.now = 10
+    store.sweep()
+    assert not visit.ended and store.visiting("a") is visit
+    clock.now = 10.5
+    store.sweep()
+    assert visit.ended and store.visiting("a") is None and not store.visits()
+    assert not store.put(("thing", "a"), "late", visit, release=lambda: released.append("late"))
+    assert released == ["late"] and not len(store) and store.visit("a") is not visit
+
+
+def test_a_visit_lasts_while_something_is_done_and_while_something_is_held_for_it(clock):
+    store = Store(seconds=10, clock=clock)
+    active, owner = store.visit("active"), store.visit("owner")
+    store.put(("thing", "owner"), "kept", owner, seconds=100)
+    for clock.now in (9, 18, 27):
+        assert store.visit("active") is active
+        store.sweep()
+    assert not active.ended and not owner.ended and {visit.name for visit in store.visits()} == {"active", "owner"}
+    clock.now = 38
+    store.sweep()
+    assert active.ended and not owner.ended and store.visit_of(("thing", "owner")) is owner
+    clock.now = 101
+    store.sweep()
+    assert owner.ended and store.visit_of(("thing", "owner")) is None, "as soon as nothing is held any more"
+
+
+def test_what_replaces_a_thing_is_counted_once_and_the_callback_of_the_last_one_is_called_once():
     store, released = Store(), []
     for size in (10, 30):
-        store.put(("thing", "a"), size, None, size=lambda size=size: size, release=lambda: released.append(1))
-    assert store.bytes == 30 and len(store) == 1 and not released
+        store.put(
+            ("thing", "a"), size, None, size=lambda size=size: size, release=lambda size=size: released.append(size)
+        )
+    assert store.bytes == 30 and len(store) == 1 and not released, "the key has not been given up"
     store.drop(("thing", "a"))
-    assert released == [1] and store.bytes == 0
+    assert released == [30] and store.bytes == 0
+
+
+def test_whatever_is_let_go_is_counted_so_that_its_memory_is_given_back():
+    store, counts = Store(limit=10), []
+    visit = store.visit("a")
+
+    def count(*_):
+        counts.append(store.released)
+
+    count(store.put(("thing", "a"), "A", visit))
+    count(store.put(("thing", "a"), store.look(("thing", "a")), visit))  # the same, with another size
+    count(store.put(("thing", "a"), "another", visit))
+    count(store.drop(("thing", "a")))
+    count(store.drop(("thing", "a")))  # is gone already
+    count(store.put(("thing", "b"), "B", visit, size=lambda: 6), store.put(("thing", "c"), "C", visit, size=lambda: 6))
+    count(store.leave("a"))
+    count(store.put(("thing", "d"), "late", visit))
+    assert counts == [0, 0, 1, 2, 2, 3, 4, 5]
+
+
+def test_each_kind_is_told_of_on_its_own_and_what_was_wanted_no_more_is_not(clock):
+    store = Store(seconds=10, clock=clock)
+    a, b = store.visit("a"), store.visit("b")
+    for kind in ("conversation", "table", "file"):
+        store.put((kind, "a"), kind, a)
+    store.put(("conversation", "b"), "", b)
+    store.put(("conversation", "nobody"), "", None)
+    store.drop(("file", "a"))
+    store.drop_kind("conversation")
+    assert store.keys("conversation") == [] and store.keys("table") == [("table", "a")]
+    clock.now = 11
+    store.sweep()
+    told = [(name, kind, store.lost(name, kind)) for name in "ab" for kind in ("file", "table", "conversation")]
+    assert [(name, kind, why) for name, kind, why in told if why] == [
+        ("a", "table", "time"),
+        ("a", "conversation", "room"),
+        ("b", "conversation", "room"),
+    ]
+    assert not store._lost, "and nothing is kept of those who were told"
+
+
+def test_to_look_at_a_thing_is_no_use_and_to_get_it_is(clock):
+    store = Store(seconds=10, clock=clock)
+    for name in ("looked", "used", "older"):
+        store.put(("thing", name), name, None)
+    clock.now = 8
+    assert store.look(("thing", "looked")) == "looked" and store.get(("thing", "used")) == "used"
+    assert store.look(("thing", "none")) is None and store.get(("thing", "none")) is None
+    assert store.keys("thing") == [("thing", "looked"), ("thing", "older"), ("thing", "used")]
+    clock.now = 11
+    store.sweep()
+    assert held(store, "looked", "used", "older") == ["used"]
+
+
+def test_what_is_done_when_a_thing_goes_may_use_the_store_itself():
+    store = Store(limit=10)
+    store.put(("thing", "b"), "B", None)
+    store.put(("thing", "a"), "A", store.visit("a"), size=lambda: 5, release=lambda: store.drop(("thing", "b")))
+    store.leave("a")
+    assert not len(store) and store.bytes == 0
+
+
+def test_among_those_who_lost_something_the_last_ones_are_remembered():
+    store = Store()
+    for number in (*range(REMEMBERED), 0, REMEMBERED):
+        store.put(("thing", str(number)), "", store.visit(str(number)))
+        store.leave(str(number))
+    assert [store.lost(str(number), "thing") for number in (0, 1, 2, REMEMBERED)] == ["away", "", "away", "away"]
 
 
 def test_the_names_of_those_who_lost_something_do_not_pile_up():

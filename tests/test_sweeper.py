@@ -2,31 +2,55 @@
 
 import asyncio
 import gc
+import threading
 import weakref
+from functools import cache
 from types import SimpleNamespace
 
 import gradio as gr
 import pytest
 from gradio.routes import App
 
+from page import sweeper as sweeper_module
 from page.line import Line
 from page.listening import Hearing, Listening
 from page.store import Store
-from page.sweeper import ABSENT, SESSION_BYTES, Sweeper
+from page.sweeper import ABSENT, MANY, SESSION_BYTES, Sweeper
 from tests.loops import run_alone
 
 
+@pytest.fixture(autouse=True, scope="module")
+def what_is_there_stays():
+    """As once the model is loaded: nobody looks through the libraries for garbage again."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@cache
+def gradio_page():
+    """A page of Gradio's that is not served: one for all tests, it takes a second to make."""
+    with gr.Blocks() as page:
+        gr.State(1)
+    page.app = App.create_app(page)
+    return page
+
+
 class House:
-    """A page of Gradio's that is not served, with a sweeper and a clock that is put on by hand."""
+    """That page with nobody in it, with a sweeper and a clock that is put on by hand."""
 
     def __init__(self, line=None):
         self.now = 0.0
         self.store, self.listening, self.swept = Store(limit=10**9, clock=lambda: self.now), Listening(), []
-        with gr.Blocks() as page:
-            gr.State(1)
-        page.app = App.create_app(page)
+        self.page = page = gradio_page()
         self.sessions, self.queue = page.app.state_holder.session_data, page._queue
-        self.page = page
+        for table in (
+            *(self.sessions, page.app.state_holder.time_last_used, page.app.iterators_to_reset),
+            *(self.queue.pending_messages_per_session, self.queue.pending_event_ids_session),
+            *(self.queue.event_ids_to_events, page.pending_streams, page.pending_diff_streams, page.upload_file_set),
+        ):
+            table.clear()
         uploads = SimpleNamespace(sweep=lambda: self.swept.append(self.now))
         self.sweeper = Sweeper(self.store, self.listening, uploads, line, page)
 
@@ -83,6 +107,111 @@ def test_whoever_has_no_connection_any_more_is_forgotten_everywhere_and_nobody_e
     assert house.left() == [[]] * 3 and not len(house.store) and house.store.bytes == 0 and len(house.swept) == 5
 
 
+def test_absence_begins_when_the_connection_ends_however_long_nothing_was_done_before():
+    async def visit():
+        house = House()
+        tab = await open_tab(house, "reads")
+        house.arrive("reads")
+        for _ in range(10):
+            await house.sweep(ABSENT)
+        tab.cancel()
+        await asyncio.gather(tab, return_exceptions=True)
+        await house.sweep(ABSENT)
+        held, left = house.store.look(("conversation", "reads")), house.left()
+        await house.sweep(1)
+        return held, left, house.store.look(("conversation", "reads")), house.left()
+
+    assert run_alone(visit()) == ("reads", [["reads"]] * 3, None, [[]] * 3)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_whoever_left_but_one_trace_in_gradio_is_forgotten_too(number):
+    async def visit():
+        house = House()
+        house.arrive("gone")
+        tables = (house.sessions, house.queue.pending_messages_per_session, house.queue.pending_event_ids_session)
+        for table in tables[:number] + tables[number + 1 :]:
+            del table["gone"]
+        await house.sweep()
+        await house.sweep(ABSENT + 1)
+        return house.left()
+
+    assert run_alone(visit()) == [[]] * 3
+
+
+def test_what_gradio_notes_of_runs_goes_with_them_and_with_their_visitors():
+    async def visit():
+        house = House()
+        tab = await open_tab(house, "here")
+        app, page = house.page.app, house.page
+        for name in ("here", "gone"):
+            house.arrive(name)
+            for table in (page.pending_streams, page.pending_diff_streams):
+                table[name]["run"] = {}
+        house.queue.event_ids_to_events["goes on"] = object()
+        app.iterators_to_reset.update({"goes on", "event of here", "event of gone", "told long ago"})
+        await house.sweep()
+        await house.sweep(ABSENT + 1)
+        tab.cancel()
+        tables = (page.pending_streams, page.pending_diff_streams, app.state_holder.time_last_used)
+        return app.iterators_to_reset, [sorted(table) for table in tables]
+
+    assert run_alone(visit()) == ({"goes on"}, [["here"]] * 3)
+
+
+def test_the_names_of_files_that_are_gone_do_not_pile_up(tmp_path):
+    async def visit():
+        house = House()
+        (tmp_path / "kept.png").write_bytes(b"")
+        names = {str(tmp_path / "kept.png")} | {str(tmp_path / f"{number}.png") for number in range(MANY - 1)}
+        house.page.upload_file_set.update(names)
+        await house.sweep()
+        few = len(house.page.upload_file_set)
+        house.page.upload_file_set.add(str(tmp_path / "gone.png"))
+        await house.sweep()
+        return few, house.page.upload_file_set
+
+    assert run_alone(visit()) == (MANY, {str(tmp_path / "kept.png")})
+
+
+def test_a_sweep_that_fails_is_not_the_last_one(monkeypatch, capsys):
+    monkeypatch.setattr(sweeper_module, "EVERY", 0.005)
+    house, swept, enough = House(), [], threading.Event()
+
+    def sweep():
+        swept.append(threading.current_thread().name)
+        if len(swept) == 1:
+            raise OSError("of one file")
+        enough.set()
+
+    monkeypatch.setattr(house.sweeper, "sweep", sweep)
+    house.sweeper.start()
+    assert enough.wait(30) and set(swept) == {"sweeper"} and "of one file" in capsys.readouterr().err
+    thread = next(each for each in threading.enumerate() if each.name == "sweeper")
+    house.sweeper.stop()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_memory_is_given_back_once_for_what_went_and_not_where_nothing_did(monkeypatch):
+    freed = []
+    monkeypatch.setattr(sweeper_module, "free_memory", lambda: freed.append(1))
+
+    async def visit():
+        house, counts = House(), []
+        for value in ("first", "first", "second"):  # the same again, and another in its place
+            house.store.put(("conversation", "a"), value, None)
+            await house.sweep()
+            counts.append(len(freed))
+        await house.sweep()
+        house.store.drop(("conversation", "a"))
+        await house.sweep()
+        await house.sweep()
+        return [*counts, len(freed)]
+
+    assert run_alone(visit()) == [0, 0, 1, 2]
+
+
 def test_whoever_comes_back_just_then_is_not_forgotten():
     async def visit():
         house = House()
@@ -113,12 +242,49 @@ def test_a_caller_for_whom_something_is_under_way_is_not_forgotten():
     assert run_alone(visit()) == [["waits"]] * 3
 
 
+class Ring:
+    """Something that refers to itself, as caches do."""
+
+    def __init__(self):
+        self.own = self
+
+
+async def is_freed(watched, line):
+    """Whether something is gone once the line has done what it was asked to do between steps."""
+    if line is not None:
+        done = threading.Event()
+        line.between(done.set)
+        await asyncio.to_thread(done.wait, 30)
+    return watched() is None
+
+
+def test_what_a_run_held_is_freed_when_it_is_over_though_nothing_was_remembered_of_it():
+    async def visit():
+        line = Line()
+        line.opened.set()
+        house, rings = House(line), []
+
+        def steps():
+            ring = Ring()
+            rings.append(weakref.ref(ring))
+            yield None
+
+        gc.disable()
+        try:
+            job = line.join("program", steps(), str)
+            while not job.over:
+                await asyncio.sleep(0.01)
+            await house.sweep()
+            return await is_freed(rings[0], line)
+        finally:
+            gc.enable()
+            line.close("over")
+
+    assert run_alone(visit())
+
+
 @pytest.mark.parametrize("with_line", [False, True])
 def test_what_refers_to_itself_is_freed_too(with_line):
-    class Ring:
-        def __init__(self):
-            self.own = self
-
     async def visit():
         line = Line() if with_line else None
         house, ring = House(line), Ring()
@@ -129,12 +295,8 @@ def test_what_refers_to_itself_is_freed_too(with_line):
         try:
             house.store.leave("a")
             await house.sweep()
-            for _ in range(500):
-                if watched() is None:
-                    return True
-                await asyncio.sleep(0.02)
+            return await is_freed(watched, line)
         finally:
             gc.enable()
-        return False
 
     assert run_alone(visit())

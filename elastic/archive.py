@@ -199,11 +199,22 @@ def _build(plain: PlainRun, arrays: list[dict[str, np.ndarray]], picture: bytes)
         side.check()
     if not 1 <= len(sides) == len(plain.history) == len(plain.titles):
         raise ValueError("its sides are incomplete")
-    if len({(side.grid, side.layers, len(side.pieces)) for side in sides}) > 1:
-        raise ValueError("its sides are of different prompts")
+    _check_together(sides, plain.history)
     rest = plain.model_dump(exclude={"number", "sides"})
     rest["history"] = [[(question, answer) for question, answer in past] for past in plain.history]
     return Run(sides=sides, picture=picture, **rest)
+
+
+def _check_together(sides: list[Trace], history: list[list[list[str]]]) -> None:
+    """Raise ValueError unless the sides are of one question about one picture, and of the same prompt at first.
+
+    Later each side has read answers of its own, so that even the number of its tokens is another.
+    """
+    of_all = {(side.question, side.grid, side.layers, side.patches.tobytes()) for side in sides}
+    asked = {tuple(question for question, _ in past) for past in history}
+    prompts = {tuple(side.pieces) for side in sides} if not any(history) else ()
+    if max(len(of_all), len(asked), len(prompts)) > 1:
+        raise ValueError("its sides are of different prompts")
 
 
 def steps_csv(run: Run) -> str:

@@ -174,6 +174,7 @@ class ElasticCache(WatchingCache):
         """Put the slots in the order of their tokens and close holes; before slots are compared, merged or joined."""
         if not self.seen:
             return
+        self.leave_inference_mode()
         order, held = self.tables.order()
         in_order = (order.diff(dim=-1) == 1) | (torch.arange(1, order.shape[2]) >= held[:, None, None])
         if self.tables.hole is None and in_order.all():
@@ -239,9 +240,10 @@ class ElasticCache(WatchingCache):
 
         Returns the tokens they were of and those that took them in, (L, R) each, -1 for none.
         """
-        tables = self.tables
         if type(self.policy).evict is Policy.evict:
             return None
+        self.leave_inference_mode()
+        tables = self.tables
         if not self.policy.live and int(tables.held().max()) <= self.policy.limit(self.seen, self.prompt):
             return None
         eviction = self.policy.evict(step_view(self), self.seen, self.prompt)

@@ -5,6 +5,7 @@ caches and a compressed one cannot follow is refused here, in `elastic.slots`, o
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from copy import deepcopy
 from inspect import signature
 from types import MethodType
@@ -160,6 +161,15 @@ def _check(model: PreTrainedModel, cache: WatchingCache, ids: Tensor, kwargs: di
         )
     if kwargs.get("output_attentions"):
         raise ValueError("A compressed cache gives no maps of attention: read without output_attentions.")
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*model.parameters(), *_tensors(kwargs))):
+        raise ValueError(
+            "A compressed cache writes over its slots, so no gradients can be taken through it: "
+            "call the model within torch.no_grad()."
+        )
+
+
+def _tensors(kwargs: dict) -> Iterator[Tensor]:
+    return (value for value in kwargs.values() if isinstance(value, Tensor))
 
 
 def _after(model: PreTrainedModel, args: tuple, kwargs: dict, output: object) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elastic.archive import SCHEMA, open_run, save_run, steps_csv
-from elastic.trace import Run, Trace
+from elastic.trace import ARRAYS, Run, Trace
 from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, PAIR, PLUS, cut, make, run_of
 
 text = st.text(st.characters(blacklist_categories=["Cs"]), max_size=30)
@@ -174,6 +174,48 @@ def test_parts_that_are_missing_or_of_another_kind_are_refused(change):
 def test_numbers_that_make_no_sense_are_refused(change):
     with pytest.raises(ValueError, match="is not a trace file"):
         opened(saved(run_of("run", [FULL, replace(ELASTIC, **change)])))
+
+
+OTHER = {
+    "question": {"question": "What is that?"},
+    "grid": {"grid": (2, 8)},
+    "place of the picture": {"is_image": np.roll(ELASTIC.is_image, 1)},
+    "words": {"pieces": ["<s>", "HUMAN", *ELASTIC.pieces[2:]]},
+    "layers": {name: getattr(cut(make(2, layers=4), 9), name) for name, (shape, _) in ARRAYS.items() if "L" in shape},
+}
+
+
+@pytest.mark.parametrize("what", OTHER)
+def test_answers_to_different_prompts_are_no_run(what):
+    """Each side alone makes sense; beside each other they would be drawn as if they had read the same."""
+    other = replace(ELASTIC, **OTHER[what])
+    alone = run_of("run", [other])
+    assert_same(alone, opened(saved(alone)))
+    with pytest.raises(ValueError, match="its sides are of different prompts"):
+        opened(saved(run_of("run", [FULL, other])))
+
+
+def later(side, answer):
+    """A side after an earlier turn, of which it reads its own answer."""
+    words = answer.split()
+    tokens = len(words)
+    wider = {
+        "pieces": [*side.pieces, *words],
+        "is_image": np.pad(side.is_image, (0, tokens)),
+        "is_prompt": np.pad(side.is_prompt, (0, tokens)),
+        "owner": np.pad(side.owner, ((0, 0), (0, 0), (0, tokens)), constant_values=-1),
+        "score": np.pad(side.score, ((0, 0), (0, tokens))),
+        "looked": np.pad(side.looked, ((0, 0), (0, 0), (0, tokens))),
+    }
+    return replace(side, **wider)
+
+
+def test_sides_that_answered_differently_before_open_again_though_they_have_read_different_numbers_of_tokens():
+    said = [[("What is it?", "A dog.")], [("What is it?", "A dog and a ball.")]]
+    run = run_of("run", [later(FULL, "A dog."), later(ELASTIC, "A dog and a ball.")], history=said)
+    assert_same(run, opened(saved(run)))
+    with pytest.raises(ValueError, match="its sides are of different prompts"):
+        opened(saved(replace(run, history=[said[0], [("Where is it?", "A dog and a ball.")]])))
 
 
 class Program:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from functools import partial
 
 import pytest
 import torch
@@ -229,6 +230,66 @@ def test_what_was_read_in_inference_mode_goes_on_outside_of_it(model, name):
         model(tokens(1, 2), past_key_values=mixed)
     expected = write(model, text, outside)
     assert write(model, text, inside) == write(model, text, mixed) == expected
+
+
+@pytest.mark.parametrize("name", ["elastic-plus", "h2o", "think"])
+def test_a_cache_that_is_told_by_hand_may_leave_inference_mode_between_any_two_steps(model, name):
+    def held(leaving):
+        cache = ElasticCache(POLICIES[name](**MODEST[name]), model, automatic=False)
+        steps = [lambda: model(tokens(30), past_key_values=cache), lambda: cache.compress(cache.policy, 8)]
+        steps += [partial(model, tokens(1, 2), past_key_values=cache), cache.evict] * 2
+        for number, step in enumerate([*steps, cache.settle]):
+            with torch.inference_mode() if number < leaving else torch.no_grad():
+                step()
+        return books(cache)
+
+    expected = held(0)
+    assert all(held(leaving) == expected for leaving in range(1, 8))
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_gradients_are_refused_in_a_sentence_before_anything_is_read(model, name):
+    cache = made(name, model)
+    for piece in (tokens(30), tokens(1, 2), tokens(4, 3)):
+        before = books(cache) if cache.seen else None
+        with pytest.raises(ValueError, match=r"no gradients .* within torch\.no_grad\(\)"):
+            model(piece, past_key_values=cache)
+        assert cache.seen == 0 if before is None else books(cache) == before
+        read(model, piece, cache)  # and it is as good as new
+    other = made(name, model)
+    for piece in (tokens(30), tokens(1, 2), tokens(4, 3)):
+        read(model, piece, other)
+    assert books(cache) == books(other)
+
+
+def test_where_nothing_asks_for_gradients_no_one_is_told_to_switch_them_off():
+    frozen = text_model().requires_grad_(False)
+    cache, other = made("elastic", frozen), made("elastic", frozen)
+    for piece in (tokens(30), tokens(1, 2)):
+        assert torch.equal(frozen(piece, past_key_values=cache).logits, read(frozen, piece, other))
+    embeddings = frozen.get_input_embeddings()(tokens(20)).requires_grad_()
+    with pytest.raises(ValueError, match="no gradients"):
+        frozen(inputs_embeds=embeddings, past_key_values=made("elastic", frozen))
+    assert text_model()(tokens(20), past_key_values=DynamicCache()).logits.requires_grad, "other caches are as before"
+
+
+@pytest.mark.parametrize("name", ["streaming", "h2o"])
+def test_two_tokens_read_at_once_are_read_as_one_after_the_other_also_where_a_slot_is_free(model, name):
+    """The free slot has room for one of them only."""
+    logits, owners = [], []
+    for pieces in ([tokens(2, 5)], tokens(2, 5).split(1, 1)):
+        cache = ElasticCache(POLICIES[name](**MODEST[name]), model, automatic=False)
+        read(model, tokens(20), cache)
+        cache.compress(cache.policy, 8)
+        for number in range(3):
+            read(model, tokens(1, number), cache)
+            cache.evict()
+        assert (cache.tables.hole >= 0).all(), "a slot is free"
+        for piece in pieces:
+            found = read(model, piece, cache)
+        logits.append(found[:, -1])
+        owners.append(cache.tables.owners().tolist())
+    assert torch.allclose(*logits, atol=1e-5) and owners[0] == owners[1]
 
 
 def test_embeddings_are_read_as_their_tokens_are(model):

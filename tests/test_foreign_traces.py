@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 import tracemalloc
 import zipfile
 from dataclasses import replace
@@ -13,7 +14,7 @@ from PIL import Image
 from elastic.archive import CHECKSUM, PARTS, checksum, open_run, read_run, save_run, steps_csv
 from page.lesson import FOLDER
 from page.shown import TRACES
-from tests.view_traces import ELASTIC, FULL, PAIR, run_of
+from tests.view_traces import ELASTIC, FULL, PAIR, cut, make, run_of
 
 
 def parts_of(run):
@@ -212,6 +213,105 @@ def test_a_part_that_lies_about_its_size_is_unpacked_no_further_than_it_says():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20_000_000
+
+
+def peak_of(action):
+    """The most bytes that Python held for an action, beyond what it held before."""
+    tracemalloc.start()
+    try:
+        action()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def monotone():
+    """A run of which nearly every number is the same: it packs to next to nothing."""
+    rows, columns, layers = 150, 200, 12
+    tokens = rows * columns
+    side = replace(
+        cut(make(1, layers=layers), 0),
+        pieces=[""] * tokens,
+        grid=(rows, columns),
+        is_image=np.ones(tokens, bool),
+        is_prompt=np.ones(tokens, bool),
+        owner=np.zeros((layers, 1, tokens), np.int32),
+        score=np.zeros((layers, tokens), np.float32),
+        looked=np.zeros((0, layers, tokens), np.float16),
+    )
+    return replace(run_of("monotone", [side]), picture=b"")
+
+
+def test_a_file_that_unpacks_to_a_hundred_times_its_size_is_refused_however_right_it_is():
+    """Whoever holds a thousand small files would hold gigabytes."""
+    parts = parts_of(monotone())
+    packed = zipped(parts)
+    unpacked = io.BytesIO()
+    with np.load(io.BytesIO(parts["arrays.npz"])) as arrays:
+        np.savez(unpacked, **arrays)
+    large = zipped(parts | {"arrays.npz": unpacked.getvalue()}, zipfile.ZIP_STORED)
+    assert len(large.getvalue()) > 100 * len(packed.getvalue())
+    assert len(open_run(large).sides[0].pieces) == 30_000
+    assert "unpacks to" in refused(packed)
+
+
+def test_arrays_of_nothing_but_zeros_are_refused_before_they_are_unpacked():
+    file = zipped(parts_of(run_of("run", PAIR)) | {"arrays.npz": bytes(49_000_000)})
+    assert peak_of(lambda: refused(file)) < 5_000_000
+    assert "unpacks to 49" in refused(file)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_is_packed_in_a_way_that_cannot_be_unpacked_piece_by_piece_is_refused(method):
+    """The library unpacks such a part whole before it hands out a byte; a small one is refused for what it is."""
+    parts = parts_of(run_of("run", PAIR))
+    assert "packed in another way" in refused(zipped(parts, method))
+    inner = {name: zipfile.ZipFile(io.BytesIO(parts["arrays.npz"])).read(name) for name in arrays(parts)}
+    assert "packed in another way" in refused(zipped(parts | {"arrays.npz": zipped(inner, method).getvalue()}))
+
+
+def test_a_file_that_has_not_more_parts_than_it_may_and_one_of_them_twice_is_refused():
+    """Which of them counts would be the library's choice, and the sizes that were looked at may be the other's."""
+    parts = parts_of(run_of("run", PAIR))
+    file = zipped({name: parts[name] for name in PARTS})
+    with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("run.json", parts["run.json"])
+    assert "other parts" in refused(file)
+
+
+END = struct.Struct("<4s4H2LH")
+
+
+def test_a_second_directory_that_would_count_for_more_is_refused():
+    """As files of gigabytes have; its length, unlike that of the first one, is not in the last bytes."""
+    content = zipped(parts_of(run_of("run", PAIR))).getvalue()
+    assert read_run(io.BytesIO(content))[1]
+    _, _, _, _, count, length, begins, _ = END.unpack(content[-END.size :])
+    second = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, length, begins)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(content) - END.size, 1)
+    file = content[: -END.size] + second + locator + content[-END.size :]
+    assert len(zipfile.ZipFile(io.BytesIO(file)).namelist()) == count, "the library takes it"
+    assert "does not end as a zip file" in refused(io.BytesIO(file))
+
+
+def test_a_directory_longer_than_its_parts_need_is_refused_unread():
+    """How many entries it has is what a file says of itself: the library reads on as long as the directory goes."""
+    content = zipped({f"{number}": b"" for number in range(30_000)}).getvalue()
+    end = list(END.unpack(content[-END.size :]))
+    end[3] = end[4] = 4
+    file = io.BytesIO(content[: -END.size] + END.pack(*end))
+    assert peak_of(lambda: refused(file)) < 2 * len(content)
+    assert "other parts" in refused(file)
+
+
+def test_a_truth_value_that_is_neither_0_nor_1_is_true():
+    """Numbers would be counted with it: 7 patches where there is one."""
+    parts = parts_of(run_of("run", PAIR))
+    inner = {name: zipfile.ZipFile(io.BytesIO(parts["arrays.npz"])).read(name) for name in arrays(parts)}
+    name = "1.is_image.npy"
+    inner[name] = inner[name][: -len(ELASTIC.is_image)] + (7 * ELASTIC.is_image.astype(np.uint8)).tobytes()
+    opened = open_run(zipped(parts | {"arrays.npz": zipped(inner).getvalue()})).sides[1].is_image
+    assert opened.view(np.uint8).tolist() == ELASTIC.is_image.astype(int).tolist()
 
 
 def test_what_is_not_in_the_file_is_bounded_as_well():

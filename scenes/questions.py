@@ -9,7 +9,7 @@ from scenes.forms import FORMS, expand
 from scenes.said import Drawn, Said
 from scenes.scene import Scene, Thing
 from scenes.typing import marked, neat, unmarked
-from scenes.words import DIRECTION_FORMS, PLACE_FORMS, SYNONYMS, located, plural, with_article
+from scenes.words import COMPARED_FORMS, DIRECTION_FORMS, PLACE_FORMS, SYNONYMS, located, plural, with_article
 
 SYNONYM = 0.25  # share of the names that are asked for by another word
 
@@ -78,21 +78,29 @@ def fits(form: str, words: Mapping[str, str]) -> bool:
     return all(_base(part.split("}")[0]) in words for part in form.split("{")[1:])
 
 
+BASES = {  # slots that put a word in another form
+    **{"names": "name", "a_name": "name", "others": "other", "kinds": "kind", "a_kind": "kind"},
+    **{"a_color_word": "color_word", "compared": "direction"},
+}
+
+
 def _base(slot: str) -> str:
     """The word behind a slot: {names} and {a_name} are forms of the name."""
-    return {"names": "name", "a_name": "name", "others": "other", "kinds": "kind", "a_kind": "kind"}.get(slot, slot)
+    return BASES.get(slot, slot)
 
 
 def worded(slot: str, word: str, rng: random.Random, loosely: bool) -> str:
     """A word of the scene as a slot of a form puts it; loosely, people have many words for the same."""
-    if slot in ("place", "direction"):
-        plain, forms = (located(word), PLACE_FORMS) if slot == "place" else (word, DIRECTION_FORMS)
-        return expand(f"[{forms[word]}]", rng) if loosely else plain
+    if slot == "place":
+        return expand(f"[{PLACE_FORMS[word]}]", rng) if loosely else located(word.removesuffix(" side"))
+    if slot in ("direction", "compared"):
+        forms = DIRECTION_FORMS if slot == "direction" else COMPARED_FORMS
+        return expand(f"[{forms[word]}]", rng) if loosely else word
     if loosely and word in SYNONYMS and rng.random() < SYNONYM:
         word = rng.choice(SYNONYMS[word])
     if slot in ("names", "others", "kinds"):
         return plural(word)
-    return with_article(word) if slot in ("a_name", "a_kind") else word
+    return with_article(word) if slot.startswith("a_") else word
 
 
 def question(

@@ -50,7 +50,7 @@ FORBIDDEN = frozenset(
 )
 
 # Nouns that are questions or greetings by themselves.
-SENTENCES = frozenset(["description", "hello", "thanks"])
+SENTENCES = frozenset(["description", "farewell", "hello", "thanks"])
 
 
 def nouns(held_out: bool = False) -> tuple[str, ...]:

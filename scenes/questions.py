@@ -9,7 +9,20 @@ from scenes.forms import FORMS, expand
 from scenes.said import Drawn, Said
 from scenes.scene import Scene, Thing
 from scenes.typing import marked, neat, unmarked
-from scenes.words import COMPARED_FORMS, DIRECTION_FORMS, PLACE_FORMS, SYNONYMS, located, plural, with_article
+from scenes.words import (
+    ANY_FORMS,
+    BEGIN_FORMS,
+    COMPARED_FORMS,
+    DIRECTION_FORMS,
+    ORDINAL_FORMS,
+    PLACE_FORMS,
+    SPOT_FORMS,
+    SYNONYMS,
+    WAY_FORMS,
+    located,
+    plural,
+    with_article,
+)
 
 SYNONYM = 0.25  # share of the names that are asked for by another word
 
@@ -79,8 +92,13 @@ def fits(form: str, words: Mapping[str, str]) -> bool:
 
 
 BASES = {  # slots that put a word in another form
-    **{"names": "name", "a_name": "name", "others": "other", "kinds": "kind", "a_kind": "kind"},
-    **{"a_color_word": "color_word", "compared": "direction"},
+    **{"names": "name", "a_name": "name", "others": "other", "kinds": "kind", "a_kind": "kind", "any_kind": "kind"},
+    **{"a_color_word": "color_word", "compared": "direction", "way": "direction", "spot": "place"},
+}
+# By slot, the many ways to say its words.
+LOOSE_FORMS: dict[str, dict[str, str]] = {
+    **{"place": PLACE_FORMS, "spot": SPOT_FORMS, "direction": DIRECTION_FORMS, "compared": COMPARED_FORMS},
+    **{"way": WAY_FORMS, "ordinal": ORDINAL_FORMS, "begin": BEGIN_FORMS, "any_kind": ANY_FORMS},
 }
 
 
@@ -91,11 +109,13 @@ def _base(slot: str) -> str:
 
 def worded(slot: str, word: str, rng: random.Random, loosely: bool) -> str:
     """A word of the scene as a slot of a form puts it; loosely, people have many words for the same."""
+    forms = LOOSE_FORMS.get(slot, {})
+    if loosely and word in forms:
+        return expand(f"[{forms[word]}]", rng)
     if slot == "place":
-        return expand(f"[{PLACE_FORMS[word]}]", rng) if loosely else located(word.removesuffix(" side"))
-    if slot in ("direction", "compared"):
-        forms = DIRECTION_FORMS if slot == "direction" else COMPARED_FORMS
-        return expand(f"[{forms[word]}]", rng) if loosely else word
+        return located(word.removesuffix(" side"))
+    if slot in ("spot", "way", "any_kind"):
+        return forms[word].split("|")[0]
     if loosely and word in SYNONYMS and rng.random() < SYNONYM:
         word = rng.choice(SYNONYMS[word])
     if slot in ("names", "others", "kinds"):

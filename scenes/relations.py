@@ -84,7 +84,11 @@ def is_at(scene: Scene, rng: random.Random) -> Drawn | None:
     """Whether a thing is at a place; a thing in the top left is on the left, and at the top."""
     if not (unique := unique_things(scene)):
         return None
-    thing = rng.choice(unique)
+    return is_at_of(scene, rng.choice(unique), rng)
+
+
+def is_at_of(scene: Scene, thing: Thing, rng: random.Random) -> Drawn:
+    """Whether this thing is at a place."""
     sides = [place for place in ("top", "bottom", "left", "right") if place in thing.place.split()]
     right = rng.random() < 0.5
     place = rng.choice([thing.place, thing.place, *sides] if right else PLACES)

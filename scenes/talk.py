@@ -26,9 +26,10 @@ def conversation(
     """Several questions about one scene, some of which only what was said before makes clear.
 
     A share `asides` of them are descriptions, greetings, thanks and what the model cannot answer. The first are those
-    that it was `begun` with, each clear by itself.
+    that it was `begun` with.
     """
-    asked, clear = list(begun), list(begun)  # those that are clear by themselves can be repeated anywhere
+    asked = list(begun)
+    clear: list[Question] = []  # by themselves, so that they can be repeated anywhere
     while len(asked) < turns:
         chance = rng.random()
         if chance < asides:
@@ -60,6 +61,7 @@ def follow_up(scene: Scene, asked: list[Question], rng: random.Random, typed: Ty
             "kind": things.kind_of(scene, thing.name, rng),
             "relation": relations.relation_of(scene, thing, rng.choice(tuple(DIRECTIONS)), rng),
             "next_to": relations.next_to_of(scene, thing, rng),
+            "is_at": relations.is_at_of(scene, thing, rng),
         }.items():
             # After "What is left of the dog?" it is what was found, but "left of it" would still mean the dog.
             if skill != before.skill and not (before.skill == "relation" and skill in ("relation", "next_to")):

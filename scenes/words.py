@@ -55,14 +55,14 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "doll": ("matryoshka", "russian doll", "nesting doll"),
     "lemon": ("citrus",),
     "animal": ("creature", "beast", "critter"),
-    "food": ("thing to eat", "edible thing", "snack"),
+    "food": ("thing to eat", "edible thing", "snack", "food item", "piece of food"),
     "vehicle": ("means of transport", "thing to ride"),
     "tool": ("hand tool",),
     "toy": ("plaything",),
 }
 # A side of the picture: all that lies along it, its corners too.
 SIDE_FORMS: dict[str, str] = {
-    "top side": "[at|on] [the |]top|[at|on] the [top|top|upper] side",
+    "top side": "[at|on] [the |]top|[at|on] the very top|[at|on] the [top|top|upper] side",
     "left side": "[on|at|to] the left|[on|at] the left [side|hand side|edge]",
     "right side": "[on|at|to] the right|[on|at] the right [side|hand side|edge]",
     "bottom side": "[at|on] the [bottom|bottom|very bottom]|[at|on] the [bottom|lower|lower] side",
@@ -84,6 +84,19 @@ PLACE_FORMS: dict[str, str] = {
     "at the bottom in the [middle|center]|in the middle at the bottom",
     "bottom right": "[in|at|on] the [bottom right|lower right|bottom right|right lower|bottom-right|lower-right][| corner]",
 } | SIDE_FORMS
+# The same as adjectives, but for "left" and "right": each has another meaning alone.
+SPOT_FORMS: dict[str, str] = {
+    "top left": "top left|upper left|top-left|upper-left|top left corner|upper left corner",
+    "top": "top|top middle|top center|upper middle",
+    "top right": "top right|upper right|top-right|upper-right|top right corner|upper right corner",
+    "left": "middle left|left middle|center left",
+    "center": "center|center|middle|middle|centre",
+    "right": "middle right|right middle|center right",
+    "bottom left": "bottom left|lower left|bottom-left|lower-left|bottom left corner|lower left corner",
+    "bottom": "bottom|bottom middle|bottom center|lower middle",
+    "bottom right": "bottom right|lower right|bottom-right|lower-right|bottom right corner|lower right corner",
+    **{"top side": "top", "left side": "left", "right side": "right", "bottom side": "bottom"},
+}
 # Where to look from a thing, along its row or column.
 DIRECTION_FORMS: dict[str, str] = {
     "left of": "[|to the |on the ]left of|on the left side of|to the left side of|left from",
@@ -91,14 +104,35 @@ DIRECTION_FORMS: dict[str, str] = {
     "above": "above|above|over|on top of",
     "below": "below|below|under|beneath|underneath",
 }
+# The same without a thing, which was named before.
+WAY_FORMS: dict[str, str] = {
+    "left of": "left|to the left|on its left",
+    "right of": "right|to the right|on its right",
+    "above": "above|over it|on top",
+    "below": "below|under it|underneath",
+}
 # How two things lie, whatever stands between them or beside.
 COMPARED_FORMS: dict[str, str] = {
-    "left of": DIRECTION_FORMS["left of"],
-    "right of": DIRECTION_FORMS["right of"],
+    "left of": f"{DIRECTION_FORMS['left of']}|[further left|more to the left] than",
+    "right of": f"{DIRECTION_FORMS['right of']}|[further right|more to the right] than",
     "above": "above|above|over|higher than",
     "below": "below|below|under|beneath|underneath|lower than",
 }
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
+ORDINAL_FORMS = {
+    **{"first": "first|first|1st", "second": "second|second|2nd", "third": "third|third|3rd"},
+    **{"fourth": "fourth|4th", "fifth": "fifth|5th", "last": "last|last|final"},
+}
+BEGIN_FORMS = {"begin with": "begin with|start with", "end with": "end with|end in"}
+# What one can do with any of a category.
+ANY_FORMS = {
+    "food": "any food|some food|anything to eat|something to eat|anything edible",
+    "vehicle": "any vehicle|anything to ride|something to drive",
+    "toy": "any toy|anything to play with|something to play with",
+    "animal": "any animal|some animal",
+    "plant": "any plant|anything that grows",
+    "tool": "any tool|anything to work with",
+}
 
 
 def plural(word: str) -> str:
@@ -114,7 +148,9 @@ def plural(word: str) -> str:
 
 def with_article(name: str) -> str:
     """`a dog`, `an owl`."""
-    return name if name in ("food", "cattle") else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+    if name in ("food", "cattle"):
+        return name
+    return f"{'an' if re.match('(?!uni|use|eu|one)[aeiou]|hour|hono', name) else 'a'} {name}"
 
 
 def located(place: str) -> str:

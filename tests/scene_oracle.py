@@ -14,7 +14,19 @@ from itertools import product
 from scenes.forms import FORMS, INNERMOST, LATER, LEADS_TO, PRONOUN_FORMS, RULE, RULES, SAME_FORMS, pattern
 from scenes.questions import Question
 from scenes.scene import BACKGROUNDS, CATEGORIES, CELL, OBJECTS, PLACES, Scene, render
-from scenes.words import COMPARED_FORMS, DIRECTION_FORMS, ORDINALS, PLACE_FORMS, SYNONYMS, plural
+from scenes.words import (
+    ANY_FORMS,
+    BEGIN_FORMS,
+    COMPARED_FORMS,
+    DIRECTION_FORMS,
+    ORDINAL_FORMS,
+    ORDINALS,
+    PLACE_FORMS,
+    SPOT_FORMS,
+    SYNONYMS,
+    WAY_FORMS,
+    plural,
+)
 
 COUNTS = ("no", "one", "two", "three", "four", "five", "six")
 LOCATED = "(?:in|at|on) the (?:top left|top right|bottom left|bottom right|top|bottom|left|right|center)"
@@ -61,12 +73,15 @@ def slots() -> dict[str, Words]:
     places = set().union(*(every(f"[{forms}]") for forms in PLACE_FORMS.values()))
     places |= {f"{at} the {place}" for place in PLACES for at in ("in", "at", "on")}
     ways = set().union(
-        *(every(f"[{forms}]") for table in (DIRECTION_FORMS, COMPARED_FORMS) for forms in table.values())
+        *(every(f"[{forms}]") for table in (DIRECTION_FORMS, COMPARED_FORMS, WAY_FORMS) for forms in table.values())
     )
     colors = {*BACKGROUNDS, "red", "black", "grey", "brown"}
-    themselves = {"place": places, "direction": ways, "compared": ways, "color_word": colors}
-    themselves |= {"ordinal": {*ORDINALS, "last"}, "begin": {"begin with", "end with"}}
+    themselves = {"place": places, "direction": ways, "compared": ways, "way": ways, "color_word": colors}
+    themselves["spot"] = set().union(*(every(f"[{forms}]") for forms in SPOT_FORMS.values()))
+    themselves["a_color_word"] = set(map(articled, colors))
+    others = {"ordinal": ORDINAL_FORMS, "begin": BEGIN_FORMS, "any_kind": ANY_FORMS}
     return {slot: {word: word for word in words} for slot, words in themselves.items()} | {
+        **{slot: {way: word for word in forms for way in forms[word].split("|")} for slot, forms in others.items()},
         **{"name": names, "other": names, "names": in_form(plural, names), "a_name": in_form(articled, names)},
         **{"kind": kinds, "kinds": in_form(plural, kinds), "a_kind": in_form(articled, kinds)},
         "others": in_form(plural, names | kinds),
@@ -92,14 +107,8 @@ def reader(form: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\\{(\w+)\\}", group, pattern(form).pattern))
 
 
-BASE = {
-    "names": "name",
-    "a_name": "name",
-    "others": "other",
-    "kinds": "kind",
-    "a_kind": "kind",
-    "compared": "direction",
-}
+BASE = {"names": "name", "a_name": "name", "others": "other", "kinds": "kind", "a_kind": "kind", "any_kind": "kind"}
+BASE |= {"compared": "direction", "way": "direction", "spot": "place", "a_color_word": "color_word"}
 
 
 def read(form: str, text: str) -> Words | None:

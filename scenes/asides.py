@@ -49,6 +49,9 @@ FORBIDDEN = frozenset(
     ]
 )
 
+# Nouns that are questions or greetings by themselves.
+SENTENCES = frozenset(["description", "farewell", "hello", "thanks"])
+
 
 def nouns(held_out: bool = False) -> tuple[str, ...]:
     """Words for what no scene holds; every eighth is held out for tests."""
@@ -77,7 +80,7 @@ def nouns(held_out: bool = False) -> tuple[str, ...]:
     words = [
         word for word in dict.fromkeys((*NOUNS, *lines("nouns.txt"))) if word not in known and word not in FORBIDDEN
     ]
-    return tuple(word for place, word in enumerate(words) if (place % 8 == 7) == held_out)
+    return tuple(word for place, word in enumerate(words) if (place % 8 == 7) == held_out and word not in SENTENCES)
 
 
 @cache

@@ -15,7 +15,9 @@ def _forms(table: dict[str, list[str]]) -> Forms:
 
 
 RULES: dict[str, str] = _READ["rules"]
-FORMS, HELD_OUT = _forms(_READ["ask"]), _forms(_READ["held_out"])
+LATER, OPENING, HELD_OUT = _forms(_READ["ask"]), _forms(_READ["opening"]), _forms(_READ["held_out"])
+# Any form can word a first question; those of LATER mean the same behind others.
+FORMS: Forms = {skill: forms + OPENING.get(skill, ()) for skill, forms in LATER.items()}
 PRONOUN_FORMS, SAME_FORMS = _forms(_READ["pronoun"]), _forms(_READ["same"])
 LEADS_TO: dict[str, Forms] = {skill: _forms(table) for skill, table in _READ["leads"].items()}
 ASIDE_FORMS = _forms(_READ["aside"])

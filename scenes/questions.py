@@ -9,7 +9,20 @@ from scenes.forms import FORMS, expand
 from scenes.said import Drawn, Said
 from scenes.scene import Scene, Thing
 from scenes.typing import marked, neat, unmarked
-from scenes.words import DIRECTION_FORMS, PLACE_FORMS, SYNONYMS, located, plural, with_article
+from scenes.words import (
+    ANY_FORMS,
+    BEGIN_FORMS,
+    COMPARED_FORMS,
+    DIRECTION_FORMS,
+    ORDINAL_FORMS,
+    PLACE_FORMS,
+    SPOT_FORMS,
+    SYNONYMS,
+    WAY_FORMS,
+    located,
+    plural,
+    with_article,
+)
 
 SYNONYM = 0.25  # share of the names that are asked for by another word
 
@@ -78,21 +91,36 @@ def fits(form: str, words: Mapping[str, str]) -> bool:
     return all(_base(part.split("}")[0]) in words for part in form.split("{")[1:])
 
 
+BASES = {  # slots that put a word in another form
+    **{"names": "name", "a_name": "name", "others": "other", "kinds": "kind", "a_kind": "kind", "any_kind": "kind"},
+    **{"a_color_word": "color_word", "compared": "direction", "way": "direction", "spot": "place"},
+}
+# By slot, the many ways to say its words.
+LOOSE_FORMS: dict[str, dict[str, str]] = {
+    **{"place": PLACE_FORMS, "spot": SPOT_FORMS, "direction": DIRECTION_FORMS, "compared": COMPARED_FORMS},
+    **{"way": WAY_FORMS, "ordinal": ORDINAL_FORMS, "begin": BEGIN_FORMS, "any_kind": ANY_FORMS},
+}
+
+
 def _base(slot: str) -> str:
     """The word behind a slot: {names} and {a_name} are forms of the name."""
-    return {"names": "name", "a_name": "name", "others": "other", "kinds": "kind", "a_kind": "kind"}.get(slot, slot)
+    return BASES.get(slot, slot)
 
 
 def worded(slot: str, word: str, rng: random.Random, loosely: bool) -> str:
     """A word of the scene as a slot of a form puts it; loosely, people have many words for the same."""
-    if slot in ("place", "direction"):
-        plain, forms = (located(word), PLACE_FORMS) if slot == "place" else (word, DIRECTION_FORMS)
-        return expand(f"[{forms[word]}]", rng) if loosely else plain
+    forms = LOOSE_FORMS.get(slot, {})
+    if loosely and word in forms:
+        return expand(f"[{forms[word]}]", rng)
+    if slot == "place":
+        return located(word.removesuffix(" side"))
+    if slot in ("spot", "way", "any_kind"):
+        return forms[word].split("|")[0]
     if loosely and word in SYNONYMS and rng.random() < SYNONYM:
         word = rng.choice(SYNONYMS[word])
     if slot in ("names", "others", "kinds"):
         return plural(word)
-    return with_article(word) if slot in ("a_name", "a_kind") else word
+    return with_article(word) if slot.startswith("a_") else word
 
 
 def question(

@@ -2,7 +2,18 @@
 
 import random
 
-from scenes.said import DIRECTIONS, Drawn, Said, named, neighbour, numbered, unique_things, what_is_at
+from scenes.said import (
+    DIRECTIONS,
+    Drawn,
+    Said,
+    cells_towards,
+    named,
+    neighbour,
+    numbered,
+    reached,
+    unique_things,
+    what_is_at,
+)
 from scenes.scene import PLACES, Plate, Scene, Thing
 from scenes.words import located
 
@@ -16,8 +27,21 @@ def relation(scene: Scene, rng: random.Random) -> Drawn | None:
     return relation_of(scene, *rng.choice(filled if filled and rng.random() < 0.7 else pairs), rng)
 
 
-def relation_of(scene: Scene, thing: Thing, direction: str, rng: random.Random) -> Drawn:
-    """What is next to this thing in this direction."""
+def _only_an_end(scene: Scene, cells: list[int]) -> bool:
+    """Whether what comes first in these cells is the end of a long number, whose middle is in none of them.
+
+    That is neither nothing nor the number: nothing is asked there.
+    """
+    held = reached(scene)
+    first = next((cell for cell in cells if cell in held), None)
+    found = next((found for cell in cells if (found := what_is_at(scene, cell))), None)
+    return first is not None and not what_is_at(scene, first) and not isinstance(found, Plate)
+
+
+def relation_of(scene: Scene, thing: Thing, direction: str, rng: random.Random) -> Drawn | None:
+    """What is next to this thing in this direction; None where that is but the end of a number."""
+    if _only_an_end(scene, cells_towards(thing, direction)):
+        return None
     found = neighbour(scene, thing, direction)
     what = named(scene, found)
     said = Said("There is", what[0].looks), *what, Said(f" {direction} the {thing.name}.")
@@ -35,14 +59,14 @@ def next_to(scene: Scene, rng: random.Random) -> Drawn | None:
 
 
 def _beside(scene: Scene, thing: Thing) -> list[tuple[str, Thing | Plate]]:
-    row, column = divmod(thing.cell, 3)
-    steps = {way: (row + down, column + across) for way, (down, across) in DIRECTIONS.items()}
-    inside = {way: 3 * r + c for way, (r, c) in steps.items() if 0 <= r < 3 and 0 <= c < 3}
-    return [(way, found) for way, cell in inside.items() if (found := what_is_at(scene, cell))]
+    cells = {way: cells_towards(thing, way)[:1] for way in DIRECTIONS}
+    return [(way, found) for way, near in cells.items() for cell in near if (found := what_is_at(scene, cell))]
 
 
-def next_to_of(scene: Scene, thing: Thing, rng: random.Random) -> Drawn:
-    """What is directly beside this thing."""
+def next_to_of(scene: Scene, thing: Thing, rng: random.Random) -> Drawn | None:
+    """What is directly beside this thing; None where that is, on some side, but the end of a number."""
+    if any(_only_an_end(scene, cells_towards(thing, way)[:1]) for way in DIRECTIONS):
+        return None
     beside, numbers = _beside(scene, thing), numbered(scene, [thing])
     if not beside:
         said = [Said("There is nothing", ()), Said(f" next to the {thing.name}.")]
@@ -60,18 +84,24 @@ def is_at(scene: Scene, rng: random.Random) -> Drawn | None:
     """Whether a thing is at a place; a thing in the top left is on the left, and at the top."""
     if not (unique := unique_things(scene)):
         return None
-    thing = rng.choice(unique)
+    return is_at_of(scene, rng.choice(unique), rng)
+
+
+def is_at_of(scene: Scene, thing: Thing, rng: random.Random) -> Drawn:
+    """Whether this thing is at a place."""
     sides = [place for place in ("top", "bottom", "left", "right") if place in thing.place.split()]
     right = rng.random() < 0.5
     place = rng.choice([thing.place, thing.place, *sides] if right else PLACES)
     holds = place == thing.place or place in sides
+    # "At the top" is true of the top left, "in the top middle" is not.
+    words = {"name": thing.name, "place": f"{place} side" if place in sides and place != thing.place else place}
     numbers = numbered(scene, [thing])
     said = (
         Said("Yes" if holds else "No", numbers),
         Said(f", the {thing.name} is"),
         Said(f" {located(thing.place)}", numbers),
     )
-    return Drawn({"name": thing.name, "place": place}, (*said, Said(".")), (thing,), {"name": numbers})
+    return Drawn(words, (*said, Said(".")), (thing,), {"name": numbers})
 
 
 def is_relation(scene: Scene, rng: random.Random) -> Drawn | None:

@@ -55,14 +55,18 @@ def numbered(scene: Scene, things: Sequence[Thing]) -> tuple[int, ...]:
     return tuple(number for number, thing in enumerate(scene.things, start=1) if any(thing is t for t in things))
 
 
-def neighbour(scene: Scene, thing: Thing, direction: str) -> Thing | Plate | None:
-    """What is nearest in the same row or column, in that direction: another thing, the number, or nothing."""
+def cells_towards(thing: Thing, direction: str) -> list[int]:
+    """The cells of a thing's row or column that lie in that direction, nearest first."""
     row_step, column_step = DIRECTIONS[direction]
     row, column = divmod(thing.cell, 3)
-    while 0 <= (row := row + row_step) < 3 and 0 <= (column := column + column_step) < 3:
-        if found := what_is_at(scene, 3 * row + column):
-            return found
-    return None
+    steps = [(row + far * row_step, column + far * column_step) for far in (1, 2)]
+    return [3 * r + c for r, c in steps if 0 <= r < 3 and 0 <= c < 3]
+
+
+def neighbour(scene: Scene, thing: Thing, direction: str) -> Thing | Plate | None:
+    """What is nearest in the same row or column, in that direction: another thing, the number, or nothing."""
+    cells = cells_towards(thing, direction)
+    return next((found for cell in cells if (found := what_is_at(scene, cell))), None)
 
 
 def what_is_at(scene: Scene, cell: int) -> Thing | Plate | None:

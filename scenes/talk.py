@@ -1,11 +1,11 @@
 """Conversations about a scene, in which some questions only what was said before makes clear."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from scenes import groups, numbers, relations, things
 from scenes.asides import ASIDES, aside
-from scenes.forms import FORMS, LEADS_TO, PRONOUN_FORMS, SAME_FORMS
+from scenes.forms import LATER, LEADS_TO, PRONOUN_FORMS, SAME_FORMS
 from scenes.questions import SHORT_SKILLS, SKILLS, Question, Typed, ask, fits, question
 from scenes.said import DIRECTIONS, Drawn
 from scenes.scene import Scene, Thing
@@ -18,29 +18,33 @@ def conversation(
     scene: Scene,
     turns: int,
     rng: random.Random,
-    forms: Mapping[str, tuple[str, ...]] = FORMS,
     typed: Typed = None,
     asides: float = 0.0,
     skills: tuple[str, ...] = SHORT_SKILLS,
+    begun: Sequence[Question] = (),
 ) -> list[Question]:
     """Several questions about one scene, some of which only what was said before makes clear.
 
-    A share `asides` of them are descriptions, greetings, thanks and what the model cannot answer.
+    A share `asides` of them are descriptions, greetings, thanks and what the model cannot answer. The first are those
+    that it was `begun` with.
     """
-    asked: list[Question] = []
+    asked = list(begun)
+    clear: list[Question] = []  # by themselves, so that they can be repeated anywhere
     while len(asked) < turns:
         chance = rng.random()
         if chance < asides:
             kind = rng.choice(("describe", "describe", *ASIDES))
-            asked.append(ask(scene, kind, rng, forms, typed) if kind == "describe" else aside(kind, rng, typed))
-        elif chance < asides + 0.05 and asked:
-            asked.append(rng.choice(asked))
+            clear.append(ask(scene, kind, rng, LATER, typed) if kind == "describe" else aside(kind, rng, typed))
+            asked.append(clear[-1])
+        elif chance < asides + 0.05 and clear:
+            asked.append(rng.choice(clear))
         elif chance < asides + 0.45 and (following := follow_up(scene, asked, rng, typed)):
             # "And what are they?" asks for a description, which counts as an aside.
             if asides or following.skill != "describe":
                 asked.append(following)
         else:
-            asked.append(ask(scene, rng.choice(skills), rng, forms, typed))
+            clear.append(ask(scene, rng.choice(skills), rng, LATER, typed))
+            asked.append(clear[-1])
     return asked
 
 
@@ -57,6 +61,7 @@ def follow_up(scene: Scene, asked: list[Question], rng: random.Random, typed: Ty
             "kind": things.kind_of(scene, thing.name, rng),
             "relation": relations.relation_of(scene, thing, rng.choice(tuple(DIRECTIONS)), rng),
             "next_to": relations.next_to_of(scene, thing, rng),
+            "is_at": relations.is_at_of(scene, thing, rng),
         }.items():
             # After "What is left of the dog?" it is what was found, but "left of it" would still mean the dog.
             if skill != before.skill and not (before.skill == "relation" and skill in ("relation", "next_to")):

@@ -10,7 +10,7 @@ OPEN, CLOSE = "\x01", "\x02"
 WORD = re.compile(r"[A-Za-z]{4,}")
 ASKING = re.compile(
     r"(what|where|which|who|how|is|are|do|does|did|can|could|would|will|has|have|in which|in what|on what|at which|at what|"
-    r"on which|with which|any|whereabouts|of all|could)\b"
+    r"on which|with which|to which|any|whereabouts|of all|isn't|might)\b"
 )
 CONTRACTIONS = (
     *(("what is ", "what's "), ("what is ", "whats "), ("where is ", "where's "), ("where is ", "wheres ")),

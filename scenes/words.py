@@ -1,21 +1,17 @@
 """The words of questions and answers: names and their synonyms, plurals, places, numbers."""
 
+import re
+
 from scenes.scene import CATEGORIES, OBJECTS
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 PLURALS = {
-    **{"fish": "fish", "octopus": "octopuses", "bus": "buses", "cactus": "cactuses", "strawberry": "strawberries"},
-    **{"teddy": "teddies", "cherry": "cherries", "toy": "toys", "key": "keys", "puppy": "puppies", "bunny": "bunnies"},
-    **{"kitty": "kitties", "lorry": "lorries", "matryoshka": "matryoshkas", "box": "boxes", "axe": "axes"},
-    **{"airplane": "airplanes", "aircraft": "aircraft", "pony": "ponies", "fungus": "fungi", "goldfish": "goldfish"},
-    **{
-        "wrench": "wrenches",
-        "toy car": "toy cars",
-        "jelly": "jellies",
-        "tree": "trees",
-        "something to eat": "things to eat",
-    },
-    **{"thing to eat": "things to eat", "creature": "creatures", "food": "foods", "transport": "means of transport"},
+    **{word: word for word in ("fish", "aircraft", "cattle", "sheep", "deer", "means of transport", "stairs")},
+    **{word: word for word in ("scissors", "trousers", "news")},
+    **{"cactus plant": "cacti", "thing to eat": "things to eat", "thing to ride": "things to ride", "mouse": "mice"},
+    **{"man": "men", "woman": "women", "child": "children", "person": "people", "wife": "wives", "knife": "knives"},
+    **{"wolf": "wolves", "shelf": "shelves", "leaf": "leaves", "foot": "feet", "tooth": "teeth"},
+    **{"potato": "potatoes", "tomato": "tomatoes"},
 }
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "dog": ("puppy", "doggy", "doggie", "hound"),
@@ -44,10 +40,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "helicopter": ("chopper", "heli"),
     "truck": ("lorry",),
     "scooter": ("moped", "motor scooter", "vespa"),
-    "rose": ("red rose",),
     "mushroom": ("toadstool",),
     "palm": ("palm tree",),
-    "cactus": ("cacti plant",),
+    "cactus": ("cactus plant",),
     "wrench": ("spanner",),
     "axe": ("hatchet", "ax"),
     "broom": ("broomstick",),
@@ -58,49 +53,104 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "puzzle": ("jigsaw", "puzzle piece", "jigsaw piece"),
     "yoyo": ("yo-yo", "yo yo"),
     "doll": ("matryoshka", "russian doll", "nesting doll"),
-    "balloon": ("red balloon",),
     "lemon": ("citrus",),
     "animal": ("creature", "beast", "critter"),
-    "food": ("thing to eat", "edible thing", "snack"),
+    "food": ("thing to eat", "edible thing", "snack", "food item", "piece of food"),
     "vehicle": ("means of transport", "thing to ride"),
     "tool": ("hand tool",),
     "toy": ("plaything",),
 }
+# A side of the picture: all that lies along it, its corners too.
+SIDE_FORMS: dict[str, str] = {
+    "top side": "[at|on] [the |]top|[at|on] the very top|[at|on] the [top|top|upper] side",
+    "left side": "[on|at|to] the left|[on|at] the left [side|hand side|edge]",
+    "right side": "[on|at|to] the right|[on|at] the right [side|hand side|edge]",
+    "bottom side": "[at|on] the [bottom|bottom|very bottom]|[at|on] the [bottom|lower|lower] side",
+}
+# One of the nine places; whoever names a side and no more means the middle of it.
 PLACE_FORMS: dict[str, str] = {
     "top left": "[in|at|on] the [top left|upper left|top left|left upper|top-left|upper-left][| corner]",
-    "top": "[at|on] [the |]top|[at|in] the [top middle|top center|top centre|upper middle]|on the upper side|"
-    "at the top [in|of] the [middle|center]|in the middle at the top",
+    "top": f"[{SIDE_FORMS['top side']}]|[at|in] the [top middle|top center|top centre|upper middle]|"
+    "at the top in the [middle|center]|in the middle at the top",
     "top right": "[in|at|on] the [top right|upper right|top right|right upper|top-right|upper-right][| corner]",
-    "left": "[on|at|to] the left[| side| hand side| edge]|[in|on|at] the [middle left|center left|left middle|left center]|"
-    "left in the middle|on the left in the middle",
+    "left": f"[{SIDE_FORMS['left side']}]|[in|on|at] the [middle left|center left|left middle|left center]|"
+    "in the middle of the left side|on the left in the middle",
     "center": "[in|at] the [center|middle|centre|very middle|very center|middle of the <pic>|center of the <pic>]|"
     "[in|at] the exact [center|middle]",
-    "right": "[on|at|to] the right[| side| hand side| edge]|[in|on|at] the [middle right|center right|right middle|right center]|"
-    "right in the middle of the right side|on the right in the middle",
+    "right": f"[{SIDE_FORMS['right side']}]|[in|on|at] the [middle right|center right|right middle|right center]|"
+    "in the middle of the right side|on the right in the middle",
     "bottom left": "[in|at|on] the [bottom left|lower left|bottom left|left lower|bottom-left|lower-left][| corner]",
-    "bottom": "[at|on] the [bottom|bottom|very bottom]|[at|in] the [bottom middle|bottom center|bottom centre|lower middle]|"
-    "on the lower side|at the bottom [in|of] the [middle|center]|in the middle at the bottom",
+    "bottom": f"[{SIDE_FORMS['bottom side']}]|[at|in] the [bottom middle|bottom center|bottom centre|lower middle]|"
+    "at the bottom in the [middle|center]|in the middle at the bottom",
     "bottom right": "[in|at|on] the [bottom right|lower right|bottom right|right lower|bottom-right|lower-right][| corner]",
+} | SIDE_FORMS
+# The same as adjectives, but for "left" and "right": each has another meaning alone.
+SPOT_FORMS: dict[str, str] = {
+    "top left": "top left|upper left|top-left|upper-left|top left corner|upper left corner",
+    "top": "top|top middle|top center|upper middle",
+    "top right": "top right|upper right|top-right|upper-right|top right corner|upper right corner",
+    "left": "middle left|left middle|center left",
+    "center": "center|center|middle|middle|centre",
+    "right": "middle right|right middle|center right",
+    "bottom left": "bottom left|lower left|bottom-left|lower-left|bottom left corner|lower left corner",
+    "bottom": "bottom|bottom middle|bottom center|lower middle",
+    "bottom right": "bottom right|lower right|bottom-right|lower-right|bottom right corner|lower right corner",
+    **{"top side": "top", "left side": "left", "right side": "right", "bottom side": "bottom"},
 }
+# Where to look from a thing, along its row or column.
 DIRECTION_FORMS: dict[str, str] = {
     "left of": "[|to the |on the ]left of|on the left side of|to the left side of|left from",
     "right of": "[|to the |on the ]right of|on the right side of|to the right side of|right from",
-    "above": "above|above|over|on top of|higher than|directly above",
-    "below": "below|below|under|beneath|underneath|lower than|directly below",
+    "above": "above|above|over|on top of",
+    "below": "below|below|under|beneath|underneath",
+}
+# The same without a thing, which was named before.
+WAY_FORMS: dict[str, str] = {
+    "left of": "left|to the left|on its left",
+    "right of": "right|to the right|on its right",
+    "above": "above|over it|on top",
+    "below": "below|under it|underneath",
+}
+# How two things lie, whatever stands between them or beside.
+COMPARED_FORMS: dict[str, str] = {
+    "left of": f"{DIRECTION_FORMS['left of']}|[further left|more to the left] than",
+    "right of": f"{DIRECTION_FORMS['right of']}|[further right|more to the right] than",
+    "above": "above|above|over|higher than",
+    "below": "below|below|under|beneath|underneath|lower than",
 }
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
+ORDINAL_FORMS = {
+    **{"first": "first|first|1st", "second": "second|second|2nd", "third": "third|third|3rd"},
+    **{"fourth": "fourth|4th", "fifth": "fifth|5th", "last": "last|last|final"},
+}
+BEGIN_FORMS = {"begin with": "begin with|start with", "end with": "end with|end in"}
+# What one can do with any of a category.
+ANY_FORMS = {
+    "food": "any food|some food|anything to eat|something to eat|anything edible",
+    "vehicle": "any vehicle|anything to ride|something to drive",
+    "toy": "any toy|anything to play with|something to play with",
+    "animal": "any animal|some animal",
+    "plant": "any plant|anything that grows",
+    "tool": "any tool|anything to work with",
+}
 
 
 def plural(word: str) -> str:
     """The plural of an object, a category or a synonym."""
-    if word.startswith(("piece of", "slice of", "means of")):
-        return word if word.startswith("means") else word.replace(" of", "s of", 1)
-    return PLURALS.get(word, word + "s")
+    if word in PLURALS:
+        return PLURALS[word]
+    if word.startswith(("piece of", "slice of")):
+        return word.replace(" of", "s of", 1)
+    if re.search("[^aeiou]y$", word):
+        return f"{word[:-1]}ies"
+    return word + ("es" if word.endswith(("s", "x", "ch", "sh")) else "s")
 
 
 def with_article(name: str) -> str:
     """`a dog`, `an owl`."""
-    return name if name in ("food", "cattle") else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+    if name in ("food", "cattle"):
+        return name
+    return f"{'an' if re.match('(?!uni|use|eu|one)[aeiou]|hour|hono', name) else 'a'} {name}"
 
 
 def located(place: str) -> str:

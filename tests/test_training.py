@@ -4,7 +4,6 @@ import json
 import random
 import re
 import shutil
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -20,10 +19,11 @@ from scenes.asides import ASIDES, aside
 from scenes.forms import FORMS, HELD_OUT, expand, pattern, wordings
 from scenes.questions import SHORT_SKILLS, SKILLS, Question, ask
 from scenes.said import reached
-from scenes.scene import CATEGORIES, GRID, OBJECTS, PLACES, alike_scene, random_scene, render, sprite
-from scenes.talk import conversation, follow_up
-from scenes.typing import messy
-from scenes.words import ORDINALS, plural, vocabulary, with_article
+from scenes.scene import GRID, OBJECTS, random_scene, render, sprite
+from scenes.talk import follow_up
+from scenes.typing import messy, neat
+from scenes.words import vocabulary
+from tests.scene_oracle import Facts, claims, walk
 from training import record_traces
 from training.checkpoint import build_tokenizer
 from training.data import FRIENDLY, Packer, Packs, collate
@@ -86,158 +86,6 @@ def test_there_are_hundreds_of_ways_to_ask_most_things():
 def test_the_number_of_wordings_is_counted_right():
     assert wordings("a [b|c [d|e]|] {f}") == 4
     assert len({expand("a [b|c [d|e]|] {f}", random.Random(n)) for n in range(200)}) == 4
-
-
-LOCATED = "(?:in|at|on) the (?:top left|top right|bottom left|bottom right|top|bottom|left|right|center)"
-COUNTS = ("no", "one", "two", "three", "four", "five", "six")
-
-
-def place_of(text):
-    """`in the top left` -> 0"""
-    return PLACES.index(text.split(" the ")[1])
-
-
-def places_in(text):
-    return sorted(place_of(found) for found in re.findall(LOCATED, text))
-
-
-class Facts:
-    """A second, independent account of a scene, which holds an answer against it sentence by sentence."""
-
-    def __init__(self, scene):
-        self.scene = scene
-        self.at = {thing.cell: (thing.name, thing.size) for thing in scene.things}
-        self.names = [name for name, _ in self.at.values()]
-        self.kinds = [kind for name in self.names for kind, words in CATEGORIES.items() if name in words]
-
-    def count(self, word):
-        singular = {plural(name): name for name in (*OBJECTS, *CATEGORIES, "object")}.get(word, word)
-        return len(self.at) if singular == "object" else self.names.count(singular) + self.kinds.count(singular)
-
-    def cell(self, name):
-        (cell,) = [cell for cell, (there, _) in self.at.items() if there == name]
-        return cell
-
-    def what(self, cell):
-        plate = self.scene.plate
-        if plate and plate.cell == cell:
-            return f"the number {plate.digits}"
-        return with_article(self.at[cell][0]) if cell in self.at else "nothing"
-
-    def nearest(self, name, direction):
-        row, column = divmod(self.cell(name), 3)
-        line = {
-            "left of": [(row, c) for c in range(column)][::-1],
-            "right of": [(row, c) for c in range(column + 1, 3)],
-            "above": [(r, column) for r in range(row)][::-1],
-            "below": [(r, column) for r in range(row + 1, 3)],
-        }[direction]
-        return next((what for r, c in line if (what := self.what(3 * r + c)) != "nothing"), "nothing")
-
-    def listed(self, text):
-        """`a dog, an owl and a pig` are things of the scene, each as often as it is there, in reading order."""
-        there = iter(self.names)
-        return all(name in there for name in re.findall(r"an? (\w+)", text))
-
-    def holds(self, sentence):
-        """Whether a sentence is true; a sentence of a form that is not known here is not."""
-        way = "left of|right of|above|below"
-        if found := re.fullmatch(rf"There is (.+) ({way}) the (\w+)(.*)", sentence):
-            what, direction, name, more = found.groups()
-            others = [re.fullmatch(rf"(.+) ({way}) it", part).groups() for part in re.split(r", | and ", more)[1:]]
-            return all(self.nearest(name, way) == what for what, way in [(what, direction), *others])
-        if found := re.fullmatch(r"There is nothing next to the (\w+)", sentence):
-            row, column = divmod(self.cell(found[1]), 3)
-            beside = [(row + r, column + c) for r, c in ((0, 1), (1, 0), (0, -1), (-1, 0))]
-            return all(self.what(3 * r + c) == "nothing" for r, c in beside if r in range(3) and c in range(3))
-        if found := re.fullmatch(r"The image shows (\w+) objects?( and a number)? on an? (\w+) background", sentence):
-            shown = COUNTS.index(found[1]) == len(self.at) and found[3] == self.scene.background
-            return shown and bool(found[2]) == bool(self.scene.plate)
-        if found := re.fullmatch(rf"There is an? (small|large) (\w+) ({LOCATED})", sentence):
-            return self.at[place_of(found[3])] == (found[2], found[1])
-        if sentence.startswith("There is nothing"):
-            return all(self.what(cell) == "nothing" for cell in places_in(sentence))
-        if found := re.fullmatch(rf"There is no number ({LOCATED})", sentence):
-            return "number" not in self.what(place_of(found[1]))
-        if found := re.fullmatch(rf"There is (.+) ({LOCATED})", sentence):
-            return self.what(place_of(found[2])) == found[1]
-        if found := re.fullmatch(rf"(?:Yes, t|No, t|T)he number is (?:(\d+)|({LOCATED}))", sentence):
-            plate = self.scene.plate
-            return found[1] == plate.digits if found[1] else place_of(found[2]) == plate.cell
-        if found := re.fullmatch(r"The (\w+) digit is (\d)", sentence):
-            digits = self.scene.plate.digits
-            return digits[{"last": -1}.get(found[1], (*ORDINALS, "last").index(found[1]))] == found[2]
-        if found := re.fullmatch(rf"The (\w+) is ({LOCATED}) and the (\w+) is ({LOCATED}), so (?:yes|no)", sentence):
-            return (self.cell(found[1]), self.cell(found[3])) == (place_of(found[2]), place_of(found[4]))
-        if found := re.fullmatch(rf"(?:Yes, the|No, the|The) (\w+) (?:is|are) ((?:{LOCATED}|, | and )+)", sentence):
-            name = {plural(name): name for name in OBJECTS}.get(found[1], found[1])
-            return sorted(cell for cell, (there, _) in self.at.items() if there == name) == places_in(found[2])
-        if found := re.fullmatch(r"There (?:is|are) (\w+) (\w+)(?: and (\w+) (\w+))?", sentence):
-            claims = [(found[1], found[2]), *([(found[3], found[4])] if found[3] else [])]
-            return all(COUNTS.index(number) == self.count(word) for number, word in claims)
-        if found := re.fullmatch(r"(?:No, t|T)here (?:is|are) no (\w+) in the image", sentence):
-            return not self.scene.plate if found[1] == "number" else self.count(found[1]) == 0
-        if found := re.fullmatch(r"Yes, there is an? (\w+) in the image", sentence):
-            return found[1] in self.names
-        if found := re.fullmatch(r"(?:Yes, )?I can see (.+)", sentence, flags=re.IGNORECASE):
-            return self.listed(found[1])
-        if found := re.fullmatch(r"The background is (\w+)", sentence):
-            return found[1] == self.scene.background
-        if found := re.fullmatch(r"All objects are (\w+)", sentence):
-            return {size for _, size in self.at.values()} == {found[1]}
-        if found := re.fullmatch(r"The (largest|smallest) object is the (\w+)", sentence):
-            return [n for n, s in self.at.values() if (s == "large") == (found[1] == "largest")] == [found[2]]
-        if found := re.fullmatch(r"The (small|large) objects are (.+)", sentence):
-            return [with_article(n) for n, s in self.at.values() if s == found[1]] == re.split(r", | and ", found[2])
-        if found := re.fullmatch(r"The only (\w+) is the (\w+)", sentence):
-            return self.count(found[1]) == 1 and found[2] in CATEGORIES[found[1]] and found[2] in self.names
-        if found := re.fullmatch(r"The (\w+) is the odd one out: the others are (\w+)", sentence):
-            shared = {plural(kind): kind for kind in CATEGORIES}[found[2]]
-            return self.kinds.count(shared) == len(self.kinds) - 1 and found[1] not in CATEGORIES[shared]
-        if sentence == "No object is the odd one out":
-            return len(self.kinds) < 3 or len(self.kinds) - 1 not in Counter(self.kinds).values()
-        if found := re.fullmatch(r"The (\w+) is (small|large)", sentence):
-            return (found[1], found[2]) in self.at.values()
-        if found := re.fullmatch(r"An? (\w+) is (?:an? )?(\w+)", sentence):
-            return found[1] in CATEGORIES[found[2]]
-        return False
-
-
-def sentences(answer):
-    return answer.rstrip(".").split(". ")
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.integers(0, 10**9), st.booleans())
-def test_no_answer_contradicts_the_scene(seed, alike):
-    scene, rng = (alike_scene if alike else random_scene)(f"property {seed}"), random.Random(seed)
-    facts = Facts(scene)
-    asked = [ask(scene, skill, rng, typed=messy) for skill in SKILLS]
-    asked += [question for question in conversation(scene, 6, rng, typed=messy) if question.skill not in ASIDES]
-    for question in asked:
-        for sentence in sentences(question.answer):
-            assert facts.holds(sentence), (question.text, question.answer, facts.at, scene.plate)
-        assert "".join(said.text for said in question.said) == question.answer
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10**9))
-def test_yes_and_no_are_told_by_the_places(seed):
-    scene, rng = random_scene(f"yes {seed}"), random.Random(seed)
-    facts = Facts(scene)
-    question = ask(
-        scene, "is_relation", rng, {"is_relation": ("is the {name} {direction} the {other}",)} | FORMS_OF_BACKGROUND
-    )
-    if question.skill == "is_relation":
-        (row, column), (other_row, other_column) = (divmod(facts.cell(thing.name), 3) for thing in question.about)
-        ways = {"left": column < other_column, "right": column > other_column}
-        ways |= dict.fromkeys(("above", "over", "on top", "higher"), row < other_row)
-        ways |= dict.fromkeys(("below", "under", "beneath", "lower"), row > other_row)
-        (holds,) = {holds for word, holds in ways.items() if re.search(rf"\b{word}\b", question.text.lower())}
-        assert question.answer.endswith("so yes." if holds else "so no."), (question.text, question.answer)
-
-
-FORMS_OF_BACKGROUND = {"background": FORMS["background"]}
 
 
 def test_what_names_something_in_a_question_is_found_again_however_it_is_typed():
@@ -370,6 +218,21 @@ def test_every_key_of_the_evaluation_is_counted_on_a_few_scenes(pocket):
     asked = results["asked"]
     assert asked["unseen"] == 2 * (len(SKILLS) - 1) and asked["describe"] == 2 and asked["after description"] == 3
     assert asked["third turn"] == 2 and asked["eighth turn"] == 1 and asked["out of scope"] == asked["not a scene"] == 2
+
+
+def test_what_is_asked_after_a_description_in_the_evaluation_is_clear_from_it(tiny, monkeypatch):
+    asked = {}
+    monkeypatch.setattr("training.evaluate.messy", lambda text, rng: neat(text))
+    monkeypatch.setattr(Tally, "alone", lambda *args: None)
+    monkeypatch.setattr(Tally, "first", lambda *args: None)
+    monkeypatch.setattr(Tally, "turns", lambda self, view, key, questions, counted: asked.update({key: questions}))
+    for seed in range(40):
+        scene = random_scene(f"described {seed}")
+        Tally(tiny).scene(scene, 2 * seed, random.Random(seed))
+        (_, first, _), *later = walk(asked["after description"])
+        assert first.skill == "describe" and len(later) == 3
+        for _, question, ways in later:
+            assert ways and all(claims(question.answer) == Facts(scene).due(*way) for way in ways), question.text
 
 
 def test_the_evaluation_tells_right_from_wrong(pocket):

@@ -107,8 +107,9 @@ class Tally:
         if number % 2:
             self.turns(view, "eighth turn", conversation(scene, 8, rng, typed=messy, asides=0.2), slice(7, 8))
         else:
-            later = conversation(scene, 4, rng, typed=messy)
-            self.turns(view, "after description", [ask(scene, "describe", rng, typed=messy), *later[1:]], slice(1, 4))
+            begun = [ask(scene, "describe", rng, typed=messy)]
+            later = conversation(scene, 4, rng, typed=messy, begun=begun)
+            self.turns(view, "after description", later, slice(1, 4))
 
     def beside(self, seed: int, count: int) -> None:
         """What is said beside the scene, and pictures that are none, `count` of each at most."""

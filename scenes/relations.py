@@ -3,12 +3,15 @@
 import random
 
 from scenes.said import (
+    ABSENT,
     DIRECTIONS,
     Drawn,
     Said,
+    absent,
     cells_towards,
     named,
     neighbour,
+    not_there,
     numbered,
     reached,
     unique_things,
@@ -22,6 +25,8 @@ def relation(scene: Scene, rng: random.Random) -> Drawn | None:
     """What is next to a thing in one direction; a third of the time that may be nothing."""
     if not (unique := unique_things(scene)):
         return None
+    if rng.random() < ABSENT:
+        return not_there(scene, rng, direction=rng.choice(tuple(DIRECTIONS)))
     pairs = [(thing, direction) for thing in unique for direction in DIRECTIONS]
     filled = [pair for pair in pairs if neighbour(scene, *pair)]
     return relation_of(scene, *rng.choice(filled if filled and rng.random() < 0.7 else pairs), rng)
@@ -54,6 +59,8 @@ def next_to(scene: Scene, rng: random.Random) -> Drawn | None:
     """What is directly beside a thing, on each of its four sides."""
     if not (unique := unique_things(scene)):
         return None
+    if rng.random() < ABSENT:
+        return not_there(scene, rng)
     beside = [thing for thing in unique if _beside(scene, thing)]
     return next_to_of(scene, rng.choice(beside if beside and rng.random() < 0.8 else unique), rng)
 
@@ -84,6 +91,8 @@ def is_at(scene: Scene, rng: random.Random) -> Drawn | None:
     """Whether a thing is at a place; a thing in the top left is on the left, and at the top."""
     if not (unique := unique_things(scene)):
         return None
+    if rng.random() < ABSENT:
+        return not_there(scene, rng, place=rng.choice(PLACES))
     return is_at_of(scene, rng.choice(unique), rng)
 
 
@@ -110,6 +119,14 @@ def is_relation(scene: Scene, rng: random.Random) -> Drawn | None:
         return None
     thing, other = rng.sample(unique, 2)
     direction = rng.choice(tuple(DIRECTIONS))
+    if rng.random() < ABSENT:
+        name = absent(scene, rng)
+        words = {"name": name, "direction": direction, "other": other.name}
+        sought = {"name": (), "other": numbered(scene, [other])}
+        if rng.random() < 0.5:  # the second one is not there
+            words |= {"name": other.name, "other": name}
+            sought = {"name": sought["other"], "other": ()}
+        return Drawn(words, (Said(f"There is no {name} in the image.", ()),), (other,), sought)
     places = [divmod(t.cell, 3) for t in (thing, other)]
     down, across = places[0][0] - places[1][0], places[0][1] - places[1][1]
     row_step, column_step = DIRECTIONS[direction]

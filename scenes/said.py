@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from scenes.scene import CATEGORIES, CELL, OBJECTS, Plate, Scene, Thing
 from scenes.words import NUMBERS, located, plural, with_article
 
+ABSENT = 0.1  # share of the questions about one thing that ask about something that is not there
 DIRECTIONS: dict[str, tuple[int, int]] = {  # words -> step in (row, column)
     "left of": (0, -1),
     "right of": (0, 1),
@@ -131,6 +132,12 @@ def said_at(scene: Scene, name: str, found: Sequence[Thing]) -> list[Said]:
 def absent(scene: Scene, rng: random.Random) -> str:
     """An object that is not in the scene."""
     return rng.choice([name for name in OBJECTS if not scene.find(name)])
+
+
+def not_there(scene: Scene, rng: random.Random, **words: str) -> Drawn:
+    """What is said where somebody asks more about an object that is not in the scene."""
+    name = absent(scene, rng)
+    return Drawn({"name": name, **words}, (Said(f"There is no {name} in the image.", ()),), (), {"name": ()})
 
 
 def present_or_absent(scene: Scene, rng: random.Random, chance_present: float) -> str:

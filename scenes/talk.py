@@ -70,10 +70,10 @@ def follow_up(scene: Scene, asked: list[Question], rng: random.Random, typed: Ty
         choices.append(("number_where", numbers.number_where(scene, rng), PRONOUN_FORMS["number_where"]))
     if before.skill == "number_where" and scene.plate:
         choices.append(("number", numbers.number(scene, rng), PRONOUN_FORMS["number"]))
-    if before.skill == "relation":
+    if before.skill == "relation" and before.about:
         drawn = relations.relation_of(scene, before.about[0], rng.choice(tuple(DIRECTIONS)), rng)
         choices.append(("relation", drawn, SAME_FORMS["relation"]))
-    elif before.skill in SAME_FORMS:
+    elif before.skill != "relation" and before.skill in SAME_FORMS:
         choices.append((before.skill, SKILLS[before.skill](scene, rng), SAME_FORMS[before.skill]))
     for skill, forms in LEADS_TO.get(before.skill, {}).items():
         drawn = SKILLS[skill](scene, rng)

@@ -3,10 +3,12 @@
 import random
 
 from scenes.said import (
+    ABSENT,
     Drawn,
     Said,
     joined,
     named,
+    not_there,
     numbered,
     present_or_absent,
     reached,
@@ -89,7 +91,7 @@ def size(scene: Scene, rng: random.Random) -> Drawn | None:
     """Small or large, of a thing that is there once."""
     if not (unique := unique_things(scene)):
         return None
-    return size_of(scene, rng.choice(unique), rng)
+    return not_there(scene, rng) if rng.random() < ABSENT else size_of(scene, rng.choice(unique), rng)
 
 
 def size_of(scene: Scene, thing: Thing, rng: random.Random) -> Drawn:

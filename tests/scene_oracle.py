@@ -64,6 +64,7 @@ def meanings(words: Iterable[str]) -> Words:
 
 SINGULAR: Words = {plural(word): word for word in (*OBJECTS, *CATEGORIES, "object")}
 KIND: Words = {name: kind for kind, names in CATEGORIES.items() for name in names}
+ABOUT_THINGS = ("size", "relation", "next_to", "is_at", "is_relation")  # of which there is just one
 
 
 @cache
@@ -254,6 +255,9 @@ class Facts:
 
     def due(self, skill: str, words: Words) -> list[Claim]:
         """The claims of the one true and complete answer, in its order."""
+        asked = [words[key] for key in ("name", "other") if skill in ABOUT_THINGS and key in words]
+        if missing := [name for name in asked if name not in self.names]:
+            return [("count", missing[0], 0)]
         return list(getattr(self, f"_{skill}")(**words))
 
     def _describe(self) -> Iterator[Claim]:

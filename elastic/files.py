@@ -185,7 +185,7 @@ def _mode(path: Path) -> int:
     """The rights of the file that is there, or of a new one: those of a temporary one are its owner's only."""
     if path.exists():
         return stat.S_IMODE(path.stat().st_mode)
-    mask = os.umask(0)
+    mask = os.umask(0o077)  # to be read it must be set; what another thread makes meanwhile is rather too private
     os.umask(mask)
     return 0o666 & ~mask
 

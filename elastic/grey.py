@@ -13,9 +13,10 @@ def is_deep(picture: Image.Image) -> bool:
 
 
 def shown_grey(picture: Image.Image, inverted: bool = False) -> Image.Image:
-    """The picture in 256 greys, from its own black to its own white; what is no number is black."""
+    """The picture in 256 greys, from its own black to its own white; no number is black, transparent is white."""
     values = np.asarray(picture).astype(np.float64)  # in fewer bits, neighbours among large numbers are one
-    known = np.isfinite(values)
+    is_clear = values == picture.info.get("transparency", np.nan)  # in a PNG file one value can stand for nothing
+    known = np.isfinite(values) & ~is_clear
     low, high = (float(values[known].min()), float(values[known].max())) if known.any() else (0.0, 0.0)
     black, white = _range(low, high, whole=picture.mode != "F")
     # What is infinite is as bright or as dark as anything else gets.
@@ -23,6 +24,7 @@ def shown_grey(picture: Image.Image, inverted: bool = False) -> Image.Image:
     grey = ((values - black) / (white - black)).clip(0, 1)
     if inverted:
         grey = 1 - grey
+    grey[is_clear] = 1
     return Image.fromarray((grey * 255).round().astype(np.uint8))
 
 
@@ -34,5 +36,5 @@ def _range(low: float, high: float, whole: bool) -> tuple[float, float]:
     top = sure if high <= sure else next((top for top in tops if top / 2 < high <= top), high)
     if low == high:
         # Nothing to compare with: neither black nor white, but a grey of as many bits as it takes.
-        return 0.0, max(top, 2.0 ** int(high).bit_length() - 1 if whole and high > sure else 1.0)
+        return 0.0, max(top, 2.0 ** int(high).bit_length() - whole if high > sure else sure)
     return (0.0, top) if low >= 0 and high - low >= LEAST_SPAN * top else (low, high)

@@ -3,6 +3,7 @@
 import io
 import struct
 import warnings
+import zlib
 from pathlib import Path
 
 from PIL import Image, ImageCms, ImageOps
@@ -77,13 +78,31 @@ def _check_size(width: int, height: int) -> None:
 
 def _without_metadata(content: bytes) -> bytes:
     """A PNG file without its texts and profiles, which Pillow refuses together with the picture when they are large."""
-    kept, at = [PNG], len(PNG)
+    kept, at, kind_of_pixels = [PNG], len(PNG), b""
     while at + 12 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, at)
         if kind in PIXELS:
-            kept.append(content[at : at + 12 + length])
+            chunk = content[at : at + 12 + length]
+            if kind == b"IHDR":
+                kind_of_pixels = chunk[16:18]  # bits, and whether they are greys, colours or places in a palette
+            kept.append(_of_8_bits(chunk, kind_of_pixels) if kind == b"tRNS" else chunk)
         at += 12 + length
     return b"".join(kept) + content[at:]
+
+
+def _of_8_bits(clear: bytes, kind_of_pixels: bytes) -> bytes:
+    """The chunk that says which value is transparent, in 8 bits where Pillow makes pixels of 8 bits of others.
+
+    Pillow compares them without that, and nothing is transparent.
+    """
+    if kind_of_pixels in (b"\2\0", b"\4\0") and len(clear) == 14:
+        values = [int.from_bytes(clear[8:10]) * 255 // (2 ** kind_of_pixels[0] - 1)]
+    elif kind_of_pixels == b"\x10\2" and len(clear) == 18:
+        values = [clear[8], clear[10], clear[12]]
+    else:
+        return clear
+    chunk = b"tRNS" + struct.pack(f">{len(values)}H", *(min(value, 255) for value in values))
+    return clear[:4] + chunk + struct.pack(">I", zlib.crc32(chunk))
 
 
 def _upright_rgb(picture: Image.Image) -> Image.Image:

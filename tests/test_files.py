@@ -48,6 +48,42 @@ def test_a_new_file_has_the_rights_of_new_files_and_an_old_one_keeps_its_own(tmp
     assert (tmp_path / "plain").stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.parametrize("mask", [0o000, 0o002, 0o022, 0o027, 0o077])
+def test_a_new_file_is_for_whom_the_user_lets_new_files_be(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        write(tmp_path / "a", "a")
+        assert os.umask(mask) == mask, "and the user's choice stays"
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_while_a_file_is_written_nobody_else_can_read_it(tmp_path):
+    """It may be to replace one that is its owner's only."""
+    with whole(tmp_path / "a"):
+        (part,) = tmp_path.iterdir()
+        assert part.stat().st_mode & 0o777 == 0o600
+
+
+def test_whoever_stops_the_program_while_it_writes_finds_what_was_there_and_nothing_else(tmp_path, monkeypatch):
+    """Ctrl-C is no error like others: it passes by where errors are caught."""
+    path = tmp_path / "a"
+    path.write_text("before")
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), whole(path) as file:
+        file.write(b"half")
+        stopped()
+    monkeypatch.setattr("elastic.files.os.fsync", stopped)
+    for action in (lambda: write(path, "whole"), lambda: writable(path), lambda: out_folder(str(tmp_path))):
+        with pytest.raises(KeyboardInterrupt):
+            action()
+    assert path.read_text() == "before" and names(tmp_path) == ["a"]
+
+
 def test_what_fails_in_the_middle_leaves_the_file_as_it_was(tmp_path):
     path = tmp_path / "a"
     path.write_text("before")
@@ -172,8 +208,9 @@ def test_a_full_disk_is_known_before_the_work_and_loses_nothing(full_disk):
 
 def test_appending_takes_the_place_of_what_is_behind_the_end(tmp_path):
     path = tmp_path / "a"
-    path.write_bytes(b"whole\nha")
-    assert append(path, 6, b"next\n") == 11 and path.read_bytes() == b"whole\nnext\n"
+    for torn in (b"", b"ha", b"half of a line that is longer than the next one"):
+        path.write_bytes(b"whole\n" + torn)
+        assert append(path, 6, b"next\n") == 11 and path.read_bytes() == b"whole\nnext\n"
     with little_room(20), pytest.raises(ValueError, match="File too large"):
         append(path, 11, b"x" * 30)
     assert path.read_bytes() == b"whole\nnext\n", "nothing is torn"

@@ -2,6 +2,8 @@
 
 import io
 import os
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -40,6 +42,56 @@ def test_every_colour_mode_becomes_rgb(corner, mode, tmp_path):
 def test_transparency_is_laid_on_white(tmp_path):
     Image.new("RGBA", (20, 20), (255, 0, 0, 0)).save(tmp_path / "clear.png")
     assert open_picture(tmp_path / "clear.png").getpixel((5, 5)) == (255, 255, 255)
+
+
+def png(bits, kind, pixels, clear, palette=b""):
+    """A PNG file of two pixels, written by hand: Pillow writes few of the ways to say what is transparent."""
+    packed = "".join(f"{value:0{bits}b}" for pixel in pixels for value in pixel)
+    row = int(packed.ljust(-(-len(packed) // 8) * 8, "0"), 2).to_bytes(-(-len(packed) // 8))
+    size = struct.pack(">2I5B", 2, 1, bits, kind, 0, 0, 0)
+    chunks = [
+        (b"IHDR", size),
+        (b"PLTE", palette),
+        (b"tRNS", clear),
+        (b"IDAT", zlib.compress(b"\0" + row)),
+        (b"IEND", b""),
+    ]
+    content = b"\x89PNG\r\n\x1a\n"
+    for name, data in chunks:
+        if data or name == b"IEND":
+            content += struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    return io.BytesIO(content)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_the_grey_that_a_png_file_says_is_transparent_is_white(bits):
+    clear = 2**bits // 4
+    for other in (0, clear + 1):
+        seen = np.asarray(open_picture(png(bits, 0, [(clear,), (other,)], struct.pack(">H", clear))))
+        assert seen[0, 0].tolist() == [255] * 3
+        assert bits == 1 or (seen[0, 1] < 200).all(), other
+
+
+def test_a_transparent_value_is_no_measure_of_how_bright_the_others_are():
+    for clear, most in ((None, 2**16 - 1), (2**16 - 1, 2**10 - 1)):
+        file = png(16, 0, [(2**16 - 1,), (900,)], b"" if clear is None else struct.pack(">H", clear))
+        first, second = np.asarray(open_picture(file))[0, :, 0].tolist()
+        assert first == 255 and abs(second - 900 / most * 255) <= 1
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_colour_that_a_png_file_says_is_transparent_is_white(bits):
+    clear, other = [tuple(value << bits - 8 for value in colour) for colour in ((10, 20, 30), (200, 100, 0))]
+    seen = np.asarray(open_picture(png(bits, 2, [clear, other], struct.pack(">3H", *clear))))
+    assert seen[0].tolist() == [[255, 255, 255], [200, 100, 0]]
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_palette_may_be_transparent_in_part_and_by_half(bits):
+    palette = bytes([10, 20, 30, 200, 100, 0])
+    for clear, first in ((b"\0", [255, 255, 255]), (b"\x80", [132, 137, 142]), (b"", [10, 20, 30])):
+        seen = np.asarray(open_picture(png(bits, 3, [(0,), (1,)], clear, palette))).astype(int)
+        assert np.abs(seen[0] - [first, [200, 100, 0]]).max() <= 1
 
 
 def test_a_rotated_photo_is_turned_upright(corner, tmp_path):
@@ -138,11 +190,32 @@ def test_an_even_deep_grey_stays_what_it_is(tmp_path):
     assert set(shown(Image.fromarray(np.full((9, 9), 32_896, np.uint16)), tmp_path, "png").flat) == {128}
 
 
-def test_what_is_no_number_is_black_and_what_is_infinite_no_brighter_than_the_rest(tmp_path):
-    values = GREY.astype(np.float32) / 255
+@pytest.mark.parametrize(("bits", "share"), [(8, 0.2), *((bits, 0.7) for bits in (8, 10, 12, 14, 15, 16, 20, 24, 31))])
+def test_whole_numbers_stay_as_dark_as_they_are(bits, share, tmp_path):
+    """White is what their bits can hold, not the brightest there is; which bits these are, it must use the highest."""
+    values = np.rint(GREY / 255 * share * (2**bits - 1)).astype(np.uint16 if 8 < bits <= 16 else np.int32)
+    seen = shown(Image.fromarray(values), tmp_path, "png" if 8 < bits <= 16 else "tif")
+    assert np.abs(seen - share * GREY).max() <= 1
+
+
+@pytest.mark.parametrize(("top", "share"), [(1, 0.2), (1, 0.7), (255, 0.7), (1023, 0.7), (4095, 0.7)])
+def test_fractions_stay_as_dark_as_they_are(top, share, tmp_path):
+    """White is 1, or what bits can hold."""
+    values = (GREY / 255 * share * top).astype(np.float32)
+    assert np.abs(shown(Image.fromarray(values), tmp_path, "tif") - share * GREY).max() <= 1
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 0.7), (-1, 1), (-5, -3), (100, 2000)])
+def test_what_is_infinite_is_as_dark_or_bright_as_the_rest_and_what_is_no_number_is_black(low, high, tmp_path):
+    values = (low + (high - low) * (GREY - float(GREY.min())) / np.ptp(GREY)).astype(np.float32)
+    expected = shown(Image.fromarray(values), tmp_path, "tif")
     values[0, :3] = np.nan, np.inf, -np.inf
     seen = shown(Image.fromarray(values), tmp_path, "tif")
-    assert seen[0, 0] == 0 and seen[0, 1] >= GREY.max() - 1 and np.abs(seen[1:] - GREY[1:]).mean() < 1
+    assert seen[0, :3].tolist() == [0, expected.max(), expected.min()]
+    assert np.array_equal(seen[1:], expected[1:])
+
+
+def test_where_nothing_is_a_number_all_is_black(tmp_path):
     assert set(shown(Image.fromarray(np.full((9, 9), np.nan, np.float32)), tmp_path, "tif").flat) == {0}
 
 
@@ -233,6 +306,16 @@ def test_an_even_deep_grey_is_neither_black_nor_white(value):
     Image.fromarray(np.full((32, 32), value, np.uint16)).save(file, "PNG")
     file.seek(0)
     assert 20 < np.asarray(open_picture(file)).mean() < 252
+
+
+@pytest.mark.parametrize("value", [0.3, 1.5, 5, 200, 300, 1e9])
+def test_an_even_picture_of_fractions_is_neither_black_nor_white(value, tmp_path):
+    (grey,) = set(shown(Image.fromarray(np.full((9, 9), value, np.float32)), tmp_path, "tif").flat)
+    assert 20 < grey < 252
+
+
+def test_an_even_picture_of_ones_is_white(tmp_path):
+    assert set(shown(Image.fromarray(np.ones((9, 9), np.float32)), tmp_path, "tif").flat) == {255}
 
 
 def test_neighbours_among_large_numbers_stay_apart():

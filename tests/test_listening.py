@@ -1,10 +1,13 @@
 """Who listens, by the connections that are open."""
 
 import asyncio
+import json
+from types import SimpleNamespace
 
 import pytest
 
 from page import listening as listening_module
+from page.entrance import Entrance
 from page.listening import Hearing, Listening
 from tests.loops import run_alone
 
@@ -80,15 +83,47 @@ def test_whoever_asks_does_not_listen_yet(path, method):
     assert Listening().stream_of(request(path, method=method)) is None
 
 
-def test_no_more_streams_are_open_than_there_is_room_for(monkeypatch):
+async def answered(*requests):
+    """What those are told whose streams come through the entrance, in order; those who are let in stay."""
+    page = SimpleNamespace(_queue=SimpleNamespace(pending_messages_per_session={"abc": None}))
+    server, told = Server(), []
+    entrance = Entrance(Hearing(server, Listening()), page)
+
+    async def visit(each):
+        said = []
+
+        async def send(message):
+            said.append(message)
+
+        await entrance(each | {"headers": []}, None, send)
+        told.append((said[0]["status"], b"".join(part.get("body", b"") for part in said).decode()) if said else None)
+
+    tasks = [asyncio.create_task(visit(each)) for each in requests]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    refused = list(told)
+    server.done.set()
+    await asyncio.gather(*tasks)
+    return server.inside, refused
+
+
+def test_no_more_streams_are_open_than_there_is_room_for_and_each_refusal_says_its_own_reason(monkeypatch):
     monkeypatch.setattr(listening_module, "MOST_STREAMS", 3)
+    inside, told = run_alone(answered(*[request(f"/gradio_api/heartbeat/{number}") for number in range(5)]))
+    assert inside == 3 and [status for status, _ in told] == [503, 503]
+    assert all(json.loads(text)["error"] == listening_module.FULL for _, text in told)
 
-    async def visit():
-        server, listening = Server(), Listening()
-        streams = [request(f"/gradio_api/heartbeat/{number}") for number in range(5)]
-        tasks, said = await opened(Hearing(server, listening), *streams)
-        server.done.set()
-        await asyncio.gather(*tasks)
-        return server.inside, [message["status"] for message in said if "status" in message]
 
-    assert run_alone(visit()) == (3, [503, 503])
+def test_too_many_streams_under_one_name_are_refused_for_that_reason():
+    inside, told = run_alone(answered(*[request("/gradio_api/heartbeat/abc")] * 6))
+    assert inside == listening_module.MOST_EACH and len(told) == 2
+    assert all(json.loads(text)["error"] == listening_module.SEVERAL for _, text in told)
+
+
+def test_a_browser_that_may_not_listen_is_told_so_where_it_listens_and_may_try_again():
+    events = request("/gradio_api/queue/data", "session_hash=abc")
+    _, told = run_alone(answered(*[events] * 5))
+    [(status, text)] = told
+    first, second = (json.loads(line.removeprefix("data: ")) for line in text.split("\n\n") if line)
+    assert status == 200 and first["output"]["error"] == listening_module.SEVERAL and first["output"]["visible"]
+    assert not first["success"] and "event_id" not in first and second == {"msg": "close_stream"}

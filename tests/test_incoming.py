@@ -1,15 +1,18 @@
 """Files that requests name: uploads of this server and nothing else; pictures are decoded where they can do no harm."""
 
 import base64
+import errno
 import io
 import os
 import threading
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from page import decoding, incoming
+from page import decoding, gate, incoming
 from page.decoding import Decoder
+from page.gate import Refused
 from tests.program import ROOT
 
 SCENE = ROOT / "assets" / "scenes" / "scene-2022.png"
@@ -85,6 +88,48 @@ def test_a_picture_that_browsers_cannot_show_becomes_one_that_they_can(uploads):
     shown = incoming.shown_by_browsers(str(uploads / HASH / "scan.tif"))
     assert shown.endswith("scan.png") and Image.open(shown).format == "PNG"
     assert incoming.shown_by_browsers(str(uploads / HASH / "mine.png")) == str(uploads / HASH / "mine.png")
+
+
+def failing(monkeypatch, place, name, number):
+    """From now on the system refuses something, for that reason."""
+
+    def fail(*values, **options):
+        raise OSError(number, os.strerror(number), "/a/path/of/the/server")
+
+    monkeypatch.setattr(place, name, fail)
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [(errno.ENOSPC, incoming.NO_ROOM), (errno.EDQUOT, incoming.NO_ROOM), (errno.EROFS, incoming.NOT_KEPT)],
+)
+def test_a_picture_that_cannot_be_kept_is_refused_for_that_reason(uploads, monkeypatch, number, sentence):
+    inside = "data:;base64," + base64.b64encode(SCENE.read_bytes()).decode()
+    failing(monkeypatch, Path, "write_bytes", number)
+    with pytest.raises(Refused) as error:
+        gate.file_value({"url": inside})
+    assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [(errno.ENOENT, incoming.GONE), (errno.EMFILE, incoming.UNREAD), (errno.EIO, incoming.UNREAD)],
+)
+def test_only_a_file_that_is_gone_is_said_to_be_gone(uploads, monkeypatch, number, sentence):
+    failing(monkeypatch, os, "open", number)
+    with pytest.raises(ValueError) as error:
+        incoming.picture_of(str(uploads / HASH / "mine.png"))
+    assert str(error.value) == sentence
+
+
+def test_where_no_process_can_be_started_pictures_cannot_be_read_now(monkeypatch):
+    decoder = Decoder(workers=1, seconds=60)
+    with monkeypatch.context() as context:
+        failing(context, decoding.subprocess, "Popen", errno.ENOMEM)
+        for _ in range(2):
+            with pytest.raises(ValueError, match="cannot be read at the moment"):
+                decoder.open(SCENE.read_bytes())
+    assert decoder.open(SCENE.read_bytes()).size == (224, 224)
 
 
 SLOW = """

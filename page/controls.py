@@ -1,5 +1,6 @@
 """The inputs of the page: picture, question, policies and their settings."""
 
+import copy
 import json
 import random
 import re
@@ -18,6 +19,11 @@ from training.questions import suggestions
 from training.scenes import random_scene, render
 
 ASSETS = Path(__file__).parent.parent / "assets"
+TAKEN = (
+    "A picture file, uploaded to this server (the client libraries do that with `handle_file` of a path), or the "
+    "picture itself as a data URL. No other address is fetched."
+)
+FILE = {"meta": {"_type": "gradio.FileData"}}
 
 
 class Picture(gr.Image):
@@ -28,6 +34,18 @@ class Picture(gr.Image):
 
     def get_block_name(self) -> str:
         return "image"
+
+    def api_info(self) -> dict[str, object]:
+        """What programs may send. Gradio's own words offer addresses, of which none is fetched here."""
+        info = copy.deepcopy(super().api_info())
+        info["additional_description"] = TAKEN
+        info["properties"]["path"]["description"] = "What the server answered to the upload of the picture"
+        info["properties"]["url"]["description"] = "The picture itself as a data URL: data:image/png;base64,..."
+        return info
+
+    def example_payload(self) -> dict[str, object]:
+        """A file of the program's own, which its library uploads."""
+        return {"path": "picture.png", "url": "picture.png", "orig_name": "picture.png"} | FILE
 
 
 @dataclass(frozen=True)

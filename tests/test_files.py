@@ -117,19 +117,20 @@ def unwritable(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("number", sorted(errno.errorcode))
-def test_only_where_there_is_no_room_room_is_asked_for_and_every_reason_has_an_advice(tmp_path, monkeypatch, number):
-    def fail(folder):
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(files, "_part", fail)
-    with pytest.raises(ValueError) as error:
-        write(tmp_path / "a", "a")
-    said = str(error.value)
-    assert f"a cannot be written ({os.strerror(number)}); what is there stays as it was. " in said
-    assert said.endswith(".") and (("Make room" in said) == (number in (errno.ENOSPC, errno.EDQUOT)))
+def test_only_where_there_is_no_room_room_is_asked_for_and_every_reason_has_an_advice(tmp_path, monkeypatch):
     words = {errno.EACCES: "rights", errno.EROFS: "can only be read", errno.EFBIG: "that large", errno.EISDIR: "in it"}
-    assert words.get(number, "") in said
+    for number in errno.errorcode:
+
+        def fail(folder, number=number):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(files, "_part", fail)
+        with pytest.raises(ValueError) as error:
+            write(tmp_path / "a", "a")
+        said = str(error.value)
+        assert f"a cannot be written ({os.strerror(number)}); what is there stays as it was. " in said
+        assert said.endswith(".") and (("Make room" in said) == (number in (errno.ENOSPC, errno.EDQUOT))), said
+        assert words.get(number, "") in said
 
 
 def test_what_is_in_the_way_is_named_with_what_to_do(tmp_path):

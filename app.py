@@ -65,10 +65,10 @@ def build_page(model: Model | None, store: Store | None = None) -> Page:
                 with gr.Tab("Plots", elem_id="plots-tab") as plots_tab:
                     replot = plot_controls(looking, plots_tab, view_tab)
         if live:
-            running, settled = live.connect(page, badge, view)
-            opened = connect_looking(looking, chosen, dropped, view, cancels=[running])
+            settled = live.connect(page, badge, view)
+            opened = connect_looking(looking, chosen, dropped, view)
             for event in opened:
-                event.then(live.fill, None, live.filled, **PRIVATE)
+                event.success(live.fill, None, live.filled, **PRIVATE)
             compare.connect(page, tabs)
             compare_api(live.events)
             compare_all_api(compare.events)

@@ -7,6 +7,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 POINTER = b"version https://git-lfs"
+UNREAD = "{} cannot be read ({}). See that it is a file and that this user may read it."
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
 
@@ -37,7 +38,9 @@ def check_files(folder: Path) -> None:
 def _check_json(path: Path) -> None:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ValueError(UNREAD.format(path, error.strerror)) from error
+    except ValueError as error:
         raise ValueError(f"{path} cannot be read ({error}). Copy the checkpoint again.") from error
     if path.name.endswith(("config.json", ".index.json")) and not isinstance(value, dict):
         raise ValueError(f"{path} holds no object of settings. Copy the checkpoint again.")
@@ -54,5 +57,7 @@ def _check_weights(path: Path) -> None:
                 weights.keys()
         elif not begins or (begins.startswith(b"PK") and not zipfile.is_zipfile(path)):
             raise ValueError(f"{path} is damaged: it is no file of weights. Copy the checkpoint again.")
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
+        raise ValueError(UNREAD.format(path, error.strerror or error)) from error
+    except SafetensorError as error:
         raise ValueError(f"{path} is damaged or cannot be read ({error}). Copy the checkpoint again.") from error

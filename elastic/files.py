@@ -5,6 +5,7 @@ leaves the one before. Whatever goes wrong is one sentence, and can be known bef
 """
 
 import argparse
+import errno
 import os
 import stat
 import sys
@@ -17,6 +18,18 @@ from typing import BinaryIO
 from filelock import FileLock, Timeout
 
 PART = ".part"  # ending of what is not whole yet
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+# What to do where a file cannot be written, by the reasons that the system gives.
+ADVICE = {
+    NO_ROOM: "Make room there, or name another path.",
+    (errno.EFBIG,): "No file may become that large there: name a path on another disk, or raise the limit.",
+    (errno.EACCES, errno.EPERM): "This user may not write there: change the rights, or name another path.",
+    (errno.EROFS,): "That disk can only be read: name a path on another one.",
+    (errno.ENOTDIR, errno.EEXIST): "A part of the path is no folder but a file: name another path.",
+    (errno.EISDIR,): "Name a file in it.",
+    (errno.ENAMETOOLONG,): "Give a shorter name.",
+    (errno.ENXIO,): "Nobody reads there: begin to, or name another path.",
+}
 
 
 def writable(path: Path) -> Path:
@@ -30,7 +43,7 @@ def writable(path: Path) -> Path:
             os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))  # a pipe that nobody reads must not keep us waiting
             return path
         if path.exists() and not os.access(path, os.W_OK):
-            raise PermissionError("the file is write-protected")
+            raise PermissionError(errno.EACCES, "the file is write-protected")
         _probe(path.resolve().parent)
     except (OSError, ValueError) as error:
         raise ValueError(_sentence(path, error)) from error
@@ -168,7 +181,7 @@ def _is_plain(path: Path) -> bool:
     except FileNotFoundError:
         return True
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError("it is a folder")
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
     return stat.S_ISREG(mode)
 
 
@@ -191,5 +204,6 @@ def _mode(path: Path) -> int:
 
 
 def _sentence(path: Path, error: Exception) -> str:
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return f"{path} cannot be written ({reason}); what is there stays as it was. Make room there, or name another path."
+    number, reason = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
+    advice = next((advice for numbers, advice in ADVICE.items() if number in numbers), "Name another path.")
+    return f"{path} cannot be written ({reason or error}); what is there stays as it was. {advice}"

@@ -66,9 +66,21 @@ class Answer:
         await self._all(200, b"application/json", json.dumps({"event_id": number}))
 
     async def end_of_events(self, sentence: str) -> None:
-        """Answer a browser that listens for events: there are none any more."""
+        """Answer a browser that listens for events: there are none any more, and it begins anew."""
         event = {"msg": "unexpected_error", "message": sentence, "success": False, "session_not_found": True}
-        await self._all(200, b"text/event-stream", f"data: {json.dumps(event)}\n\n")
+        await self._events(event)
+
+    async def refuse_events(self, sentence: str) -> None:
+        """Answer a browser that may not listen now: what it waits for has failed, and it may ask again.
+
+        Not by a status: Gradio 6.31 takes any other than 200 for a server that is gone, and loads the page anew.
+        """
+        said = {"error": sentence, "title": "Please try again", "visible": True, "duration": 10}
+        # Without a number it is for everything that is waited for.
+        await self._events({"msg": "process_completed", "output": said, "success": False}, {"msg": "close_stream"})
+
+    async def _events(self, *events: dict) -> None:
+        await self._all(200, b"text/event-stream", "".join(f"data: {json.dumps(event)}\n\n" for event in events))
 
     async def _all(self, status: int, kind: bytes, text: str) -> None:
         self._begun = True

@@ -5,17 +5,19 @@ import functools
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import aclosing, closing, contextmanager
+from contextlib import aclosing, closing, contextmanager, suppress
 
 import gradio as gr
 from gradio.context import LocalContext
 from PIL.Image import Image
 
 from elastic.policies import Policy
-from elastic.trace import Run, first_difference
+from elastic.trace import first_difference
 from page.controls import build_policy, name_of_example
+from page.endings import FORGOTTEN, NOT_ASKED, NOT_BEGUN, Latest, explain, how_it_ended, out_of_memory
 from page.incoming import aside, picture_of
 from page.job import Refused, Steps, Waiting
+from page.line import LONGEST_STEP
 from page.links import link_of
 from page.model import Model
 from page.shown import LATE, Shown
@@ -24,20 +26,20 @@ from viz import view
 
 UPDATES_PER_SECOND = 8  # more make the browser slower, not the answers faster
 WORTH_SAYING = 0.5  # seconds in line
-CONVERSATION = "conversation"  # the kind of thing in the store
-FORGOTTEN = {  # by why an earlier conversation went
-    "room": "Your earlier conversation was put away to make room for other visitors: this question begins a new one.",
-    "time": "Your earlier conversation was put away after half an hour: this question begins a new one.",
-    "away": "Your connection was lost and your conversation put away: this question begins a new one.",
-}
+# Kinds of things in the store: of a question that is under way how far it has come, of the last one when it was begun
+# by the browser's clock, and what its visitor wants instead of the rest of the answer.
+CONVERSATION, UNDER_WAY, BEGUN, WISH = "conversation", "under way", "begun", "wish"
+STOP, ANEW, ASIDE = "stop", "anew", "aside"  # wishes: to see what there is; nothing; another run
 
 
 class Callbacks:
-    """What the page's events do with one model; what is to be seen goes to `shown`, what is held is in its store."""
+    """What the page's events do with one model; what is to be seen goes to `shown`, what is held is in its store.
+
+    Whatever becomes of a question, the last that its visitor sees of it is a sentence.
+    """
 
     def __init__(self, model: Model, shown: Shown, option_names: list[tuple[int, str, str]]) -> None:
         self.model, self.shown, self.option_names = model, shown, option_names
-        self.stopping: set[str] = set()  # visitors who pressed Stop and have not asked since
         self.store, self.line, self.uploads = shown.store, model.line, Uploads(shown.store)
 
     async def load(self) -> AsyncIterator[str]:
@@ -47,10 +49,14 @@ class Callbacks:
             await asyncio.sleep(0.5)
             yield self.model.status()  # so that Gradio notices who is gone
 
-    def begin(self, request: gr.Request) -> tuple[gr.Button, gr.Button]:
-        """While a run goes on it can be stopped, not started again."""
-        self._refuse_a_second(request.session_hash)
-        self.stopping.discard(request.session_hash)
+    def begin(self, request: gr.Request, moment: float | None = None) -> tuple[gr.Button, gr.Button]:
+        """While a run goes on it can be stopped, not started again; `moment` is when, by the browser's clock."""
+        visitor = request.session_hash
+        self._refuse_a_second(visitor)
+        visit = self.store.visit(visitor)
+        self.store.drop((WISH, visitor))
+        self.store.put((BEGUN, visitor), moment or 0.0, visit)
+        self.store.put((UNDER_WAY, visitor), "pressed", visit)
         return gr.Button(interactive=False), gr.Button(interactive=True)
 
     def _refuse_a_second(self, visitor: str) -> None:
@@ -58,12 +64,20 @@ class Callbacks:
             raise gr.Error("Still answering the last question. Wait, or press Stop.", print_exception=False)
 
     def stop(self, request: gr.Request) -> None:
-        """A run that is only about to begin is not begun: Gradio cancels those that have."""
-        self.stopping.add(request.session_hash)
+        """End a run within a step; one that is only about to begin is not begun."""
+        self._wish(request.session_hash, STOP)
+
+    def step_aside(self, visitor: str) -> None:
+        """Return when nothing of a run that goes on is shown any more: the visitor looks at another one now."""
+        self._wish(visitor, ASIDE, LONGEST_STEP)
+
+    def _wish(self, visitor: str, what: str, seconds: float = 0.0) -> None:
+        if (UNDER_WAY, visitor) in self.store:
+            self.store.put((WISH, visitor), what, self.store.visiting(visitor))
+            self.line.stop(visitor, seconds)
 
     def leave(self, request: gr.Request) -> None:
         """A closed tab frees its caches."""
-        self.stopping.discard(request.session_hash)
         self.store.leave(request.session_hash)
 
     async def ask(
@@ -79,38 +93,51 @@ class Callbacks:
     ) -> AsyncIterator[dict]:
         """Run one question on both sides, about eight messages for the view a second."""
         names, values = names_and_options[:2], names_and_options[2:]
-        visitor = request.session_hash
+        visitor, latest = request.session_hash, Latest()
         self._refuse_a_second(visitor)
+        self.store.put((UNDER_WAY, visitor), "asked", self.store.visiting(visitor))
         yield view.status("Starting" if self.model.ready.is_set() else "Waiting for the model to load")
         try:
             if picture is None:
                 raise ValueError("There is no picture yet. Pick an example, draw a scene or upload one.")
             policies = [self._policy(side, name, keep / 100, values) for side, name in enumerate(names)]
             self.uploads.used(picture)
-            comparison, note = self._conversation(visitor, picture, policies), ""
+            comparison = self._conversation(visitor, picture, policies)
             image, example = None, None
             if comparison is None:
                 image, example = await aside(self._opened, picture)
-                note = FORGOTTEN.get(self.store.lost(visitor, CONVERSATION), "")
-            if note:
-                gr.Warning(note, title="A new conversation")
+                latest.note = FORGOTTEN.get(self.store.lost(visitor, CONVERSATION), "")
+            if latest.note:
+                gr.Warning(latest.note, title="A new conversation")
             # A conversation's later questions cannot be asked by an address: it would begin a new one.
             link = link_of(example, question, policies)
-            started = functools.partial(self._started, picture, policies, comparison, image, link, note)
-            steps = self._answer(visitor, started, question, int(tokens), temperature, int(seed or 0))
+            started = functools.partial(self._started, picture, policies, comparison, image, link, latest.note)
+            steps = self._answer(visitor, started, question, int(tokens), temperature, int(seed or 0), latest)
             job = self.line.join(visitor, steps, lambda: "somebody's question")
+            if self.store.look((WISH, visitor)):  # stopped before there was anything to stop
+                self.line.stop(visitor)
             async with aclosing(self.line.follow(job)) as said:
                 async for value in said:
-                    if visitor in self.stopping:
-                        yield view.status("Stopped")
-                        break
                     yield view.status(value) if isinstance(value, Waiting) else value
         except Refused as error:
-            raise gr.Error(str(error), title="The run was ended", print_exception=False) from error
+            wish = self.store.look((WISH, visitor))
+            if wish == STOP:
+                yield latest.ended(f"{how_it_ended(latest.run)}." if latest.run else NOT_BEGUN)
+            elif wish == ANEW:
+                yield None  # whatever of it came after the view was emptied
+            elif wish is None:
+                yield latest.ended(str(error))
+                raise gr.Error(str(error), title="The run was ended", print_exception=False) from error
         except ValueError as error:
+            yield latest.ended(str(error))
             raise gr.Error(str(error), title="Please check", print_exception=False) from error
         except Exception as error:
-            raise self.broke_off(visitor, error, "The run broke off") from error
+            failure = self.broke_off(visitor, error, "The run broke off")
+            yield latest.ended(explain(error))
+            raise failure from error
+        finally:
+            self.store.drop((UNDER_WAY, visitor))
+            self.store.drop((WISH, visitor))
 
     def broke_off(self, visitor: str, error: Exception, title: str) -> gr.Error:
         """What a visitor should read of a run that failed; his conversation is freed, all where memory ran out."""
@@ -159,25 +186,33 @@ class Callbacks:
         tokens: int,
         temperature: float,
         seed: int,
+        latest: Latest,
     ) -> Iterator[dict | None]:
         """The steps of an answer, with messages for the view between them; the visitor is there when they begin."""
         comparison, visit, key = started(), self.store.visit(visitor), (CONVERSATION, visitor)
         self.store.put(key, comparison, visit, size=lambda: comparison.nbytes)
         number, sent, due = 0, 0, 0.0
-        with closing(comparison.ask(question, tokens, temperature, seed)) as progress:
-            for line in progress:
-                if not comparison.recorders:
-                    yield view.status(line)
-                elif time.monotonic() >= due:
-                    run = comparison.record()
-                    self.shown.put(visit, run) if not number else self.shown.update(run)
-                    yield view.message(run, number, sent, status=line)
-                    # What a side that has ended wrote is sent; only those that go on have more to come.
-                    going_on = [side.steps for side in run.sides if side.finish == "running"]
-                    number, sent = number + 1, min(going_on, default=sent)
-                    due = time.monotonic() + 1 / UPDATES_PER_SECOND
-                else:
-                    yield None
+        try:
+            with closing(comparison.ask(question, tokens, temperature, seed)) as progress:
+                for line in progress:
+                    if not comparison.recorders:
+                        yield view.status(line)
+                    elif time.monotonic() >= due:
+                        run = latest.run = comparison.record()
+                        self.shown.put(visit, run) if not number else self.shown.update(run)
+                        yield view.message(run, number, sent, status=line)
+                        # What a side that has ended wrote is sent; only those that go on have more to come.
+                        going_on = [side.steps for side in run.sides if side.finish == "running"]
+                        number, sent = number + 1, min(going_on, default=sent)
+                        due = time.monotonic() + 1 / UPDATES_PER_SECOND
+                    else:
+                        yield None
+        except BaseException:
+            if latest.run:  # ended in the midst: what was written since it was last seen belongs to it
+                with suppress(Exception):  # after a failure there may be no more to be had
+                    latest.run = comparison.record()
+                    self.shown.update(latest.run)
+            raise
         if self.line.waited > WORTH_SAYING:
             comparison.note = f"{comparison.note} It waited {self.line.waited:.1f} s in line for the model.".strip()
         if self.store.get(key) is comparison:  # as large as it has become
@@ -191,21 +226,26 @@ class Callbacks:
         said = how_it_ended(run)
         return view.message(run, LATE, 0, status=f"{said}. {comparison.note}" if comparison.note else said, done=True)
 
-    def settle(self, request: gr.Request) -> tuple[object, gr.Button, gr.Button]:
-        """After a run, also one that was stopped: the whole record to the view, the buttons as they were."""
-        comparison = self.store.get((CONVERSATION, request.session_hash))
-        value = view.status("")
-        if comparison is not None and comparison.recorders:
-            value = self._last_message(comparison)
-            looked_at = self.shown.of(request.session_hash)
-            if looked_at is not None and looked_at.name != value["run"]:
-                value = gr.skip()  # the visitor has opened another run meanwhile
+    def settle(self, request: gr.Request) -> tuple[object, object, object]:
+        """After a run, however it ended: the buttons as they were; a sentence if it never came here."""
+        visitor = request.session_hash
+        if self.line.has(visitor):  # a second question was refused, or the next one is being answered already
+            return gr.skip(), gr.skip(), gr.skip()
+        value = view.status(NOT_ASKED) if self.store.look((UNDER_WAY, visitor)) == "pressed" else gr.skip()
+        self.store.drop((UNDER_WAY, visitor))
         return value, gr.Button(interactive=True), gr.Button(interactive=False)
 
-    def forget(self, request: gr.Request) -> tuple[None, gr.Button, gr.Button]:
-        """Begin anew: the visitor's caches are freed, the view emptied, the buttons as they were."""
-        self.shown.leave(request.session_hash)
-        self.store.drop((CONVERSATION, request.session_hash))
+    def forget(self, request: gr.Request, moment: float | None = None) -> tuple[object, object, object]:
+        """Begin anew: what goes on is ended, the visitor's caches are freed, the view is emptied.
+
+        A question that was asked after that `moment`, by the browser's clock, has overtaken this and is left alone.
+        """
+        visitor = request.session_hash
+        if moment is not None and (self.store.look((BEGUN, visitor)) or 0.0) > moment:
+            return gr.skip(), gr.skip(), gr.skip()
+        self._wish(visitor, ANEW, LONGEST_STEP)
+        self.shown.leave(visitor)
+        self.store.drop((CONVERSATION, visitor))
         return None, gr.Button(interactive=True), gr.Button(interactive=False)
 
     async def compare(
@@ -257,28 +297,3 @@ class Callbacks:
             raise gr.Error(str(error), print_exception=False) from error
         except Exception as error:
             raise self.broke_off("", error, "Error") from error
-
-
-def how_it_ended(run: Run) -> str:
-    """One line on a run that is over."""
-    ends = {"end": "finished", "limit": "reached the longest answer allowed"}
-    return "; ".join(
-        f"{letter}: {ends.get(side.finish, 'stopped')} after {side.steps} tokens"
-        for letter, side in zip("AB", run.sides, strict=False)
-    )
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, on the processor or on a GPU."""
-    return isinstance(error, MemoryError) or "memory" in str(error).lower()
-
-
-def explain(error: Exception) -> str:
-    """What a visitor should know of a run that broke."""
-    if out_of_memory(error):
-        return (
-            "Out of memory. All conversations were freed: ask again, with a shorter answer or less of the cache kept."
-        )
-    return (
-        f"The model failed ({type(error).__name__}). The conversation was cleared; ask again, or restart the program."
-    )

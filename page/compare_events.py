@@ -66,17 +66,21 @@ class CompareEvents:
         return options
 
     async def run(self, request: gr.Request) -> AsyncIterator[dict]:
-        """Fill the visitor's table, row by row."""
+        """Fill the visitor's table, row by row; whatever becomes of it, the last that is seen of it is a sentence."""
         table = self._table(request)
         if table is None:
+            self._say_if_put_away(request)
             return  # the visitor has left
         table.status = "Starting"
         try:
             steps = table.fill(self.model.watched)
             job = self.line.join(_own(request), steps, lambda: f"a table, {table.about}", True, request.session_hash)
+            if table.how:  # stopped before there was anything to stop
+                self.line.stop(_own(request))
             async with aclosing(self.line.follow(job)) as said:
                 async for value in said:
                     if self._table(request) is not table:
+                        yield _ended(table, "Put away", "")
                         self._say_if_put_away(request)
                         return  # the visitor has left
                     waiting = {"status": value} if isinstance(value, Waiting) else {}
@@ -84,14 +88,18 @@ class CompareEvents:
         except gr.Error:
             raise
         except Refused as error:
-            table.how = "Ended"
-            raise gr.Error(str(error), title="The comparison was ended", print_exception=False) from error
+            if table.how:  # as its visitor wished
+                yield _ended(table, table.how, "")
+            else:
+                yield _ended(table, "Ended", str(error))
+                raise gr.Error(str(error), title="The comparison was ended", print_exception=False) from error
         except ValueError as error:
-            table.how = "Not begun"
+            yield _ended(table, "Not begun", str(error))
             raise gr.Error(str(error), title="Please check", print_exception=False) from error
         except Exception as error:
-            table.how = "Broke off"
-            raise self.asking.broke_off(request.session_hash, error, "The comparison broke off") from error
+            failure = self.asking.broke_off(request.session_hash, error, "The comparison broke off")
+            yield _ended(table, "Broke off", str(failure.message))
+            raise failure from error
 
     def _say_if_put_away(self, request: gr.Request) -> None:
         if self.store.lost(request.session_hash, TABLE) in ("room", "time"):
@@ -100,12 +108,17 @@ class CompareEvents:
     def _table(self, request: gr.Request) -> Table | None:
         return self.store.get((TABLE, request.session_hash))
 
-    def stopping(self) -> gr.Button:
+    def stopping(self, request: gr.Request) -> gr.Button:
         """Stop has been pressed; the step that is under way is still finished."""
+        if (table := self._table(request)) is not None:
+            table.how = "Stopped"
+        self.line.stop(_own(request))
         return gr.Button("Stopping …", interactive=False)
 
-    def settle(self, request: gr.Request) -> tuple[object, object, gr.Button, gr.Button]:
+    def settle(self, request: gr.Request) -> tuple[object, object, object, object]:
         """After a run, also one that was stopped or broke off: the table as it is, its figure, the buttons."""
+        if self.line.has(_own(request)):  # the next one is being filled already
+            return gr.skip(), gr.skip(), gr.skip(), gr.skip()
         buttons = gr.Button(interactive=True), gr.Button("Stop", interactive=False)
         table = self._table(request)
         if table is None:
@@ -203,6 +216,13 @@ def message(table: Table, running: bool) -> dict:
         "rows": table.rows,
         "csv": "" if running else table_csv(table.rows),
     }
+
+
+def _ended(table: Table, how: str, why: str) -> dict:
+    """The last message of a table that was not filled."""
+    table.how, table.why = how, why
+    table.status = table.stopped_line
+    return message(table, running=False)
 
 
 def describe(names: list[str]) -> str:

@@ -6,9 +6,9 @@ import gradio as gr
 
 from elastic.policies import POLICIES
 from page.compare_events import CompareEvents, describe
-from page.controls import Picture
 from page.live import PRESS_ASK, Live
 from page.looking import PRIVATE
+from page.picture import Picture
 from page.scripted import Scripted
 
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -92,6 +92,7 @@ class CompareTab:
             self.table,
             show_progress="hidden",
             concurrency_limit=None,
+            trigger_mode="multiple",  # else a table is left out, without a word, where the last one is just ending
             api_visibility="private",
         )
         started.success(None, None, None, js=SHOW_TABLE, **PRIVATE)
@@ -99,7 +100,6 @@ class CompareTab:
         for follow in (running.then, running.failure):
             follow(events.settle, None, shown, **PRIVATE)
         self.stop.click(events.stopping, None, self.stop, **PRIVATE)
-        self.stop.click(None, None, None, cancels=[running], **PRIVATE)
         self._connect_rows(tabs)
 
     def _connect_rows(self, tabs: gr.Tabs) -> None:

@@ -16,8 +16,8 @@ from PIL import Image
 
 from elastic.archive import no_formula
 from elastic.policies import POLICIES, Policy
-from page.callbacks import out_of_memory
 from page.controls import adjustable, build_policy
+from page.endings import out_of_memory
 
 LOW, HIGH = 5, 100  # per cent of the cache: what the page's slider offers
 MOST_ROWS = 120
@@ -104,7 +104,8 @@ class Table:
     plans: list[Plan]
     rows: list[dict] = field(default_factory=list)
     status: str = ""
-    how: str = "Stopped"  # how it ended, where not all rows were measured
+    how: str = ""  # how it ended, where not all rows were measured
+    why: str = ""  # a sentence
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
@@ -157,7 +158,7 @@ class Table:
     @property
     def stopped_line(self) -> str:
         """What the status is when not all rows were measured."""
-        return f"{self.how}: {len(self.rows)} of {len(self.plans)} rows are measured."
+        return f"{self.how or 'Stopped'}: {len(self.rows)} of {len(self.plans)} rows are measured. {self.why}".strip()
 
     @property
     def measured(self) -> list[dict]:

@@ -9,32 +9,24 @@ from dataclasses import Field, dataclass, fields
 from pathlib import Path
 
 import gradio as gr
+from gradio.events import Dependency
 from gradio.utils import get_upload_folder
 
 from elastic.policies import POLICIES, Policy
 from page import incoming
 from page.looking import PRIVATE
+from page.picture import NOW_TOO, Picture, check_upload, last_readable, note_picture, refuse_large
 from training.questions import suggestions
 from training.scenes import random_scene, render
 
 ASSETS = Path(__file__).parent.parent / "assets"
 
 
-class Picture(gr.Image):
-    """An image input that hands over the file as it came: `page.incoming` alone decides what can be read."""
-
-    def preprocess(self, payload: object) -> str | None:
-        return incoming.path_of(payload)
-
-    def get_block_name(self) -> str:
-        return "image"
-
-
 @dataclass(frozen=True)
 class Ask:
     """Picture, question, how much of the cache is kept, and what asks.
 
-    `renewed` are the events after which a conversation begins anew.
+    A conversation begins anew after the events `renewed`, and once what was `uploaded` is taken; `moment` is when.
     """
 
     picture: Picture
@@ -44,7 +36,9 @@ class Ask:
     scene_seed: gr.Number | gr.State
     ask: gr.Button
     stop: gr.Button
+    moment: gr.Number
     renewed: list[Callable]
+    uploaded: Dependency
 
 
 @dataclass(frozen=True)
@@ -127,16 +121,6 @@ def name_of_example(path: str, pocket: bool) -> str | None:
     return Path(path).stem if is_same else None
 
 
-def check_upload(path: str | None) -> tuple[str | None, gr.Dataset]:
-    """Refuse a file that cannot be read as a picture as soon as it is there; questions that fit any picture."""
-    fitting = gr.Dataset(samples=[["Describe the image in detail."], ["How many objects are there?"]])
-    try:
-        return incoming.shown_by_browsers(path), fitting
-    except ValueError as error:
-        gr.Warning(str(error), title="Picture not taken")
-        return None, fitting
-
-
 def ask_controls(pocket: bool) -> Ask:
     """Picture, examples, the random scene where the model knows scenes, the question and the buttons that ask it."""
     shown = examples(pocket)
@@ -175,14 +159,22 @@ def ask_controls(pocket: bool) -> Ask:
     filled = [picture, question, suggested, scene_seed]
     chosen.click(lambda number: show_example(shown[number]), chosen, filled, **PRIVATE)
     suggested.click(lambda sample: sample[0], suggested, question, **PRIVATE)
-    # Through the queue: without it a warning does not reach the visitor.
-    picture.upload(check_upload, picture, [picture, suggested], **PRIVATE | {"queue": True})
-    renewed = [clear.click, picture.upload, picture.clear, chosen.click]
+    moment, before = gr.Number(visible="hidden"), gr.State([shown[0]["path"]])
+    picture.change(note_picture, [picture, before], before, **PRIVATE)
+    # Through the queue: without it an error does not reach the visitor.
+    uploaded = picture.upload(
+        check_upload, [picture, moment], [picture, suggested, moment], js=NOW_TOO, **PRIVATE | {"queue": True}
+    )
+    uploaded.failure(last_readable, before, picture, **PRIVATE)
+    too_large = gr.Button(visible="hidden", elem_id="too-large")
+    too_large.click(refuse_large, None, None, **PRIVATE | {"queue": True})
+    # Taking the picture away is no new conversation: the next one may be refused.
+    renewed = [clear.click, chosen.click]
     if new_scene is not None:
         new_scene.click(lambda: draw_scene(None), None, [picture, scene_seed, suggested], **PRIVATE)
         scene_seed.submit(draw_scene, scene_seed, [picture, scene_seed, suggested], **PRIVATE)
         renewed += [new_scene.click, scene_seed.submit]
-    return Ask(picture, question, keep, suggested, scene_seed, ask, stop, renewed)
+    return Ask(picture, question, keep, suggested, scene_seed, ask, stop, moment, renewed, uploaded)
 
 
 def scene_controls(seed: int) -> tuple[gr.Number, gr.Button]:

@@ -26,6 +26,7 @@ WORKERS = 2  # one slow picture does not keep everybody waiting
 SIZE, PIXELS, SENTENCE = struct.Struct(">Q"), b"P", b"S"
 TOO_LONG = "The picture takes longer to read than the {} s it is given. Save a smaller copy and try again."
 BROKE = "This picture cannot be read: reading it needs more memory than there is, or it is damaged. Save it anew."
+NOT_NOW = "Pictures cannot be read at the moment: the server has too much to do. Try again in a minute."
 BUSY = "Too many pictures are being read at once. Try again in a minute."
 
 
@@ -54,9 +55,12 @@ class Decoder:
         try:
             if worker is None or worker.poll() is not None:
                 _end(worker)
+                worker = None
                 worker = _start()
                 self._all = [other for other in self._all if other.poll() is None] + [worker]
             return _ask(worker, content, self.seconds)
+        except OSError as error:  # of starting it: there is no memory, or no room for another process
+            raise ValueError(NOT_NOW) from error
         finally:
             self._free.put(worker)
 

@@ -36,6 +36,7 @@ SLOW = f"The answer took longer than {ANSWER_SECONDS:g} s. Try again."
 NAME = r"[A-Za-z0-9_-]{1,64}"
 GET, POST = ("GET", "HEAD"), ("POST",)
 API = "/gradio_api"
+EVENTS = f"{API}/queue/data"  # where browsers listen
 # All addresses: those of Gradio's that the page and programs use, and the program's own.
 ROUTES = [
     (methods, re.compile(address, re.ASCII | re.DOTALL))
@@ -76,7 +77,10 @@ class Entrance:
             async with asyncio.timeout(ANSWER_SECONDS if IN_TIME.match(path) else None):
                 await self._pass(scope, receive, answer, path)
         except Refusal as refusal:
-            await answer.refuse(refusal.status, refusal.sentence)
+            if path == EVENTS and refusal.status == 503:
+                await answer.refuse_events(refusal.sentence)
+            else:
+                await answer.refuse(refusal.status, refusal.sentence)
         except Refused as error:
             await answer.refuse(422, str(error))
         except TimeoutError:
@@ -95,7 +99,7 @@ class Entrance:
             elif path == f"{API}/upload":
                 length_of(scope, incoming.MAX_BYTES + MAX_SMALL)
                 receive = in_time(receive)
-            elif path == f"{API}/queue/data":
+            elif path == EVENTS:
                 if parameter(scope, "session_hash") not in self.page._queue.pending_messages_per_session:
                     await answer.end_of_events(NO_SESSION)
                     return

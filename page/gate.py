@@ -196,7 +196,7 @@ def file_value(value: Any) -> dict | None:
         else:
             path = incoming.as_upload(given.path)
     except OSError as error:
-        raise Refused(incoming.GONE) from error
+        raise Refused(incoming.UNREAD) from error
     except ValueError as error:
         raise Refused(str(error)) from error
     return {"path": str(path), "orig_name": path.name[:200], "meta": {"_type": "gradio.FileData"}}

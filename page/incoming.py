@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import errno
 import io
 import os
 import re
@@ -20,6 +21,7 @@ from gradio.processing_utils import hash_bytes
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from elastic import files
 from elastic.foreign import read_open
 from page.decoding import Decoder
 
@@ -31,10 +33,12 @@ FOLDER = re.compile(r"[0-9a-f]{64}|scenes")  # folders of uploads, which Gradio 
 DATA_URL = re.compile(r"data:(?:image/[\w.+-]{1,40})?((?:;[\w.=+-]{1,80}){0,4}),", re.ASCII | re.IGNORECASE)
 NO_UPLOAD = "This file is no upload of this page. Upload it here, or send the picture itself as a data URL."
 GONE = "The file is no longer on the server: uploads are deleted after a while. Upload it again."
+UNREAD = "The server cannot read the file at the moment. Try again in a minute, or upload it again."
+NO_ROOM = "The server has no room for files at the moment. Try again in a few minutes, or with a smaller one."
+NOT_KEPT = "The server cannot keep the file. Upload it instead of sending it in the call, or try again in a minute."
 NO_DATA = (
     "The data URL holds no picture that can be read. Send data:image/png;base64, and the file in base64, in one line."
 )
-NO_ROOM = "The picture cannot be kept on the server: {}. Try again later."
 TOO_LARGE = f"The file has more than the {MAX_BYTES // 2**20} MB that are taken. Save a smaller copy and try again."
 
 folders = {ASSETS / "scenes", ASSETS / "photos"}  # whose pictures may be named as they are
@@ -91,7 +95,9 @@ def _open(place: Path) -> BufferedReader:
         finally:
             os.close(folder)
     except OSError as error:
-        raise ValueError(GONE) from error
+        # A link is refused as if it were not there.
+        is_gone = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)
+        raise ValueError(GONE if is_gone else UNREAD) from error
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
         raise ValueError(GONE)
@@ -207,5 +213,5 @@ def keep(content: bytes, name: str) -> Path:
     except OSError as error:
         with suppress(OSError):
             started.unlink()
-        raise ValueError(NO_ROOM.format(error.strerror)) from error
+        raise ValueError(NO_ROOM if error.errno in files.NO_ROOM else NOT_KEPT) from error
     return path

@@ -37,7 +37,7 @@ class Job:
     held: float = 0.0  # seconds of the model
     since: float = 0.0  # when it would have begun if it had never waited between its turns
     begun: bool = False
-    left: bool = False  # whoever followed does so no more
+    left: bool = False  # whoever asked for it wants it no more
     over: bool = False
     result: object = None
     error: BaseException | None = None

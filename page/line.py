@@ -19,6 +19,7 @@ UNHEARD = 10.0  # seconds in which somebody must begin to listen
 GONE = 0.3  # seconds: a browser closes a stream and opens the next when it asks again
 LOOK = GONE / 3  # seconds after which it is noted again who listens, or a short gap would look like a long one
 LONGEST_STEP = 10.0  # seconds that somebody who stopped a job waits for its last step
+STOPPING, STOPPED = "Stopping: the step under way is still finished", "It was stopped."
 STUCK = 180.0  # seconds without a finished step after which the line does not move
 MOST, MOST_EACH = 64, 16  # jobs in line, of all callers and of one
 
@@ -49,8 +50,7 @@ class Line:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             loop = None
-        names = tuple(name for name in (caller, also) if name)
-        job = Job(caller, steps, about, by_rows, names, time.monotonic(), loop)
+        job = Job(caller, steps, about, by_rows, tuple(filter(None, (caller, also))), time.monotonic(), loop)
         with self._changed:
             if self.closed:
                 raise Refused(self.closed)
@@ -80,7 +80,8 @@ class Line:
                 if is_over:
                     break
                 self._listen(job)
-                if self._running is not job and (line := self.waiting_line(job)) != told:
+                line = STOPPING if job.left else self.waiting_line(job) if self._running is not job else told
+                if line != told:
                     told = line
                     yield Waiting(line)
                 with suppress(TimeoutError):
@@ -117,9 +118,7 @@ class Line:
             running, ahead = self._running, self._ahead(job)
         if running is None or running is job:
             return "Starting"
-        whom = {0: "you are next in line", 1: "1 is ahead of you in line"}.get(
-            ahead, f"{ahead} are ahead of you in line"
-        )
+        whom = ("you are next in line", "1 is ahead of you in line", f"{ahead} are ahead of you in line")[min(ahead, 2)]
         begun = "Sharing the model" if job.begun else "Waiting for the model"
         return f"{begun}: {whom}. It is busy with {running.about()}."
 
@@ -133,21 +132,33 @@ class Line:
         counts = [min(len(jobs), turns + (number < place)) for number, jobs in enumerate(self._waiting.values())]
         return sum(counts) - counts[place] + turns
 
+    def _jobs(self) -> list[Job]:
+        """All that wait, and the one that runs."""
+        with self._changed:
+            jobs = [*(job for jobs in self._waiting.values() for job in jobs), self._running]
+            return [job for job in jobs if job is not None and not job.over]
+
     def has(self, caller: str) -> bool:
         """Whether a job of that caller waits or runs."""
-        with self._changed:
-            running = self._running
-            return caller in self._waiting or bool(running and running.caller == caller and not running.over)
+        return any(job.caller == caller for job in self._jobs())
 
     def has_visitor(self, name: str) -> bool:
         """Whether something waits or runs that somebody would listen to under that name."""
-        with self._changed:
-            jobs = [job for jobs in self._waiting.values() for job in jobs]
-            return any(name in job.names for job in [*jobs, self._running] if job is not None)
+        return any(name in job.names for job in self._jobs())
 
     def __len__(self) -> int:
         with self._changed:
             return sum(map(len, self._waiting.values())) + (self._running is not None)
+
+    def stop(self, caller: str, seconds: float = 0.0) -> None:
+        """End what a caller has asked for so far, within a step; return when that is done or time is up."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            for job in (jobs := [job for job in self._jobs() if job.caller == caller]):
+                job.left = True
+            self._changed.notify_all()
+            while not all(job.over for job in jobs) and (left := until - time.monotonic()) > 0:
+                self._changed.wait(min(left, 0.1))
 
     def between(self, chore: Callable[[], object]) -> None:
         """Have something done soon in the model's thread, while no step is under way."""
@@ -247,7 +258,7 @@ class Line:
         if self.closed:
             return Refused(self.closed)
         if job.left:
-            return Refused("It was stopped.")
+            return Refused(STOPPED)
         if now - (job.heard or job.joined) > (UNHEARD if job.heard is None else GONE):
             return Refused("Nobody listened for the answer: fetch it as soon as it was asked for.")
         if job.held > self.deadline:
@@ -267,7 +278,7 @@ class Line:
             except StopIteration as end:
                 return self._finish(job, result=end.value)
             except Stopped:
-                return self._finish(job, error=self._why_over(job) or Refused("It was stopped."))
+                return self._finish(job, error=self._why_over(job) or Refused(STOPPED))
             except BaseException as error:
                 return self._finish(job, error=error)
             self._step_is_finished(job)
@@ -278,7 +289,7 @@ class Line:
                 return self._finish(job, error=why)
             if (value is not None if job.by_rows else self.last_step - began > TURN) and self._waiting:
                 with self._changed:
-                    if any(self._listen(other) for jobs in self._waiting.values() for other in jobs):
+                    if any(self._listen(other) for other in self._jobs() if other is not job):
                         self._running = None
                         self._waiting.setdefault(job.caller, deque()).appendleft(job)
                         self._waiting.move_to_end(job.caller)

@@ -8,8 +8,9 @@ import re
 from collections import Counter
 from urllib.parse import parse_qs
 
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from page.answering import Refusal
 
 ANSWERS = re.compile(r"/call/(?:v2/)?[^/]+/(?P<name>[^/]+)/?$")  # of a call, by the number it was given
 EVENTS = re.compile(r"/queue/data/?$")  # of a session
@@ -17,6 +18,9 @@ HEARTBEAT = re.compile(r"/heartbeat/(?P<name>[^/]+)/?$")
 
 MOST_STREAMS = 400  # of all visitors: a tab holds two
 MOST_EACH = 4  # under one name
+
+FULL = "Too many visitors are here. Try again in a minute."
+SEVERAL = "Too many connections listen for the same answers already. Close some of them, or reload the page."
 
 
 class Listening:
@@ -54,19 +58,25 @@ class Listening:
 
 
 class Hearing:
-    """ASGI middleware that counts the streams of `app` while they are open."""
+    """ASGI middleware that counts the streams of `app` while they are open; `entrance` says why one is refused."""
 
     def __init__(self, app: ASGIApp, listening: Listening) -> None:
         self.app, self.listening = app, listening
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request."""
+        """Serve a request.
+
+        Raises:
+            Refusal: if more streams are open than there is room for.
+        """
         self.listening.loop = asyncio.get_running_loop()
         stream = self.listening.stream_of(scope) if scope["type"] == "http" else None
         if stream is None:
             await self.app(scope, receive, send)
-        elif self.listening.open >= MOST_STREAMS or stream[0][stream[1]] >= MOST_EACH:
-            await PlainTextResponse("Too many visitors are here. Try again in a minute.", 503)(scope, receive, send)
+        elif self.listening.open >= MOST_STREAMS:
+            raise Refusal(503, FULL)
+        elif stream[0][stream[1]] >= MOST_EACH:
+            raise Refusal(503, SEVERAL)
         else:
             counter, name = stream
             counter[name] += 1

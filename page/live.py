@@ -7,11 +7,13 @@ from gradio.events import Dependency
 
 from elastic.policies import POLICIES
 from page.callbacks import Callbacks
-from page.controls import Picture, answer_controls, ask_controls, find_example, show_example, side_controls
-from page.links import SIDES, read_link
+from page.controls import answer_controls, ask_controls, find_example, show_example, side_controls
+from page.links import DEFAULTS, SIDES, read_link
 from page.looking import PRIVATE, Looking
 from page.model import Model
+from page.picture import KEEP_PICTURE, NOW, Picture
 from page.shown import Shown, recording, recordings
+from viz import view
 
 # Once the inputs show what the link asks for, the page asks as the visitor would.
 PRESS_ASK = "asked => { if (asked) setTimeout(() => document.querySelector('#ask').click(), 200); }"
@@ -35,13 +37,19 @@ class Live:
         # Not a State, which the browser would not see.
         self.asked = gr.Checkbox(False, visible="hidden")
         self.events = Callbacks(model, shown, self.sides.keys)
+        looking.make_way, looking.can_ask = self.events.step_aside, True
 
-    def connect(self, page: gr.Blocks, badge: gr.Markdown, view: gr.HTML) -> tuple[Dependency, list[Dependency]]:
-        """Let the inputs run the model and the view show it; returns the run, to be cancelled, and what follows it."""
+    def connect(self, page: gr.Blocks, badge: gr.Markdown, view: gr.HTML) -> list[Dependency]:
+        """Let the inputs run the model and the view show it; returns what follows a run.
+
+        Runs are ended by the server, not by Gradio 6.31, which cancels every run of an event, also the next one, and
+        lets none of them say a last word.
+        """
         inputs, sides, events = self.inputs, self.sides, self.events
         buttons = [inputs.ask, inputs.stop]
         values = [inputs.picture, inputs.question, inputs.keep, *self.answer, *sides.names, *sides.options]
-        started = gr.on([inputs.ask.click, inputs.question.submit], events.begin, None, buttons, **PRIVATE)
+        pressed = [inputs.ask.click, inputs.question.submit]
+        started = gr.on(pressed, events.begin, inputs.moment, buttons, js=NOW, **PRIVATE)
         started.then(None, None, None, js=SHOW_ANSWERS, **PRIVATE)
         running = started.success(
             events.ask,
@@ -49,6 +57,7 @@ class Live:
             view,
             show_progress="hidden",
             concurrency_limit=None,
+            trigger_mode="multiple",  # else a question is left out, without a word, where the last one is just ending
             api_visibility="private",
         )
         # After a failure Gradio 6.31 runs what follows by `failure`, not what follows by `then`.
@@ -56,28 +65,33 @@ class Live:
             follow(events.settle, None, [view, *buttons], **PRIVATE) for follow in (running.then, running.failure)
         ]
         inputs.stop.click(events.stop, None, None, **PRIVATE)
-        inputs.stop.click(None, None, None, cancels=[running], **PRIVATE)
-        anew = gr.on(inputs.renewed, None, None, None, cancels=[running], **PRIVATE)
-        # Last, so that what the cancelled run leaves behind does not appear again.
-        anew.then(events.forget, None, [view, *buttons], **PRIVATE)
+        gr.on(inputs.renewed, events.forget, inputs.moment, [view, *buttons], js=NOW, **PRIVATE)
+        # A picture that was refused leaves everything as it was.
+        inputs.uploaded.success(events.forget, inputs.moment, [view, *buttons], **PRIVATE)
+        page.load(None, None, None, js=KEEP_PICTURE, **PRIVATE)
         page.load(events.load, None, badge, show_progress="hidden", concurrency_limit=None, api_visibility="private")
         page.unload(events.leave)
         self.filled = [inputs.picture, inputs.question, inputs.suggested, inputs.scene_seed]
         self.filled += [inputs.keep, *sides.names, *sides.options]
         arrived = page.load(self.arrive, None, [view, self.asked, *self.filled], **PRIVATE)
         arrived.success(None, self.asked, None, js=PRESS_ASK, **PRIVATE)
-        return running, settled
+        return settled
 
     def arrive(self, request: gr.Request) -> list:
-        """What an address asks for: a bundled picture with its settings, to be asked at once, or a recorded run."""
+        """What an address asks for: a bundled picture with its settings, to be asked at once, or a recorded run.
+
+        What is wrong in it counts as not said, and is told.
+        """
         asked = dict(request.query_params)
-        try:
-            if self._example(asked) is not None:
-                return [gr.skip(), True, *self._fill(asked)]
-        except ValueError as error:
-            return [self.looking.arrive_at({}, request) | {"status": str(error)}, False, *self._untouched]
+        found, wrong = read_link(asked)
+        if self._example(asked) is not None:
+            told = view.with_wrong(view.status(""), wrong) if wrong else gr.skip()
+            return [told, True, *self._fill(asked, found)]
         shown = self.looking.arrive_at(asked, request)
-        return [shown, False, *self.fill(request)]
+        shown = view.with_wrong(shown, [*shown.get("wrong", []), *wrong])
+        earlier = self.fill(request)
+        own = [gr.skip(), found.get("q", gr.skip()), gr.skip(), gr.skip(), *self._settings(found)]
+        return [shown, False, *(e if o == gr.skip() else o for e, o in zip(earlier, own, strict=True))]
 
     def fill(self, request: gr.Request) -> list:
         """The inputs as they were for the run the visitor looks at, where this model can be asked the same."""
@@ -85,30 +99,28 @@ class Live:
         asked = run.link if run else {}
         if asked.get("example") in {entry["name"] for entry in recordings()}:
             asked = recording(asked["example"])[0].link
-        try:
-            return self._fill(asked) if self._example(asked) is not None else self._untouched
-        except ValueError:  # of a file that was dropped
-            return self._untouched
-
-    @property
-    def _untouched(self) -> list:
-        return [gr.skip()] * len(self.filled)
+        found, wrong = read_link(asked)  # wrong in a file that was dropped
+        fits = self._example(asked) is not None and not wrong
+        return self._fill(asked, found) if fits else [gr.skip()] * len(self.filled)
 
     def _example(self, asked: Mapping[str, str]) -> dict | None:
         return find_example(asked.get("example", ""), self.model.name is None)
 
-    def _fill(self, asked: Mapping[str, str]) -> list:
-        """Values of the inputs for what a link asks."""
-        found = read_link(asked)
+    def _fill(self, asked: Mapping[str, str], found: Mapping[str, object]) -> list:
+        """Values of all inputs for what a link asks about one of the pictures."""
         picture, question, suggestions, seed = show_example(self._example(asked))
-        names = [found[side] for side in SIDES]
+        return [picture, found.get("q", question), suggestions, seed, *self._settings(DEFAULTS | found)]
+
+    def _settings(self, found: Mapping[str, object]) -> list:
+        """How much is kept, the sides' policies and their options, as far as something is said of them."""
+        said = {side: found.get(side, DEFAULTS[side]) for side in SIDES if any(key[0] == side for key in found)}
         settings = [
             found.get(f"{SIDES[side]}.{field}", getattr(POLICIES[policy](), field))
-            if names[side] == policy
+            if said.get(SIDES[side]) == policy
             else gr.skip()
             for side, policy, field in self.sides.keys
         ]
-        return [picture, asked.get("q", question), suggestions, seed, found.get("keep", gr.skip()), *names, *settings]
+        return [found.get("keep", gr.skip()), *(said.get(side, gr.skip()) for side in SIDES), *settings]
 
 
 def compare_api(events: Callbacks) -> None:

@@ -1,20 +1,30 @@
 """What can be looked at without a model: recorded runs, dropped files, plots. No torch."""
 
 import io
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import gradio as gr
 from gradio.events import Dependency
 
 from elastic.archive import read_run
+from page import incoming
 from page.incoming import TraceFile, content_of, label_of
 from page.shown import RUN, Shown, recording, recordings, whole
+from viz import view
 
 PRIVATE = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 PLOTS = 6
 PUT_AWAY = "This run was put away to make room for other visitors. Ask again, or open it again: plots appear here."
+NO_PICTURE = "The link asks a question but names no picture. Choose one and press Ask."
+RECORDED_ONLY = (
+    "This server shows recorded runs only: it has no model, and cannot ask what the link asks. "
+    "This is the first of its recorded runs."
+)
+IN_INPUTS = "The link names a recorded run, {}, which is shown as it was. To ask what the link asks ({}), press Ask."
+NO_EFFECT = "This server shows recorded runs only: {} is shown as it was, without what else the link asks ({})."
 EDITED = "edited or foreign: not as this program saved it"
 
 
@@ -23,9 +33,13 @@ class Looking:
 
     def __init__(self, shown: Shown) -> None:
         self.shown = shown
+        # With a model: what a visitor is being answered goes no more to the view, from when this returns on.
+        self.make_way: Callable[[str], None] = lambda visitor: None
+        self.can_ask = False
 
     def show_recording(self, number: int, request: gr.Request) -> dict:
         """One of the recorded runs, by its place in the list."""
+        self.make_way(request.session_hash)
         return self.show(recordings()[number]["name"], request)
 
     def show(self, name: str, request: gr.Request) -> dict:
@@ -42,7 +56,11 @@ class Looking:
         return whole(run, line, entry["show"])
 
     def open_file(self, path: str | None, request: gr.Request) -> tuple[dict | object, None]:
-        """The run in a file that was dropped, and an empty place for the next one."""
+        """The run in a file that was dropped, and an empty place for the next one.
+
+        Raises:
+            gr.Error: if it is none that can be shown; what is looked at stays.
+        """
         if path is None:
             return gr.skip(), None
         label = label_of(path)
@@ -51,8 +69,7 @@ class Looking:
             if len(run.sides) > 2:
                 raise ValueError(f"{label} has {len(run.sides)} sides, the view shows 2. Open a run of this page.")
         except ValueError as error:
-            gr.Warning(str(error), title="File not opened")
-            return gr.skip(), None
+            raise gr.Error(str(error), title="File not opened", print_exception=False) from error
         # What a file calls itself is a label: the run is reached by a name that nobody can guess.
         run = replace(run, name=secrets.token_urlsafe(24))
         if not is_as_saved:
@@ -60,6 +77,7 @@ class Looking:
         foreign = f" · {EDITED}" if "origin" in run.about else ""
         when = run.about.get("recorded", "earlier")
         message = whole(run, f"Opened {label}{foreign} · recorded {when} with {run.sides[0].model}")
+        self.make_way(request.session_hash)
         self.shown.put(request.session_hash, run)
         return message, None
 
@@ -69,11 +87,19 @@ class Looking:
 
     def arrive_at(self, asked: Mapping[str, str], request: gr.Request) -> dict:
         """The recorded run of an address; where there is none, a sentence and the first one."""
-        name = asked.get("example")
-        try:
-            return self.show(name or recordings()[0]["name"], request)
-        except ValueError as error:
-            return self.show(recordings()[0]["name"], request) | {"status": f"{error} This is the first one."}
+        name, names = asked.get("example"), [entry["name"] for entry in recordings()]
+        message = self.show(name if name in names else names[0], request)
+        asks = [part[:40] for part in asked if part in ("q", "keep") or re.match(r"[ab]$|[a-zA-Z]\.", part)]
+        if name in names:
+            wrong = [(IN_INPUTS if self.can_ask else NO_EFFECT).format(name, ", ".join(asks)[:200])] if asks else []
+            return view.with_wrong(message, wrong)
+        if not self.can_ask and (asks or is_picture(name)):
+            return message | {"status": RECORDED_ONLY}
+        if name is None:
+            return view.with_wrong(message, [NO_PICTURE] if "q" in asked else [])
+        kinds = "no picture and no recorded run" if self.can_ask else "no recorded run"
+        listed = ", ".join(names)
+        return message | {"status": f"There is {kinds} named {name[:60]!r}. Recorded are: {listed}. This is the first."}
 
     def leave(self, request: gr.Request) -> None:
         """A tab was closed."""
@@ -103,6 +129,12 @@ class Looking:
     def replot(self, is_open: bool, side: int, head: int, request: gr.Request) -> list:
         """The figures of another run, if they can be seen: a closed tab costs nothing."""
         return self.plot(side, head, request) if is_open else [gr.skip()] * (PLOTS + 3)
+
+
+def is_picture(name: str | None) -> bool:
+    """Whether a picture to ask about has that name, be it one of another model's."""
+    bundled = {path.stem for folder in incoming.folders for path in folder.iterdir()}
+    return name is not None and (name in bundled or re.fullmatch(r"scene-\d{1,9}", name, re.ASCII) is not None)
 
 
 def recorded_controls(is_open: bool) -> tuple[gr.Dataset, gr.File]:
@@ -136,11 +168,10 @@ def plot_controls(looking: Looking, tab: gr.Tab, other_tab: gr.Tab) -> tuple[lis
     return [is_open, *inputs], outputs
 
 
-def connect_looking(
-    looking: Looking, chosen: gr.Dataset, dropped: gr.File, live: gr.HTML, cancels: list | None = None
-) -> list[Dependency]:
-    """Choosing a recorded run or dropping a file shows it, in place of a run that goes on."""
-    first = chosen.click(looking.show_recording, chosen, live, cancels=cancels, **PRIVATE)
-    # Through the queue: without it a warning does not reach the visitor.
-    second = dropped.upload(looking.open_file, dropped, [live, dropped], cancels=cancels, **PRIVATE | {"queue": True})
+def connect_looking(looking: Looking, chosen: gr.Dataset, dropped: gr.File, live: gr.HTML) -> list[Dependency]:
+    """Choosing a recorded run or dropping a file that is one shows it, in place of a run that goes on."""
+    first = chosen.click(looking.show_recording, chosen, live, **PRIVATE)
+    # Through the queue: without it an error does not reach the visitor.
+    second = dropped.upload(looking.open_file, dropped, [live, dropped], **PRIVATE | {"queue": True})
+    second.failure(lambda: None, None, dropped, **PRIVATE)  # the place is free for the next one
     return [first, second]

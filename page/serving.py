@@ -14,6 +14,7 @@ from pathlib import Path
 from starlette.middleware import Middleware
 
 from page import health, incoming
+from page.connections import bounded
 from page.entrance import Entrance, Page
 from page.listening import Hearing, Listening
 from page.model import Model
@@ -96,6 +97,7 @@ def serve(
     except OSError as error:
         raise ValueError(f"The page cannot be served: {error}") from error
     _notice_cut_connections(page)
+    _bound_waiting_connections(page)
     sweeper = Sweeper(store, listening, Uploads(store), model and model.line, page)
     sweeper.start()
     while not ending.asked.wait(0.2):
@@ -134,6 +136,13 @@ def _notice_cut_connections(page: Page) -> None:
             ):
                 if hasattr(socket, name):  # not on every system
                     listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _bound_waiting_connections(page: Page) -> None:
+    """Have the server close connections on which no request comes; Gradio 6.31 has no option for that."""
+    config = page.server.config
+    config.http_protocol_class = bounded(config.http_protocol_class)
+    config.ws_protocol_class = None  # nothing here speaks it, and it would take a connection out of these bounds
 
 
 def or_one_sentence(run: Callable[[], int]) -> int:

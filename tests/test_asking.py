@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+import threading
 import warnings
 from contextlib import aclosing
 from types import SimpleNamespace
@@ -10,10 +12,10 @@ import gradio as gr
 import pytest
 
 from elastic import session
-from page.callbacks import CONVERSATION, Callbacks
+from page.callbacks import CONVERSATION, UNDER_WAY, WISH, Callbacks
 from page.line import Line
 from page.model import Model
-from page.shown import Shown
+from page.shown import RUN, Shown
 from page.store import Store
 from tests.loops import run_alone
 
@@ -33,7 +35,7 @@ class Page:
 
     def ask(self, visitor, question="What is here?", tokens=4, until=lambda message: False, listens=True):
         """Messages up to one that is as is wanted: then nobody listens any more."""
-        messages = []
+        self.said = messages = []
         if listens:
             self.listeners.add(visitor)
 
@@ -121,11 +123,158 @@ def test_a_fault_of_the_model_is_said_in_a_sentence_and_the_conversation_cleared
     assert page.store.get((CONVERSATION, "a")) is None and "ZeroDivisionError" in capsys.readouterr().err
 
 
+def request_of(visitor):
+    return SimpleNamespace(session_hash=visitor)
+
+
+def nothing_is_left(page, visitor):
+    """Nothing of a question is held once it is answered or ended."""
+    kinds = {kind for kind, name in page.store._things if name == visitor}
+    return not kinds & {UNDER_WAY, WISH} and not page.model.line.has(visitor)
+
+
+def is_writing(message):
+    return bool(message and message["sides"] and message["sides"][0]["steps"])
+
+
+def when_writing(action):
+    """Done once, in the midst of an answer."""
+    done = []
+
+    def look(message):
+        if is_writing(message) and not done:
+            done.append(action())
+
+    return look
+
+
 def test_a_stop_before_the_first_step_stops(page):
-    request = SimpleNamespace(session_hash="early")
-    page.events.begin(request)
-    page.events.stop(request)
+    page.events.begin(request_of("early"))
+    page.events.stop(request_of("early"))
     messages = page.ask("early", tokens=40)
-    assert messages[-1]["status"] == "Stopped"
-    page.events.begin(request)  # and the next question is answered
-    assert page.ask("early")[-1]["status"] != "Stopped"
+    assert messages[-1]["status"] == "Stopped before the answers began." and nothing_is_left(page, "early")
+    page.events.begin(request_of("early"))  # and the next question is answered
+    assert page.ask("early")[-1]["done"]
+
+
+def test_a_stop_in_line_stops(page):
+    page.model.line.opened.clear()
+    stops = []
+    messages = page.ask("a", until=lambda message: stops.append(page.events.stop(request_of("a"))))
+    assert messages[-1]["status"] == "Stopped before the answers began." and nothing_is_left(page, "a")
+
+
+def test_a_stop_in_the_midst_ends_with_all_that_was_written(page):
+    last = page.ask("a", tokens=500, until=when_writing(lambda: page.events.stop(request_of("a"))))[-1]
+    steps = [side["steps"] for side in last["sides"]]
+    assert last["done"] and all(0 < count < 500 for count in steps)
+    assert last["status"] == f"A: stopped after {steps[0]} tokens; B: stopped after {steps[1]} tokens."
+    assert [len(side["pieces"]) for side in last["sides"]] == steps and last["opening"]
+    assert [side["finish"] for side in last["sides"]] == ["stopped", "stopped"]
+    assert [side.steps for side in page.store.get((CONVERSATION, "a")).record().sides] == steps
+    assert page.events.shown.of("a").sides[0].steps == steps[0] and nothing_is_left(page, "a")
+    assert len(page.ask("a", "And now?")[-1]["opening"]["sides"][0]["history"]) == 1
+
+
+def close_aside(page, why):
+    threading.Thread(target=page.model.line.close, args=(why,)).start()
+
+
+def fail(page, monkeypatch):
+    monkeypatch.setattr(session.Comparison, "_advance", lambda *values: 1 / 0)
+
+
+ENDS = {
+    "The server is being stopped.": lambda page, _: close_aside(page, "The server is being stopped."),
+    "It took the model for more than 0 s and was ended.": lambda page, _: setattr(page.model.line, "deadline", 0),
+    "Nobody listened for the answer": lambda page, _: page.listeners.clear(),
+    "The model failed (ZeroDivisionError).": fail,
+}
+
+
+@pytest.mark.parametrize("sentence", ENDS)
+def test_an_answer_that_is_ended_says_why_with_its_last_message_and_keeps_what_was_written(
+    page, monkeypatch, sentence, capsys
+):
+    with pytest.raises(gr.Error, match=re.escape(sentence)):
+        page.ask("a", tokens=500, until=when_writing(lambda: ENDS[sentence](page, monkeypatch)))
+    last = page.said[-1]
+    assert last["done"] and last["status"].startswith(sentence) and is_writing(last)
+    assert len(last["sides"][0]["pieces"]) == last["sides"][0]["steps"] and nothing_is_left(page, "a")
+    view, ask, stop = page.events.settle(request_of("a"))
+    assert view == gr.skip() and ask.interactive and not stop.interactive
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence"), [("", "There is no question yet."), ("x" * 3000, "The question has 3,000 characters")]
+)
+def test_a_question_that_cannot_be_asked_says_so_where_answers_stand_and_they_stay(page, question, sentence):
+    page.ask("a")
+    with pytest.raises(gr.Error, match=sentence):
+        page.ask("a", question)
+    assert page.said[-1]["status"].startswith(sentence) and page.said[-1]["sides"] == []
+    assert page.events.settle(request_of("a"))[0] == gr.skip() and nothing_is_left(page, "a")
+
+
+def test_a_conversation_that_is_put_away_in_the_midst_ends_as_any(page):
+    def put_away():
+        page.store.drop_kind(CONVERSATION)
+        page.store.drop_kind(RUN)
+
+    last = page.ask("a", tokens=12, until=when_writing(put_away))[-1]
+    assert last["done"] and last["status"].startswith("A: ") and is_writing(last)
+    assert page.events.settle(request_of("a"))[0] == gr.skip()
+
+
+def test_a_question_that_never_came_is_told_after_the_press(page):
+    page.events.begin(request_of("a"))
+    value, ask, _ = page.events.settle(request_of("a"))
+    assert value["status"] == "The question did not reach the model. Ask again in a minute." and ask.interactive
+    assert nothing_is_left(page, "a")
+
+
+def test_a_second_question_is_refused_and_the_first_goes_on_untouched(page):
+    def second():
+        with pytest.raises(gr.Error, match="Still answering"):
+            page.events.begin(request_of("a"))
+        assert page.events.settle(request_of("a")) == (gr.skip(),) * 3
+
+    last = page.ask("a", tokens=12, until=when_writing(second))[-1]
+    assert last["done"] and "stopped" not in last["status"]
+
+
+def test_beginning_anew_ends_what_goes_on_and_empties_the_view_last(page):
+    emptied = []
+
+    def anew():
+        thread = threading.Thread(target=lambda: emptied.append(page.events.forget(request_of("a"), 1.0)))
+        thread.start()
+        threads.append(thread)
+
+    threads = []
+    assert page.ask("a", tokens=500, until=when_writing(anew))[-1] is None
+    threads[0].join()
+    assert emptied[0][0] is None and page.store.get((CONVERSATION, "a")) is None and nothing_is_left(page, "a")
+    assert page.events.shown.of("a") is None
+
+
+def test_a_question_that_overtook_a_new_beginning_is_answered(page):
+    page.events.begin(request_of("a"), 2.0)
+
+    def late():
+        assert page.events.forget(request_of("a"), 1.0) == (gr.skip(),) * 3
+
+    last = page.ask("a", tokens=12, until=when_writing(late))[-1]
+    assert last["done"] and "stopped" not in last["status"]
+
+
+def test_whoever_looks_at_another_run_sees_no_more_of_the_one_that_went_on(page):
+    threads = []
+
+    def look_elsewhere():
+        threads.append(threading.Thread(target=page.events.step_aside, args=("a",)))
+        threads[0].start()
+
+    messages = page.ask("a", tokens=500, until=when_writing(look_elsewhere))
+    threads[0].join()
+    assert not any(message["done"] for message in messages) and nothing_is_left(page, "a")

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import threading
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
@@ -306,7 +307,7 @@ def test_two_visitors_have_their_own_tables_and_leaving_takes_one_along(page):
 def test_a_table_of_somebody_who_left_is_not_filled(page):
     page.begin("third")
     said = page.run("third", until=lambda now: page.store.leave("third"))
-    assert len(said) == 1, "it goes on for nobody"
+    assert [now["running"] for now in said] == [True, False], "it goes on for nobody"
     page.begin("third")
     page.store.leave("third")
     assert page.run("third") == [] and not len(page.store)
@@ -327,7 +328,40 @@ def test_without_memory_every_conversation_is_freed_and_it_is_said(page, odd_met
         page.run()
     assert page.store.get(("conversation", "somebody")) is None
     assert page.store.lost("somebody", "conversation") == "room"
-    assert page.events.settle(asked_by("me"))[0]["status"] == "Broke off: 1 of 2 rows are measured."
+    status = page.events.settle(asked_by("me"))[0]["status"]
+    assert status.startswith("Broke off: 1 of 2 rows are measured. Out of memory.")
+
+
+def test_a_table_that_is_stopped_ends_with_what_was_measured(page):
+    page.begin()
+    page.model.line.opened.clear()
+    pressed = []
+    messages = page.run(until=lambda now: pressed.append(page.events.stopping(asked_by("me"))))
+    assert pressed and not pressed[0].interactive
+    assert not messages[-1]["running"] and messages[-1]["status"] == "Stopped: 0 of 3 rows are measured."
+    page.begin()
+    page.events.stopping(asked_by("me"))  # before the table has come to the line
+    assert page.run()[-1]["status"] == "Stopped: 0 of 3 rows are measured."
+    page.model.line.opened.set()
+    page.begin()
+    assert len(page.run()[-1]["rows"]) == 3
+
+
+def test_a_table_that_is_ended_for_others_reasons_says_why_with_its_last_message(page):
+    page.begin()
+    messages = []
+
+    async def follow():
+        async for now in page.events.run(asked_by("me")):
+            messages.append(now)
+            threading.Thread(target=page.model.line.close, args=("The server is being stopped.",)).start()
+
+    with pytest.raises(gr.Error, match="is being stopped"):
+        run_alone(follow())
+    last = messages[-1]
+    assert not last["running"] and last["status"].startswith("Ended: ")
+    assert last["status"].endswith("rows are measured. The server is being stopped.")
+    assert page.events.settle(asked_by("me"))[0]["status"] == last["status"]
 
 
 def test_a_row_that_is_opened_is_asked_anew_as_it_was(tiny, scene):

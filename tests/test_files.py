@@ -1,6 +1,7 @@
 """Files are written whole, or stay as they were; what cannot be written is known before the work."""
 
 import argparse
+import errno
 import io
 import os
 import resource
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from elastic import files
 from elastic.files import append, claimed, one_sentence, out_file, out_folder, whole, writable, write
 
 ROOT = Path(__file__).parent.parent
@@ -149,6 +151,35 @@ def unwritable(tmp_path):
         (Path("/proc/nowhere/a"), "No such file or directory"),
         (tmp_path / "a\0b", "null"),
     ]
+
+
+def test_only_where_there_is_no_room_room_is_asked_for_and_every_reason_has_an_advice(tmp_path, monkeypatch):
+    words = {errno.EACCES: "rights", errno.EROFS: "can only be read", errno.EFBIG: "that large", errno.EISDIR: "in it"}
+    for number in errno.errorcode:
+
+        def fail(folder, number=number):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(files, "_part", fail)
+        with pytest.raises(ValueError) as error:
+            write(tmp_path / "a", "a")
+        said = str(error.value)
+        assert f"a cannot be written ({os.strerror(number)}); what is there stays as it was. " in said
+        assert said.endswith(".") and (("Make room" in said) == (number in (errno.ENOSPC, errno.EDQUOT))), said
+        assert words.get(number, "") in said
+
+
+def test_what_is_in_the_way_is_named_with_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("a")
+    for path, advice in (
+        (tmp_path, "Name a file in it."),
+        (tmp_path / "file" / "a", "no folder but a file"),
+        (tmp_path / ("x" * 300), "Give a shorter name."),
+        (Path("/dev/full"), "Make room there"),
+        (Path("/proc/nowhere/a"), "Name another path."),
+    ):
+        with pytest.raises(ValueError, match=advice):
+            write(path, "a")
 
 
 @pytest.mark.parametrize("which", range(6))

@@ -12,8 +12,9 @@ import gradio as gr
 import pytest
 from PIL import Image
 
-from page import decoding, incoming
+from page import decoding, gate, incoming
 from page.decoding import Decoder
+from page.gate import Refused
 from tests.program import ROOT
 
 SCENE = ROOT / "assets" / "scenes" / "scene-2022.png"
@@ -129,7 +130,7 @@ def test_a_file_is_there_whole_or_not_at_all(uploads, monkeypatch):
     monkeypatch.setattr(Path, "write_bytes", disk_is_full)
     with pytest.raises(ValueError) as error:
         incoming.keep(content, "mine.png")
-    assert str(error.value) == "The picture cannot be kept on the server: No space left on device. Try again later."
+    assert str(error.value) == incoming.NO_ROOM
     monkeypatch.setattr(Path, "write_bytes", write)
     kept = incoming.keep(content, "mine.png")
     assert kept.name == "mine.png" and kept.read_bytes() == content and list(kept.parent.iterdir()) == [kept]
@@ -187,6 +188,48 @@ def test_a_component_passes_no_path_on_that_may_not_be_named(uploads):
     assert place.preprocess(SimpleNamespace(path=mine)) == mine and place.preprocess(None) is None
     with pytest.raises(gr.Error, match="no upload of this page"):
         place.preprocess(SimpleNamespace(path="/etc/passwd"))
+
+
+def failing(monkeypatch, place, name, number):
+    """From now on the system refuses something, for that reason."""
+
+    def fail(*values, **options):
+        raise OSError(number, os.strerror(number), "/a/path/of/the/server")
+
+    monkeypatch.setattr(place, name, fail)
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [(errno.ENOSPC, incoming.NO_ROOM), (errno.EDQUOT, incoming.NO_ROOM), (errno.EROFS, incoming.NOT_KEPT)],
+)
+def test_a_picture_that_cannot_be_kept_is_refused_for_that_reason(uploads, monkeypatch, number, sentence):
+    inside = "data:;base64," + base64.b64encode(SCENE.read_bytes()).decode()
+    failing(monkeypatch, Path, "write_bytes", number)
+    with pytest.raises(Refused) as error:
+        gate.file_value({"url": inside})
+    assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [(errno.ENOENT, incoming.GONE), (errno.EMFILE, incoming.UNREAD), (errno.EIO, incoming.UNREAD)],
+)
+def test_only_a_file_that_is_gone_is_said_to_be_gone(uploads, monkeypatch, number, sentence):
+    failing(monkeypatch, os, "open", number)
+    with pytest.raises(ValueError) as error:
+        incoming.picture_of(str(uploads / HASH / "mine.png"))
+    assert str(error.value) == sentence
+
+
+def test_where_no_process_can_be_started_pictures_cannot_be_read_now(monkeypatch):
+    decoder = Decoder(workers=1, seconds=60)
+    with monkeypatch.context() as context:
+        failing(context, decoding.subprocess, "Popen", errno.ENOMEM)
+        for _ in range(2):
+            with pytest.raises(ValueError, match="cannot be read at the moment"):
+                decoder.open(SCENE.read_bytes())
+    assert decoder.open(SCENE.read_bytes()).size == (224, 224)
 
 
 SLOW = """

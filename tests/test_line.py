@@ -492,6 +492,37 @@ def test_a_line_that_is_full_takes_nobody(hall):
         hall.join("late", 1)
 
 
+def test_what_a_caller_has_asked_for_can_be_stopped_and_others_go_on(hall):
+    running, waiting = hall.join("a", 10**6), hall.join("a", 3)
+    hall.wait(lambda: "a" in hall.made)
+    other = hall.join("b", 3)
+    hall.line.stop("a", HANG)
+    assert running.over and waiting.over and {str(job.error) for job in (running, waiting)} == {"It was stopped."}
+    hall.over(other, later := hall.join("a", 1))
+    assert other.result == "b is done" and later.result == "a is done"
+
+
+def test_whoever_stops_a_long_step_is_told_that_it_is_still_finished(hall):
+    begun, going = threading.Event(), threading.Event()
+
+    def steps():
+        begun.set()
+        going.wait(HANG)
+        yield None
+
+    async def follow():
+        hall.listeners.add("a")
+        job, said = hall.line.join("a", steps(), str), []
+        with pytest.raises(Refused, match="It was stopped"):
+            async for value in hall.line.follow(job):
+                said.append(value)
+                hall.wait(begun.is_set)
+                hall.line.stop("a") if value != line_module.STOPPING else going.set()
+        return said
+
+    assert run_alone(follow())[-1] == line_module.STOPPING
+
+
 def test_at_the_end_of_the_program_everybody_is_told_and_nothing_is_begun(hall):
     hall.line.opened.clear()
     waiting = hall.join("waiting", 1)

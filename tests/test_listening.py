@@ -1,10 +1,13 @@
 """Who listens, by the connections that are open."""
 
 import asyncio
+import json
+from types import SimpleNamespace
 
 import pytest
 
 from page import listening as listening_module
+from page.entrance import Entrance
 from page.listening import MOST_EACH, MOST_STREAMS, Hearing, Listening
 from tests.loops import run_alone
 
@@ -128,30 +131,53 @@ def test_all_that_is_no_stream_is_served_and_never_counted(monkeypatch):
     assert run_alone(visit()) == (3, 0, [], True)
 
 
-def test_no_more_streams_are_open_than_there_is_room_for(monkeypatch):
+async def answered(*requests):
+    """What those are told whose streams come through the entrance, in order; those who are let in stay."""
+    page = SimpleNamespace(_queue=SimpleNamespace(pending_messages_per_session={"abc": None}))
+    server, told = Server(), []
+    entrance = Entrance(Hearing(server, Listening()), page)
+
+    async def visit(each):
+        said = []
+
+        async def send(message):
+            said.append(message)
+
+        await entrance(each | {"headers": []}, None, send)
+        told.append((said[0]["status"], b"".join(part.get("body", b"") for part in said).decode()) if said else None)
+
+    tasks = [asyncio.create_task(visit(each)) for each in requests]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    refused = list(told)
+    server.done.set()
+    await asyncio.gather(*tasks)
+    return server.inside, refused
+
+
+def test_no_more_streams_are_open_than_there_is_room_for_and_each_refusal_says_its_own_reason(monkeypatch):
     monkeypatch.setattr(listening_module, "MOST_STREAMS", 3)
-
-    async def visit():
-        server, listening = Server(), Listening()
-        streams = [request(f"/gradio_api/heartbeat/{number}") for number in range(5)]
-        tasks, said = await opened(Hearing(server, listening), *streams)
-        server.done.set()
-        await asyncio.gather(*tasks)
-        return server.inside, [message["status"] for message in said if "status" in message]
-
-    assert run_alone(visit()) == (3, [503, 503])
+    inside, told = run_alone(answered(*[request(f"/gradio_api/heartbeat/{number}") for number in range(5)]))
+    assert inside == 3 and [status for status, _ in told] == [503, 503]
+    assert all(json.loads(text)["error"] == listening_module.FULL for _, text in told)
 
 
 def test_one_visitor_cannot_take_the_room_of_the_others():
-    async def visit():
-        server, listening = Server(), Listening()
-        streams = [request("/gradio_api/queue/data", "session_hash=greedy")] * (MOST_EACH + 2)
-        tasks, said = await opened(Hearing(server, listening), *streams, request("/gradio_api/heartbeat/modest"))
-        during = listening.open, listening.is_there("modest")
-        server.done.set()
-        await asyncio.gather(*tasks)
-        bodies = {message["body"] for message in said if "body" in message}
-        return during, [message["status"] for message in said if "status" in message], bodies, listening.open
+    streams = [request("/gradio_api/heartbeat/greedy")] * (MOST_EACH + 2)
+    inside, told = run_alone(answered(*streams, request("/gradio_api/heartbeat/modest")))
+    assert inside == MOST_EACH + 1 and [status for status, _ in told] == [503, 503]
 
-    words = b"Too many visitors are here. Try again in a minute."
-    assert run_alone(visit()) == ((MOST_EACH + 1, True), [503, 503], {words}, 0)
+
+def test_too_many_streams_under_one_name_are_refused_for_that_reason():
+    inside, told = run_alone(answered(*[request("/gradio_api/heartbeat/abc")] * 6))
+    assert inside == listening_module.MOST_EACH and len(told) == 2
+    assert all(json.loads(text)["error"] == listening_module.SEVERAL for _, text in told)
+
+
+def test_a_browser_that_may_not_listen_is_told_so_where_it_listens_and_may_try_again():
+    events = request("/gradio_api/queue/data", "session_hash=abc")
+    _, told = run_alone(answered(*[events] * 5))
+    [(status, text)] = told
+    first, second = (json.loads(line.removeprefix("data: ")) for line in text.split("\n\n") if line)
+    assert status == 200 and first["output"]["error"] == listening_module.SEVERAL and first["output"]["visible"]
+    assert not first["success"] and "event_id" not in first and second == {"msg": "close_stream"}

@@ -3,9 +3,11 @@
 import base64
 import io
 import json
+import re
 import subprocess
 import sys
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from elastic.policies import POLICIES
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
 from page.links import link_of, read_link
+from page.looking import Looking
 from page.shown import RUN, Shown, held_bytes, recording, recordings
 from page.store import Store
 from tests.view_traces import NASTY, PAIR, cut, run_of
@@ -139,8 +142,9 @@ def policies():
 @given(policies(), policies(), st.text(st.characters(blacklist_categories=["Cs"]), max_size=50))
 def test_a_link_says_what_it_was_made_from(a, b, question):
     link = link_of("scene-2057", question, [a, b])
-    found = read_link(link)
+    found, wrong = read_link(link)
     assert link["q"] == question and link["example"] == "scene-2057"
+    assert bool(wrong) == (not question.strip()) and ("q" in found) != bool(wrong)
     for side, policy in zip("ab", (a, b), strict=True):
         assert POLICIES[found[side]] is type(policy)
         for field in fields(policy):
@@ -166,16 +170,79 @@ def test_a_visitors_own_picture_has_no_link():
         ({"b": "elastic", "b.distance": "100000"}, "distance must be between"),
     ],
 )
-def test_a_link_that_asks_for_the_impossible_gets_a_sentence(asked, expected):
-    with pytest.raises(ValueError, match=expected):
-        read_link(asked)
+def test_a_link_that_asks_for_the_impossible_gets_a_sentence_and_the_rest_of_it_is_kept(asked, expected):
+    rest = {"q": "What?", "a": "snapkv", "a.window": "16", "example": "scene-2057", "layer": "3"}
+    rest |= {"utm_source": "x", "__theme": "dark"}  # others' parts are none of ours
+    found, wrong = read_link(asked | rest)
+    assert len(wrong) == 1 and re.search(expected, wrong[0])
+    right, nothing = read_link(rest)
+    assert not nothing and right.items() <= found.items()
+
+
+def test_every_wrong_part_of_a_link_is_named_once_and_none_of_them_is_followed():
+    asked = {"q": "x" * 3000, "keep": "500", "a": "best", "a.x": "1", "b": "elastic", "b.distance": "far", "c.x": "1"}
+    found, wrong = read_link(asked | {"b.keep": "3", "b.protect_text": "false", "exampel": "scene-1"})
+    assert found == {"b": "elastic", "b.protect_text": False} and len(wrong) == 7
+    for part in ("question", "'500' %", "'best'", "b.distance", "'c.x'", "b.keep", "'exampel'"):
+        assert len([sentence for sentence in wrong if part in sentence]) == 1, part
+    assert any("'best'" in sentence and "a.x" in sentence for sentence in wrong)
+
+
+def arrived(asked, can_ask):
+    """The run that an address is answered with, the line above it, and what is said to be wrong."""
+    looking = Looking(Shown())
+    looking.can_ask = can_ask
+    message = looking.arrive_at(asked, SimpleNamespace(session_hash="visitor"))
+    return message["run"], message["status"], " ".join(message.get("wrong", []))
+
+
+FIRST = recordings()[0]["name"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"q": "Where is the dog?"},
+        {"example": "scene-2057"},
+        {"example": "scene-2057", "q": "Where is the dog?", "keep": "20"},
+        {"example": "scene-77"},
+        {"example": "nothing", "b": "h2o"},
+        {"example": "nothing", "c.x": "1"},
+    ],
+)
+def test_a_server_of_recorded_runs_says_why_it_cannot_ask_what_a_link_asks(asked):
+    run, status, wrong = arrived(asked, can_ask=False)
+    assert run == FIRST and status.startswith("This server shows recorded runs only") and not wrong
+
+
+def test_a_server_of_recorded_runs_shows_one_and_says_what_it_leaves_out():
+    asked = {"example": "wrong-count", "q": "Where?", "b.distance": "3", "layer": "2"}
+    run, status, wrong = arrived(asked, can_ask=False)
+    assert run == "wrong-count" and status.startswith("Recorded earlier")
+    assert wrong.startswith("This server shows recorded runs only") and "(q, b.distance)" in wrong
+    assert arrived({"example": "wrong-count", "layer": "2", "t": "1", "utm_source": "x"}, can_ask=False)[2] == ""
+
+
+@pytest.mark.parametrize("can_ask", [True, False])
+def test_a_run_that_does_not_exist_is_said_not_to(can_ask):
+    run, status, wrong = arrived({"example": "nothing"}, can_ask)
+    assert run == FIRST and "no recorded run named 'nothing'" in status and not wrong
+    assert ("no picture" in status) == can_ask and all(entry["name"] in status for entry in recordings())
+
+
+def test_a_link_whose_question_has_no_picture_or_a_recorded_run_is_told_so():
+    assert "names no picture" in arrived({"q": "Where?"}, can_ask=True)[2]
+    run, _, wrong = arrived({"example": "wrong-count", "q": "Where?", "keep": "20"}, can_ask=True)
+    assert run == "wrong-count" and "shown as it was" in wrong and "(q, keep)" in wrong
+    assert arrived({"keep": "20"}, can_ask=True)[2] == ""
 
 
 @pytest.mark.parametrize("entry", recordings(), ids=lambda entry: entry["name"])
 def test_every_recorded_run_opens_and_teaches(entry):
     run, listed = recording(entry["name"])
     assert listed == entry and run.link["example"].startswith("scene-")
-    assert read_link(run.link)["b"] == run.sides[1].policy
+    found, wrong = read_link(run.link)
+    assert found["b"] == run.sides[1].policy and not wrong
     full, other = run.sides
     policy = {"heavy-hitters": "h2o", "room-where-needed": "vlcache"}.get(entry["name"], "elastic")
     assert full.policy == "full" and other.policy == policy and run.picture[:2] == b"\xff\xd8"

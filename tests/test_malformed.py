@@ -210,6 +210,20 @@ def test_values_by_name_may_be_left_out_and_unknown_ones_are_named(program):
     assert "There is no value named 'keeps'. The names are: image, question, policy_a" in told
 
 
+def test_programs_are_told_what_pictures_are_taken_and_no_address_is_offered(program):
+    for address in ("gradio_api/info", "gradio_api/openapi.json"):
+        text = program.web.get(address).text
+        assert "publicly available" not in text.lower() and "githubusercontent" not in text, address
+    calls = program.web.get("gradio_api/info").json()["named_endpoints"]
+    for call in calls.values():
+        image = call["parameters"][0]
+        said = image["python_type"]["description"]
+        assert image["python_type"]["type"] == "filepath"
+        assert "data URL" in said and "uploaded" in said and "No other address is fetched" in said
+        assert image["type"]["properties"]["url"]["description"].startswith("The picture itself as a data URL")
+        assert "http" not in json.dumps(image["example_input"])
+
+
 def test_a_client_library_shows_the_sentence(program):
     from gradio_client import Client
 

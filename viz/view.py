@@ -67,6 +67,11 @@ def status(line: str) -> dict:
     return {"v": VERSION, "run": "", "seq": 0, "since": 0, "status": line, "done": False, "opening": None, "sides": []}
 
 
+def with_wrong(message: dict, sentences: list[str]) -> dict:
+    """A message that also says what is wrong with the address of the page, until another run is shown."""
+    return message | {"wrong": sentences} if sentences else message
+
+
 def opening(run: Run) -> dict:
     """Everything about a run that its steps do not change."""
     return {

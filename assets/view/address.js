@@ -43,9 +43,19 @@ function readPresenting() {
 
 function readWanted() {
   const given = new URLSearchParams(window.location.search);
-  const number = (name) => (/^[0-9]{1,6}$/.test(given.get(name) ?? '') ? Number(given.get(name)) : null);
+  const number = (name, what) => {
+    const text = given.get(name);
+    if (text === null) return null;
+    if (/^[0-9]{1,6}$/.test(text)) return Number(text);
+    tellWrong(['The link asks for ' + what + ' ' + JSON.stringify(text.slice(0, 20)) + ', which is no number.']);
+    return null;
+  };
   if (!['layer', 'head', 't', 'mode'].some((name) => given.has(name))) return;
-  state.wanted = { layer: number('layer'), head: number('head'), step: number('t'), mode: given.get('mode') ?? '' };
+  const mode = given.get('mode') ?? '';
+  if (mode && !Object.keys(readMode(mode)).length) {
+    tellWrong(['The link asks for the mode ' + JSON.stringify(mode.slice(0, 20)) + '. There are: ' + Object.keys(PRESETS).join(', ') + '.']);
+  }
+  state.wanted = { layer: number('layer', 'layer'), head: number('head', 'head'), step: number('t', 'answer token'), mode };
 }
 
 // The first run to arrive is shown as the address asks.
@@ -53,10 +63,36 @@ function takeWanted() {
   const { wanted } = state;
   if (!wanted || !isOpen()) return;
   if (wanted.mode) Object.assign(state, readMode(wanted.mode));
-  if (wanted.layer !== null) state.layer = Math.min(wanted.layer, state.sides[0].layers);
-  if (wanted.head !== null) state.head = Math.min(wanted.head, mostHeads());
+  if (wanted.layer !== null) state.layer = atMost(wanted.layer, state.sides[0].layers, 'layer');
+  if (wanted.head !== null) state.head = atMost(wanted.head, mostHeads(), 'head');
   Object.assign(wanted, { mode: '', layer: null, head: null });
   if (wanted.step !== null && lastStep() < wanted.step && !state.done) return;
-  if (wanted.step !== null) Object.assign(state, { step: Math.min(wanted.step, lastStep()), follow: state.done && wanted.step >= lastStep() });
+  if (wanted.step !== null) {
+    const step = atMost(wanted.step, lastStep(), 'answer token');
+    Object.assign(state, { step, follow: state.done && step >= lastStep() });
+  }
   state.wanted = null;
+}
+
+// A number of the address, or the last there is of what it counts, which is said.
+function atMost(number, last, what) {
+  if (number > last) tellWrong(['The link asks for ' + what + ' ' + number + ', but there ' + (last === 1 ? 'is 1' : 'are ' + last) + '.']);
+  return Math.min(number, last);
+}
+
+// What is wrong with the address stands above the view until another run is shown.
+function tellWrong(sentences) {
+  const box = find('.tv-wrong');
+  const said = new Set([...box.children].map((line) => line.textContent));
+  box.append(...sentences.filter((sentence) => !said.has(sentence)).map((sentence) => {
+    const line = document.createElement('li');
+    line.textContent = sentence;
+    return line;
+  }));
+  box.hidden = !box.childElementCount;
+}
+
+function tellNothingWrong() {
+  find('.tv-wrong').replaceChildren();
+  find('.tv-wrong').hidden = true;
 }

@@ -14,11 +14,12 @@ function take(value) {
     note();
     return;
   }
+  if (value.sides.length && (value.run !== state.run || value.seq === 0)) reset(value.run, value.sides.length);
+  tellWrong(value.wrong ?? []);
   if (!value.sides.length) {
     say(value.status);
     return;
   }
-  if (value.run !== state.run || value.seq === 0) reset(value.run, value.sides.length);
   // Messages may be joined or come late; each says where its steps belong.
   if (value.seq < state.seq) return;
   Object.assign(state, { seq: value.seq, done: value.done, status: value.status });
@@ -45,6 +46,7 @@ function say(status) {
 function reset(run, count) {
   clearTimeout(clock);
   if (state.picture) state.picture.onload = null;
+  if (state.run && run !== state.run) tellNothingWrong();
   Object.assign(state, {
     run, seq: -1, done: false, status: '', picture: null, patchColours: null, step: 0, follow: true, playing: false,
     hover: null, locked: false, differs: null, askedFrom: null, noLayers: false, shape: null, about: {}, link: {},

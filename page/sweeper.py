@@ -96,9 +96,8 @@ class Sweeper:
 
     def _end(self, name: str) -> None:
         """Let Gradio forget a session; in the thread of the server, which uses the same tables."""
-        if self._is_here(name) or self.listening.loop is None:
-            return
-        self.listening.loop.call_soon_threadsafe(self._forget, name)
+        if self.listening.loop is not None:
+            self.listening.loop.call_soon_threadsafe(self._forget, name)
 
     def _forget(self, name: str) -> None:
         app, queue = self.page.app, self.page._queue

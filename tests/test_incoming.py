@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import threading
+from contextvars import ContextVar
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from PIL import Image
 from page import decoding, gate, incoming
 from page.decoding import Decoder
 from page.gate import Refused
+from tests.loops import run_alone
 from tests.program import ROOT
 
 SCENE = ROOT / "assets" / "scenes" / "scene-2022.png"
@@ -48,6 +50,47 @@ OTHERS = (
 def test_no_other_path_is_looked_at(uploads, path):
     with pytest.raises(ValueError, match="no upload of this page"):
         incoming.open_upload(path.replace("HASH", HASH).format(uploads) if "{}" in path else path)
+
+
+def test_what_only_looks_like_an_upload_is_none(uploads):
+    elsewhere = uploads.parent / "elsewhere" / HASH / "mine.png"
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.write_bytes(SCENE.read_bytes())
+    folder = uploads / HASH
+    long = f"{folder}/{'x' * (incoming.MAX_PATH - len(str(folder)))}"
+    for path in (elsewhere, f"{folder}/..", f"{SCENE.parent}/..", long, None, 7, str(folder / "mine.png").encode()):
+        with pytest.raises(ValueError, match="no upload of this page"):
+            incoming.checked_path(path)
+    assert incoming.checked_path(long[:-1]) == Path(long[:-1])
+
+
+def test_a_folder_of_uploads_may_be_reached_by_a_link(uploads, monkeypatch):
+    (uploads.parent / "link").symlink_to(uploads)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(uploads.parent / "link"))
+    for folder in (uploads, uploads.parent / "link"):
+        assert incoming.checked_path(str(folder / HASH / "mine.png")) == uploads / HASH / "mine.png", (
+            "one name for one file"
+        )
+    assert incoming.keep(b"x", "x.png").parent.parent == uploads
+
+
+def test_no_file_stays_open_that_was_looked_at(uploads):
+    os.mkfifo(uploads / HASH / "pipe.png")
+    incoming.content_of(str(SCENE))
+    before = len(os.listdir("/dev/fd"))  # noqa: PTH208 (of descriptors)
+    for _ in range(10):
+        incoming.content_of(str(uploads / HASH / "mine.png"))
+        for name in ("pipe.png", "gone.png"):
+            with pytest.raises(ValueError):
+                incoming.content_of(str(uploads / HASH / name))
+    assert len(os.listdir("/dev/fd")) == before  # noqa: PTH208
+
+
+def test_pictures_are_opened_in_threads_of_their_own_for_the_visitor_who_asked():
+    visitor = ContextVar("visitor")
+    visitor.set("a")
+    where, whose = run_alone(incoming.aside(lambda: (threading.current_thread().name, visitor.get())))
+    assert where.startswith("pictures") and whose == "a"
 
 
 def test_what_an_upload_cannot_be_is_not_opened(uploads):
@@ -151,6 +194,11 @@ def test_nobody_sees_a_file_under_its_name_before_all_of_it_is_written(uploads, 
     assert incoming.keep(b"x" * 200, "mine.png") == kept and len(seen) == 2, "what is there need not be written again"
 
 
+def test_a_folder_of_uploads_that_is_not_there_yet_is_made(uploads, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(uploads / "not" / "yet"))
+    assert incoming.keep(b"x", "x.png").read_bytes() == b"x"
+
+
 def test_the_same_name_with_another_content_is_another_file(uploads):
     one, other = incoming.keep(b"one", "same.png"), incoming.keep(b"other", "same.png")
     assert one != other and (one.read_bytes(), other.read_bytes()) == (b"one", b"other")
@@ -186,6 +234,7 @@ def test_a_component_passes_no_path_on_that_may_not_be_named(uploads):
     with gr.Blocks():
         place = incoming.TraceFile()
     assert place.preprocess(SimpleNamespace(path=mine)) == mine and place.preprocess(None) is None
+    assert place.get_block_name() == "file", "browsers know it as this"
     with pytest.raises(gr.Error, match="no upload of this page"):
         place.preprocess(SimpleNamespace(path="/etc/passwd"))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 import threading
 import weakref
 from functools import cache
@@ -15,7 +16,7 @@ from page import sweeper as sweeper_module
 from page.line import Line
 from page.listening import Hearing, Listening
 from page.store import Store
-from page.sweeper import ABSENT, MANY, SESSION_BYTES, Sweeper
+from page.sweeper import ABSENT, MANY, SESSION, SESSION_BYTES, Sweeper
 from tests.loops import run_alone
 
 
@@ -212,6 +213,30 @@ def test_memory_is_given_back_once_for_what_went_and_not_where_nothing_did(monke
     assert run_alone(visit()) == [0, 0, 1, 2]
 
 
+def test_memory_is_given_back_by_the_thread_of_the_model_where_there_is_one(monkeypatch):
+    threads = []
+    monkeypatch.setattr(sweeper_module, "free_memory", lambda: threads.append(threading.current_thread().name))
+
+    async def visit():
+        line = Line()
+        house = House(line)
+        house.store.put(("conversation", "a"), "A", house.store.visit("a"))
+        house.store.leave("a")
+        await house.sweep()
+        return await is_freed(lambda: None, line)
+
+    assert run_alone(visit()) and threads == ["model"]
+
+
+@pytest.mark.parametrize(("is_used", "given_back"), [(True, 1), (False, 0), (None, 0)])
+def test_a_gpu_is_asked_for_memory_back_where_one_is_used(monkeypatch, is_used, given_back):
+    asked = []
+    cuda = SimpleNamespace(is_initialized=lambda: is_used, empty_cache=lambda: asked.append(1))
+    monkeypatch.setitem(sys.modules, "torch", None if is_used is None else SimpleNamespace(cuda=cuda))
+    sweeper_module.free_memory()
+    assert len(asked) == given_back
+
+
 def test_whoever_comes_back_just_then_is_not_forgotten():
     async def visit():
         house = House()
@@ -227,11 +252,12 @@ def test_whoever_comes_back_just_then_is_not_forgotten():
     assert run_alone(visit()) == [["back"]] * 3
 
 
-def test_a_caller_for_whom_something_is_under_way_is_not_forgotten():
+def test_a_caller_for_whom_something_is_under_way_is_not_forgotten_and_others_are():
     async def visit():
         line = Line()
         house = House(line)
-        house.arrive("waits")
+        for name in ("waits", "gone"):
+            house.arrive(name)
         line.join("waits", iter(()), str)
         await house.sweep()
         await house.sweep(ABSENT + 1)
@@ -240,6 +266,30 @@ def test_a_caller_for_whom_something_is_under_way_is_not_forgotten():
         return before
 
     assert run_alone(visit()) == [["waits"]] * 3
+
+
+def test_a_session_that_is_put_out_for_room_is_not_forgotten_while_its_visitor_is_there():
+    async def visit():
+        house = House()
+        tab = await open_tab(house, "here")
+        house.arrive("here")
+        await house.sweep()
+        house.store.drop_kind(SESSION)
+        await house.sweep()
+        tab.cancel()
+        return house.left(), house.store.keys(SESSION)
+
+    assert run_alone(visit()) == ([["here"]] * 3, [(SESSION, "here")])
+
+
+def test_a_sweep_before_the_server_serves_leaves_gradio_alone():
+    house = House()
+    house.arrive("early")
+    house.page.upload_file_set.update(f"gone-{number}.png" for number in range(MANY + 1))
+    house.sweeper.sweep()
+    house.now += ABSENT + 1
+    house.sweeper.sweep()
+    assert house.left() == [["early"]] * 3 and len(house.page.upload_file_set) == MANY + 1
 
 
 class Ring:

@@ -44,10 +44,9 @@ class Line:
         Raises:
             Refused: if the line is too long, or closed.
         """
-        try:
+        loop = None
+        with suppress(RuntimeError):
             loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
         job = Job(caller, steps, about, by_rows, tuple(filter(None, (caller, also))), time.monotonic(), loop)
         with self._changed:
             if self.closed:
@@ -75,6 +74,8 @@ class Line:
                     yield job.said.popleft()
                 if is_over:
                     break
+                if self.closed:  # at the end of the program nobody waits for a step
+                    raise Refused(self.closed)
                 self._listen(job)
                 line = STOPPING if job.left else self.waiting_line(job) if self._running is not job else told
                 if line != told:
@@ -102,7 +103,7 @@ class Line:
             self._changed.notify_all()
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_STEP):
-                while not job.over:
+                while not job.over and not self.closed:
                     await job.changed.wait()
                     job.changed.clear()
 
@@ -186,10 +187,9 @@ class Line:
 
     def health(self) -> dict[str, object]:
         """How the line is doing, for JSON: `moving` is False where something waits and no step was finished lately."""
-        since, running, count = time.monotonic() - self.last_step, self._running is not None, len(self)
+        since, running, count = round(time.monotonic() - self.last_step, 1), self._running is not None, len(self)
         moving = self._thread.is_alive() and (not count or since < STUCK or not self.opened.is_set())
-        figures = {"waiting": count - running, "running": running, "moving": moving}
-        return figures | {"seconds_since_last_step": round(since, 1)}
+        return {"waiting": count - running, "running": running, "moving": moving, "seconds_since_last_step": since}
 
     # All below runs in the model's thread.
 

@@ -46,10 +46,9 @@ class Line:
         Raises:
             Refused: if the line is too long, or closed.
         """
-        try:
+        loop = None
+        with suppress(RuntimeError):
             loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
         job = Job(caller, steps, about, by_rows, tuple(filter(None, (caller, also))), time.monotonic(), loop)
         with self._changed:
             if self.closed:
@@ -79,6 +78,8 @@ class Line:
                     yield job.said.popleft()
                 if is_over:
                     break
+                if self.closed:  # at the end of the program nobody waits for a step
+                    raise Refused(self.closed)
                 self._listen(job)
                 line = STOPPING if job.left else self.waiting_line(job) if self._running is not job else told
                 if line != told:
@@ -106,7 +107,7 @@ class Line:
             self._changed.notify_all()
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_STEP):
-                while not job.over:
+                while not job.over and not self.closed:
                     await job.changed.wait()
                     job.changed.clear()
 

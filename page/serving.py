@@ -23,6 +23,7 @@ from page.sweeper import SESSION_BYTES, Sweeper
 from page.uploads import Uploads, remove
 
 LAST_WORDS = "The server is being stopped. Ask again in a minute."
+LAST_SECONDS = 2.5  # for last words to be said
 ENDED, BROKEN = 0, 2  # exit codes
 THREADS = 100  # of events at once: those who wait in line need none, but count
 # Connections on which nobody is any more, found after so many seconds: a network that was cut says nothing.
@@ -116,11 +117,20 @@ def _end(page: Page, model: Model | None, folder: Path) -> None:
     give_up.start()
     if model is not None:
         model.line.close(LAST_WORDS, 4)
-    time.sleep(0.5)  # last words are on their way
+    until = time.monotonic() + LAST_SECONDS
+    while _has_more_to_say(page) and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(0.3)  # last words are on their way
     incoming.close()
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # that connections are ended is known
     page.server.config.timeout_graceful_shutdown = 1
     page.close(verbose=False)
+
+
+def _has_more_to_say(page: Page) -> bool:
+    """Whether something is still under way for somebody, or was not sent yet."""
+    unsent = list(page._queue.pending_messages_per_session.values())
+    return any(page._queue.active_jobs) or any(not messages.empty() for messages in unsent)
 
 
 def _notice_cut_connections(page: Page) -> None:

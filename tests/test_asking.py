@@ -199,6 +199,7 @@ def test_an_answer_that_is_ended_says_why_with_its_last_message_and_keeps_what_w
     with pytest.raises(gr.Error, match=re.escape(sentence)):
         page.ask("a", tokens=500, until=when_writing(lambda: ENDS[sentence](page, monkeypatch)))
     last = page.said[-1]
+    page.model.line.stop("a", 60)  # the step that was under way is over
     assert last["done"] and last["status"].startswith(sentence) and is_writing(last)
     assert len(last["sides"][0]["pieces"]) == last["sides"][0]["steps"] and nothing_is_left(page, "a")
     view, ask, stop = page.events.settle(request_of("a"))

@@ -361,6 +361,7 @@ def test_a_table_that_is_ended_for_others_reasons_says_why_with_its_last_message
     last = messages[-1]
     assert not last["running"] and last["status"].startswith("Ended: ")
     assert last["status"].endswith("rows are measured. The server is being stopped.")
+    page.model.line.stop("me/table", 60)  # the step that was under way is over
     assert page.events.settle(asked_by("me"))[0]["status"] == last["status"]
 
 

@@ -535,6 +535,26 @@ def test_at_the_end_of_the_program_everybody_is_told_and_nothing_is_begun(hall):
         hall.join("late")
 
 
+def test_at_the_end_of_the_program_nobody_waits_for_a_step_to_be_told(hall):
+    begun, going = threading.Event(), threading.Event()
+
+    def steps():
+        begun.set()
+        yield going.wait(HANG)
+
+    async def follow():
+        hall.listeners.add("a")
+        job = hall.line.join("a", steps(), str)
+        with pytest.raises(Refused, match="is being stopped"):
+            async for _ in hall.line.follow(job):
+                hall.wait(begun.is_set)
+                hall.line.close("The server is being stopped.", 0)
+        return job.over
+
+    assert run_alone(follow()) is False
+    going.set()
+
+
 def test_what_must_not_come_into_a_step_is_done_between_steps(hall):
     inside, found = [], []
 

@@ -142,6 +142,86 @@ def test_a_file_that_is_no_picture_gets_a_sentence_and_the_page_goes_on(visit, t
     assert all(answers(page))
 
 
+DROP = """([name, type, size]) => {
+  const file = new File([new Uint8Array(size)], name, { type });
+  const files = new DataTransfer();
+  files.items.add(file);
+  const place = document.querySelector('#picture img');
+  for (const kind of ['dragenter', 'dragover', 'drop']) {
+    place.dispatchEvent(new DragEvent(kind, { dataTransfer: files, bubbles: true, cancelable: true }));
+  }
+}"""
+
+
+@pytest.mark.parametrize(
+    ("how", "name", "mime", "size", "expected"),
+    [
+        ("chosen", "broken.png", "image/png", 100, "cannot be read as a picture"),
+        ("chosen", "paper.pdf", "application/pdf", 100, "Invalid file type: paper.pdf"),
+        ("chosen", "large.png", "image/png", 11 * 2**20, "more than the 10 MB"),
+        ("dropped", "broken.png", "image/png", 100, "cannot be read as a picture"),
+        ("dropped", "paper.pdf", "application/pdf", 100, "Invalid file type: paper.pdf"),
+        ("dropped", "large.png", "image/png", 11 * 2**20, "more than the 10 MB"),
+    ],
+)
+def test_a_file_that_is_refused_leaves_picture_question_and_answers_and_the_conversation_goes_on(
+    visit, how, name, mime, size, expected
+):
+    page = visit()
+    choose_example(page, 0, "Describe")
+    ask(page, "How many objects are there?")
+    said, shown = answers(page), page.get_attribute("#picture img", "src")
+    if how == "chosen":
+        file = {"name": name, "mimeType": mime, "buffer": bytes(size)}
+        page.locator("#picture input[type=file]").set_input_files(file)
+    else:
+        page.evaluate(DROP, [name, mime, size])
+    page.get_by_text(expected).first.wait_for(timeout=30_000)
+    page.wait_for_function("src => document.querySelector('#picture img')?.src === src", arg=shown)
+    assert answers(page) == said and page.input_value("#question textarea") == "How many objects are there?"
+    assert "finished after" in page.inner_text(".tv-status")
+    ask(page, "What is in the center?")
+    assert page.locator('.tv-answer[data-side="a"] .tv-past summary').inner_text() == "1 earlier turn"
+
+
+def test_a_picture_that_is_taken_begins_anew(visit):
+    page = visit()
+    choose_example(page, 0, "Describe")
+    ask(page, "How many objects are there?")
+    page.locator("#picture input[type=file]").set_input_files(SCENE)
+    page.wait_for_selector('.trace-view[data-sides="0"]', state="attached")
+    ask(page, "How many rabbits are there?")
+    assert all(answers(page)) and not page.locator('.tv-answer[data-side="a"] .tv-past').is_visible()
+
+
+def test_what_is_asked_as_soon_as_it_can_be_after_another_run_was_given_up_is_answered(visit):
+    page = visit()
+    page.get_by_text("Answer", exact=True).click()
+    for give_up in ("#clear", "#new-scene", "#stop"):
+        slide(page, "#tokens", 512)
+        slide(page, "#temperature", 2)
+        ask(page, "Describe the image in detail.", wait=False)
+        page.fill("#question textarea", "How many objects are there?")
+        slide(page, "#tokens", 8)
+        # Pressed from within the page: in the moment in which it can be.
+        page.evaluate(
+            """(selector) => {
+              const ask = document.querySelector('#ask');
+              new MutationObserver((_, eye) => { if (!ask.disabled) { eye.disconnect(); ask.click(); } })
+                .observe(ask, { attributes: true });
+              document.querySelector(selector).click();
+            }""",
+            give_up,
+        )
+        page.wait_for_function(
+            "document.querySelector('.tv-answer[data-side=a] .tv-question').textContent.startsWith('How many')"
+            " && document.querySelector('.trace-view').dataset.done === 'true'",
+            timeout=60_000,
+        )
+        page.wait_for_selector("#ask:not([disabled])")
+        assert all(answers(page)) and "after" in page.inner_text(".tv-status"), give_up
+
+
 @pytest.mark.parametrize(("question", "expected"), [("", "no question yet"), ("x" * 100_000, "100,000 characters")])
 def test_an_impossible_question_gets_a_sentence(visit, question, expected):
     page = visit()

@@ -74,6 +74,27 @@ def test_a_link_to_nothing_gets_a_sentence_and_a_run(visit):
     assert all(answers(page)) and page.evaluate("window.hurt") is None
 
 
+def wrong_parts(page):
+    return page.locator(".tv-wrong li").all_inner_texts()
+
+
+def test_what_a_link_asks_of_the_view_in_vain_is_said(visit):
+    page = visit("?example=lost-question&layer=99&t=abc&mode=colourful&head=7")
+    said = " ".join(wrong_parts(page))
+    assert len(wrong_parts(page)) == 4 and state(page)["layer"] == "6" and state(page)["mode"] == "groups"
+    for part in ("layer 99, but there are 6.", 'answer token "abc"', 'mode "colourful"', "head 7, but there is 1."):
+        assert part in said
+    assert wrong_parts(visit("?example=lost-question&layer=3&t=2&mode=groups&utm_source=x")) == []
+
+
+def test_a_server_of_recorded_runs_says_that_it_cannot_ask(browser):
+    with served("--recorded") as url, visitors(browser, url) as visit:
+        page = visit("?example=scene-2057&b=elastic&keep=20&q=Where is the tractor?")
+        assert page.inner_text(".tv-status").startswith("This server shows recorded runs only")
+        page = visit("?example=wrong-count&q=Where?")
+        assert "recorded runs only" in wrong_parts(page)[0] and state(page)["run"] == "wrong-count"
+
+
 def test_layers_of_a_recorded_run_are_fetched_when_asked_for(visit):
     page = visit("?example=faithful-merge")
     page.click('.tv-mode[data-mode="looked"]')
@@ -223,6 +244,40 @@ def test_a_link_asks_again_what_was_asked(visit_live):
     assert "20 % kept" in page.inner_text('.tv-answer[data-side="b"] .tv-head')
     page.get_by_text("Settings of side B").click()
     assert not page.get_by_label("Protect text").is_checked()
+
+
+def test_a_link_with_wrong_parts_is_followed_in_the_others_and_each_is_named(visit_live):
+    page = visit_live(
+        "?example=scene-2057&q=Where is the dog?&keep=500&b=elastic&b.distance=far&c.x=1&layer=3&b.keep=9"
+    )
+    page.wait_for_function("document.querySelector('.trace-view').dataset.run.length === 32", timeout=60_000)
+    page.wait_for_selector('.trace-view[data-done="true"]', timeout=60_000)
+    assert page.inner_text('.tv-answer[data-side="b"] .tv-question') == "Where is the dog?"
+    assert state(page)["layer"] == "3" and "scene-2057" in page.get_attribute("#picture img", "src")
+    assert len(wrong_parts(page)) == 4
+    for part in ("'500' %", "b.distance", "'c.x'", "b.keep"):
+        assert len([sentence for sentence in wrong_parts(page) if part in sentence]) == 1
+    page.wait_for_selector("#ask:not([disabled])")
+    ask(page, "How many objects are there?")
+    assert not page.locator(".tv-wrong").is_visible()
+
+
+def test_a_question_without_a_picture_stands_in_the_inputs_and_is_not_asked(visit_live):
+    page = visit_live("?q=Where is the dog?&keep=20&b=h2o")
+    assert wrong_parts(page) == ["The link asks a question but names no picture. Choose one and press Ask."]
+    assert page.input_value("#question textarea") == "Where is the dog?"
+    assert page.input_value("#keep input[type=number]") == "20" and state(page)["run"] == recordings()[0]["name"]
+    ask(page)
+    assert "H2O" in page.inner_text('.tv-answer[data-side="b"] .tv-head')
+
+
+def test_a_file_that_is_no_trace_leaves_what_was_typed(visit_live):
+    page = visit_live()
+    page.fill("#question textarea", "What I was about to ask")
+    drop(page, "bad.zip", b"no zip")
+    page.get_by_text("is not a trace file").first.wait_for(timeout=30_000)
+    page.wait_for_selector("#open-trace input[type=file]", state="attached")
+    assert page.input_value("#question textarea") == "What I was about to ask"
 
 
 def test_the_link_of_a_run_leads_back_to_it(visit_live):

@@ -66,6 +66,31 @@ def test_what_grows_is_counted_as_it_is_now():
     size[0] = 90
     store.sweep()
     assert held(store, "old", "grows") == ["grows"] and store.bytes == 90
+    store.sweep()
+    assert store.bytes == 90, "growth is counted once"
+    size[0] = 20
+    store.sweep()
+    assert store.bytes == 20
+    store.drop(("thing", "grows"))
+    assert store.bytes == 0
+
+
+def test_what_has_grown_and_goes_in_the_same_sweep_leaves_nothing_counted(clock):
+    store, size = Store(seconds=10, clock=clock), [10]
+    store.put(("thing", "grows"), "", None, size=lambda: size[0])
+    clock.now, size[0] = 11, 50
+    store.sweep()
+    assert not len(store) and store.bytes == 0
+
+
+def test_there_is_room_for_as_much_as_the_limit_says():
+    store = Store(limit=20)
+    for name in "ab":
+        store.put(("thing", name), name, None, size=lambda: 10)
+    store.sweep()
+    assert held(store, *"ab") == ["a", "b"]
+    store.put(("thing", "c"), "c", None, size=lambda: 1)
+    assert held(store, *"abc") == ["b", "c"]
 
 
 def test_what_nobody_uses_is_given_up_in_time_and_using_it_keeps_it(clock):
@@ -125,6 +150,18 @@ def test_a_visit_lasts_while_something_is_done_and_while_something_is_held_for_i
     assert owner.ended and store.visit_of(("thing", "owner")) is None, "as soon as nothing is held any more"
 
 
+def test_whoever_leaves_takes_nothing_of_others_along():
+    store = Store()
+    for kind, name in (("conversation", "a"), ("table", "a"), ("conversation", "b")):
+        store.put((kind, name), name, store.visit(name), size=lambda: 10)
+    store.put(("file", "nobody's"), "", None, size=lambda: 10)
+    store.leave("nobody")
+    store.leave("a")
+    assert store.keys("conversation") == [("conversation", "b")] and store.keys("file") and not store.keys("table")
+    assert store.bytes == 20 and [visit.name for visit in store.visits()] == ["b"]
+    assert not store.lost("b", "conversation") and store.lost("a", "table") == "away"
+
+
 def test_what_replaces_a_thing_is_counted_once_and_the_callback_of_the_last_one_is_called_once():
     store, released = Store(), []
     for size in (10, 30):
@@ -162,6 +199,7 @@ def test_each_kind_is_told_of_on_its_own_and_what_was_wanted_no_more_is_not(cloc
     store.put(("conversation", "b"), "", b)
     store.put(("conversation", "nobody"), "", None)
     store.drop(("file", "a"))
+    assert not store._lost
     store.drop_kind("conversation")
     assert store.keys("conversation") == [] and store.keys("table") == [("table", "a")]
     clock.now = 11

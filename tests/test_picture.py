@@ -210,11 +210,14 @@ def test_numbers_that_pillow_cannot_read_are_refused_and_not_shown_as_others():
         open_picture(io.BytesIO(fits(-64, GREY.astype(np.float64))))
 
 
-def test_whole_numbers_without_a_sign_are_bright_where_they_are_highest(tmp_path):
+def test_whole_numbers_without_a_sign_are_bright_where_they_are_highest():
     values = GREY.astype(np.uint32) * 16_843_009
-    picture = Image.fromarray(values.view(np.int32))
-    picture.save(tmp_path / "grey.tif", tiffinfo={339: 1})
-    seen = np.asarray(open_picture(tmp_path / "grey.tif").convert("L")).astype(int)
+    file = io.BytesIO()
+    Image.fromarray(values.view(np.int32)).save(file, "TIFF")
+    signed, unsigned = (struct.pack("<HHIH", 339, 3, 1, kind) for kind in (2, 1))
+    assert signed in file.getvalue()
+    content = file.getvalue().replace(signed, unsigned)
+    seen = np.asarray(open_picture(io.BytesIO(content)).convert("L")).astype(int)
     assert np.abs(seen - GREY).mean() < 3
 
 

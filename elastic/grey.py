@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 DEPTHS = (8, 10, 12, 14, 15, 16, 20, 24, 31)  # bits that instruments write, mostly into the low end of 16 or 32
+LARGEST = 3.39e38  # fractions of 32 bits beyond it are their largest, or nearly, written where nothing was measured
 LEAST_SPAN = 1 / 8  # of the range: what takes less of it is spread over the whole, or it would be one grey
 
 
@@ -12,9 +13,14 @@ def is_deep(picture: Image.Image) -> bool:
     return picture.mode.startswith("I") or picture.mode == "F"
 
 
-def shown_grey(picture: Image.Image, inverted: bool = False) -> Image.Image:
-    """The picture in 256 greys, from its own black to its own white; no number is black, transparent is white."""
-    values = np.asarray(picture).astype(np.float64)  # in fewer bits, neighbours among large numbers are one
+def shown_grey(picture: Image.Image, inverted: bool = False, numbers: np.ndarray | None = None) -> Image.Image:
+    """The picture in 256 greys, from its own black to its own white; no number is black, transparent is white.
+
+    `numbers` (height, width) are its pixels where those that Pillow read are not what the file holds.
+    """
+    numbers = np.asarray(picture) if numbers is None else numbers
+    values = numbers.astype(np.float64)  # in fewer bits, neighbours among large numbers are one
+    values[np.abs(values) >= LARGEST] *= np.inf
     is_clear = values == picture.info.get("transparency", np.nan)  # in a PNG file one value can stand for nothing
     known = np.isfinite(values) & ~is_clear
     low, high = (float(values[known].min()), float(values[known].max())) if known.any() else (0.0, 0.0)

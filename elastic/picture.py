@@ -1,11 +1,13 @@
 """Open whatever a person drops on the page as one upright RGB picture, or say why not; and make it small to send."""
 
 import io
+import re
 import struct
 import warnings
 import zlib
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 from elastic.foreign import read_file
@@ -20,6 +22,8 @@ MAX_SIDE = 1344  # larger pictures are reduced: no model here looks at more
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "FITS")
 SCAN = b"\xff\xda"  # begins a scan of a JPEG file, and cannot stand within one
 MAX_SCANS = 200  # progressive ones have about ten
+BITS, SAMPLE_FORMAT, NO_DATA = 258, 339, 42113  # tags of TIFF files; the last is of maps, a number as text
+DOUBLE = "The picture is a FITS file of 64-bit fractions, which cannot be read. Save it with 32 bits and try again."
 PNG = b"\x89PNG\r\n\x1a\n"
 # Chunks of a PNG file that say what its pixels are and how it is turned; all others are passed over, however large.
 PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
@@ -43,6 +47,8 @@ def open_picture(source: str | Path | io.BytesIO) -> Image.Image:
             warnings.simplefilter("ignore")  # on sizes, which are checked below, and on metadata, which are not used
             with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
                 _check_size(*picture.size)
+                if picture.format == "FITS" and re.search(rb"BITPIX  = +-64\b", content[:28_800]):
+                    raise _Refused(DOUBLE)
                 # A JPEG can be read smaller at once, which saves memory on phone pictures.
                 picture.draft("RGB", (2 * MAX_SIDE, 2 * MAX_SIDE))
                 picture.load()
@@ -113,7 +119,7 @@ def _upright_rgb(picture: Image.Image) -> Image.Image:
     except Exception:  # what a camera wrote beside the picture is no reason to refuse it
         turned = picture.copy()
     if is_deep(turned):
-        turned = shown_grey(turned, inverted=_is_white_zero(picture))
+        turned = shown_grey(turned, _is_white_zero(picture), _numbers(turned, picture))
     elif turned.mode == "LAB":
         turned = ImageCms.profileToProfile(
             turned, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
@@ -124,6 +130,24 @@ def _upright_rgb(picture: Image.Image) -> Image.Image:
     turned = turned.convert("RGB")
     turned.thumbnail((MAX_SIDE, MAX_SIDE))
     return turned
+
+
+def _numbers(turned: Image.Image, picture: Image.Image) -> np.ndarray:
+    """The numbers (height, width) of a deep picture, where Pillow takes them for others than its file says."""
+    numbers = np.asarray(turned)
+    if picture.format == "FITS":  # the highest byte comes first, and all have signs
+        numbers = numbers.byteswap()
+        return numbers.view(np.int16) if numbers.dtype == np.uint16 else numbers
+    if picture.format != "TIFF":
+        return numbers
+    tags = picture.tag_v2
+    if numbers.dtype == np.int32 and tags.get(BITS) == (32,) and tags.get(SAMPLE_FORMAT, (1,)) == (1,):
+        numbers = numbers.view(np.uint32)  # without signs
+    try:
+        nothing = float(tags.get(NO_DATA, "").strip("\0 "))
+    except (AttributeError, ValueError):
+        return numbers
+    return np.where(numbers == nothing, np.nan, numbers.astype(np.float64))
 
 
 def _is_white_zero(picture: Image.Image) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import parse_qsl, urlencode
 
+import httpx
 from starlette.types import Message, Receive, Scope
 
 from page import incoming
@@ -31,20 +32,33 @@ def checked_head(scope: Scope) -> Scope:
     if len(scope["query_string"]) > MAX_QUERY:
         raise Refusal(414, TOO_LONG)
     for name, value in scope["headers"]:
-        is_host = name in (b"host", b"x-forwarded-host", b"x-forwarded-proto")
-        if is_host and not re.fullmatch(rb"[A-Za-z0-9_.:,\[\] -]{0,300}", value):
+        if name in (b"host", b"x-forwarded-host", b"x-forwarded-proto") and not _is_host(value):
             raise Refusal(400, UNREADABLE)
     # Gradio lets parameters name pages and stored states, of which there are none here.
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=None)
     if any(name == "upload_id" and not re.fullmatch(r"[\w-]{1,64}", value, re.ASCII) for name, value in pairs):
         raise Refusal(400, UNREADABLE)  # Gradio keeps each for good
     kept = [pair for pair in pairs if pair[0] not in ("page", "deep_link")]
-    return scope if len(kept) == len(pairs) else scope | {"query_string": urlencode(kept).encode()}
+    # A proxy of Gradio's own names a whole address of itself; there is none here.
+    headers = [each for each in scope["headers"] if each[0] != b"x-gradio-server"]
+    query = scope["query_string"] if len(kept) == len(pairs) else urlencode(kept).encode()
+    return scope | {"headers": headers, "query_string": query}
+
+
+def _is_host(value: bytes) -> bool:
+    """Whether addresses can be built from a header; proxies add to it, the first of those they name counts."""
+    if not re.fullmatch(rb"[A-Za-z0-9_.:,\[\] -]{0,300}", value):
+        return False
+    try:
+        httpx.URL(f"http://{value.decode().split(',')[0].strip()}")  # as Gradio reads it
+    except httpx.InvalidURL:
+        return False
+    return True
 
 
 def parameter(scope: Scope, name: str) -> str:
-    """A parameter of the address, empty where there is none."""
-    return dict(parse_qsl(scope["query_string"].decode("latin-1"))).get(name, "")
+    """A parameter of the address, the last one as Gradio has it; empty where there is none."""
+    return dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)).get(name, "")
 
 
 def checked_file(scope: Scope, name: str) -> Scope:

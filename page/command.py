@@ -33,6 +33,13 @@ def model(text: str) -> str:
     return text
 
 
+def deadline(text: str) -> float:
+    """Seconds that one request may have the model."""
+    if not re.fullmatch(r"\d{1,7}(\.\d{1,9})?", text, re.ASCII) or not float(text):
+        raise ArgumentTypeError(f"{text[:20]!r} is no time. Give a number of seconds above 0, such as 600.")
+    return float(text)
+
+
 def device(text: str) -> str:
     """Where the model runs."""
     if text not in ("auto", "cpu", "cuda"):

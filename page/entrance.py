@@ -10,6 +10,7 @@ import traceback
 import gradio as gr
 from gradio.block_function import BlockFunction
 from pydantic import BaseModel
+from python_multipart.exceptions import FormParserError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from page import gate, incoming
@@ -30,6 +31,7 @@ NO_SESSION = "Nothing is going on under this number any more. Send the call agai
 WHOSE = "The call does not say whose it is. Send it with a session_hash of letters and digits."
 MOST_SIGNS = 40_000  # of those that part values: more take seconds to read
 MANY = "The request holds more values than any call has. Send those of one call."
+NO_FORM = "The upload cannot be read: send each file as a part named files that has a filename, as browsers do."
 BUSY = "Too many large requests arrive at once. Send it again in a minute."
 SLOW = f"The answer took longer than {ANSWER_SECONDS:g} s. Try again."
 
@@ -98,7 +100,8 @@ class Entrance:
                 scope = checked_file(scope, path.removeprefix(f"{API}/file="))
             elif path == f"{API}/upload":
                 length_of(scope, incoming.MAX_BYTES + MAX_SMALL)
-                receive = in_time(receive)
+                await self._upload(scope, in_time(receive), answer)
+                return
             elif path == EVENTS:
                 if parameter(scope, "session_hash") not in self.page._queue.pending_messages_per_session:
                     await answer.end_of_events(NO_SESSION)
@@ -112,6 +115,17 @@ class Entrance:
                     await answer.event(self.refusals.tell(self.page, error.session, str(error)))
                     return
         await self.app(scope, receive, answer)
+
+    async def _upload(self, scope: Scope, receive: Receive, answer: Answer) -> None:
+        """Let Gradio take files.
+
+        Raises:
+            Refusal: if it takes the request for none: of one part that is no file, or of a mark too long to part them.
+        """
+        try:
+            await self.app(scope, receive, answer)
+        except (FormParserError, TypeError) as error:
+            raise Refusal(400, NO_FORM) from error
 
     def _check_waiting(self, event: str) -> None:
         """Raise Refusal unless something goes on, or has ended and was not fetched, under that number."""

@@ -4,10 +4,10 @@
 and ends with 0 if all is well.
 """
 
+import http.client
 import json
 import os
 import sys
-import urllib.error
 import urllib.request
 
 from starlette.requests import Request
@@ -46,8 +46,8 @@ def main() -> int:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=8) as answer:
             print(json.load(answer))
         return 0
-    except (OSError, ValueError, urllib.error.HTTPError) as error:
-        print(f"The page on port {port} is not well: {error}")
+    except (OSError, ValueError, http.client.HTTPException) as error:  # also of what is no page at all
+        print(f"The page on port {port} is not well: {str(error).strip() or type(error).__name__}")
         return 1
 
 

@@ -6,11 +6,11 @@ Knows addresses of Gradio's interface, nothing of its insides.
 import asyncio
 import re
 from collections import Counter
-from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from page.answering import Refusal
+from page.arriving import parameter
 
 ANSWERS = re.compile(r"/call/(?:v2/)?[^/]+/(?P<name>[^/]+)/?$")  # of a call, by the number it was given
 EVENTS = re.compile(r"/queue/data/?$")  # of a session
@@ -49,8 +49,7 @@ class Listening:
         if scope["method"] != "GET":
             return None
         if EVENTS.search(scope["path"]):
-            query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-            return self._answers, query.get("session_hash", [""])[0]
+            return self._answers, parameter(scope, "session_hash")
         for pattern, counter in ((ANSWERS, self._answers), (HEARTBEAT, self._heartbeats)):
             if found := pattern.search(scope["path"]):
                 return counter, found["name"]

@@ -24,7 +24,7 @@ def read_bytes(text: str) -> int:
     Raises:
         ValueError: if it is none, or less than LEAST.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]i?b)\s*", text, re.IGNORECASE)
+    found = re.fullmatch(r"\s*(\d{1,15}(?:\.\d+)?)\s*([kmg]i?b)\s*", text, re.IGNORECASE)
     size = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
     if size < LEAST:
         raise ValueError(f"{text[:20]!r} is no memory to work with. Give {LEAST // 10**6}MB or more, such as 2GB.")

@@ -7,10 +7,13 @@ import gc
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
+from gradio.routes import file_upload_statuses
 
+from page.arriving import SECONDS
 from page.line import Line
 from page.listening import Listening
 from page.store import Store
@@ -19,6 +22,7 @@ from page.uploads import Uploads
 EVERY = 4.0  # seconds
 ABSENT = 18.0  # seconds without a connection after which a visitor is gone
 MANY = 500  # names of files that Gradio keeps, until it is worth looking at them
+PROGRESS, PROGRESS_BYTES = "progress", 10_000  # how far an upload is, which Gradio keeps for who never asks
 SESSION, SESSION_BYTES = "session", 500_000  # what Gradio keeps of a visitor: a copy of the page's whole configuration
 
 
@@ -51,6 +55,7 @@ class Sweeper:
         """One sweep."""
         self._visitors()
         self._sessions()
+        self._progress()
         self.uploads.sweep()
         self._files()
         self.store.sweep()
@@ -85,6 +90,23 @@ class Sweeper:
             elif self._is_here(name):
                 self.store.get(key)
 
+    def _progress(self) -> None:
+        """Make what Gradio notes of uploads things in the store, each to go when its upload must be over."""
+        for name in {*list(file_upload_statuses._statuses), *list(file_upload_statuses._signals)}:
+            if (PROGRESS, name) not in self.store:
+                release = lambda name=name: self._in_server(self._forget_progress, name)  # noqa: E731
+                size = lambda: PROGRESS_BYTES  # noqa: E731
+                self.store.put((PROGRESS, name), name, size=size, seconds=2 * SECONDS, release=release)
+
+    def _forget_progress(self, name: str) -> None:
+        file_upload_statuses.stop_tracking(name)
+        file_upload_statuses._signals.pop(name, None)
+
+    def _in_server(self, function: Callable[[str], None], name: str) -> None:
+        """Have something done in the thread of the server, which uses the same tables."""
+        if self.listening.loop is not None:
+            self.listening.loop.call_soon_threadsafe(function, name)
+
     def _files(self) -> None:
         """Let Gradio forget the names of files that are gone."""
         if self.listening.loop is not None and any(len(names) > MANY for names in self.page.temp_file_sets):
@@ -95,9 +117,9 @@ class Sweeper:
             names.intersection_update([name for name in names if Path(name).exists()])
 
     def _end(self, name: str) -> None:
-        """Let Gradio forget a session; in the thread of the server, which uses the same tables."""
-        if self.listening.loop is not None:
-            self.listening.loop.call_soon_threadsafe(self._forget, name)
+        """Let Gradio forget a session."""
+        if not self._is_here(name):
+            self._in_server(self._forget, name)
 
     def _forget(self, name: str) -> None:
         app, queue = self.page.app, self.page._queue

@@ -150,9 +150,11 @@ def requests(draw, endpoints, functions, components):
     if kind == 12:
         return "GET", draw(addresses()), None, draw(heads())
     name = draw(st.sampled_from(["x.png", "", "../../x.png", "a" * 400, "\0", "x\r\ny: z", "é.png"]))
-    part = f'--b\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode()
+    file = draw(st.sampled_from(['; filename="{}"', '; filename="{}"', "; filename*=utf-8''%ff{}", ""])).format(name)
+    part = f'--b\r\nContent-Disposition: form-data; name="files"{file}\r\n\r\n'.encode()
     ends = draw(st.sampled_from([b"\r\n--b--\r\n", b"", b"\r\n--c--"]))
-    kind = draw(st.sampled_from(["multipart/form-data; boundary=b", "multipart/form-data", "text/plain"]))
+    marks = ["", "; boundary=b", "; boundary=b", "; boundary=" + "b" * 999, "; charset=x; boundary=b", "; boundary="]
+    kind = draw(st.sampled_from(["text/plain", *(f"multipart/form-data{mark}" for mark in marks)]))
     return "POST", "/gradio_api/upload", part + draw(st.binary(max_size=40)) + ends, {"content-type": kind}
 
 
@@ -170,8 +172,11 @@ def heads():
         {},
         optional={
             "range": st.sampled_from(["bytes=0-1-2", "bytes=a-b", "bytes=5-1", "bytes=0-99999999999"]),
-            "x-forwarded-host": st.sampled_from(["[", "a b", "evil.example/x?", "a" * 400]),
+            "x-forwarded-host": st.sampled_from(
+                ["[", "a b", "evil.example/x?", "a" * 400, "[::", "a:b:c", "999.1.1.1", "xn--9", "a..b", ","]
+            ),
             "x-forwarded-proto": st.sampled_from(["javascript", ",", "x" * 100]),
+            "x-gradio-server": st.sampled_from(["http://a:b:c/", "http://[/", "//", "javascript:x"]),
             "accept-language": st.sampled_from(["", "xx;q=a"]),
         },
     )

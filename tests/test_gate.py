@@ -3,8 +3,10 @@
 import base64
 import json
 import re
+import socket
 import subprocess
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +14,9 @@ import gradio as gr
 import pytest
 
 from app import parse
-from page import gate, incoming
+from page import gate, health, incoming
+from page.answering import Refusal
+from page.arriving import checked_head
 from page.gate import Refused
 from page.links import read_link
 from tests.program import ROOT
@@ -310,6 +314,10 @@ def test_a_link_that_is_wrong_gets_a_sentence(asked, sentence):
         (["--port", "70000"], "'70000' is no port"),
         (["--port", "-1"], "'-1' is no port"),
         (["--host", "a b"], "'a b' is no address of a machine"),
+        (["--deadline", "nan"], "'nan' is no time. Give a number of seconds above 0"),
+        (["--deadline", "inf"], "'inf' is no time"),
+        (["--deadline", "0.0"], "'0.0' is no time"),
+        (["--deadline", "soon"], "'soon' is no time"),
         (["--model", ""], "'' names no model"),
         (["--device", "tpu"], "'tpu' is no device. Choose one of: auto, cpu, cuda."),
     ],
@@ -319,6 +327,40 @@ def test_a_command_line_that_is_wrong_gets_a_sentence(given, sentence, monkeypat
     with pytest.raises(SystemExit):
         parse()
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["host", "x-forwarded-host"])
+@pytest.mark.parametrize("value", ["[::", "[:::::]", "a:b:c", "999.1.1.1", "a:b:c, here"])
+def test_a_host_of_which_no_address_can_be_built_is_refused(name, value):
+    scope = {"query_string": b"", "headers": [(name.encode(), value.encode())]}
+    with pytest.raises(Refusal) as refused:
+        checked_head(scope)
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("value", ["", "localhost:7860", "[::1]:80", "a.example, b.example", "10.0.0.1", "under_score"])
+def test_a_host_passes_as_it_is_and_what_only_gradios_proxies_say_does_not(value):
+    host = [(b"host", value.encode()), (b"x-forwarded-proto", b"https,http")]
+    scope = {"query_string": b"q=1", "headers": [*host, (b"x-gradio-server", b"http://a:b:c/")]}
+    assert checked_head(scope) == {"query_string": b"q=1", "headers": host}
+
+
+@pytest.mark.parametrize("answer", [b"hello\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", b"", None])
+def test_whoever_asks_for_the_health_of_what_is_no_page_gets_a_sentence(answer, monkeypatch, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def reply():
+            connection = listener.accept()[0]
+            connection.recv(1000)
+            connection.sendall(answer)
+            connection.close()
+
+        if answer is not None:
+            threading.Thread(target=reply, daemon=True).start()
+        port = "78 60" if answer is None else str(listener.getsockname()[1])
+        monkeypatch.setenv("GRADIO_SERVER_PORT", port)
+        assert health.main() == 1
+    assert capsys.readouterr().out.startswith(f"The page on port {port} is not well: ")
 
 
 def test_the_decoder_needs_neither_the_page_nor_a_model():

@@ -45,6 +45,9 @@ async def opened(hearing, *requests):
     [
         ("/gradio_api/queue/data", "session_hash=abc", "abc", True),
         ("/under/a/path/gradio_api/queue/data", "x=1&session_hash=abc", "abc", True),
+        # Of several Gradio takes the last: nobody listens to the others.
+        ("/gradio_api/queue/data", "session_hash=other&session_hash=abc", "abc", True),
+        ("/gradio_api/queue/data", "session_hash=other&session_hash=", "", True),
         ("/gradio_api/call/compare/abc", "", "abc", True),
         ("/gradio_api/call/v2/compare/abc", "", "abc", True),
         ("/gradio_api/heartbeat/abc", "", "abc", False),

@@ -174,6 +174,23 @@ def test_a_file_that_is_sent_is_served_and_one_beside_it_is_not(program):
         assert program.send("GET", f"/gradio_api/file={place}")[0] == 404
 
 
+@pytest.mark.parametrize(
+    ("head", "mark"), [('name="files"', "b"), ("name=\"files\"; filename*=utf-8''a", "b"), ('name="files"', "b" * 300)]
+)
+def test_an_upload_that_is_none_gets_a_sentence(program, head, mark):
+    body = f"--{mark}\r\nContent-Disposition: form-data; {head}\r\n\r\nabc\r\n--{mark}--\r\n".encode()
+    kind = {"content-type": f"multipart/form-data; boundary={mark}"}
+    status, text = program.send("POST", "/gradio_api/upload", body, kind)
+    assert status == 400 and "as a part named files that has a filename" in text
+
+
+@pytest.mark.parametrize("name", ["host", "x-forwarded-host", "x-gradio-server"])
+@pytest.mark.parametrize("value", ["a:b:c", "http://a:b:c/", "[::", "999.1.1.1"])
+def test_whatever_a_proxy_says_of_itself_the_page_does_not_fail(program, name, value):
+    for address in ("/", "/config"):
+        assert program.send("GET", address, headers={name: value})[0] in (200, 400)
+
+
 def test_a_picture_in_the_call_is_answered_like_one_that_was_sent(program):
     inside = "data:image/png;base64," + base64.b64encode(SCENE.read_bytes()).decode()
     rest = program.right["compare"][1:]

@@ -181,6 +181,64 @@ def test_deep_greys_are_shown_as_what_they_show(kind, tmp_path):
     assert np.abs(shown(Image.fromarray(values), tmp_path, ending) - GREY).mean() < 3
 
 
+def fits(bits, values, *cards):
+    """A FITS file of greys, written by hand: the lowest row first, the highest byte of every number too."""
+    lines = ["SIMPLE  =                    T", f"BITPIX  = {bits:20d}", "NAXIS   =                    2"]
+    lines += [f"NAXIS1  = {values.shape[1]:20d}", f"NAXIS2  = {values.shape[0]:20d}", *cards, "END"]
+    head = "".join(line.ljust(80) for line in lines)
+    data = values[::-1].astype(values.dtype.newbyteorder(">")).tobytes()
+    return head.ljust(-(-len(head) // 2880) * 2880).encode() + data + b"\0" * (-len(data) % 2880)
+
+
+@pytest.mark.parametrize(
+    ("bits", "values"),
+    [
+        (8, GREY),
+        (16, GREY.astype(np.int16) * 128),
+        (16, (GREY.astype(int) * 257 - 32_768).astype(np.int16)),
+        (32, GREY.astype(np.int32) * 4096),
+        (-32, GREY.astype(np.float32) / 255),
+    ],
+)
+def test_a_picture_of_the_sky_is_no_noise(bits, values):
+    seen = np.asarray(open_picture(io.BytesIO(fits(bits, values))).convert("L")).astype(int)
+    assert np.abs(seen - GREY).mean() < 3
+
+
+def test_numbers_that_pillow_cannot_read_are_refused_and_not_shown_as_others():
+    with pytest.raises(ValueError, match="64-bit fractions"):
+        open_picture(io.BytesIO(fits(-64, GREY.astype(np.float64))))
+
+
+def test_whole_numbers_without_a_sign_are_bright_where_they_are_highest():
+    values = GREY.astype(np.uint32) * 16_843_009
+    file = io.BytesIO()
+    Image.fromarray(values.view(np.int32)).save(file, "TIFF")
+    signed, unsigned = (struct.pack("<HHIH", 339, 3, 1, kind) for kind in (2, 1))
+    assert signed in file.getvalue()
+    content = file.getvalue().replace(signed, unsigned)
+    seen = np.asarray(open_picture(io.BytesIO(content)).convert("L")).astype(int)
+    assert np.abs(seen - GREY).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("nothing", "said"),
+    [(-9999, "-9999"), (-9999, "-9999.0 \0"), (-3.4028234663852886e38, None), (3.4028234663852886e38, None)],
+)
+def test_what_was_not_measured_makes_nothing_else_white_or_black(nothing, said, tmp_path):
+    values = GREY.astype(np.float32) * 10
+    values[0, :9] = nothing
+    Image.fromarray(values).save(tmp_path / "map.tif", tiffinfo={42113: said} if said else {})
+    seen = np.asarray(open_picture(tmp_path / "map.tif").convert("L")).astype(float)
+    # As bright as without it, but for where white is.
+    assert np.corrcoef(seen[1:].flat, GREY[1:].flat)[0, 1] > 0.999 and seen[1:].std() > 0.5 * GREY.std()
+
+
+def test_what_a_map_says_of_nothing_may_be_no_number(tmp_path):
+    Image.fromarray(GREY.astype(np.float32)).save(tmp_path / "map.tif", tiffinfo={42113: "none"})
+    assert np.abs(np.asarray(open_picture(tmp_path / "map.tif").convert("L")).astype(int) - GREY).mean() < 3
+
+
 def test_a_narrow_range_of_deep_grey_is_spread(tmp_path):
     seen = shown(Image.fromarray(GREY.astype(np.uint16) + 30_000), tmp_path, "png")
     assert seen.min() == 0 and seen.max() == 255

@@ -13,6 +13,7 @@ import pytest
 from gradio.routes import App
 
 from page import sweeper as sweeper_module
+from page.arriving import SECONDS
 from page.line import Line
 from page.listening import Hearing, Listening
 from page.store import Store
@@ -123,6 +124,25 @@ def test_absence_begins_when_the_connection_ends_however_long_nothing_was_done_b
         return held, left, house.store.look(("conversation", "reads")), house.left()
 
     assert run_alone(visit()) == ("reads", [["reads"]] * 3, None, [[]] * 3)
+
+
+def test_of_an_upload_that_must_be_over_nothing_is_kept_whether_anybody_asked_or_not():
+    async def visit():
+        house = House()
+        for number in range(30):
+            statuses.track(f"upload {number}")
+            statuses._signals[f"question {number}"].clear()
+        await house.sweep()
+        await house.sweep(SECONDS)
+        during = len(statuses._statuses), len(statuses._signals)
+        await house.sweep(SECONDS + 1)
+        await house.sweep()
+        return house, during
+
+    statuses = sweeper_module.file_upload_statuses
+    house, during = run_alone(visit())
+    assert during == (30, 60), "an upload may still be going on"
+    assert not statuses._statuses and not statuses._signals and not len(house.store)
 
 
 @pytest.mark.parametrize("number", range(3))

@@ -20,6 +20,7 @@ MAX_SIDE = 1344  # larger pictures are reduced: no model here looks at more
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "FITS")
 SCAN = b"\xff\xda"  # begins a scan of a JPEG file, and cannot stand within one
 MAX_SCANS = 200  # progressive ones have about ten
+JPEG = b"\xff\xd8\xff"
 PNG = b"\x89PNG\r\n\x1a\n"
 # Chunks of a PNG file that say what its pixels are and how it is turned; all others are passed over, however large.
 PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
@@ -34,7 +35,7 @@ def open_picture(source: str | Path | io.BytesIO) -> Image.Image:
     content = source.getvalue() if isinstance(source, io.BytesIO) else read_file(source, MAX_BYTES)
     if content.startswith(PNG):
         content = _without_metadata(content)
-    if content.count(SCAN) > MAX_SCANS:
+    if content.startswith(JPEG) and content.count(SCAN) > MAX_SCANS:  # in other files these bytes are colours
         raise _Refused(
             f"The picture is a JPEG of more than {MAX_SCANS} scans, which would take minutes to read. Save it anew."
         )

@@ -102,7 +102,11 @@ def parse() -> argparse.Namespace:
         help="for conversations, records, files and sessions, such as 2GB; default: a quarter",
     )
     parser.add_argument(
-        "--deadline", type=float, default=600, metavar="SECONDS", help="of the model for one request; default: 600"
+        "--deadline",
+        type=command.seconds,
+        default=600.0,
+        metavar="SECONDS",
+        help="of the model for one request; default: 600",
     )
     return parser.parse_args()
 
@@ -114,8 +118,6 @@ def run() -> int:
         ValueError: if the program cannot begin, for a reason in one sentence.
     """
     args, ending = parse(), Ending()
-    if args.deadline <= 0:
-        raise ValueError(f"A deadline of {args.deadline:g} seconds leaves no time. Give more, such as --deadline 600.")
     store = Store(read_bytes(args.memory) if args.memory else default_budget())
     port = check_port(args.host, args.port)
     # Among others for Gradio's statistics of calls, which grow with every one of them.

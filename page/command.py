@@ -1,5 +1,6 @@
 """The types of what the command line is given; argparse says what is wrong in these sentences."""
 
+import math
 import re
 from argparse import ArgumentParser, ArgumentTypeError
 
@@ -17,6 +18,17 @@ def port(text: str) -> int:
     if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or not 0 < int(text) < 65_536:
         raise ArgumentTypeError(f"{text[:20]!r} is no port. Give a number from 1 to 65535, such as 7860.")
     return int(text)
+
+
+def seconds(text: str) -> float:
+    """A time that ends."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ArgumentTypeError(f"{text[:20]!r} is no time that a request could be given. Give seconds, such as 600.")
+    return value
 
 
 def host(text: str) -> str:

@@ -24,6 +24,7 @@ SCAN = b"\xff\xda"  # begins a scan of a JPEG file, and cannot stand within one
 MAX_SCANS = 200  # progressive ones have about ten
 BITS, SAMPLE_FORMAT, NO_DATA = 258, 339, 42113  # tags of TIFF files; the last is of maps, a number as text
 DOUBLE = "The picture is a FITS file of 64-bit fractions, which cannot be read. Save it with 32 bits and try again."
+JPEG = b"\xff\xd8\xff"
 PNG = b"\x89PNG\r\n\x1a\n"
 # Chunks of a PNG file that say what its pixels are and how it is turned; all others are passed over, however large.
 PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
@@ -38,7 +39,7 @@ def open_picture(source: str | Path | io.BytesIO) -> Image.Image:
     content = source.getvalue() if isinstance(source, io.BytesIO) else read_file(source, MAX_BYTES)
     if content.startswith(PNG):
         content = _without_metadata(content)
-    if content.count(SCAN) > MAX_SCANS:
+    if content.startswith(JPEG) and content.count(SCAN) > MAX_SCANS:  # in other files these bytes are colours
         raise _Refused(
             f"The picture is a JPEG of more than {MAX_SCANS} scans, which would take minutes to read. Save it anew."
         )

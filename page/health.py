@@ -4,11 +4,11 @@
 and ends with 0 if all is well.
 """
 
-import http.client
 import json
 import os
 import sys
 import urllib.request
+from http.client import HTTPException
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -42,11 +42,13 @@ def route(model: Model | None, store: Store) -> Route:
 def main() -> int:
     """Ask, print what is answered, and say by the exit code whether it is well."""
     port = os.environ.get("GRADIO_SERVER_PORT") or "7860"
+    # A proxy that the container is told of leads elsewhere.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=8) as answer:
+        with direct.open(f"http://127.0.0.1:{port}/health", timeout=8) as answer:
             print(json.load(answer))
         return 0
-    except (OSError, ValueError, http.client.HTTPException) as error:  # also of what is no page at all
+    except (OSError, ValueError, HTTPException) as error:  # also of what is no page at all
         print(f"The page on port {port} is not well: {str(error).strip() or type(error).__name__}")
         return 1
 

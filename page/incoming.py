@@ -29,6 +29,8 @@ ASSETS = Path(__file__).parent.parent / "assets"
 MAX_BYTES = 10 * 2**20  # of an uploaded file
 MAX_PATH = 1024
 SHOWN = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif", ".ico")  # by browsers
+# How such files begin: whatever its name, another one stays empty in a browser.
+BEGINS = re.compile(rb"\x89PNG|\xff\xd8\xff|RIFF....WEBP|GIF8|BM|....ftypavi[fs]|\x00\x00\x01\x00", re.DOTALL)
 FOLDER = re.compile(r"[0-9a-f]{64}|scenes")  # folders of uploads, which Gradio names so, and of drawn scenes
 DATA_URL = re.compile(r"data:(?:image/[\w.+-]{1,40})?((?:;[\w.=+-]{1,80}){0,4}),", re.ASCII | re.IGNORECASE)
 NO_UPLOAD = "This file is no upload of this page. Upload it here, or send the picture itself as a data URL."
@@ -159,8 +161,9 @@ def shown_by_browsers(path: str) -> str:
     Raises:
         ValueError: as `picture_of`.
     """
-    picture = picture_of(path)
-    if Path(path).suffix.lower() in SHOWN:
+    content = content_of(path)
+    picture = _decoder.open(content)
+    if Path(path).suffix.lower() in SHOWN and BEGINS.match(content):
         return path
     file = io.BytesIO()
     picture.save(file, "PNG")

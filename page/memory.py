@@ -1,5 +1,6 @@
 """How much memory there is, and how it is said: `2GB`, `500MB`."""
 
+import math
 import re
 import sys
 from pathlib import Path
@@ -24,11 +25,11 @@ def read_bytes(text: str) -> int:
     Raises:
         ValueError: if it is none, or less than LEAST.
     """
-    found = re.fullmatch(r"\s*(\d{1,15}(?:\.\d+)?)\s*([kmg]i?b)\s*", text, re.IGNORECASE)
-    size = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
-    if size < LEAST:
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]i?b)\s*", text, re.IGNORECASE)
+    size = float(found[1]) * UNITS[found[2].upper()] if found else 0.0
+    if not LEAST <= size < math.inf:
         raise ValueError(f"{text[:20]!r} is no memory to work with. Give {LEAST // 10**6}MB or more, such as 2GB.")
-    return size
+    return int(size)
 
 
 def free_bytes() -> int:

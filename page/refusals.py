@@ -45,6 +45,13 @@ class Refusals:
     def _forget(self, page: gr.Blocks, session: str, number: str) -> None:
         queue = page._queue
         events = queue.pending_event_ids_session.get(session)
-        if events is not None and events <= {number}:
+        if events is None:
+            return
+        events.discard(number)
+        if not events:
             del queue.pending_event_ids_session[session]
             queue.pending_messages_per_session.pop(session, None)
+        elif messages := queue.pending_messages_per_session.get(session):
+            for message in [messages.get_nowait() for _ in range(messages.qsize())]:
+                if message.event_id != number:  # of another call of that visitor
+                    messages.put_nowait(message)

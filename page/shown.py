@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +23,21 @@ LATE = 1_000_000  # the number of a last message: above that of every other
 
 
 def held_bytes(run: Run) -> int:
-    """Bytes of memory that a run keeps from being freed; text is small beside it."""
+    """Bytes of memory that a run keeps from being freed; in a file that was dropped, most of it may be text."""
     arrays = [value for side in run.sides for value in vars(side).values() if isinstance(value, np.ndarray)]
     # A view holds all of what it is a view of.
     whole = {id(base): base.nbytes for array in arrays for base in [array if array.base is None else array.base]}
-    return sum(whole.values()) + len(run.picture) + sum(200 * len(side.pieces) for side in run.sides)
+    plain = [value for of in (run, *run.sides) for name, value in vars(of).items() if name != "sides"]
+    return sum(whole.values()) + len(run.picture) + _plain_bytes(plain)
+
+
+def _plain_bytes(value: object) -> int:
+    """Bytes of texts and of the lists that hold them: a single emoji makes all letters of a text take four."""
+    if isinstance(value, str):
+        return sys.getsizeof(value)
+    if isinstance(value, dict):
+        return sys.getsizeof(value) + _plain_bytes([*value, *value.values()])
+    return sys.getsizeof(value) + sum(map(_plain_bytes, value)) if isinstance(value, list | tuple) else 0
 
 
 class Shown:

@@ -1,6 +1,6 @@
 """A thread that gives up what nobody needs any more, on a quiet server too: visitors who are gone, sessions, files.
 
-All that is done to the insides of Gradio 6.31 is done here.
+What visitors leave in the insides of Gradio 6.31 is taken away here; calls that were refused: see `refusals`.
 """
 
 import gc

@@ -47,6 +47,8 @@ def test_a_folder_for_temporary_files_that_cannot_be_used_is_named(tmp_path):
         (("--port", "0"), "'0' is no port"),
         (("--memory", "much"), "'much'"),
         (("--deadline", "0"), "deadline"),
+        (("--deadline", "nan"), "'nan' is no time"),
+        (("--deadline", "soon"), "'soon' is no time"),
         (("--host", "no.such"), "no.such"),
     ],
 )

@@ -148,3 +148,27 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, images):
 def test_a_damaged_picture_is_an_error_of_its_sample(tmp_path):
     with pytest.raises(ValueError, match="cannot be read as a picture"):
         Sample("a", saved(tmp_path, "no picture", "a.png"), ()).open()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("[" * 100_000, "no JSON object"),
+        (f'{{"image": "a.png", "text": "What?", "question_id": {"9" * 5000}}}', "no JSON object"),
+        (json.dumps({"image": "a" * 300 + ".png", "text": "What?"}), "cannot be looked for"),
+        (json.dumps({"image": "a.png", "text": "What?", "question_id": "\ud800"}), "half a character"),
+        (json.dumps({"image": "a.png", "text": "What\ud800?"}), "half a character"),
+    ],
+    ids=["brackets without end", "a number without end", "a long name", "half a name", "half a text"],
+)
+def test_a_line_costs_itself_whatever_is_wrong_with_it(tmp_path, images, line, words):
+    good = [json.dumps({"image": "a.png", "text": text}) for text in ("One?", "Two?")]
+    samples, problems = read_file(saved(tmp_path, "\n".join([good[0], line, good[1]]), "lines.jsonl"), images)
+    assert [sample.turns[0].question for sample in samples] == ["One?", "Two?"]
+    assert len(problems) == 1 and words in problems[0] and problems[0].encode()
+
+
+def test_a_text_may_hold_signs_at_which_other_programs_part_lines(tmp_path, images):
+    lines = [json.dumps({"image": "a.png", "text": f"One{sign}two?"}, ensure_ascii=False) for sign in "\u2028\x85"]
+    samples, problems = read_file(saved(tmp_path, "\n".join(lines) + "\n", "lines.jsonl"), images)
+    assert [sample.turns[0].question for sample in samples] == ["One\u2028two?", "One\x85two?"] and not problems

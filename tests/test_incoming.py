@@ -219,9 +219,20 @@ def test_a_picture_that_browsers_cannot_show_becomes_one_that_they_can(uploads):
     for name in ("mine.png", "MINE.JPG"):
         (uploads / HASH / name).write_bytes(SCENE.read_bytes())
         assert incoming.shown_by_browsers(str(uploads / HASH / name)) == str(uploads / HASH / name)
+    scan = (uploads / HASH / "scan.tif").read_bytes()
+    (uploads / HASH / "renamed.png").write_bytes(scan)
+    shown = incoming.shown_by_browsers(str(uploads / HASH / "renamed.png"))
+    assert shown != str(uploads / HASH / "renamed.png") and Image.open(shown).format == "PNG"
     (uploads / HASH / "no.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match="cannot be read as a picture"):
         incoming.shown_by_browsers(str(uploads / HASH / "no.png"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "ICO"])
+def test_a_picture_that_browsers_can_show_stays_as_it_is(uploads, kind):
+    path = uploads / HASH / f"mine.{kind.lower()}"
+    Image.open(SCENE).convert("RGB").save(path, kind)
+    assert incoming.shown_by_browsers(str(path)) == str(path)
 
 
 def test_a_name_in_a_sentence_is_short():

@@ -42,6 +42,21 @@ def test_a_run_counts_all_that_its_arrays_keep_alive():
     assert whole.nbytes < held_bytes(part) < 1.5 * whole.nbytes + held_bytes(run_of("run", PAIR))
 
 
+@pytest.mark.parametrize("where", ["history", "link", "answer_pieces"])
+def test_a_run_counts_its_texts_as_memory_holds_them(where):
+    """In memory all letters of a text with an emoji take four bytes, which a file of a stranger may use."""
+    texts = [f"\N{GRINNING FACE}{number}" + "a" * 40_000 for number in range(4)]
+    run = run_of("run", PAIR)
+    if where == "history":
+        full = replace(run, history=[[tuple(texts[:2])], [tuple(texts[2:])]])
+    elif where == "link":
+        full = replace(run, link=dict(zip(texts[:2], texts[2:], strict=True)))
+    else:
+        pieces = [texts[0] + str(number) for number in range(PAIR[0].steps)]
+        full = replace(run, sides=[replace(PAIR[0], answer_pieces=pieces), PAIR[1]])
+    assert held_bytes(full) - held_bytes(run) > 4 * 4 * 39_000
+
+
 def test_what_comes_after_a_visitor_has_left_is_not_held():
     shown = Shown()
     visit = shown.store.visit("visitor")

@@ -346,6 +346,14 @@ def test_devices_and_pipes_are_not_opened(tmp_path):
         open_picture(tmp_path / "gone.png")
 
 
+@pytest.mark.parametrize("kind", ["TIFF", "PPM"])
+def test_colours_that_look_like_scans_of_a_jpeg_are_colours(kind):
+    file = io.BytesIO()
+    Image.new("RGB", (60, 40), "peachpuff").save(file, kind)
+    assert file.getvalue().count(b"\xff\xda") > 2000
+    assert open_picture(file).getpixel((30, 20)) == (255, 218, 185)
+
+
 def test_a_jpeg_of_scans_without_end_is_refused_before_any_is_read():
     file = io.BytesIO()
     Image.new("RGB", (64, 64), "red").save(file, "JPEG", progressive=True)

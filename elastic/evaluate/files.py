@@ -21,10 +21,11 @@ def read_file(path: Path, images: Path, limit: int | None = None) -> tuple[list[
         try:
             if not isinstance(record, dict):
                 raise ValueError("it is no JSON object.")
+            _refuse_half(name, record)
             sample = parse(name, record, images)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = f"it has no {error}." if isinstance(error, KeyError) else str(error)
-            problems.append(f"Record {index} ({name}) of {path.name}: {reason}")
+            problems.append(f"Record {index} ({_shown(name)}) of {path.name}: {reason}")
             continue
         unique = sample.name if sample.name not in samples else f"{sample.name} ({index})"
         samples[unique] = Sample(unique, sample.picture, sample.turns, sample.is_exact)
@@ -42,8 +43,9 @@ def _records(path: Path) -> tuple[list[tuple[str, object]], Parser]:
         raise ValueError(f"{path} cannot be read ({error}). Give a JSON or JSON lines file, or `scenes`.") from error
     try:
         found = json.loads(text)
-    except json.JSONDecodeError:
-        found = [_line(line) for line in text.splitlines() if line.strip()]
+    except (ValueError, RecursionError):  # also of numbers and lists without end
+        # Not `splitlines`, which parts at signs that may stand within a text.
+        found = [_line(line) for line in text.split("\n") if line.strip()]
     if isinstance(found, dict) and not _has(found, "image", "text"):
         records = list(found.items())
     else:
@@ -62,8 +64,20 @@ def _line(text: str) -> object:
     """One line of a JSON lines file; a damaged one is reported when its turn comes."""
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
+
+
+def _refuse_half(*values: object) -> None:
+    """Raise ValueError for half a character, which no terminal and no file could be written with."""
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("it holds half a character.") from error
+
+
+def _shown(name: str) -> str:
+    return name.encode(errors="replace").decode()
 
 
 def _mm_vet(name: str, record: dict, images: Path) -> Sample:
@@ -106,7 +120,11 @@ def _image(folder: Path, name: object) -> Path:
     path = Path(os.path.normpath(folder.absolute() / _text(name)))
     if not path.is_relative_to(os.path.normpath(folder.absolute())):
         raise ValueError(f"its picture {name!r} lies outside the folder of pictures, {folder}.")
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except OSError as error:
+        raise ValueError(f"its picture {name!r:.60} cannot be looked for ({error.strerror}).") from error
+    if not is_there:
         raise ValueError(f"its picture {name!r} is not in {folder}.")
     return path
 

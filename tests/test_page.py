@@ -142,6 +142,18 @@ def test_a_file_that_is_no_picture_gets_a_sentence_and_the_page_goes_on(visit, t
     assert all(answers(page))
 
 
+def test_a_file_of_another_kind_gets_a_sentence_and_the_picture_stays(visit, tmp_path):
+    other = tmp_path / "other.pdf"
+    other.write_bytes(b"%PDF-1.4")
+    page = visit()
+    before = page.locator("#picture img").get_attribute("src")
+    page.locator("#picture input[type=file]").set_input_files(other)
+    page.get_by_text("This file is no picture. Choose a PNG, JPEG or WebP file").first.wait_for(timeout=30_000)
+    assert page.locator("#picture img").get_attribute("src") == before
+    ask(page)
+    assert all(answers(page))
+
+
 @pytest.mark.parametrize(("question", "expected"), [("", "no question yet"), ("x" * 100_000, "100,000 characters")])
 def test_an_impossible_question_gets_a_sentence(visit, question, expected):
     page = visit()

@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Callable
 from dataclasses import Field, dataclass, fields
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
@@ -15,7 +16,7 @@ from gradio.utils import get_upload_folder
 from elastic.policies import POLICIES, Policy
 from page import incoming
 from page.looking import PRIVATE
-from page.picture import NOW_TOO, Picture, check_upload, last_readable, note_picture, refuse_large
+from page.picture import NO_PICTURE, NOW_TOO, Picture, check_upload, last_readable, note_picture, refuse
 from training.questions import suggestions
 from training.scenes import random_scene, render
 
@@ -166,8 +167,9 @@ def ask_controls(pocket: bool) -> Ask:
         check_upload, [picture, moment], [picture, suggested, moment], js=NOW_TOO, **PRIVATE | {"queue": True}
     )
     uploaded.failure(last_readable, before, picture, **PRIVATE)
-    too_large = gr.Button(visible="hidden", elem_id="too-large")
-    too_large.click(refuse_large, None, None, **PRIVATE | {"queue": True})
+    for reason, sentence in (("too-large", incoming.TOO_LARGE), ("no-picture", NO_PICTURE)):
+        refused = gr.Button(visible="hidden", elem_id=reason)
+        refused.click(partial(refuse, sentence), None, None, **PRIVATE | {"queue": True})
     # Taking the picture away is no new conversation: the next one may be refused.
     renewed = [clear.click, chosen.click]
     if new_scene is not None:

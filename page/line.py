@@ -81,7 +81,9 @@ class Line:
                 if self.closed:  # at the end of the program nobody waits for a step
                     raise Refused(self.closed)
                 self._listen(job)
-                line = STOPPING if job.left else self.waiting_line(job) if self._running is not job else told
+                with self._changed:  # a job that is over waits no more, though what it said last is still passed on
+                    is_waiting = self._running is not job and not job.over
+                line = STOPPING if job.left else self.waiting_line(job) if is_waiting else told
                 if line != told:
                     told = line
                     yield Waiting(line)

@@ -8,25 +8,24 @@ import gradio as gr
 from page import incoming
 
 NOW, NOW_TOO = "() => [Date.now()]", "value => [value, Date.now()]"  # by the browser's clock
-# Gradio 6.31 takes the picture away before it looks at the file that comes in its place. So what it would refuse does
-# not come to that: another type than a picture's is given to its input, which says so, a file too large to the server.
+NO_PICTURE = (
+    "This file is no picture. Choose a PNG, JPEG or WebP file; saved traces are opened further down, at Recorded runs."
+)
+# Gradio 6.31 takes the picture away before it looks at the file that comes in its place. So what would be refused does
+# not come to that: of another type than a picture's, or too large to be sent, it is given back with a sentence.
 KEEP_PICTURE = """() => {
   const place = document.querySelector('#picture');
   const guard = (event) => {
     const input = place.querySelector('input[type=file]');
     const file = (event.dataTransfer ?? event.target).files?.[0];
-    const isLarge = file?.size > @most@;
-    if (!input || !file || (!isLarge && (event.type === 'change' || file.type.startsWith('image/')))) return;
+    if (!input || !file) return;
+    const isLarge = file.size > @most@;
+    if (!isLarge && file.type.startsWith('image/')) return;
     event.preventDefault();
     event.stopPropagation();
     place.querySelectorAll('button').forEach((button) => button.dispatchEvent(new DragEvent('dragleave')));
-    if (isLarge) {
-      input.value = '';
-      document.querySelector('#too-large').click();
-    } else {
-      input.files = event.dataTransfer.files;
-      input.dispatchEvent(new Event('change'));
-    }
+    input.value = '';
+    document.querySelector(isLarge ? '#too-large' : '#no-picture').click();
   };
   place.addEventListener('drop', guard, true);
   place.addEventListener('change', guard, true);
@@ -73,13 +72,13 @@ def check_upload(path: str | None, moment: float | None) -> tuple[str, gr.Datase
         raise gr.Error(str(error), title="Picture not taken", print_exception=False) from error
 
 
-def refuse_large() -> None:
-    """Say of a file that it is too large to be sent here.
+def refuse(sentence: str) -> None:
+    """Say of a file why it is not sent here.
 
     Raises:
         gr.Error: always.
     """
-    raise gr.Error(incoming.TOO_LARGE, title="Picture not taken", print_exception=False)
+    raise gr.Error(sentence, title="Picture not taken", print_exception=False)
 
 
 def note_picture(path: str | None, before: list[str]) -> list[str]:

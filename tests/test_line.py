@@ -95,6 +95,29 @@ def test_a_job_is_done_in_one_thread_and_its_result_and_words_arrive(hall):
     assert result == "a is done" and not hall.line.has("a")
 
 
+def test_whoever_has_waited_hears_nothing_after_the_last_word(hall):
+    heard = threading.Event()
+
+    def steps():
+        yield "the last word"
+        heard.wait(HANG)
+
+    async def follow():
+        first, said = hall.join("a", 20, seconds=0.01), []
+        await asyncio.to_thread(hall.wait, lambda: hall.made)
+        hall.listeners.add("b")
+        job = hall.line.join("b", steps(), str)
+        async for value in hall.line.follow(job):
+            said.append(value)
+            if value == "the last word":  # passed on slowly: meanwhile the job is over
+                heard.set()
+                await asyncio.to_thread(hall.over, first, job)
+        return said
+
+    said = run_alone(follow())
+    assert said[0].startswith("Waiting for the model") and said[-1] == "the last word"
+
+
 def test_nobody_has_the_model_while_another_has_it(hall):
     inside, most = [], []
 

@@ -157,10 +157,10 @@ DROP = """([name, type, size]) => {
     ("how", "name", "mime", "size", "expected"),
     [
         ("chosen", "broken.png", "image/png", 100, "cannot be read as a picture"),
-        ("chosen", "paper.pdf", "application/pdf", 100, "Invalid file type: paper.pdf"),
+        ("chosen", "paper.pdf", "application/pdf", 100, "This file is no picture. Choose a PNG"),
         ("chosen", "large.png", "image/png", 11 * 2**20, "more than the 10 MB"),
         ("dropped", "broken.png", "image/png", 100, "cannot be read as a picture"),
-        ("dropped", "paper.pdf", "application/pdf", 100, "Invalid file type: paper.pdf"),
+        ("dropped", "paper.pdf", "application/pdf", 100, "This file is no picture. Choose a PNG"),
         ("dropped", "large.png", "image/png", 11 * 2**20, "more than the 10 MB"),
     ],
 )

@@ -224,10 +224,8 @@ class ElasticCache(WatchingCache):
             if int(kept[0]) == layer.used:
                 continue
             turns = None
-            count, source = (
-                table[index, :, : layer.used].to(choice.owner.device)
-                for table in (self.tables.count, self.tables.source)
-            )
+            tables = self.tables.count, self.tables.source
+            count, source = (table[index, :, : layer.used].to(choice.owner.device) for table in tables)
             if policy.align and choice.pairs is None:
                 rows = max(len(choice.owner), len(source))
                 owner, source = wide(choice.owner[None], rows)[0], wide(source[None], rows)[0]

@@ -1,5 +1,6 @@
 """The files of a checkpoint before a model is made of them: which is missing, damaged, or only a pointer to another."""
 
+import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -33,6 +34,22 @@ def check_files(folder: Path) -> None:
         raise ValueError(f"{folder / 'model.safetensors'} is missing: there are no weights in this folder.")
     for path in found:
         _check_weights(path)
+
+
+def digest(folder: Path) -> str:
+    """Tells what is in a folder from what was in it before, or is in another: settings, words and weights.
+
+    Raises:
+        ValueError: if a file cannot be read; one sentence that names it.
+    """
+    found = hashlib.sha256()
+    for path in sorted(path for pattern in ("*.json", *WEIGHTS) for path in folder.glob(pattern)):
+        try:
+            with path.open("rb") as file:
+                found.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read ({error.strerror}). Copy the checkpoint again.") from error
+    return found.hexdigest()[:12]
 
 
 def _check_json(path: Path) -> None:

@@ -3,7 +3,8 @@
 import json
 import random
 import re
-from dataclasses import fields
+import shutil
+from dataclasses import fields, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -55,9 +56,17 @@ def of_line(path, number):
     return json.loads(path.read_bytes().split(b"\n")[number - 1])
 
 
-def other_run(tmp_path):
+def other_run(tmp_path, number=5):
+    """A line of another run."""
     written(tmp_path / "other", RUN | {"seed": 2})
-    return (tmp_path / "other").read_bytes().split(b"\n")[4]
+    return (tmp_path / "other").read_bytes().split(b"\n")[number - 1]
+
+
+def unchecked(line, *check):
+    """A line as somebody leaves it who has changed it and knows nothing of its checksum, or gives it another."""
+    values = json.loads(line)
+    del values["check"]
+    return json.dumps(values | dict.fromkeys(["check"] * len(check), *check)).encode()
 
 
 DAMAGES = {
@@ -69,6 +78,14 @@ DAMAGES = {
     "infinite": (lambda line, _: line.replace(b"0.25", b"1e999", 1), "has a wrong"),
     "a text for a number": (lambda line, _: line.replace(b"0.25", b'"much"', 1), "has a wrong"),
     "a number for a text": (lambda line, _: line.replace(b'"where"', b"7", 1), "has a wrong 'skill'"),
+    "a number written as a text": (lambda line, _: line.replace(b"0.25", b'"0.25"', 1), "has a wrong"),
+    "a truth for a number": (lambda line, _: line.replace(b"0.25", b"true", 1), "has a wrong"),
+    "a number for a truth": (lambda line, _: line.replace(b'"exact": null', b'"exact": 1', 1), "has a wrong 'exact'"),
+    "a fraction for a count": (
+        lambda line, _: line.replace(b'"tokens": 2', b'"tokens": 2.0', 1),
+        "has a wrong 'tokens'",
+    ),
+    "an entry too many": (lambda line, _: line.replace(b"{", b'{"more": 1, ', 1), "has an unknown 'more'"),
     "a budget out of range": (lambda line, _: line.replace(b'"keep": 0.2', b'"keep": -2', 1), "has a wrong 'keep'"),
     "lacks an entry": (lambda line, _: line.replace(b'"loss"', b'"less"', 1), "has no 'loss'"),
     "lone surrogate": (lambda line, _: line.replace(b"N\\u00e4h.", b"\\ud800", 1), "is damaged"),
@@ -76,9 +93,11 @@ DAMAGES = {
     "nested": (lambda line, _: b"[" * 100_000, "is damaged"),
     "huge number": (lambda line, _: b'{"keep": ' + b"9" * 5000 + b"}", "is damaged"),
     "another figure": (lambda line, _: line.replace(b"0.25", b"0.75", 1), "was changed, or is of another run"),
+    "without its checksum": (lambda line, _: unchecked(line), "has no checksum, unlike lines before it"),
+    "with nothing for a checksum": (lambda line, _: unchecked(line, None), "has no checksum, unlike lines before it"),
     "of another run": (lambda line, tmp_path: other_run(tmp_path), "was changed, or is of another run"),
     "settings of another run": (
-        lambda line, _: json.dumps({"settings": RUN | {"seed": 2}}).encode(),
+        lambda line, tmp_path: other_run(tmp_path, 1),
         r"is of another run \(seed 2 instead of 1\)",
     ),
 }
@@ -137,6 +156,21 @@ def test_a_file_that_ends_anywhere_goes_on_and_loses_no_whole_line(tmp_path):
         assert again.found == lines and again.problems == []
 
 
+@pytest.mark.parametrize("count", range(1, 12))
+def test_a_file_that_ends_with_a_line_but_not_its_end_goes_on_behind_it(tmp_path, count):
+    """As editors leave it, and a disk that was full by a byte."""
+    path = tmp_path / "a"
+    lines = written(path)
+    path.write_bytes(b"\n".join(path.read_bytes().split(b"\n")[:count]))
+    Records(path, RUN).append([])
+    records = Records(path, RUN)
+    assert records.problems == [] and records.found == lines[: max(0, count - 2)]
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    records = Records(path, RUN)
+    records.append([{"about": ABOUT}, *lines[len(records.found) :]])
+    assert Records(path, RUN).found == lines and path.read_bytes().count(b"\n") == 11
+
+
 def test_a_damaged_first_line_costs_one_line_too(tmp_path):
     path = tmp_path / "a"
     lines = written(path)
@@ -153,9 +187,71 @@ def test_lines_from_before_there_were_checksums_are_taken_where_the_first_line_s
     old = [{name: value for name, value in of_line(path, n).items() if name != "check"} for n in range(1, 12)]
     path.write_text("".join(json.dumps(line) + "\n" for line in old))
     assert Records(path, RUN).found == lines
+    Records(path, RUN).append([answer(50)])
+    assert Records(path, RUN).found == [*lines, answer(50)], "what is added has a checksum"
+    with path.open("a") as file:
+        file.write(json.dumps(answer(51)) + "\n")
+    records = Records(path, RUN)
+    assert records.found == [*lines, answer(50)] and "Line 13 of a has no checksum" in records.problems[0]
+    path.write_text("".join(json.dumps(line) + "\n" for line in old))
     changed(path, 1, b"{nothing")
     with pytest.raises(ValueError, match="no file of an evaluation"):
         Records(path, RUN)
+
+
+@pytest.mark.parametrize("number", range(1, 12))
+def test_a_line_whose_checksum_was_taken_off_is_left_out_wherever_it_stands(tmp_path, number):
+    """All but the first, which then may be of a file from before there were any: it counts with what it says."""
+    path = tmp_path / "a"
+    lines = written(path)
+    changed(path, number, unchecked(path.read_bytes().split(b"\n")[number - 1]))
+    records = Records(path, RUN)
+    assert len(records.problems) == (number > 1)
+    assert records.found == [line for place, line in enumerate(lines, start=3) if place != number]
+
+
+@pytest.mark.parametrize("damage", ["garbled", "NUL", "too long", "of another run", "without its checksum"])
+def test_lines_that_are_set_aside_are_told_of_once_and_kept_as_they_are(tmp_path, damage):
+    path, aside = tmp_path / "a", tmp_path / "b"
+    lines = written(path)
+    expected = b""
+    for number in (4, 9):
+        bad = DAMAGES[damage][0](path.read_bytes().split(b"\n")[number - 1], tmp_path)
+        changed(path, number, bad)
+        expected += bad + b"\n"
+    records = Records(path, RUN)
+    assert len(records.problems) == 2
+    records.set_aside(aside)
+    others = lines[:1] + lines[2:6] + lines[7:]
+    assert records.problems == [] and records.found == others and aside.read_bytes() == expected
+    records.append([answer(50)])  # wherever the file ends now
+    again = Records(path, RUN)
+    assert again.problems == [] and again.found == [*others, answer(50)] and again.about == [ABOUT]
+    path.write_bytes(path.read_bytes() + b"half a li")
+    Records(path, RUN).set_aside(aside)
+    assert aside.read_bytes() == expected + b"half a li\n", "at the end of what is there"
+    assert Records(path, RUN).problems == [] and Records(path, RUN).found == [*others, answer(50)]
+
+
+def test_where_nothing_is_wrong_nothing_is_set_aside_and_nothing_written(tmp_path):
+    path = tmp_path / "a"
+    written(path)
+    before = path.stat()
+    Records(path, RUN).set_aside(tmp_path / "b")
+    assert path.stat() == before and names(tmp_path) == ["a"]
+
+
+def test_a_disk_that_fills_up_while_lines_are_set_aside_loses_none(tmp_path):
+    path = tmp_path / "a"
+    written(path)
+    changed(path, 5, b"damaged")
+    content = path.read_bytes()
+    for room in (3, 100):  # neither the line fits, or only the line
+        records = Records(path, RUN)
+        with little_room(room), pytest.raises(ValueError, match="cannot be written"):
+            records.set_aside(tmp_path / "b")
+        assert path.read_bytes() == content
+    assert (tmp_path / "b").read_bytes() == b"damaged\n"
 
 
 def test_the_lines_of_another_run_behind_ones_own_are_said_in_one_sentence(tmp_path):
@@ -278,6 +374,85 @@ def test_a_damaged_answer_is_computed_again_and_no_other(evaluate, answers, fini
     assert [untimed(row) for row in again["rows"]] == [untimed(row) for row in finished[1]["rows"]]
     said = capsys.readouterr().out
     assert f"Line {line} of found.samples.jsonl is damaged: left out" in said and "Going on: 5 answers" in said
+    assert "What it said is kept in found.left-out.jsonl." in said
+    assert (answers.parent / "found.left-out.jsonl").read_bytes() == b"\0\0\0\n"
+    computed.clear()
+    evaluate()
+    assert computed == [] and "Line" not in capsys.readouterr().out, "it is told once"
+
+
+def test_a_damaged_line_that_nobody_asks_for_again_is_told_once_too(evaluate, answers, capsys):
+    with answers.open("ab") as file:
+        file.write(b"nonsense\n")
+    evaluate()
+    assert "is damaged" in capsys.readouterr().out
+    evaluate()
+    assert "is damaged" not in capsys.readouterr().out
+
+
+def test_results_whose_answers_are_gone_are_not_replaced(evaluate, finished, tmp_path, monkeypatch):
+    """Results could be of another model; or a table of one's own may have the name."""
+    computed = counting(monkeypatch)
+    for name in ("found.json", "found.csv", "found.html"):
+        path = tmp_path / name
+        path.write_bytes((finished[0] / name).read_bytes())
+        for options in ((), ("--seed", "2")):
+            with pytest.raises(ValueError, match=rf"{name} is there already, but found\.samples\.jsonl.*--fresh"):
+                evaluate(*options)
+        assert path.read_bytes() == (finished[0] / name).read_bytes() and computed == []
+        path.unlink()
+    (tmp_path / "found.json").write_text("{}")
+    evaluate("--fresh", "--limit", "1")
+    assert computed
+
+
+def test_a_run_that_was_begun_anew_and_stopped_goes_on_though_older_results_lie_there(evaluate, answers, finished):
+    old = answers.parent / "found.json"
+    old.write_bytes((finished[0] / "found.json").read_bytes())
+    evaluate("--fresh", "--seed", "2")
+    old.write_bytes((finished[0] / "found.json").read_bytes())  # as they were until the end of that run
+    assert evaluate("--seed", "2")["settings"]["seed"] == 2 == json.loads(old.read_text())["settings"]["seed"]
+
+
+def test_other_weights_by_the_same_name_are_another_model(evaluate, answers, tiny_folder, tmp_path):
+    """A model that is being trained keeps its name."""
+    before = answers.read_bytes()
+    other = tmp_path / "model" / tiny_folder.name
+    shutil.copytree(tiny_folder, other)
+    answered = ("--model", str(other), "--out", str(tmp_path / "model" / "found.json"))
+    evaluate(*answered)
+    content = bytearray((other / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (other / "model.safetensors").write_bytes(content)
+    with pytest.raises(ValueError, match=r"is of another run \(weights '\w{12}' instead of '\w{12}'\): .*--fresh"):
+        evaluate(*answered)
+    assert answers.read_bytes() == before
+
+
+def test_scenes_that_have_become_others_are_not_taken_for_what_they_were(evaluate, answers, monkeypatch):
+    before, real = answers.read_bytes(), program.scene_samples
+
+    def changed_since(*counts):
+        first, *others = real(*counts)
+        return [replace(first, turns=(replace(first.turns[0], question="What is that?"),)), *others]
+
+    monkeypatch.setattr(program, "scene_samples", changed_since)
+    with pytest.raises(ValueError, match=r"other questions: of 'scene 0 \w+' it was '.+', and now it is 'What is that"):
+        evaluate()
+    assert answers.read_bytes() == before
+    assert evaluate("--fresh")["rows"]
+
+
+def test_a_table_in_the_place_of_a_larger_one_says_where_the_rest_is(evaluate, answers, finished, tmp_path, capsys):
+    for name in ("found.json", "found.csv", "found.html"):
+        (tmp_path / name).write_bytes((finished[0] / name).read_bytes())
+    assert evaluate()["rows"] and "Replaced" not in capsys.readouterr().out
+    evaluate("--policies", "elastic,h2o")
+    assert "Replaced" not in capsys.readouterr().out, "it has all that was there, and more"
+    evaluate("--limit", "2", "--policies", "elastic,h2o")
+    assert "Replaced: a table of 3 samples and 3 rows. Its answers are kept in found.samp" in capsys.readouterr().out
+    evaluate("--limit", "2")
+    assert "Replaced: a table of 2 samples and 3 rows." in capsys.readouterr().out
 
 
 def test_what_a_run_ran_on_may_be_lost_without_harm(evaluate, answers, monkeypatch):

@@ -4,7 +4,8 @@ The answers of the data are fed token by token to each cache, which evicts as it
 writes its own. Everything is compared with what the full cache does. `--out` gets the results as JSON; beside it lie
 the same as CSV, a report as one HTML file, and every single answer (`.samples.jsonl`): a run that is stopped goes on
 from there, and further methods, budgets or samples are added to those that are done. One run at a time has these
-files; a line that was damaged is named, and what it said is computed again.
+files, and a run of another model or other data needs others; a line that was damaged is named once, moved to
+`.left-out.jsonl`, and what it said is computed again.
 
 Data: `scenes` are emoji scenes that pocket-llava was not trained on. A file may be MM-Vet's mm-vet.json,
 LLaVA-Description's detail_1k.json, or JSON lines with `image` and `text` as LLaVA-Bench has, with --images.
@@ -22,13 +23,14 @@ from pathlib import Path
 from tqdm import tqdm
 from transformers import AutoTokenizer
 
+from elastic.checkpoint import digest
 from elastic.evaluate.advice import advice, table
 from elastic.evaluate.data import Sample, scene_samples
 from elastic.evaluate.files import read_file
 from elastic.evaluate.lines import Record
 from elastic.evaluate.methods import Variant, keeps, methods, variants
-from elastic.evaluate.output import files_of, write_all
-from elastic.evaluate.records import Records
+from elastic.evaluate.output import files_of, results_in, write_all
+from elastic.evaluate.records import ELSE, Records, changed
 from elastic.evaluate.run import chunks
 from elastic.evaluate.summary import Draws, rows
 from elastic.evaluate.workers import Model, Results, in_pool, in_process
@@ -95,11 +97,34 @@ def run(args: argparse.Namespace) -> dict:
             )
         for name, why in left_out.items():
             print(f"Left out: {name}: {why}")
-        records = Records(files_of(args.out)[-1], _identity(args), args.fresh)
-        for problem in records.problems:
-            print(problem)
+        records = _records(args, samples)
         _compute(args, samples, chosen, records)
         return _conclude(args, samples, chosen, records, {"left_out": left_out, "skipped": problems})
+
+
+def _records(args: argparse.Namespace, samples: list[Sample]) -> Records:
+    """What was found before, of the same run; lines that are not are told of, and kept in a file of their own.
+
+    Raises:
+        ValueError: if what lies there is of another run, or of none: nothing takes its place.
+    """
+    *made, answers, left_out = files_of(args.out)
+    records = Records(answers, _identity(args), args.fresh)
+    there = [path for path in made if path.exists()]
+    if there and not records.found and not args.fresh:
+        raise ValueError(f"{there[0]} is there already, but {answers.name}, with the answers it is of, is not: {ELSE}")
+    asked = {(sample.name, turn.skill): turn.question for sample in samples for turn in sample.turns}
+    for line in records.answers():
+        now = asked.get((line["sample"], line["skill"]))
+        if now is not None and line.get("question", now) != now:
+            raise ValueError(
+                f"{answers} is about other questions: of {line['sample']!r} it was {line['question']!r}, and now it is "
+                f"{now!r}. What scenes hold and how it is asked for has changed since: {ELSE}"
+            )
+    for problem in records.problems:
+        print(problem, f"What it said is kept in {left_out.name}.")
+    records.set_aside(left_out)
+    return records
 
 
 def _check_paths(args: argparse.Namespace) -> None:
@@ -146,11 +171,23 @@ def _conclude(
     draws = Draws(answers)
     settings = _settings(args, chosen, records, len(samples)) | known | {"errors": errors}
     results = {"settings": settings, "rows": rows(draws)}
+    before = results_in(args.out)
     for path in write_all(args.out, results, answers, samples):
         print(f"Written: {path}")
+    if before and not changed(before["settings"], records.settings) and _is_missed(before, results):
+        print(
+            f"Replaced: a table of {before['settings']['samples']} samples and {len(before['rows'])} rows. Its answers "
+            f"are kept in {records.path.name}: ask for the same again to have it back."
+        )
     _report([*known["skipped"], *errors], "skip")
     print("\n".join(["", table(results["rows"]), "", *advice(draws, results["rows"])]))
     return results
+
+
+def _is_missed(before: dict, now: dict) -> bool:
+    """Whether a table had a row, or samples, that the one in its place has not."""
+    rows, kept = ({(row["policy"], row["keep"]) for row in results["rows"]} for results in (before, now))
+    return bool(rows - kept) or before["settings"]["samples"] > now["settings"]["samples"]
 
 
 def _computed(args: argparse.Namespace, model: Model, todo: list) -> Results:
@@ -194,8 +231,10 @@ def _identity(args: argparse.Namespace) -> dict:
     """What answers and times depend on: a file of answers goes on only with the same."""
     is_scenes = args.data == SCENES
     data = SCENES if is_scenes else f"{Path(args.data).name} {_digest(Path(args.data))}"
+    folder = Path(args.model or POCKET)
     return {
         "model": args.model or POCKET.name,
+        "weights": digest(folder) if folder.is_dir() else None,  # a name on the hub is taken at its word
         "four_bit": args.four_bit,
         "data": data,
         "seed": args.seed if is_scenes else None,
@@ -215,7 +254,7 @@ def _settings(args: argparse.Namespace, chosen: tuple[Variant, ...], records: Re
     where = {"ray": args.ray is not None, "workers": args.workers, "python": sys.version.split()[0]}
     date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     policies = list(dict.fromkeys(variant.label for variant in chosen))
-    return _identity(args) | about | where | {"date": date, "samples": samples, "policies": policies}
+    return records.settings | about | where | {"date": date, "samples": samples, "policies": policies}
 
 
 def _of_run(lines: list[Record], samples: list[Sample], chosen: tuple[Variant, ...]) -> list[Record]:

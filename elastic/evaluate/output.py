@@ -14,13 +14,26 @@ from elastic.files import write
 from elastic.picture import small_jpeg
 
 ANSWERS = ".samples.jsonl"
+LEFT_OUT = ".left-out.jsonl"
 WORST = 5  # failures shown of a method at a budget
 WORST_OF_METHOD = 15  # and of a method in all: each comes with its picture
 
 
 def files_of(path: Path) -> list[Path]:
-    """The files of a run whose results go to a path: results, table, report, and every single answer."""
-    return [path, *(path.with_suffix(ending) for ending in (".csv", ".html", ANSWERS))]
+    """The files of a run whose results go to a path: results, table, report, every answer, lines that are none."""
+    return [path, *(path.with_suffix(ending) for ending in (".csv", ".html", ANSWERS, LEFT_OUT))]
+
+
+def results_in(path: Path) -> dict | None:
+    """The results that a file holds; None where it holds none, or is not there."""
+    try:
+        found = json.loads(path.read_bytes())
+        is_whole = isinstance(found["settings"]["samples"], int) and all(
+            {"policy", "keep"} <= {*row} for row in found["rows"]
+        )
+        return found if is_whole else None
+    except (OSError, ValueError, RecursionError, LookupError, TypeError):
+        return None
 
 
 def write_all(path: Path, results: dict, answers: list[Record], samples: Iterable[Sample]) -> list[Path]:

@@ -8,11 +8,12 @@ import asyncio
 import threading
 import time
 import traceback
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
 
 from page.job import Job, Refused, Steps, Stopped, Waiting
+from page.turns import Turns
 
 TURN = 2.0  # seconds that a caller has the model while others wait; a step, or a row of a table, is always finished
 UNHEARD = 10.0  # seconds in which somebody must begin to listen
@@ -33,7 +34,7 @@ class Line:
         self.closed = ""  # why nothing is begun any more
         self.last_step = time.monotonic()
         self.ended = 0  # jobs that are over
-        self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()  # by caller, in the order of their turns
+        self._waiting = Turns()
         self._running: Job | None = None
         self._chores: deque[Callable[[], object]] = deque()
         self._changed = threading.Condition()
@@ -53,13 +54,13 @@ class Line:
         with self._changed:
             if self.closed:
                 raise Refused(self.closed)
-            if len(self._waiting.get(caller, ())) >= MOST_EACH:
+            if self._waiting.of(caller) >= MOST_EACH:
                 raise Refused(f"{MOST_EACH} of your own calls wait for the model already. Fetch their answers first.")
             if len(self) >= MOST:
                 raise Refused(f"{len(self)} others wait for the model already. Try again in a few minutes.")
             if self._is_idle():
                 self.last_step = time.monotonic()
-            self._waiting.setdefault(caller, deque()).append(job)
+            self._waiting.add(job)
             self._changed.notify_all()
         return job
 
@@ -118,28 +119,17 @@ class Line:
         if not self.opened.is_set():
             return "Waiting for the model to load"
         with self._changed:
-            running, ahead = self._running, self._ahead(job)
+            running, ahead = self._running, self._waiting.ahead(job)
         if running is None or running is job:
             return "Starting"
         whom = ("you are next in line", "1 is ahead of you in line", f"{ahead} are ahead of you in line")[min(ahead, 2)]
         begun = "Sharing the model" if job.begun else "Waiting for the model"
         return f"{begun}: {whom}. It is busy with {running.about()}."
 
-    def _ahead(self, job: Job) -> int:
-        """Turns before this job's next one, after the turn that goes on; callers alternate."""
-        own = self._waiting.get(job.caller, deque())
-        if job not in own:
-            return 0
-        turns, callers = own.index(job), list(self._waiting)
-        place = callers.index(job.caller)
-        counts = [min(len(jobs), turns + (number < place)) for number, jobs in enumerate(self._waiting.values())]
-        return sum(counts) - counts[place] + turns
-
     def _jobs(self) -> list[Job]:
         """All that wait, and the one that runs."""
         with self._changed:
-            jobs = [*(job for jobs in self._waiting.values() for job in jobs), self._running]
-            return [job for job in jobs if job is not None and not job.over]
+            return [job for job in (*self._waiting, self._running) if job is not None and not job.over]
 
     def has(self, caller: str) -> bool:
         """Whether a job of that caller waits or runs."""
@@ -151,7 +141,7 @@ class Line:
 
     def __len__(self) -> int:
         with self._changed:
-            return sum(map(len, self._waiting.values())) + (self._running is not None)
+            return len(self._waiting) + (self._running is not None)
 
     def stop(self, caller: str, seconds: float = 0.0) -> None:
         """End what a caller has asked for so far, within a step; return when that is done or time is up."""
@@ -203,7 +193,7 @@ class Line:
     def _is_idle(self) -> bool:
         """Whether there is nothing to do: what nobody has listened to yet is not begun."""
         with self._changed:
-            return self._running is None and not any(job.heard for jobs in self._waiting.values() for job in jobs)
+            return self._running is None and not any(job.heard for job in self._waiting)
 
     # All below runs in the model's thread.
 
@@ -211,7 +201,7 @@ class Line:
         while True:
             with self._changed:
                 over = self._reap()
-                job = self._running = self._next() if self.opened.is_set() else None
+                job = self._running = self._waiting.take() if self.opened.is_set() else None
                 if job is None and not over and not self._chores:
                     self._changed.wait(0.25 if self._waiting else 60)
             for ended, why in over:
@@ -229,25 +219,10 @@ class Line:
 
     def _reap(self) -> list[tuple[Job, BaseException]]:
         """Take those out of the line who need not wait any more, with the reason."""
-        over = [(job, why) for jobs in self._waiting.values() for job in jobs if (why := self._why_over(job))]
+        over = [(job, why) for job in self._waiting if (why := self._why_over(job))]
         for job, _ in over:
-            self._waiting[job.caller].remove(job)
-            if not self._waiting[job.caller]:
-                del self._waiting[job.caller]
+            self._waiting.remove(job)
         return over
-
-    def _next(self) -> Job | None:
-        """The first caller's first job that somebody listens to; the caller's others wait behind all other callers."""
-        for caller, jobs in self._waiting.items():
-            for job in jobs:
-                if job.heard is not None:
-                    jobs.remove(job)
-                    if jobs:
-                        self._waiting.move_to_end(caller)
-                    else:
-                        del self._waiting[caller]
-                    return job
-        return None
 
     def _listen(self, job: Job) -> bool:
         """Whether somebody listens to a job now; noted."""
@@ -294,8 +269,7 @@ class Line:
                 with self._changed:
                     if any(self._listen(other) for other in self._jobs() if other is not job):
                         self._running = None
-                        self._waiting.setdefault(job.caller, deque()).appendleft(job)
-                        self._waiting.move_to_end(job.caller)
+                        self._waiting.put_back(job)
                         job.tell()
                         return None
 

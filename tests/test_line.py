@@ -308,7 +308,7 @@ def test_those_who_wait_are_told_their_place_and_what_goes_on(hall):
     jobs = {name: hall.join(name, 1) for name in "abc"}
     more = hall.join("a", 1)
     assert {hall.line.waiting_line(job) for job in jobs.values()} == {"Waiting for the model to load"}
-    assert [hall.line._ahead(job) for job in (*jobs.values(), more)] == [0, 1, 2, 3]
+    assert [hall.line._waiting.ahead(job) for job in (*jobs.values(), more)] == [0, 1, 2, 3]
     hall.line.opened.set()
     hall.over(*jobs.values(), more)
     assert hall.made == ["a", "b", "c", "a"]

@@ -1,6 +1,5 @@
 """What the page's events do. No layout here."""
 
-import asyncio
 import functools
 import time
 import traceback
@@ -41,13 +40,6 @@ class Callbacks:
     def __init__(self, model: Model, shown: Shown, option_names: list[tuple[int, str, str]]) -> None:
         self.model, self.shown, self.option_names = model, shown, option_names
         self.store, self.line, self.uploads = shown.store, model.line, Uploads(shown.store)
-
-    async def load(self) -> AsyncIterator[str]:
-        """The line about the model, again once it is loaded; waiting visitors hold no thread."""
-        yield self.model.status()
-        while not self.model.ready.is_set():
-            await asyncio.sleep(0.5)
-            yield self.model.status()  # so that Gradio notices who is gone
 
     def begin(self, request: gr.Request, moment: float | None = None) -> tuple[gr.Button, gr.Button]:
         """While a run goes on it can be stopped, not started again; `moment` is when, by the browser's clock."""
@@ -241,12 +233,19 @@ class Callbacks:
         A question that was asked after that `moment`, by the browser's clock, has overtaken this and is left alone.
         """
         visitor = request.session_hash
-        if moment is not None and (self.store.look((BEGUN, visitor)) or 0.0) > moment:
+        key = (CONVERSATION, visitor)
+        earlier = self.store.look(key)
+        if not self._is_overtaken(visitor, moment):
+            self._wish(visitor, ANEW, LONGEST_STEP)
+            if earlier is not None and self.store.look(key) is earlier:
+                self.store.drop(key)
+        if self._is_overtaken(visitor, moment):  # perhaps only now
             return gr.skip(), gr.skip(), gr.skip()
-        self._wish(visitor, ANEW, LONGEST_STEP)
         self.shown.leave(visitor)
-        self.store.drop((CONVERSATION, visitor))
         return None, gr.Button(interactive=True), gr.Button(interactive=False)
+
+    def _is_overtaken(self, visitor: str, moment: float | None) -> bool:
+        return moment is not None and (self.store.look((BEGUN, visitor)) or 0.0) >= moment
 
     async def compare(
         self,

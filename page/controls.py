@@ -16,7 +16,7 @@ from gradio.utils import get_upload_folder
 from elastic.policies import POLICIES, Policy
 from page import incoming
 from page.looking import PRIVATE
-from page.picture import NO_PICTURE, NOW_TOO, Picture, check_upload, last_readable, note_picture, refuse
+from page.picture import NO_PICTURE, NOW, Picture, check_upload, last_readable, note_picture, refuse
 from training.questions import suggestions
 from training.scenes import random_scene, render
 
@@ -157,25 +157,26 @@ def ask_controls(pocket: bool) -> Ask:
     samples = [[text] for text in shown[0]["suggestions"]]
     suggested = gr.Dataset(components=[question], samples=samples, label="Suggestions", elem_id="suggestions")
 
+    # Taking the picture away is no new conversation: the next one may be refused.
+    renewed = [clear.click, chosen.click]
+    if new_scene is not None:
+        renewed += [new_scene.click, scene_seed.submit]
+    moment, before = gr.Number(visible="hidden"), gr.State([shown[0]["path"]])
+    # First: Gradio 6.31 does what follows from an event one after the other.
+    gr.on([*renewed, picture.upload], None, None, moment, js=NOW, **PRIVATE)
     filled = [picture, question, suggested, scene_seed]
     chosen.click(lambda number: show_example(shown[number]), chosen, filled, **PRIVATE)
     suggested.click(lambda sample: sample[0], suggested, question, **PRIVATE)
-    moment, before = gr.Number(visible="hidden"), gr.State([shown[0]["path"]])
     picture.change(note_picture, [picture, before], before, **PRIVATE)
     # Through the queue: without it an error does not reach the visitor.
-    uploaded = picture.upload(
-        check_upload, [picture, moment], [picture, suggested, moment], js=NOW_TOO, **PRIVATE | {"queue": True}
-    )
+    uploaded = picture.upload(check_upload, picture, [picture, suggested], **PRIVATE | {"queue": True})
     uploaded.failure(last_readable, before, picture, **PRIVATE)
     for reason, sentence in (("too-large", incoming.TOO_LARGE), ("no-picture", NO_PICTURE)):
         refused = gr.Button(visible="hidden", elem_id=reason)
         refused.click(partial(refuse, sentence), None, None, **PRIVATE | {"queue": True})
-    # Taking the picture away is no new conversation: the next one may be refused.
-    renewed = [clear.click, chosen.click]
     if new_scene is not None:
         new_scene.click(lambda: draw_scene(None), None, [picture, scene_seed, suggested], **PRIVATE)
         scene_seed.submit(draw_scene, scene_seed, [picture, scene_seed, suggested], **PRIVATE)
-        renewed += [new_scene.click, scene_seed.submit]
     return Ask(picture, question, keep, suggested, scene_seed, ask, stop, moment, renewed, uploaded)
 
 

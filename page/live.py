@@ -46,6 +46,7 @@ class Live:
         lets none of them say a last word.
         """
         inputs, sides, events = self.inputs, self.sides, self.events
+        at_once = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
         buttons = [inputs.ask, inputs.stop]
         values = [inputs.picture, inputs.question, inputs.keep, *self.answer, *sides.names, *sides.options]
         pressed = [inputs.ask.click, inputs.question.submit]
@@ -55,21 +56,21 @@ class Live:
             events.ask,
             values,
             view,
-            show_progress="hidden",
-            concurrency_limit=None,
             trigger_mode="multiple",  # else a question is left out, without a word, where the last one is just ending
-            api_visibility="private",
+            **at_once,
         )
         # After a failure Gradio 6.31 runs what follows by `failure`, not what follows by `then`.
         settled = [
             follow(events.settle, None, [view, *buttons], **PRIVATE) for follow in (running.then, running.failure)
         ]
         inputs.stop.click(events.stop, None, None, **PRIVATE)
-        gr.on(inputs.renewed, events.forget, inputs.moment, [view, *buttons], js=NOW, **PRIVATE)
+        gr.on(inputs.renewed, events.forget, inputs.moment, [view, *buttons], **PRIVATE)
         # A picture that was refused leaves everything as it was.
         inputs.uploaded.success(events.forget, inputs.moment, [view, *buttons], **PRIVATE)
         page.load(None, None, None, js=KEEP_PICTURE, **PRIVATE)
-        page.load(events.load, None, badge, show_progress="hidden", concurrency_limit=None, api_visibility="private")
+        page.load(
+            self.model.statuses, None, badge, show_progress="hidden", concurrency_limit=None, api_visibility="private"
+        )
         page.unload(events.leave)
         self.filled = [inputs.picture, inputs.question, inputs.suggested, inputs.scene_seed]
         self.filled += [inputs.keep, *sides.names, *sides.options]

@@ -1,8 +1,9 @@
 """The model behind the page, loaded in the background."""
 
+import asyncio
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from page.line import Line
@@ -84,3 +85,10 @@ class Model:
             f"🟢 **Live** · pocket-llava on {where} · it knows **emoji scenes only**: ask what is where, "
             "how many, which, how large, what is next to what. Photographs will puzzle it."
         )
+
+    async def statuses(self) -> AsyncIterator[str]:
+        """The line about the model, again once it is loaded; waiting visitors hold no thread."""
+        yield self.status()
+        while not self.ready.is_set():
+            await asyncio.sleep(0.5)
+            yield self.status()  # so that Gradio notices who is gone

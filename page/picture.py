@@ -7,7 +7,7 @@ import gradio as gr
 
 from page import incoming
 
-NOW, NOW_TOO = "() => [Date.now()]", "value => [value, Date.now()]"  # by the browser's clock
+NOW = "() => [Date.now()]"  # by the browser's clock
 NO_PICTURE = (
     "This file is no picture. Choose a PNG, JPEG or WebP file; saved traces are opened further down, at Recorded runs."
 )
@@ -59,15 +59,15 @@ class Picture(gr.Image):
         return {"path": "picture.png", "url": "picture.png", "orig_name": "picture.png"} | FILE
 
 
-def check_upload(path: str | None, moment: float | None) -> tuple[str, gr.Dataset, float | None]:
-    """A file that has just come as a picture that browsers show, questions that fit any picture, and when it came.
+def check_upload(path: str | None) -> tuple[str, gr.Dataset]:
+    """A file that has just come as a picture that browsers show, and questions that fit any picture.
 
     Raises:
         gr.Error: if it cannot be read as a picture.
     """
     fitting = gr.Dataset(samples=[["Describe the image in detail."], ["How many objects are there?"]])
     try:
-        return incoming.shown_by_browsers(path), fitting, moment
+        return incoming.shown_by_browsers(path), fitting
     except ValueError as error:
         raise gr.Error(str(error), title="Picture not taken", print_exception=False) from error
 

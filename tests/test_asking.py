@@ -269,6 +269,14 @@ def test_a_question_that_overtook_a_new_beginning_is_answered(page):
     assert last["done"] and "stopped" not in last["status"]
 
 
+def test_a_question_asked_while_a_new_beginning_waits_for_the_last_step_keeps_its_view_and_buttons(page, monkeypatch):
+    page.ask("a")
+    page.store.put((UNDER_WAY, "a"), "asked")
+    monkeypatch.setattr(page.model.line, "stop", lambda *_: page.events.begin(request_of("a"), 3.0))
+    assert page.events.forget(request_of("a"), 2.0) == (gr.skip(),) * 3
+    assert page.store.get((CONVERSATION, "a")) is None, "it is forgotten all the same"
+
+
 def test_whoever_looks_at_another_run_sees_no_more_of_the_one_that_went_on(page):
     threads = []
 

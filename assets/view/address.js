@@ -51,11 +51,13 @@ function readWanted() {
     return null;
   };
   if (!['layer', 'head', 't', 'mode'].some((name) => given.has(name))) return;
-  const mode = given.get('mode') ?? '';
-  if (mode && !Object.keys(readMode(mode)).length) {
+  let mode = given.get('mode') ?? '';
+  const isWrong = mode !== '' && !Object.keys(readMode(mode)).length; // a wrong mode counts as not said
+  if (isWrong) {
     tellWrong(['The link asks for the mode ' + JSON.stringify(mode.slice(0, 20)) + '. There are: ' + Object.keys(PRESETS).join(', ') + '.']);
+    mode = '';
   }
-  state.wanted = { layer: number('layer', 'layer'), head: number('head', 'head'), step: number('t', 'answer token'), mode };
+  state.wanted = { layer: number('layer', 'layer'), head: number('head', 'head'), step: number('t', 'answer token'), mode, isWrong };
 }
 
 // The first run to arrive is shown as the address asks.

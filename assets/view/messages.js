@@ -66,6 +66,7 @@ function open(opening) {
     state.picture.src = opening.picture;
   }
   state.wanted ??= show && { layer: show.layer ?? null, head: show.head ?? null, step: show.t ?? null, mode: show.mode ?? '' };
+  if (show && state.wanted.isWrong) Object.assign(state.wanted, { mode: show.mode ?? '', isWrong: false });
   state.layer = Math.min(state.layer, state.sides[0].layers);
   state.sides.forEach(openPanels);
   buildCalculator(find('.tv-calculator-box'), state.shape);

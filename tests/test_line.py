@@ -118,6 +118,63 @@ def test_whoever_has_waited_hears_nothing_after_the_last_word(hall):
     assert said[0].startswith("Waiting for the model") and said[-1] == "the last word"
 
 
+def test_what_was_said_before_anybody_followed_is_heard_in_order(hall):
+    async def follow():
+        job = hall.join("a", 4, says=True)
+        while not job.over:
+            await asyncio.sleep(0.005)
+        return [value async for value in hall.line.follow(job)]
+
+    assert run_alone(follow()) == ["a0", "a1", "a2", "a3"]
+
+
+def test_whoever_follows_sleeps_until_there_is_something_to_hear(hall):
+    async def follow():
+        job, go_on = held_up(hall, "a", before=["said"])
+        while not hall.made:
+            await asyncio.sleep(0.005)
+        said = hall.line.follow(job)
+        assert await anext(said) == "said"
+        more, before = asyncio.create_task(anext(said, "nothing")), hall.looked["a"]
+        while hall.looked["a"] < before + 2:
+            await asyncio.sleep(0.005)
+        sleeps = not job.changed.is_set()
+        go_on.set()
+        return sleeps, await more
+
+    assert run_alone(follow()) == (True, "nothing")
+
+
+def test_whoever_waits_is_told_once_what_stays_as_it_is(hall):
+    hall.line.opened.clear()
+
+    async def follow():
+        job, before = hall.join("a", 1), hall.looked["a"]
+        said = asyncio.create_task(collected(hall.line.follow(job)))
+        while hall.looked["a"] < before + 8:
+            await asyncio.sleep(0.005)
+        hall.line.opened.set()
+        return await said
+
+    async def collected(said):
+        return [value async for value in said]
+
+    said = run_alone(follow())
+    assert said[0] == "Waiting for the model to load" and len(said) == len(set(said))
+
+
+def test_whoever_wants_the_result_gets_it_or_what_went_wrong(hall):
+    async def result(job):
+        return await hall.line.result(job)
+
+    assert run_alone(result(hall.join("a", 2))) == "a is done"
+    hall.line.opened.clear()
+    job = hall.join("a", 2)
+    hall.line.close("The server is being stopped.")
+    with pytest.raises(Refused, match="The server is being stopped"):
+        run_alone(result(job))
+
+
 def test_nobody_has_the_model_while_another_has_it(hall):
     inside, most = [], []
 
@@ -232,7 +289,7 @@ def test_whoever_listens_a_little_later_is_answered(hall):
     time.sleep(0.1)
     hall.listeners.add("late")
     hall.over(job)
-    assert job.result == "late is done"
+    assert job.result == "late is done" and job.names == ("late",)
 
 
 def test_whoever_has_listened_and_left_is_waited_for_as_long_as_a_stream_takes_to_open_again(clock, hall):
@@ -661,6 +718,26 @@ def test_a_model_that_took_long_to_load_is_not_taken_for_stuck(clock, hall):
     assert moving(hall), "and then it has just begun"
     go_on.set()
     hall.over(job)
+
+
+def test_a_chore_that_does_not_end_is_noticed_as_soon_as_somebody_waits_for_it(clock, hall):
+    begun, go_on = threading.Event(), threading.Event()
+    hall.line.between(lambda: (begun.set(), go_on.wait(HANG)))
+    assert begun.wait(HANG)
+    clock.now += 10 * STUCK
+    assert moving(hall), "nobody waits"
+
+    async def wait():
+        said = hall.line.follow(hall.join("a", 1))
+        assert await anext(said) == "Starting"
+        first = moving(hall)
+        clock.now += STUCK
+        then = moving(hall)
+        go_on.set()
+        await said.aclose()
+        return first, then
+
+    assert run_alone(wait()) == (True, False)
 
 
 def test_calls_whose_answers_nobody_fetches_do_not_make_a_line_look_stuck(clock, hall):

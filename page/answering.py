@@ -1,8 +1,9 @@
 """Answers to HTTP requests: Gradio's as they are, but errors are said in a sentence of ours. Knows no values."""
 
+import asyncio
 import json
 
-from starlette.types import Message, Send
+from starlette.types import Message, Receive, Send
 
 from page import incoming
 
@@ -12,6 +13,7 @@ FAILED = "The program failed at this. It is noted at the server; try again, or s
 UNREADABLE = "The request cannot be read. The page is at /, what programs can call at /gradio_api/info."
 SENTENCES = {403: NOT_HERE, 404: NOT_HERE, 405: NOT_HERE, 413: incoming.TOO_LARGE, 503: FULL}
 CUT = f"event: error\ndata: {json.dumps('The server is being stopped. Ask again in a minute.')}\n\n".encode()
+CLOSED = b'"msg":"close_stream"'
 MOST_READ = 100_000  # bytes of an error
 
 
@@ -29,6 +31,7 @@ class Answer:
     def __init__(self, send: Send, is_event: bool) -> None:
         self._send, self._is_event = send, is_event
         self._begun = False
+        self._is_closed = False  # whether a browser was told that it need not listen any more
         self._status = 0  # of an error that is being held back
         self._text = b""
 
@@ -38,6 +41,7 @@ class Answer:
             self._status = message["status"]
         elif not self._status:
             self._begun = True
+            self._is_closed |= CLOSED in message.get("body", b"")
             # What the server says when it cuts off whoever still listens at its end names tasks and folders.
             is_cut = b"cancel scope" in message.get("body", b"")
             await self._send(message | {"body": CUT} if is_cut else message)
@@ -54,6 +58,20 @@ class Answer:
                 return 500, FAILED
         status = 404 if self._status in (403, 405) else self._status
         return status, SENTENCES.get(self._status, FAILED if status >= 500 else UNREADABLE)
+
+    def while_open(self, receive: Receive) -> Receive:
+        """The same, but a browser that leaves once it was told that it may is not taken for one that has vanished.
+
+        For such Gradio 6.31 ends whatever the session has asked for, what it asks right now included.
+        """
+
+        async def received() -> Message:
+            message = await receive()
+            if message["type"] == "http.disconnect" and self._is_closed:
+                await asyncio.Event().wait()  # the answer is just ending by itself
+            return message
+
+        return received
 
     async def refuse(self, status: int, sentence: str) -> None:
         """Answer with a sentence; where an answer has begun it is too late."""

@@ -25,6 +25,7 @@ from viz import view
 
 UPDATES_PER_SECOND = 8  # more make the browser slower, not the answers faster
 WORTH_SAYING = 0.5  # seconds in line
+UNHEARD = 30.0  # seconds after which a browser does not expect to hear of a question any more
 # Kinds of things in the store: of a question that is under way how far it has come, of the last one when it was begun
 # by the browser's clock, and what its visitor wants instead of the rest of the answer.
 CONVERSATION, UNDER_WAY, BEGUN, WISH = "conversation", "under way", "begun", "wish"
@@ -41,7 +42,7 @@ class Callbacks:
         self.model, self.shown, self.option_names = model, shown, option_names
         self.store, self.line, self.uploads = shown.store, model.line, Uploads(shown.store)
 
-    def begin(self, request: gr.Request, moment: float | None = None) -> tuple[gr.Button, gr.Button]:
+    def begin(self, request: gr.Request, moment: float | None = None) -> tuple[dict, gr.Button, gr.Button]:
         """While a run goes on it can be stopped, not started again; `moment` is when, by the browser's clock."""
         visitor = request.session_hash
         self._refuse_a_second(visitor)
@@ -49,7 +50,7 @@ class Callbacks:
         self.store.drop((WISH, visitor))
         self.store.put((BEGUN, visitor), moment or 0.0, visit)
         self.store.put((UNDER_WAY, visitor), "pressed", visit)
-        return gr.Button(interactive=False), gr.Button(interactive=True)
+        return view.awaiting("Asking", UNHEARD), gr.Button(interactive=False), gr.Button(interactive=True)
 
     def _refuse_a_second(self, visitor: str) -> None:
         if self.line.has(visitor):

@@ -106,6 +106,7 @@ class Entrance:
                 if parameter(scope, "session_hash") not in self.page._queue.pending_messages_per_session:
                     await answer.end_of_events(NO_SESSION)
                     return
+                receive = answer.while_open(receive)
             elif path.startswith(f"{API}/call/") and method in GET:
                 self._check_waiting(path.rpartition("/")[2])
             elif method == "POST":

@@ -50,7 +50,7 @@ class Live:
         buttons = [inputs.ask, inputs.stop]
         values = [inputs.picture, inputs.question, inputs.keep, *self.answer, *sides.names, *sides.options]
         pressed = [inputs.ask.click, inputs.question.submit]
-        started = gr.on(pressed, events.begin, inputs.moment, buttons, js=NOW, **PRIVATE)
+        started = gr.on(pressed, events.begin, inputs.moment, [view, *buttons], js=NOW, **PRIVATE)
         started.then(None, None, None, js=SHOW_ANSWERS, **PRIVATE)
         running = started.success(
             events.ask,

@@ -4,7 +4,7 @@ from benchmarks.callers import program
 from tests.program import choose_example, slide
 
 LAST = "document.querySelector('{}').textContent.includes('The server is being stopped. Ask again in a minute.')"
-UNDER_WAY = "!['', 'Starting'].includes(document.querySelector('.tv-status').textContent)"
+UNDER_WAY = "!['', 'Asking', 'Starting'].includes(document.querySelector('.tv-status').textContent)"
 
 
 def test_a_page_whose_server_is_stopped_says_so_where_it_said_what_goes_on(browser):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -184,3 +185,27 @@ def test_a_browser_that_may_not_listen_is_told_so_where_it_listens_and_may_try_a
     first, second = (json.loads(line.removeprefix("data: ")) for line in text.split("\n\n") if line)
     assert status == 200 and first["output"]["error"] == listening_module.SEVERAL and first["output"]["visible"]
     assert not first["success"] and "event_id" not in first and second == {"msg": "close_stream"}
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_a_browser_that_leaves_when_it_was_told_to_has_not_vanished(is_closed):
+    noticed = []
+
+    async def server(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        said = b'data: {"msg":"close_stream","event_id":null}' if is_closed else b'data: {"msg":"heartbeat"}'
+        await send({"type": "http.response.body", "body": said, "more_body": True})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                noticed.append((await receive())["type"])
+
+    async def gone():
+        return {"type": "http.disconnect"}
+
+    async def nowhere(message):
+        pass
+
+    page = SimpleNamespace(_queue=SimpleNamespace(pending_messages_per_session={"abc": None}))
+    events = request("/gradio_api/queue/data", "session_hash=abc") | {"headers": []}
+    run_alone(Entrance(server, page)(events, gone, nowhere))
+    assert noticed == ([] if is_closed else ["http.disconnect"])

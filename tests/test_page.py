@@ -234,6 +234,20 @@ def test_an_impossible_question_gets_a_sentence(visit, question, expected):
     assert all(answers(page))
 
 
+def test_a_question_of_which_nothing_is_heard_is_said_to_be_lost(browser, address):
+    context = browser.new_context()
+    page = context.new_page()
+    page.clock.install()
+    page.goto(address)
+    page.wait_for_selector('#view .trace-view[data-done="true"]', timeout=60_000)
+    page.route("**/queue/data*", lambda route: None)  # from now on nothing is heard
+    page.click("#ask")
+    page.wait_for_function("document.querySelector('.tv-status').textContent === 'Asking'")
+    page.clock.fast_forward(60_000)
+    page.wait_for_function("document.querySelector('.tv-status').textContent.startsWith('Nothing is heard of')")
+    context.close()
+
+
 def test_asking_without_a_picture_gets_a_sentence(visit):
     page = visit()
     page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()

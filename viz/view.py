@@ -72,6 +72,11 @@ def with_wrong(message: dict, sentences: list[str]) -> dict:
     return message | {"wrong": sentences} if sentences else message
 
 
+def awaiting(line: str, seconds: float) -> dict:
+    """A message after which the next one comes in that time, or the view says that nothing is heard."""
+    return status(line) | {"awaits": seconds}
+
+
 def opening(run: Run) -> dict:
     """Everything about a run that its steps do not change."""
     return {

@@ -1,12 +1,17 @@
 // Messages: what comes from the page, and what it makes of the state.
 
 const MESSAGE_VERSION = 3;
+const UNHEARD = 'Nothing is heard of the question. Press Clear and ask again, or reload the page.';
 
 function read() {
   take(props.value ? JSON.parse(props.value) : null);
 }
 
+let awaited = 0;
+
 function take(value) {
+  clearTimeout(awaited);
+  if (value?.awaits) awaited = setTimeout(() => say(UNHEARD), value.awaits * 1000);
   if (value?.v !== MESSAGE_VERSION) {
     reset(null, 0);
     say('');

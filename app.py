@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from elastic.options import Options
 from page import command
 from page.entrance import Page
 from page.lesson_tab import LessonTab
@@ -84,7 +85,7 @@ def build_page(model: Model | None, store: Store | None = None) -> Page:
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = command.Options(description="A LLaVA with its full KV cache and a compressed one, side by side.")
+    parser = Options("A LLaVA with its full KV cache and a compressed one, side by side.")
     parser.add_argument(
         "--model",
         type=command.model,

@@ -7,7 +7,6 @@ decoding would have written. The answer of a short question is the reference; of
 writes. All variants hold the same bytes: the share `keep` of the tokens seen, in every layer.
 """
 
-import argparse
 import json
 import math
 import random
@@ -23,6 +22,7 @@ from tqdm import tqdm
 from elastic.engine import State, compress, decode, prefill
 from elastic.files import one_sentence, out_file, write
 from elastic.model import Llava, load
+from elastic.options import Options, whole_number
 from elastic.policies import POLICIES, Policy
 from elastic.policies.elastic import SCORES, Elastic
 from elastic.policies.elastic_plus import ElasticPlus
@@ -207,14 +207,16 @@ def _work(name: str) -> list[Outcome]:
 
 def main() -> None:
     """Run, print the table and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenes", type=int, default=40, help="each with ten short questions and a description")
+    parser = Options(__doc__)
+    parser.add_argument(
+        "--scenes", type=whole_number(1), default=40, help="each with ten short questions and a description"
+    )
     parser.add_argument("--keep", default="0.5,0.2,0.1,0.05", help="shares of the tokens seen, comma-separated")
     parser.add_argument("--held-out", action="store_true", help="the scenes of `training.evaluate`, seed 1")
     parser.add_argument("--methods-only", action="store_true", help="no single changes of elastic-plus")
     parser.add_argument("--only", help="one variant, by its name in the table")
     parser.add_argument("--quick", action="store_true", help="one scene, two shares, methods only: under 40 seconds")
-    parser.add_argument("--workers", type=int, default=2, help="processes, one thread each")
+    parser.add_argument("--workers", type=whole_number(1), default=2, help="processes, one thread each")
     parser.add_argument("--model", help="checkpoint; default: the embedded pocket-llava")
     parser.add_argument("--out", type=out_file, help="JSON file to write")
     args = parser.parse_args()

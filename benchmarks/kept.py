@@ -4,7 +4,6 @@ One real run per method. A patch or word fades by the share of layers and heads 
 where it was merged into another. Below: the words of the prompt, and what the method then answers.
 """
 
-import argparse
 import textwrap
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from benchmarks.methods import policies
 from elastic.engine import State, compress, decode, prefill
 from elastic.files import one_sentence, out_file, whole
 from elastic.model import Llava, load
+from elastic.options import Options
 from elastic.picture import open_picture
 from elastic.policies import Policy
 from elastic.policies.base import PATCH
@@ -85,7 +85,7 @@ def montage(llava: Llava, picture: Image.Image, question: str, chosen: dict[str,
 
 def main() -> None:
     """Run all methods and write the picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Options(__doc__)
     parser.add_argument("--keep", type=float, default=0.2, help="share of the cache (default: 0.2)")
     parser.add_argument("--scene", default="2057", help="seed of a scene, or a picture file (default: 2057)")
     parser.add_argument("--question", default="Where is the tractor?")

@@ -5,7 +5,6 @@ streams them; pointing and scrubbing at 144, 576 and 2,880 image tokens; the hea
 three show made-up runs, so that no model is timed along. Browser and server share the processor.
 """
 
-import argparse
 import json
 import os
 import platform
@@ -26,6 +25,7 @@ from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 from benchmarks.made_up import made_up_run, up_to
 from benchmarks.start import free_port, wait_for_page
 from elastic.files import one_sentence, out_file, write
+from elastic.options import Options
 from page.trace_view import TraceView
 from viz import view
 
@@ -247,7 +247,7 @@ def measure(quick: bool) -> dict[str, float]:
 
 def main() -> None:
     """Print the table and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Options(__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer tokens, runs and repetitions: under a minute")
     parser.add_argument("--out", type=out_file, help="JSON file to write")
     args = parser.parse_args()

@@ -17,6 +17,7 @@ from benchmarks.measure import Run
 from benchmarks.models import precision
 from elastic import files
 from elastic.files import one_sentence, out_file
+from elastic.options import Options, whole_number
 
 
 @dataclass(frozen=True)
@@ -142,23 +143,21 @@ def write(path: Path | None, about: dict[str, object], rows: Sequence[Row]) -> N
             files.write(path, json.dumps(found, indent=2) + "\n")
 
 
-def parser(about: str | None) -> argparse.ArgumentParser:
+def parser(about: str | None) -> Options:
     """The options that all benchmarks have."""
-    options = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = Options(about)
     options.add_argument("--quick", action="store_true", help="smaller and fewer cases: under 40 seconds on two cores")
     options.add_argument("--out", type=out_file, help="JSON file to write")
     options.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to run (default: %(default)s)")
-    options.add_argument("--rounds", type=int, help="runs of each contender (default: 5; quick: 3)")
+    options.add_argument("--rounds", type=whole_number(1), help="runs of each contender (default: 5; quick: 3)")
     return options
 
 
-def arguments(options: argparse.ArgumentParser, given: Sequence[str] | None) -> argparse.Namespace:
+def arguments(options: Options, given: Sequence[str] | None) -> argparse.Namespace:
     """What was asked for, on a device that exists."""
     args = options.parse_args(given)
     if args.device == "cuda" and not torch.cuda.is_available():
         options.error("no CUDA device was found")
     if args.rounds is None:
         args.rounds = 3 if args.quick else 5
-    if args.rounds < 1:
-        options.error("--rounds must be at least 1")
     return args

@@ -5,7 +5,6 @@ four turns and others vanish in between, and notes memory, open files, threads a
 end 16 and then 40 callers ask at once, and each answer is compared with that of a caller who is alone.
 """
 
-import argparse
 import json
 import os
 import platform
@@ -19,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.callers import PICTURE, WAYS, Caller, Visitor, health, in_threads, program, vanish
+from elastic.options import Options, whole_number
 
 CALLS, CONVERSATIONS, TURNS, TOKENS = 2000, 500, 4, 3
 WORKERS = 3  # at once: two of programs, one of visitors
@@ -163,10 +163,10 @@ def at_once(url: str, count: int, expected: list[object]) -> int:
 
 def main() -> None:
     """Print the table and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Options(__doc__)
     parser.add_argument("--minutes", type=float, default=10, help="at most; what was done by then is told")
-    parser.add_argument("--calls", type=int, default=CALLS, help="of programs")
-    parser.add_argument("--conversations", type=int, default=CONVERSATIONS, help=f"of {TURNS} turns each")
+    parser.add_argument("--calls", type=whole_number(0), default=CALLS, help="of programs")
+    parser.add_argument("--conversations", type=whole_number(0), default=CONVERSATIONS, help=f"of {TURNS} turns each")
     parser.add_argument(
         "--quick", action="store_true", help="a minute at most, with a twentieth of the work and smaller crowds"
     )

@@ -4,7 +4,6 @@ Starts `python app.py` as a visitor would, waits for the page and for the model,
 page's own API, and prints the seconds each took and the tokens per second of each side (medians over `--runs`).
 """
 
-import argparse
 import json
 import os
 import platform
@@ -19,6 +18,7 @@ from pathlib import Path
 from gradio_client import Client, handle_file
 
 from elastic.files import one_sentence, out_file, write
+from elastic.options import Options, whole_number
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "assets" / "scenes" / "scene-2022.png"
@@ -81,8 +81,8 @@ def measure(runs: int) -> dict[str, float]:
 
 def main() -> None:
     """Print the table and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=9, help="questions to take medians over")
+    parser = Options(__doc__)
+    parser.add_argument("--runs", type=whole_number(1), default=9, help="questions to take medians over")
     parser.add_argument("--quick", action="store_true", help="three questions only")
     parser.add_argument("--out", type=out_file, help="JSON file to write")
     args = parser.parse_args()

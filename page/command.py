@@ -1,15 +1,7 @@
 """The types of what the command line is given; argparse says what is wrong in these sentences."""
 
 import re
-from argparse import ArgumentParser, ArgumentTypeError
-
-
-class Options(ArgumentParser):
-    """Options of a program that says in one sentence what is wrong with them; `--help` shows how they are used."""
-
-    def error(self, message: str) -> None:
-        """End the program with a sentence."""
-        self.exit(2, f"{message}\n")
+from argparse import ArgumentTypeError
 
 
 def port(text: str) -> int:

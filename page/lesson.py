@@ -3,7 +3,6 @@
 No torch.
 """
 
-import argparse
 import json
 import os
 from functools import cache
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from elastic.archive import open_run
 from elastic.files import one_sentence, out_file, write
+from elastic.options import Options
 from elastic.trace import Run
 from viz.lesson import read_lesson
 from viz.lesson_page import lesson_html
@@ -69,7 +69,7 @@ def lesson_file(code: str = FIRST, folder: Path = FOLDER) -> str:
 
 def main() -> None:
     """Write the lesson as one HTML file."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Options(__doc__)
     parser.add_argument("--out", type=out_file, default="lesson.html", help="HTML file to write")
     parser.add_argument("--language", choices=codes(), default=FIRST)
     args = parser.parse_args()

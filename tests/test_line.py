@@ -423,6 +423,7 @@ def test_whoever_stops_a_job_does_not_wait_for_a_long_last_step(hall, monkeypatc
         said = hall.line.follow(job)
         while isinstance(await anext(said), Waiting):
             pass
+        hall.wait(lambda: hall.made)  # the long step is under way
         await said.aclose()
         return job, go_on
 

@@ -4,6 +4,7 @@ import asyncio
 from types import SimpleNamespace
 
 from page.refusals import MOST, Refusals
+from tests.loops import run_alone
 
 
 def told(sessions):
@@ -22,7 +23,7 @@ def told(sessions):
         }
         return numbers, queue.pending_event_ids_session, waiting
 
-    return asyncio.run(tell())
+    return run_alone(tell())
 
 
 def test_the_oldest_refusals_of_one_visitor_are_forgotten_and_nothing_else_is():

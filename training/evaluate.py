@@ -6,7 +6,6 @@ hidden from one another, tells which are answered right. Only conversations in w
 really decoded, because what follows depends on the model's own words.
 """
 
-import argparse
 import json
 import random
 from collections import defaultdict
@@ -18,6 +17,7 @@ from PIL import Image
 from elastic.engine import compress, decode, extend, prefill
 from elastic.files import out_file, write
 from elastic.model import Llava, load
+from elastic.options import Options, whole_number
 from elastic.policies.full import Full
 from scenes.asides import GOODBYE, GREETING, NO_COLOR, NO_SCENE, OUT_OF_SCOPE, THANKS, UNKNOWN_WORD
 from scenes.forms import HELD_OUT
@@ -192,9 +192,9 @@ def table(results: dict) -> str:
 
 def main() -> None:
     """Evaluate a checkpoint, print the table and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenes", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = Options(__doc__)
+    parser.add_argument("--scenes", type=whole_number(1), default=1000)
+    parser.add_argument("--seed", type=whole_number(0), default=1)
     parser.add_argument("--model", help="checkpoint to evaluate; default: the embedded pocket-llava")
     parser.add_argument("--out", type=out_file, help="JSON file to write")
     args = parser.parse_args()

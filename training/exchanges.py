@@ -5,7 +5,6 @@ sensible when it says the facts that were asked for, in whatever words, or says 
 is really held: what follows depends on what the model itself said before.
 """
 
-import argparse
 import json
 import random
 import re
@@ -14,6 +13,7 @@ from pathlib import Path
 from elastic.engine import State, compress, decode, extend, prefill
 from elastic.files import out_file, write
 from elastic.model import Llava, load
+from elastic.options import Options, whole_number
 from elastic.policies.full import Full
 from scenes.scene import alike_scene, random_scene, render
 
@@ -46,9 +46,11 @@ def hold(llava: Llava, conversation: dict) -> list[tuple[str, str, bool]]:
 
 def main() -> None:
     """Hold all conversations; print the share that is sensible, and some as they went."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Options(__doc__)
     parser.add_argument("--model", help="checkpoint; default: the embedded pocket-llava")
-    parser.add_argument("--show", type=int, default=30, help="exchanges to print as they are, drawn at random")
+    parser.add_argument(
+        "--show", type=whole_number(0), default=30, help="exchanges to print as they are, drawn at random"
+    )
     parser.add_argument("--wrong", action="store_true", help="print all that were not sensible instead")
     parser.add_argument("--out", type=out_file, help="JSON file to write")
     args = parser.parse_args()

@@ -4,7 +4,6 @@
 chat --init FOLDER/chat.pt`.
 """
 
-import argparse
 import json
 import shutil
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from transformers import LlavaForConditionalGeneration, LlavaProcessor, PreTrainedTokenizerFast
 
 from elastic.files import whole
+from elastic.options import Options
 from training.checkpoint import build_model, build_processor
 
 POCKET = Path(__file__).parent.parent / "assets" / "models" / "pocket-llava"
@@ -43,7 +43,7 @@ def keep_resumable(run: Path, stage: str, folder: Path) -> None:
 
 def main() -> None:
     """Read a run's checkpoint and export it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Options(__doc__)
     parser.add_argument("--run", type=Path, default=Path("runs/pocket"))
     parser.add_argument("--stage", choices=("vision", "chat"), default="chat")
     parser.add_argument("--out", type=Path, default=POCKET)

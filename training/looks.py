@@ -4,13 +4,13 @@ For questions about one thing in a scene: of the attention that the question's l
 share falls on the patches of that thing, per layer, beside the share of the patches it covers (chance).
 """
 
-import argparse
 import random
 
 import numpy as np
 import torch
 
 from elastic.model import Llava, load
+from elastic.options import Options, whole_number
 from training.questions import ask
 from training.scenes import patch_things, random_scene, render
 
@@ -38,8 +38,8 @@ def share_on_thing(llava: Llava, seed: str, skill: str, rng: random.Random) -> t
 
 def main() -> None:
     """Print a table: per layer the mean over heads and the best head, beside chance."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenes", type=int, default=50)
+    parser = Options(__doc__)
+    parser.add_argument("--scenes", type=whole_number(1), default=50)
     parser.add_argument("--model", help="checkpoint; default: the embedded pocket-llava")
     args = parser.parse_args()
     llava = load(args.model, device="cpu")

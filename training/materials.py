@@ -4,7 +4,6 @@ Emoji of other fonts, photographs and texts come from registry packages of pinne
 clients npm, pip and apt-get (Debian 12). Only the digits of assets/sprites are kept in the repository.
 """
 
-import argparse
 import gzip
 import importlib
 import json
@@ -23,6 +22,7 @@ from pathlib import Path
 import yaml
 from PIL import Image, ImageFont
 
+from elastic.options import Options
 from scenes.scene import CATEGORIES, OBJECTS, SPRITES
 from training.draw_sprites import EMOJI, SIDE, STRIKE, draw
 from training.packages import (
@@ -268,7 +268,7 @@ def write_nouns(cache: Path, path: Path) -> None:
 
 def main() -> None:
     """Write emoji, photographs and texts."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Options(__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/materials"), help="folder to write into")
     out = parser.parse_args().out
     cache = out / "packages"

@@ -4,7 +4,6 @@ One question about one picture, answered by the full cache and by seven others a
 after the other, until a real run shows all the lesson says. With other weights another scene is found.
 """
 
-import argparse
 import json
 import random
 from dataclasses import replace
@@ -15,6 +14,7 @@ import numpy as np
 from elastic.archive import save_run
 from elastic.files import one_sentence, out_folder, write
 from elastic.model import Llava, load
+from elastic.options import Options
 from elastic.policies import Policy
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
@@ -90,7 +90,7 @@ def find(llava: Llava) -> Run:
 
 def main() -> None:
     """Record it, with the names of its sides beside it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Options(__doc__)
     parser.add_argument("--out", type=out_folder, default=str(FOLDER), help="folder to write to")
     args = parser.parse_args()
     recorded = find(load(device="cpu"))

@@ -5,7 +5,6 @@ other weights other scenes are found. The first lesson is shown on a bundled exa
 training nor the evaluation draws.
 """
 
-import argparse
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ import numpy as np
 from elastic.archive import save_run
 from elastic.files import one_sentence, out_folder, write
 from elastic.model import Llava, load
+from elastic.options import Options
 from elastic.policies import Policy
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
@@ -251,7 +251,7 @@ def shown_first(lesson: Lesson, run: Run, question: Question) -> dict[str, str |
 
 def main() -> None:
     """Record every lesson, or a single one."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Options(__doc__)
     parser.add_argument("--model", help="checkpoint; default: the embedded pocket-llava")
     parser.add_argument("--out", type=out_folder, default=str(TRACES), help="folder to write to")
     parser.add_argument("--only", choices=[lesson.name for lesson in LESSONS], help="record this one, keep the others")

@@ -25,6 +25,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 from transformers import AutoTokenizer, LlavaForConditionalGeneration, LlavaProcessor, PreTrainedTokenizerFast
 
+from elastic.options import Options, whole_number
 from training.checkpoint import build_model, build_processor, build_tokenizer
 from training.data import Batch, Packs, collate
 from training.looking import Looking
@@ -85,13 +86,17 @@ def save(path: Path, state: dict) -> None:
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Options(__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/pocket"))
     parser.add_argument("--stage", choices=("vision", "chat"), required=True)
-    parser.add_argument("--steps", type=int, required=True, help="length of this stage, counted from its beginning")
-    parser.add_argument("--decay", type=int, default=0, help="the last steps, over which the learning rate falls to 0")
-    parser.add_argument("--batch", type=int, default=4, help="pictures per step and process")
-    parser.add_argument("--length", type=int, default=640, help="tokens per packed sample")
+    parser.add_argument(
+        "--steps", type=whole_number(1), required=True, help="length of this stage, counted from its beginning"
+    )
+    parser.add_argument(
+        "--decay", type=whole_number(0), default=0, help="the last steps, over which the learning rate falls to 0"
+    )
+    parser.add_argument("--batch", type=whole_number(1), default=4, help="pictures per step and process")
+    parser.add_argument("--length", type=whole_number(1), default=640, help="tokens per packed sample")
     parser.add_argument(
         "--chats",
         type=float,
@@ -101,8 +106,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--plates", type=float, default=0.7, help="share of scenes with a number")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--vision-lr", type=float, default=0.3, help="factor for the tower in the chat stage")
-    parser.add_argument("--seed", type=int, default=0, help="another one learns from other samples")
-    parser.add_argument("--workers", type=int, default=2, help="processes that share every step, one thread each")
+    parser.add_argument("--seed", type=whole_number(0), default=0, help="another one learns from other samples")
+    parser.add_argument(
+        "--workers", type=whole_number(1), default=2, help="processes that share every step, one thread each"
+    )
     parser.add_argument("--others", type=float, default=0.06, help="share of pictures that are no scenes")
     parser.add_argument("--styled", type=float, default=0.5, help="share of scenes drawn in another style")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of this stage")

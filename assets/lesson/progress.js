@@ -43,6 +43,20 @@ function askedStep() {
   return /^[0-9]{1,2}$/.test(asked) ? Math.min(Math.max(1, Number(asked)), lesson.value.steps.length) : null;
 }
 
+// What the address asks of the lesson in vain: the nearest there is opens in its place.
+function wrongOfLesson() {
+  const [step, language] = [lessonAddress().get('lesson'), lessonAddress().get('lang')];
+  const { steps, code } = lesson.value;
+  const wrong = [];
+  if (step !== null && String(askedStep()) !== step.replace(/^0/, '')) {
+    wrong.push('The link asks for step ' + JSON.stringify(step.slice(0, 20)) + ' of the lesson, which has the steps 1 to ' + steps.length + '.');
+  }
+  if (language !== null && language !== code) {
+    wrong.push('There is no lesson in the language ' + JSON.stringify(language.slice(0, 20)) + ': this one is in ' + JSON.stringify(code) + '.');
+  }
+  return wrong;
+}
+
 // A reload comes back to this step; another tab of the page is not the lesson any more.
 function writeAddress(isShown) {
   const address = lessonAddress();

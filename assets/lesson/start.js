@@ -8,6 +8,7 @@ function openLesson() {
   fillWords();
   lesson.presenting = readPresenting();
   if (!lesson.presenting) Object.assign(lesson, readProgress());
+  part('wrong').replaceChildren(...wrongOfLesson().map((sentence) => tag('li', '', sentence)));
   lesson.step = askedStep() ?? Math.min(Math.max(1, lesson.step), value.steps.length);
   showPair(value.steps[0].look.side);
   if (lessonAddress().get('handout') === '1') return whenPainted(drawSheet);

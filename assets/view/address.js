@@ -47,7 +47,7 @@ function readWanted() {
     const text = given.get(name);
     if (text === null) return null;
     if (/^[0-9]{1,6}$/.test(text)) return Number(text);
-    tellWrong(['The link asks for ' + what + ' ' + JSON.stringify(text.slice(0, 20)) + ', which is no number.']);
+    tellWrong(['The link asks for ' + what + ' ' + JSON.stringify(text.slice(0, 20)) + ', which is no number that can be: 0, 1, 2 ...']);
     return null;
   };
   if (!['layer', 'head', 't', 'mode'].some((name) => given.has(name))) return;

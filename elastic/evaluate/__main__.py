@@ -36,47 +36,48 @@ from elastic.evaluate.summary import Draws, rows
 from elastic.evaluate.workers import Model, Results, in_pool, in_process
 from elastic.files import claimed, writable
 from elastic.model import POCKET
+from elastic.options import Options, whole_number
 
 SCENES = "scenes"
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m elastic.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Options(__doc__, "python -m elastic.evaluate")
     add = parser.add_argument
     add("--policies", default="all", help="e.g. elastic,h2o or elastic:protect_text=false;distance=10; default: all")
     add("--keep", default="1.0,0.5,0.2,0.1", help="shares of the cache that are kept, e.g. 1.0,0.5 (default)")
     add("--data", default=SCENES, help="`scenes` (default) or a file")
     add("--images", type=Path, help="folder of the file's pictures; default: `images` beside it, else its own")
-    add("--limit", type=_count, help="short questions about scenes (default 100), or records of a file (default all)")
-    add("--describe", type=_count, default=20, help="descriptions of scenes (default 20)")
-    add("--conversations", type=_count, default=10, help="conversations of three turns about scenes (default 10)")
-    add("--seed", type=int, default=1, help="of the scenes (default 1)")
-    add("--max-new-tokens", type=_positive, default=160, help="an answer's at most (default 160)")
+    add(
+        "--limit",
+        type=whole_number(0),
+        help="short questions about scenes (default 100), or records of a file (default all)",
+    )
+    add("--describe", type=whole_number(0), default=20, help="descriptions of scenes (default 20)")
+    add(
+        "--conversations",
+        type=whole_number(0),
+        default=10,
+        help="conversations of three turns about scenes (default 10)",
+    )
+    add("--seed", type=whole_number(0), default=1, help="of the scenes (default 1)")
+    add("--max-new-tokens", type=whole_number(1), default=160, help="an answer's at most (default 160)")
     add("--on-error", choices=("skip", "stop"), default="skip", help="what a sample that cannot be used does to a run")
     add("--out", type=Path, default=Path("results.json"), help="default: results.json")
     add("--fresh", action="store_true", help="begin anew instead of going on with what lies beside --out")
     add("--model", help="checkpoint, by hub name or folder; default: the embedded pocket-llava")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--four-bit", action="store_true", help="weights in 4 bits, on a GPU")
-    add("--batch", type=_positive, default=1, help="equally long prompts read together; times are divided by it")
-    add("--workers", type=_positive, default=1, help="processes on this machine, one thread each (default: this one)")
+    add("--batch", type=whole_number(1), default=1, help="equally long prompts read together; times are divided by it")
+    add(
+        "--workers",
+        type=whole_number(1),
+        default=1,
+        help="processes on this machine, one thread each (default: this one)",
+    )
     add("--ray", nargs="?", const="", metavar="ADDRESS", help="compute on a Ray cluster (default: one is started here)")
     return parser.parse_args(argv)
-
-
-def _count(text: str) -> int:
-    if (count := int(text)) < 0:
-        raise argparse.ArgumentTypeError(f"must be 0 or more, got {count}")
-    return count
-
-
-def _positive(text: str) -> int:
-    if (count := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {count}")
-    return count
 
 
 def run(args: argparse.Namespace) -> dict:

@@ -1,0 +1,27 @@
+"""Command lines of the programs here: what is wrong with one is said in a sentence."""
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from collections.abc import Callable
+
+
+class Options(ArgumentParser):
+    """Options of a program that says in one sentence what is wrong with them; `--help` shows how they are used."""
+
+    def __init__(self, description: str | None = None, prog: str | None = None) -> None:
+        super().__init__(prog, description=description, formatter_class=RawDescriptionHelpFormatter)
+
+    def error(self, message: str) -> None:
+        """End the program with a sentence."""
+        self.exit(2, f"{message.rstrip('.')}. All options: --help.\n")
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number, `least` or more."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII) or int(text) < least:
+            raise ArgumentTypeError(f"{text[:20]!r} is not possible. Give a whole number, {least} or more.")
+        return int(text)
+
+    return read

@@ -9,8 +9,10 @@ import sys
 
 import pytest
 
+import app
 from elastic.checkpoint import check_files
 from elastic.model import POCKET, load
+from page.serving import or_one_sentence
 
 ROOT = POCKET.parent.parent.parent
 
@@ -41,6 +43,10 @@ def test_a_folder_for_temporary_files_that_cannot_be_used_is_named(tmp_path):
     is_one_sentence(*ended("--recorded", TMPDIR=str(tmp_path / "missing")), str(tmp_path / "missing"), "TMPDIR")
 
 
+def test_an_option_that_is_none_ends_the_program_with_a_sentence():
+    is_one_sentence(*ended("--port", "0"), "'0' is no port")
+
+
 @pytest.mark.parametrize(
     ("options", "word"),
     [
@@ -52,8 +58,13 @@ def test_a_folder_for_temporary_files_that_cannot_be_used_is_named(tmp_path):
         (("--host", "no.such"), "no.such"),
     ],
 )
-def test_an_option_that_means_nothing_gets_a_sentence(options, word):
-    is_one_sentence(*ended("--recorded", "--port", "58231", *options), word)
+def test_an_option_that_means_nothing_gets_a_sentence(options, word, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["app.py", "--recorded", "--port", "58231", *options])
+    try:
+        code = or_one_sentence(app.run)
+    except SystemExit as ended:
+        code = ended.code
+    is_one_sentence(code, capsys.readouterr().err.strip(), word)
 
 
 def broken(folder, how):

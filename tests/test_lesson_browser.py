@@ -61,9 +61,9 @@ def test_every_step_puts_the_view_into_its_state_before_and_after_its_action(tea
     ("query", "opened", "said"),
     [
         ("?lesson=3&lang=en", 3, []),
-        ("?lesson=99", 8, ["The link asks for step \"99\" of the lesson, which has the steps 1 to 8."]),
-        ("?lesson=two", 1, ["The link asks for step \"two\" of the lesson, which has the steps 1 to 8."]),
-        ("?lesson=2&lang=<b>", 2, ["There is no lesson in the language \"<b>\": this one is in \"en\"."]),
+        ("?lesson=99", 8, ['The link asks for step "99" of the lesson, which has the steps 1 to 8.']),
+        ("?lesson=two", 1, ['The link asks for step "two" of the lesson, which has the steps 1 to 8.']),
+        ("?lesson=2&lang=<b>", 2, ['There is no lesson in the language "<b>": this one is in "en".']),
     ],
 )
 def test_what_an_address_asks_of_the_lesson_in_vain_is_said(teach, query, opened, said):

@@ -13,10 +13,17 @@ from tests.program import answers, ask, choose_example, served, state, visitors
 from tests.view_traces import NASTY, PAIR, run_of
 
 
-@pytest.fixture(scope="module", params=["--recorded", "live"])
-def address(request):
-    """The program, with recorded runs only and with the model."""
-    with served(*(["--recorded"] if request.param == "--recorded" else [])) as url:
+@pytest.fixture(scope="module")
+def address():
+    """The program with recorded runs only."""
+    with served("--recorded") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def live_address():
+    """The program with the model."""
+    with served() as url:
         yield url
 
 
@@ -26,24 +33,23 @@ def visit(browser, address):
         yield opened
 
 
-@pytest.fixture(scope="module")
-def live_address():
-    with served() as url:
-        yield url
-
-
 @pytest.fixture
 def visit_live(browser, live_address):
     with visitors(browser, live_address) as opened:
         yield opened
 
 
+@pytest.fixture(params=["visit", "visit_live"])
+def visit_either(request):
+    return request.getfixturevalue(request.param)
+
+
 def recorded(name):
     return open_run(TRACES / f"{name}.zip")
 
 
-def test_a_recorded_run_is_there_at_once_and_says_what_it_is(visit):
-    page = visit()
+def test_a_recorded_run_is_there_at_once_and_says_what_it_is(visit_either):
+    page = visit_either()
     first = recordings()[0]
     assert answers(page) == [side.answer for side in recorded(first["name"]).sides]
     assert "Recorded earlier with pocket-llava" in page.inner_text(".tv-status")
@@ -62,8 +68,8 @@ def test_every_recorded_run_can_be_chosen(visit):
         assert shown == {name: str(value) for name, value in entry["show"].items()}
 
 
-def test_a_link_opens_a_recorded_run_in_its_state(visit):
-    page = visit("?example=lost-question&layer=3&t=2&mode=groups")
+def test_a_link_opens_a_recorded_run_in_its_state(visit_either):
+    page = visit_either("?example=lost-question&layer=3&t=2&mode=groups")
     shown = state(page)
     assert (shown["run"], shown["layer"], shown["step"], shown["mode"]) == ("lost-question", "3", "2", "groups")
 
@@ -78,25 +84,24 @@ def wrong_parts(page):
     return page.locator(".tv-wrong li").all_inner_texts()
 
 
-def test_what_a_link_asks_of_the_view_in_vain_is_said(visit):
-    page = visit("?example=lost-question&layer=99&t=abc&mode=colourful&head=7")
+def test_what_a_link_asks_of_the_view_in_vain_is_said(visit_either):
+    page = visit_either("?example=lost-question&layer=99&t=abc&mode=colourful&head=7")
     said = " ".join(wrong_parts(page))
     assert len(wrong_parts(page)) == 4 and state(page)["layer"] == "6" and state(page)["mode"] == "groups"
     for part in ("layer 99, but there are 6.", 'answer token "abc"', 'mode "colourful"', "head 7, but there is 1."):
         assert part in said
-    assert wrong_parts(visit("?example=lost-question&layer=3&t=2&mode=groups&utm_source=x")) == []
+    assert wrong_parts(visit_either("?example=lost-question&layer=3&t=2&mode=groups&utm_source=x")) == []
 
 
-def test_a_server_of_recorded_runs_says_that_it_cannot_ask(browser):
-    with served("--recorded") as url, visitors(browser, url) as visit:
-        page = visit("?example=scene-2057&b=elastic&keep=20&q=Where is the tractor?")
-        assert page.inner_text(".tv-status").startswith("This server shows recorded runs only")
-        page = visit("?example=wrong-count&q=Where?")
-        assert "recorded runs only" in wrong_parts(page)[0] and state(page)["run"] == "wrong-count"
+def test_a_server_of_recorded_runs_says_that_it_cannot_ask(visit):
+    page = visit("?example=scene-2057&b=elastic&keep=20&q=Where is the tractor?")
+    assert page.inner_text(".tv-status").startswith("This server shows recorded runs only")
+    page = visit("?example=wrong-count&q=Where?")
+    assert "recorded runs only" in wrong_parts(page)[0] and state(page)["run"] == "wrong-count"
 
 
-def test_layers_of_a_recorded_run_are_fetched_when_asked_for(visit):
-    page = visit("?example=faithful-merge")
+def test_layers_of_a_recorded_run_are_fetched_when_asked_for(visit_either):
+    page = visit_either("?example=faithful-merge")
     page.click('.tv-mode[data-mode="looked"]')
     canvas = 'canvas.tv-patches[data-side="b"]'
     choose = "(box, layer) => { box.value = layer; box.dispatchEvent(new Event('input')) }"
@@ -129,8 +134,8 @@ def saved(run):
     return file.getvalue()
 
 
-def test_a_dropped_trace_is_shown_and_its_texts_stay_texts(visit):
-    page = visit()
+def test_a_dropped_trace_is_shown_and_its_texts_stay_texts(visit_either):
+    page = visit_either()
     drop(page, "mine.zip", saved(run_of("mine", PAIR, titles=[NASTY, NASTY], history=[[(NASTY, NASTY)]] * 2)))
     page.wait_for_function("document.querySelector('.tv-status').textContent.includes('Opened mine.zip')")
     assert answers(page) == [side.answer for side in PAIR]

@@ -3,11 +3,13 @@
 What visitors leave in the insides of Gradio 6.31 is taken away here; calls that were refused: see `refusals`.
 """
 
+import ctypes
 import gc
 import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import gradio as gr
@@ -138,6 +140,8 @@ class Sweeper:
 def free_memory() -> None:
     """Give memory back that is used no more: caches refer to themselves, and GPUs and processes keep what they had."""
     gc.collect()
+    with suppress(OSError, AttributeError):  # another C library gives it back by itself, or not at all
+        ctypes.CDLL(None).malloc_trim(0)
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()

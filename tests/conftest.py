@@ -19,6 +19,14 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
+LONG = ("test_page", "test_page_looking", "test_watch", "test_compare_browser", "test_ending_browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take minutes: else one process ends with them while the others have nothing to do."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory):
     """A checkpoint of an untrained LLaVA with three layers and grouped-query attention."""

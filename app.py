@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from elastic.options import Options
+from elastic.command_line import Options
 from page import command
 from page.entrance import Page
 from page.lesson_tab import LessonTab

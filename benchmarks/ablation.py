@@ -19,10 +19,10 @@ from multiprocessing import get_context
 import torch
 from tqdm import tqdm
 
+from elastic.command_line import Options, whole_number
 from elastic.engine import State, compress, decode, prefill
 from elastic.files import one_sentence, out_file, write
 from elastic.model import Llava, load
-from elastic.options import Options, whole_number
 from elastic.policies import POLICIES, Policy
 from elastic.policies.elastic import SCORES, Elastic
 from elastic.policies.elastic_plus import ElasticPlus

@@ -12,10 +12,10 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.methods import policies
+from elastic.command_line import Options
 from elastic.engine import State, compress, decode, prefill
 from elastic.files import one_sentence, out_file, whole
 from elastic.model import Llava, load
-from elastic.options import Options
 from elastic.picture import open_picture
 from elastic.policies import Policy
 from elastic.policies.base import PATCH

@@ -24,8 +24,8 @@ from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from benchmarks.made_up import made_up_run, up_to
 from benchmarks.start import free_port, wait_for_page
+from elastic.command_line import Options
 from elastic.files import one_sentence, out_file, write
-from elastic.options import Options
 from page.trace_view import TraceView
 from viz import view
 

@@ -16,8 +16,8 @@ import transformers
 from benchmarks.measure import Run
 from benchmarks.models import precision
 from elastic import files
+from elastic.command_line import Options, whole_number
 from elastic.files import one_sentence, out_file
-from elastic.options import Options, whole_number
 
 
 @dataclass(frozen=True)

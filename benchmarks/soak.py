@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.callers import PICTURE, WAYS, Caller, Visitor, health, in_threads, program, vanish
-from elastic.options import Options, whole_number
+from elastic.command_line import Options, whole_number
 
 CALLS, CONVERSATIONS, TURNS, TOKENS = 2000, 500, 4, 3
 WORKERS = 3  # at once: two of programs, one of visitors

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from gradio_client import Client, handle_file
 
+from elastic.command_line import Options, whole_number
 from elastic.files import one_sentence, out_file, write
-from elastic.options import Options, whole_number
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "assets" / "scenes" / "scene-2022.png"

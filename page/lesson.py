@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 
 from elastic.archive import open_run
+from elastic.command_line import Options
 from elastic.files import one_sentence, out_file, write
-from elastic.options import Options
 from elastic.trace import Run
 from viz.lesson import read_lesson
 from viz.lesson_page import lesson_html

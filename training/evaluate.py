@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from elastic.command_line import Options, whole_number
 from elastic.engine import compress, decode, extend, prefill
 from elastic.files import out_file, write
 from elastic.model import Llava, load
-from elastic.options import Options, whole_number
 from elastic.policies.full import Full
 from scenes.asides import GOODBYE, GREETING, NO_COLOR, NO_SCENE, OUT_OF_SCOPE, THANKS, UNKNOWN_WORD
 from scenes.forms import HELD_OUT

@@ -10,10 +10,10 @@ import random
 import re
 from pathlib import Path
 
+from elastic.command_line import Options, whole_number
 from elastic.engine import State, compress, decode, extend, prefill
 from elastic.files import out_file, write
 from elastic.model import Llava, load
-from elastic.options import Options, whole_number
 from elastic.policies.full import Full
 from scenes.scene import alike_scene, random_scene, render
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from transformers import LlavaForConditionalGeneration, LlavaProcessor, PreTrainedTokenizerFast
 
+from elastic.command_line import Options
 from elastic.files import whole
-from elastic.options import Options
 from training.checkpoint import build_model, build_processor
 
 POCKET = Path(__file__).parent.parent / "assets" / "models" / "pocket-llava"

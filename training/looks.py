@@ -9,8 +9,8 @@ import random
 import numpy as np
 import torch
 
+from elastic.command_line import Options, whole_number
 from elastic.model import Llava, load
-from elastic.options import Options, whole_number
 from training.questions import ask
 from training.scenes import patch_things, random_scene, render
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import yaml
 from PIL import Image, ImageFont
 
-from elastic.options import Options
+from elastic.command_line import Options
 from scenes.scene import CATEGORIES, OBJECTS, SPRITES
 from training.draw_sprites import EMOJI, SIDE, STRIKE, draw
 from training.packages import (

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from elastic.archive import save_run
+from elastic.command_line import Options
 from elastic.files import one_sentence, out_folder, write
 from elastic.model import Llava, load
-from elastic.options import Options
 from elastic.policies import Policy
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus

@@ -25,7 +25,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 from transformers import AutoTokenizer, LlavaForConditionalGeneration, LlavaProcessor, PreTrainedTokenizerFast
 
-from elastic.options import Options, whole_number
+from elastic.command_line import Options, whole_number
 from training.checkpoint import build_model, build_processor, build_tokenizer
 from training.data import Batch, Packs, collate
 from training.looking import Looking

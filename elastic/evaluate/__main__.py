@@ -24,6 +24,7 @@ from tqdm import tqdm
 from transformers import AutoTokenizer
 
 from elastic.checkpoint import digest
+from elastic.command_line import Options, whole_number
 from elastic.evaluate.advice import advice, table
 from elastic.evaluate.data import Sample, scene_samples
 from elastic.evaluate.files import read_file
@@ -36,7 +37,6 @@ from elastic.evaluate.summary import Draws, rows
 from elastic.evaluate.workers import Model, Results, in_pool, in_process
 from elastic.files import claimed, writable
 from elastic.model import POCKET
-from elastic.options import Options, whole_number
 
 SCENES = "scenes"
 

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 
 from elastic.engine import State, Step
-from elastic.policies import POLICIES, LayerView
+from elastic.options import name_of
+from elastic.policies import LayerView
 from elastic.policies.base import PATCH, WRITTEN
 from elastic.statistics import FREQUENCY, SPARSITY
 from elastic.trace import Trace
@@ -26,7 +27,6 @@ class Recorder:
     @classmethod
     def of(cls, state: State, question: str) -> "Recorder":
         """A recorder for the answer to come; `state` is compressed and not yet decoded."""
-        names = {policy: name for name, policy in POLICIES.items()}
         cache = state.cache
         owner = cache.tables.owners()
         layers, heads, _ = owner.shape
@@ -34,7 +34,7 @@ class Recorder:
         score = np.stack([_mean_score(view, state.seen) for view in cache.received])
         start = Trace(
             model=state.llava.title,
-            policy=names[type(state.policy)],
+            policy=name_of(state.policy),
             options=asdict(state.policy),
             unseen=state.policy.unseen,
             question=question,

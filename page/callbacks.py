@@ -10,9 +10,10 @@ import gradio as gr
 from gradio.context import LocalContext
 from PIL.Image import Image
 
+from elastic.options import build_policy
 from elastic.policies import Policy
 from elastic.trace import first_difference
-from page.controls import build_policy, name_of_example
+from page.controls import name_of_example
 from page.endings import FORGOTTEN, NOT_ASKED, NOT_BEGUN, Latest, explain, how_it_ended, out_of_memory
 from page.incoming import aside, picture_of
 from page.job import Refused, Steps, Waiting

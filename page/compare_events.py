@@ -1,14 +1,14 @@
 """What the events of the Compare tab do with one model. No layout here."""
 
-import math
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import gradio as gr
 
+from elastic.options import percent, read_share
 from elastic.policies import POLICIES
 from page.callbacks import CONVERSATION, Callbacks
-from page.comparing import HIGH, LOW, Table, plan_rows, read_budgets, table_csv
+from page.comparing import Table, plan_rows, read_budgets, table_csv
 from page.controls import with_links
 from page.incoming import aside, picture_of
 from page.job import Refused, Waiting
@@ -155,7 +155,7 @@ class CompareEvents:
         return {
             "picture": gr.skip() if picture == table.picture else table.picture,
             "question": table.question,
-            "keep": gr.skip() if plan.keep is None else plan.keep * 100,
+            "keep": gr.skip() if plan.keep is None else float(percent(plan.keep)),
             "tokens": table.tokens,
             "names": ["full", plan.name],
             "settings": settings,
@@ -175,7 +175,7 @@ class CompareEvents:
         with self.asking.said_to_programs():
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
-            budgets = read_budgets(map(_percent, _parts(keeps)))
+            budgets = read_budgets(_parts(keeps), read_share)
             plans = plan_rows(_parts(policies), budgets, {})
             self.asking.uploads.of_program(image)
             picture = await aside(picture_of, image)
@@ -192,16 +192,6 @@ def _own(request: gr.Request) -> str:
 
 def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _percent(text: str) -> str:
-    try:
-        fraction = float(text)
-    except ValueError:
-        fraction = math.nan
-    if not LOW / 100 <= fraction <= HIGH / 100:
-        raise ValueError(f"{text[:20]!r} is no fraction of the cache. Give numbers from 0.05 to 1, such as 0.5,0.2.")
-    return f"{fraction * 100:.10g}"
 
 
 def message(table: Table, running: bool) -> dict:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import gradio as gr
 from gradio.events import Dependency
 
+from elastic.options import percent
 from elastic.policies import POLICIES
 from page.callbacks import Callbacks
 from page.controls import answer_controls, ask_controls, find_example, show_example, side_controls
@@ -121,7 +122,8 @@ class Live:
             else gr.skip()
             for side, policy, field in self.sides.keys
         ]
-        return [found.get("keep", gr.skip()), *(said.get(side, gr.skip()) for side in SIDES), *settings]
+        keep = float(percent(found["keep"])) if "keep" in found else gr.skip()
+        return [keep, *(said.get(side, gr.skip()) for side in SIDES), *settings]
 
 
 def compare_api(events: Callbacks) -> None:

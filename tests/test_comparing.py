@@ -12,13 +12,13 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
+from elastic.options import build_policy
 from elastic.policies import POLICIES, Policy
 from elastic.policies.base import option
 from elastic.session import Comparison, run
 from page.callbacks import Callbacks
 from page.compare_events import CompareEvents, describe, message
 from page.comparing import COLUMNS, MOST_ROWS, Table, plan_rows, read_budgets, table_csv
-from page.controls import build_policy
 from page.line import Line
 from page.model import Model
 from page.shown import Shown
@@ -96,7 +96,7 @@ def test_the_full_cache_comes_first_and_then_every_method_in_the_order_of_the_me
     [
         ([], [0.5], "no method yet"),
         (["full"], [0.5], "no method yet"),
-        (["best"], [0.5], "no method named 'best'"),
+        (["best"], [0.5], "no policy named 'best'"),
         (["elastic"], [n / 1000 for n in range(50, 50 + MOST_ROWS)], f"{MOST_ROWS + 1} rows, at most"),
     ],
 )
@@ -396,9 +396,9 @@ def test_programs_get_the_rows_or_a_sentence(page, scene):
     for change, expected in (
         ({"image": None}, "no picture"),
         ({"question": ""}, "no question"),
-        ({"policies": "best"}, "no method named"),
-        ({"keeps": "half"}, "no fraction"),
-        ({"keeps": "20"}, "no fraction"),
+        ({"policies": "best"}, "no policy named"),
+        ({"keeps": "half"}, "no share of the cache"),
+        ({"keeps": "20"}, "no share of the cache"),
         ({"max_new_tokens": 0}, "1 token or more"),
     ):
         with pytest.raises(gr.Error, match=expected):

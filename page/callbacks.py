@@ -10,11 +10,12 @@ import gradio as gr
 from gradio.context import LocalContext
 from PIL.Image import Image
 
+from elastic.events import Answering, Ended
 from elastic.options import build_policy
 from elastic.policies import Policy
 from elastic.trace import first_difference
 from page.controls import name_of_example
-from page.endings import FORGOTTEN, NOT_ASKED, NOT_BEGUN, Latest, explain, how_it_ended, out_of_memory
+from page.endings import FORGOTTEN, NOT_ASKED, NOT_BEGUN, Latest, explain, how_it_ended, line_of, out_of_memory
 from page.incoming import aside, picture_of
 from page.job import Refused, Steps, Waiting
 from page.line import LONGEST_STEP
@@ -187,14 +188,14 @@ class Callbacks:
         self.store.put(key, comparison, visit, size=lambda: comparison.nbytes)
         number, sent, due = 0, 0, 0.0
         try:
-            with closing(comparison.ask(question, tokens, temperature, seed)) as progress:
-                for line in progress:
-                    if not comparison.recorders:
-                        yield view.status(line)
-                    elif time.monotonic() >= due:
-                        run = latest.run = comparison.record()
+            with closing(comparison.ask(question, tokens, temperature, seed)) as events:
+                for event in events:
+                    if not isinstance(event, Answering):
+                        yield view.status(line_of(event))
+                    elif time.monotonic() >= due and not isinstance(event, Ended):
+                        run = latest.run = event.record()
                         self.shown.put(visit, run) if not number else self.shown.update(run)
-                        yield view.message(run, number, sent, status=line)
+                        yield view.message(run, number, sent, status=line_of(event))
                         # What a side that has ended wrote is sent; only those that go on have more to come.
                         going_on = [side.steps for side in run.sides if side.finish == "running"]
                         number, sent = number + 1, min(going_on, default=sent)
@@ -211,14 +212,11 @@ class Callbacks:
             comparison.note = f"{comparison.note} It waited {self.line.waited:.1f} s in line for the model.".strip()
         if self.store.get(key) is comparison:  # as large as it has become
             self.store.put(key, comparison, visit, size=lambda: comparison.nbytes)
-        yield self._last_message(comparison)
-
-    def _last_message(self, comparison: object) -> dict:
-        """The whole record of a turn, so that a view that missed messages is complete again."""
-        run = comparison.record()
+        # The whole record of the turn, so that a view that missed messages is complete again.
+        run = event.record()
         self.shown.update(run)
         said = how_it_ended(run)
-        return view.message(run, LATE, 0, status=f"{said}. {comparison.note}" if comparison.note else said, done=True)
+        yield view.message(run, LATE, 0, status=f"{said}. {comparison.note}" if comparison.note else said, done=True)
 
     def settle(self, request: gr.Request) -> tuple[object, object, object]:
         """After a run, however it ended: the buttons as they were; a sentence if it never came here."""
@@ -273,8 +271,8 @@ class Callbacks:
         self, picture: Image, policies: list[Policy], question: str, tokens: int
     ) -> Generator[None, None, tuple[str, str, dict]]:
         comparison = self.model.session.Comparison(self.model.llava, picture, policies)
-        with closing(comparison.ask(question, tokens)) as progress:
-            for _ in progress:
+        with closing(comparison.ask(question, tokens)) as events:
+            for _ in events:
                 yield
         a, b = comparison.record().sides
         figures = {"model": a.model, "first_difference": first_difference(a, b), "a": a.figures(), "b": b.figures()}

@@ -106,10 +106,15 @@ def changed(policy: Policy) -> dict[str, object]:
     return {name: value for name, (value, default) in values.items() if value != default}
 
 
+def write_choice(name: str, options: Mapping[str, object]) -> str:
+    """The text of the policy of that name with those options."""
+    written = ";".join(f"{option}={write_value(value)}" for option, value in options.items())
+    return f"{name}:{written}" if written else name
+
+
 def write_policy(policy: Policy) -> str:
     """The shortest text of a policy, such as `elastic:protect_text=false;distance=10`."""
-    options = ";".join(f"{name}={write_value(value)}" for name, value in changed(policy).items())
-    return f"{name_of(policy)}:{options}" if options else name_of(policy)
+    return write_choice(name_of(policy), changed(policy))
 
 
 def read_choice(text: str) -> tuple[type[Policy], dict[str, object]]:

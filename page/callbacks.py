@@ -11,9 +11,10 @@ from gradio.context import LocalContext
 from PIL.Image import Image
 
 from elastic.events import Answering, Ended
-from elastic.options import build_policy
+from elastic.options import build_policy, read_policy
 from elastic.policies import Policy
 from elastic.trace import first_difference
+from page.asking import Question
 from page.controls import name_of_example
 from page.endings import FORGOTTEN, NOT_ASKED, NOT_BEGUN, Latest, explain, how_it_ended, line_of, out_of_memory
 from page.incoming import aside, picture_of
@@ -40,8 +41,8 @@ class Callbacks:
     Whatever becomes of a question, the last that its visitor sees of it is a sentence.
     """
 
-    def __init__(self, model: Model, shown: Shown, option_names: list[tuple[int, str, str]]) -> None:
-        self.model, self.shown, self.option_names = model, shown, option_names
+    def __init__(self, model: Model, shown: Shown) -> None:
+        self.model, self.shown = model, shown
         self.store, self.line, self.uploads = shown.store, model.line, Uploads(shown.store)
 
     def begin(self, request: gr.Request, moment: float | None = None) -> tuple[dict, gr.Button, gr.Button]:
@@ -75,19 +76,9 @@ class Callbacks:
         """A closed tab frees its caches."""
         self.store.leave(request.session_hash)
 
-    async def ask(
-        self,
-        request: gr.Request,
-        picture: str | None,
-        question: str,
-        keep: float,
-        tokens: float,
-        temperature: float,
-        seed: float,
-        *names_and_options: object,
-    ) -> AsyncIterator[dict]:
+    async def ask(self, request: gr.Request, asked: Question) -> AsyncIterator[dict]:
         """Run one question on both sides, about eight messages for the view a second."""
-        names, values = names_and_options[:2], names_and_options[2:]
+        picture, question = asked.picture, asked.question
         visitor, latest = request.session_hash, Latest()
         self._refuse_a_second(visitor)
         self.store.put((UNDER_WAY, visitor), "asked", self.store.visiting(visitor))
@@ -95,7 +86,7 @@ class Callbacks:
         try:
             if picture is None:
                 raise ValueError("There is no picture yet. Pick an example, draw a scene or upload one.")
-            policies = [self._policy(side, name, keep / 100, values) for side, name in enumerate(names)]
+            policies = [read_policy(side) for side in asked.sides]
             self.uploads.used(picture)
             comparison = self._conversation(visitor, picture, policies)
             image, example = None, None
@@ -107,7 +98,7 @@ class Callbacks:
             # A conversation's later questions cannot be asked by an address: it would begin a new one.
             link = link_of(example, question, policies)
             started = functools.partial(self._started, picture, policies, comparison, image, link, latest.note)
-            steps = self._answer(visitor, started, question, int(tokens), temperature, int(seed or 0), latest)
+            steps = self._answer(visitor, started, asked, latest)
             job = self.line.join(visitor, steps, lambda: "somebody's question")
             if self.store.look((WISH, visitor)):  # stopped before there was anything to stop
                 self.line.stop(visitor)
@@ -142,11 +133,6 @@ class Callbacks:
             self.store.drop_kind(CONVERSATION)
         return gr.Error(explain(error), title=title, print_exception=False)
 
-    def _policy(self, side: int, name: str, keep: float, values: tuple) -> Policy:
-        named = zip(self.option_names, values, strict=True)
-        chosen = {field: value for (s, policy, field), value in named if (s, policy) == (side, name)}
-        return build_policy(name, keep, chosen)
-
     def _conversation(self, visitor: str, picture: str, policies: list[Policy]) -> object | None:
         """The visitor's conversation, None where there is none or picture or policies have changed."""
         comparison = self.store.get((CONVERSATION, visitor))
@@ -174,21 +160,15 @@ class Callbacks:
         return comparison
 
     def _answer(
-        self,
-        visitor: str,
-        started: Callable[[], object],
-        question: str,
-        tokens: int,
-        temperature: float,
-        seed: int,
-        latest: Latest,
+        self, visitor: str, started: Callable[[], object], asked: Question, latest: Latest
     ) -> Iterator[dict | None]:
         """The steps of an answer, with messages for the view between them; the visitor is there when they begin."""
         comparison, visit, key = started(), self.store.visit(visitor), (CONVERSATION, visitor)
         self.store.put(key, comparison, visit, size=lambda: comparison.nbytes)
         number, sent, due = 0, 0, 0.0
         try:
-            with closing(comparison.ask(question, tokens, temperature, seed)) as events:
+            wanted = asked.question, asked.tokens, asked.temperature, asked.seed
+            with closing(comparison.ask(*wanted)) as events:
                 for event in events:
                     if not isinstance(event, Answering):
                         yield view.status(line_of(event))

@@ -5,8 +5,9 @@ from contextlib import aclosing
 
 import gradio as gr
 
-from elastic.options import percent, read_share
+from elastic.options import name_of, read_choice, read_share, write_policy
 from elastic.policies import POLICIES
+from page.asking import Question, Sides
 from page.callbacks import CONVERSATION, Callbacks
 from page.comparing import Table, plan_rows, read_budgets, table_csv
 from page.controls import with_links
@@ -24,7 +25,7 @@ class CompareEvents:
     """The tables of the visitors; `asking` are the events of the page's two sides."""
 
     def __init__(self, asking: Callbacks) -> None:
-        self.asking, self.model, self.keys = asking, asking.model, asking.option_names
+        self.asking, self.model = asking, asking.model
         self.store, self.line = asking.store, asking.line
 
     def begin(
@@ -35,7 +36,7 @@ class CompareEvents:
         methods: list[str],
         budgets: list[str],
         tokens: float,
-        *names_and_options: object,
+        chosen: Sides,
     ) -> tuple[dict, object, gr.Button, gr.Button]:
         """Check what is asked for, and show an empty table that can be stopped, not started again."""
         if self.line.has(_own(request)):
@@ -43,7 +44,7 @@ class CompareEvents:
         try:
             if picture is None:
                 raise ValueError(NO_PICTURE)
-            plans = plan_rows(methods, read_budgets(budgets), self._options(names_and_options))
+            plans = plan_rows(methods, read_budgets(budgets), _options(chosen))
             if self.model.session:  # else it is looked at once the model is there
                 question = self.model.session.checked_question(question)
             self.asking.uploads.used(picture)
@@ -55,15 +56,6 @@ class CompareEvents:
         table.status = "Waiting for the model"
         buttons = gr.Button(interactive=False), gr.Button("Stop", interactive=True)
         return message(table, running=True), gr.Plot(visible=False), *buttons
-
-    def _options(self, names_and_options: tuple) -> dict[str, dict]:
-        """Settings by method, of the methods that are sides now; where both are the same, side B's."""
-        names, values = names_and_options[:2], names_and_options[2:]
-        options = {}
-        for (side, policy, field), value in zip(self.keys, values, strict=True):
-            if names[side] == policy:
-                options.setdefault(policy, {})[field] = value
-        return options
 
     async def run(self, request: gr.Request) -> AsyncIterator[dict]:
         """Fill the visitor's table, row by row; whatever becomes of it, the last that is seen of it is a sentence."""
@@ -132,8 +124,8 @@ class CompareEvents:
 
         return message(table, running=False), gr.Plot(one_picture(table.measured), visible=True), *buttons
 
-    def open_row(self, picture: str | None, request: gr.Request, event: gr.EventData) -> dict[str, object]:
-        """What the inputs must be for the full cache and a row's method to answer side by side, as the row says.
+    def open_row(self, request: gr.Request, event: gr.EventData) -> Question:
+        """The question that has the full cache and a row's method answer side by side, as the row says.
 
         Raises:
             gr.Error: if the table is no longer held, or the last question is still being answered.
@@ -147,19 +139,8 @@ class CompareEvents:
             raise gr.Error(GONE, print_exception=False)
         # The question is to be the first of a conversation, as it was here.
         self.store.drop((CONVERSATION, request.session_hash))
-        plan = table.plans[number]
-        settings = [
-            getattr(plan.policy, field) if (side, policy) == (1, plan.name) else gr.skip()
-            for side, policy, field in self.keys
-        ]
-        return {
-            "picture": gr.skip() if picture == table.picture else table.picture,
-            "question": table.question,
-            "keep": gr.skip() if plan.keep is None else float(percent(plan.keep)),
-            "tokens": table.tokens,
-            "names": ["full", plan.name],
-            "settings": settings,
-        }
+        sides = [write_policy(table.plans[row].policy) for row in (0, number)]
+        return Question(picture=table.picture, question=table.question, sides=sides, tokens=table.tokens)
 
     async def compare_all(
         self,
@@ -183,6 +164,14 @@ class CompareEvents:
             steps = table.fill(self.model.watched)
             await self.asking.for_program(request, steps, lambda: f"a program's table, {table.about}", by_rows=True)
         return table.rows
+
+
+def _options(chosen: Sides) -> dict[str, dict]:
+    """Settings by method, of the methods that are sides now; where both are the same, side B's."""
+    options = {}
+    for policy, of_policy in map(read_choice, chosen.sides):
+        options[name_of(policy)] = {name: value for name, value in of_policy.items() if name != "keep"}
+    return options
 
 
 def _own(request: gr.Request) -> str:

@@ -16,6 +16,7 @@ from gradio.utils import get_upload_folder
 from elastic.options import HIGH, LOW, Option, options_of
 from elastic.policies import POLICIES, Policy
 from page import incoming
+from page.asking import HOTTEST, MOST_TOKENS
 from page.looking import PRIVATE
 from page.picture import NO_PICTURE, NOW, Picture, check_upload, last_readable, note_picture, refuse
 from training.questions import suggestions
@@ -214,7 +215,7 @@ def answer_controls() -> list[gr.components.Component]:
     """Longest answer, temperature, seed."""
     with gr.Accordion("Answer", open=False):
         return [
-            gr.Slider(1, 512, 128, step=1, label="Longest answer (tokens)", elem_id="tokens"),
-            gr.Slider(0, 2, 0, step=0.1, label="Temperature (0 is greedy)", elem_id="temperature"),
+            gr.Slider(1, MOST_TOKENS, 128, step=1, label="Longest answer (tokens)", elem_id="tokens"),
+            gr.Slider(0, HOTTEST, 0, step=0.1, label="Temperature (0 is greedy)", elem_id="temperature"),
             gr.Number(0, precision=0, label="Seed", info="Both sides draw the same random numbers."),
         ]

@@ -12,6 +12,7 @@ import gradio as gr
 import pytest
 
 from elastic import session
+from page.asking import Question
 from page.callbacks import CONVERSATION, UNDER_WAY, WISH, Callbacks
 from page.line import Line
 from page.model import Model
@@ -31,7 +32,7 @@ class Page:
         self.model.line = Line(lambda *names: bool(self.listeners & set(names)))
         self.model.line.opened.set()
         self.store, self.scene = Store(limit=limit), scene
-        self.events = Callbacks(self.model, Shown(self.store), [])
+        self.events = Callbacks(self.model, Shown(self.store))
 
     def ask(self, visitor, question="What is here?", tokens=4, until=lambda message: False, listens=True):
         """Messages up to one that is as is wanted: then nobody listens any more."""
@@ -41,8 +42,8 @@ class Page:
 
         async def follow():
             request = SimpleNamespace(session_hash=visitor)
-            asked = (request, self.scene, question, 50, tokens, 0, 0, "full", "elastic")
-            async with aclosing(self.events.ask(*asked)) as said:
+            asked = Question(picture=self.scene, question=question, sides=["full", "elastic"], tokens=tokens)
+            async with aclosing(self.events.ask(request, asked)) as said:
                 async for message in said:
                     messages.append(message)
                     if until(message):

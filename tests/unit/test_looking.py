@@ -22,7 +22,7 @@ from page.links import link_of, read_link
 from page.looking import Looking
 from page.shown import RUN, Shown, held_bytes, recording, recordings
 from page.store import Store
-from tests.any_policy import policies
+from tests.unit.any_policy import policies
 from tests.view_traces import NASTY, PAIR, cut, run_of
 
 

@@ -21,7 +21,7 @@ from elastic.policies import POLICIES
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
 from elastic.policies.streaming import Streaming
-from tests.any_policy import policies
+from tests.unit.any_policy import policies
 
 
 @given(policies())

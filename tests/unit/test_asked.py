@@ -1,28 +1,20 @@
-"""The one value in which everything is asked: what a browser makes of the inputs, and what of a value gets in."""
+"""The one value in which everything is asked: what of it gets in, and what the server writes of it."""
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
 
-from elastic.options import name_of, options_of, read_policy
-from elastic.policies import POLICIES
+from elastic.options import read_policy
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
 from page import gate, incoming
-from page.asking import Question, Sides, Typed, scripts
+from page.asking import Question, Sides, Typed
 from page.gate import Refused
 
 ASKED = {"picture": None, "question": "What?", "sides": ["full", "elastic"], "tokens": 8}
-OPTIONS = [
-    (side, name, option)
-    for side in (0, 1)
-    for name, policy in POLICIES.items()
-    for option in options_of(policy).values()
-    if option.is_free and option.name != "keep"
-]
-KEYS = [(side, name, option.name) for side, name, option in OPTIONS]
 
 
 @pytest.fixture
@@ -35,46 +27,6 @@ def kind():
 def uploads(tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     return tmp_path
-
-
-@pytest.fixture(scope="module")
-def in_browser(browser):
-    page = browser.new_page()
-    yield lambda script, *inputs: json.loads(page.evaluate(f"inputs => ({script})(...inputs)[0]", list(inputs)))
-    page.close()
-
-
-def controls(**changes):
-    """The values of all options' controls, those of side B changed."""
-    return [changes.get(option.name, option.default) if side else option.default for side, _, option in OPTIONS]
-
-
-@pytest.mark.parametrize("name", POLICIES)
-def test_a_browser_says_of_each_policy_what_is_not_its_default_and_nothing_of_the_others(in_browser, name):
-    ask, tell = scripts(KEYS)
-    free = {option.name: option for option in options_of(POLICIES[name]).values() if option.is_free}
-    changes = {"keep": 0.6} if "keep" in free else {}
-    for option in list(free.values())[1:]:
-        other = [choice for choice in option.choices if choice != option.default]
-        changes[option.name] = other[0] if other else not option.default if option.kind is bool else option.low
-    values = ["full", name, *controls(**changes)]
-    said = in_browser(ask, {"path": "/a/b.png"}, "What?", 64, 0.5, 7, 60, *values)
-    assert said["sides"][0] == "full" and read_policy(said["sides"][1]) == POLICIES[name](**changes)
-    assert (said["picture"], said["question"], said["tokens"], said["seed"]) == ("/a/b.png", "What?", 64, 7)
-    assert Question.read(json.dumps(said)).temperature == 0.5
-    sides = in_browser(tell, *values)["sides"]
-    assert "keep=" not in sides[1] and name_of(read_policy(sides[1])) == name
-
-
-def test_a_browser_asks_what_was_not_touched_as_short_as_can_be(in_browser):
-    ask, tell = scripts(KEYS)
-    said = in_browser(ask, None, None, 128, 0, None, 50, "full", "elastic", *controls())
-    assert said["sides"] == ["full", "elastic"] == in_browser(tell, "full", "elastic", *controls())["sides"]
-    assert said["picture"] is None and said["question"] == "" and said["seed"] == 0
-    assert in_browser(ask, None, "", 8, 0, 1.6, 7, "h2o", "think", *controls())["sides"] == [
-        "h2o:keep=0.07",
-        "think:keep=0.07",
-    ]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +46,7 @@ def test_a_browser_asks_what_was_not_touched_as_short_as_can_be(in_browser):
 )
 def test_a_value_that_is_none_gets_a_sentence_that_names_its_part(kind, uploads, change, sentence):
     with pytest.raises(Refused) as error:
-        gate.values(None, [kind], [json.dumps(ASKED | change)])
+        gate.values(SimpleNamespace(api_visibility="private"), [kind], [json.dumps(ASKED | change)])
     assert str(error.value).startswith(sentence)
 
 

@@ -8,14 +8,13 @@ import gradio as gr
 from elastic.options import name_of, read_choice, read_share, write_policy
 from elastic.policies import POLICIES
 from page.asking import Question, Sides
-from page.callbacks import CONVERSATION, Callbacks
+from page.callbacks import Callbacks
 from page.comparing import Table, plan_rows, read_budgets, table_csv
 from page.controls import with_links
 from page.incoming import aside, picture_of
 from page.job import Refused, Waiting
-from page.store import LOOKED_AT
+from page.visitor import TABLE, Visitor
 
-TABLE = "table"  # the kind of thing in the store
 GONE = "The server no longer holds this table: compare again."
 PUT_AWAY = "The table was put away to make room for other visitors: compare again."
 NO_PICTURE = "There is no picture yet. Pick an example, draw a scene or upload one."
@@ -51,8 +50,7 @@ class CompareEvents:
             table = Table(picture, picture_of(picture), question, int(tokens or 0), plans)
         except ValueError as error:
             raise gr.Error(str(error), title="Please check", print_exception=False) from error
-        visit, key = self.store.visit(request.session_hash), (TABLE, request.session_hash)
-        self.store.put(key, table, visit, size=lambda: table.nbytes, seconds=LOOKED_AT)
+        Visitor.acting(self.store, request.session_hash).table = table
         table.status = "Waiting for the model"
         buttons = gr.Button(interactive=False), gr.Button("Stop", interactive=True)
         return message(table, running=True), gr.Plot(visible=False), *buttons
@@ -94,11 +92,14 @@ class CompareEvents:
             raise failure from error
 
     def _say_if_put_away(self, request: gr.Request) -> None:
-        if self.store.lost(request.session_hash, TABLE) in ("room", "time"):
+        if self._visitor(request).why_lost(TABLE) in ("room", "time"):
             raise gr.Error(PUT_AWAY, title="The table is gone", print_exception=False)
 
+    def _visitor(self, request: gr.Request) -> Visitor:
+        return Visitor.known(self.store, request.session_hash)
+
     def _table(self, request: gr.Request) -> Table | None:
-        return self.store.get((TABLE, request.session_hash))
+        return self._visitor(request).table
 
     def stopping(self, request: gr.Request) -> gr.Button:
         """Stop has been pressed; the step that is under way is still finished."""
@@ -138,7 +139,7 @@ class CompareEvents:
             self._say_if_put_away(request)
             raise gr.Error(GONE, print_exception=False)
         # The question is to be the first of a conversation, as it was here.
-        self.store.drop((CONVERSATION, request.session_hash))
+        self._visitor(request).conversation = None
         sides = [write_policy(table.plans[row].policy) for row in (0, number)]
         return Question(picture=table.picture, question=table.question, sides=sides, tokens=table.tokens)
 

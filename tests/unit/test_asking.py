@@ -13,11 +13,12 @@ import pytest
 
 from elastic import session
 from page.asking import Question
-from page.callbacks import CONVERSATION, UNDER_WAY, WISH, Callbacks
+from page.callbacks import Callbacks
 from page.line import Line
 from page.model import Model
 from page.shown import RUN, Shown
 from page.store import Store
+from page.visitor import CONVERSATION, Coming, Visitor
 from tests.unit.loops import run_alone
 
 
@@ -130,8 +131,8 @@ def request_of(visitor):
 
 def nothing_is_left(page, visitor):
     """Nothing of a question is held once it is answered or ended."""
-    kinds = {kind for kind, name in page.store._things if name == visitor}
-    return not kinds & {UNDER_WAY, WISH} and not page.model.line.has(visitor)
+    left = Visitor.known(page.store, visitor)
+    return left.under_way is None and left.wish is None and not page.model.line.has(visitor)
 
 
 def is_writing(message):
@@ -272,7 +273,7 @@ def test_a_question_that_overtook_a_new_beginning_is_answered(page):
 
 def test_a_question_asked_while_a_new_beginning_waits_for_the_last_step_keeps_its_view_and_buttons(page, monkeypatch):
     page.ask("a")
-    page.store.put((UNDER_WAY, "a"), "asked")
+    Visitor.known(page.store, "a").under_way = Coming.ASKED
     monkeypatch.setattr(page.model.line, "stop", lambda *_: page.events.begin(request_of("a"), 3.0))
     assert page.events.forget(request_of("a"), 2.0) == (gr.skip(),) * 3
     assert page.store.get((CONVERSATION, "a")) is None, "it is forgotten all the same"

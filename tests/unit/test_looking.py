@@ -22,6 +22,7 @@ from page.links import link_of, read_link
 from page.looking import Looking
 from page.shown import RUN, Shown, held_bytes, recording, recordings
 from page.store import Store
+from page.visitor import Visitor
 from tests.unit.any_policy import policies
 from tests.view_traces import NASTY, PAIR, cut, run_of
 
@@ -60,10 +61,10 @@ def test_a_run_counts_its_texts_as_memory_holds_them(where):
 
 def test_what_comes_after_a_visitor_has_left_is_not_held():
     shown = Shown()
-    visit = shown.store.visit("visitor")
-    shown.put(visit, run_of("run", PAIR))
+    visitor = Visitor.acting(shown.store, "visitor")
+    shown.put(visitor, run_of("run", PAIR))
     shown.store.leave("visitor")
-    shown.put(visit, run_of("late", PAIR))
+    shown.put(visitor, run_of("late", PAIR))
     shown.update(run_of("run", PAIR))
     assert shown.of("visitor") is None and shown.get("late") is None and shown.get("run") is None
     assert not len(shown.store) and not shown.store.bytes

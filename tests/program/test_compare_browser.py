@@ -131,7 +131,7 @@ def test_stop_leaves_what_was_measured_and_it_can_be_pressed_again(visit):
     page.wait_for_selector(DONE, timeout=60_000)
     count = int(page.get_attribute(".compare", "data-rows"))
     assert page.inner_text(".cp-status").startswith(f"Stopped: {count} of ")
-    page.wait_for_timeout(1000)
+    page.wait_for_timeout(1000)  # a row takes less: for that long no further one comes
     assert int(page.get_attribute(".compare", "data-rows")) == count, "it went on measuring"
     assert len(saved(page)) == count
     choose(page, "Elastic Cache")

@@ -1,6 +1,5 @@
 """The question event without a browser: conversations that go on, that are put away, and whose visitor is gone."""
 
-import asyncio
 import json
 import re
 import threading
@@ -105,16 +104,24 @@ def test_nothing_is_begun_for_somebody_who_never_listens(page, monkeypatch):
     assert not len(page.store) and not page.store.visits()
 
 
-def test_whoever_had_to_wait_is_told_so(page):
+def test_whoever_had_to_wait_is_told_so(page, monkeypatch):
+    monkeypatch.setattr("page.callbacks.WORTH_SAYING", 0)
     page.listeners.add("other")
+    told = threading.Event()
 
     def other():
-        for _ in range(8):
-            yield run_alone(asyncio.sleep(0.1))
+        for _ in range(600):  # far more than it takes
+            if told.wait(0.1):
+                break
+            yield None
+
+    def tell(message):
+        if "you are next in line. It is busy with a program's table, row 3 of 7" in json.dumps(message):
+            told.set()
 
     page.model.line.join("other", other(), lambda: "a program's table, row 3 of 7")
-    messages = page.ask("a")
-    assert "you are next in line. It is busy with a program's table, row 3 of 7" in json.dumps(messages)
+    messages = page.ask("a", until=tell)
+    assert told.is_set()
     assert "s in line for the model." in messages[-1]["status"]
 
 

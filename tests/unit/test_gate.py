@@ -4,7 +4,6 @@ import base64
 import json
 import re
 import socket
-import subprocess
 import sys
 import threading
 from functools import cache
@@ -361,9 +360,3 @@ def test_whoever_asks_for_the_health_of_what_is_no_page_gets_a_sentence(answer, 
         monkeypatch.setenv("GRADIO_SERVER_PORT", port)
         assert health.main() == 1
     assert capsys.readouterr().out.startswith(f"The page on port {port} is not well: ")
-
-
-def test_the_decoder_needs_neither_the_page_nor_a_model():
-    code = "import page.decoding, sys; print([m for m in ('gradio', 'torch', 'transformers') if m in sys.modules])"
-    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, check=True).stdout
-    assert out.strip() == "[]"

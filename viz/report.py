@@ -9,6 +9,7 @@ from pathlib import Path
 
 from plotly.offline import get_plotlyjs
 
+from viz.joiner import joined
 from viz.measures import COSTS, MEASURES, bounds, interval, keeps, number, ordered, paired, percent, value, verdict
 from viz.quality import quality
 from viz.replay import POLICY, fill
@@ -39,7 +40,7 @@ def report_html(results: dict, failures: list[dict]) -> str:
         "figures": _inert(f"{{{curves}}}"),
         "pictures": _inert(json.dumps(pictures)),
         "plotly": get_plotlyjs() if measured else "",
-        "script": _asset("script.js"),
+        "script": joined(FOLDER.parent / "web" / "report" / "main.js"),
     }
     # Half a character, which a file of questions can hold, could not be written to a file.
     return fill(_asset("page.html"), parts).encode("utf-8", "replace").decode()

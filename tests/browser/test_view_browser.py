@@ -1,0 +1,217 @@
+"""The live view in a browser: pictures, strips and answers show what numpy computes from the same traces."""
+
+import numpy as np
+import pytest
+
+from tests.browser.view_page import data, fates, page_address, page_opener, point, send, slide  # noqa: F401 (fixtures)
+from tests.view_traces import ELASTIC, FULL, HEADS, LARGE, NASTY, PAIR
+
+
+@pytest.mark.parametrize("mode", ["importance", "looked", "groups", "kept"])
+def test_every_layer_shows_what_became_of_its_patches(show, mode):
+    page = show("pair")
+    page.click(f'.tv-mode[data-mode="{mode}"]')
+    for layer in range(3):
+        slide(page, ".tv-layer", layer + 1)
+        state = data(page)
+        assert (state["mode"], state["layer"]) == (mode, str(layer + 1))
+        for side, trace in zip("ab", PAIR, strict=True):
+            assert data(page, f'canvas[data-side="{side}"]')["fates"] == fates(trace, layer, 0, trace.steps)
+
+
+def test_mean_of_layers_shows_the_share_that_keeps_a_patch(show):
+    page = show("heads")
+    for side, trace in zip("ab", (FULL, HEADS), strict=True):
+        now = trace.owner_after(trace.steps)
+        share = (now == np.arange(now.shape[2])).mean((0, 1))[trace.patches]
+        shown = [float(part) for part in data(page, f'canvas[data-side="{side}"]')["shares"].split(",")]
+        assert np.allclose(shown, share, atol=1e-3)
+
+
+def test_importance_scale_is_that_of_the_patches_with_and_without_sinks(show):
+    page = show("pair")
+    page.click(".tv-show summary")
+    scores = np.stack([trace.score[:, trace.patches] for trace in PAIR])  # side, layer, patch
+    for layer in range(4):
+        slide(page, ".tv-layer", layer)
+        chosen = scores.mean(1) if layer == 0 else scores[:, layer - 1]
+        for hide, high in ((False, chosen.max()), (True, np.percentile(chosen, 99))):
+            page.set_checked(".tv-hide-sinks", hide)
+            shown = [float(part) for part in data(page)["scale"].split(",")]
+            assert np.allclose(shown, [chosen.min(), high], rtol=1e-5)
+
+
+def test_evictions_are_those_of_the_shown_step(show):
+    page = show("heads")
+    slide(page, ".tv-layer", 1)
+    page.select_option(".tv-head-choice", "2")
+    seen = set()
+    for step in range(HEADS.steps + 1):
+        slide(page, ".tv-step", step)
+        assert data(page)["step"] == str(step)
+        shown = data(page, 'canvas[data-side="b"]')["fates"]
+        assert shown == fates(HEADS, 0, 1, step)
+        seen.add(shown)
+    assert len(seen) > 1  # the trace does evict patches
+
+
+@pytest.mark.parametrize("patch", range(0, 16, 3))
+def test_pointing_at_a_patch_shows_its_anchor_and_members(show, patch):
+    page = show("pair")
+    page.click('.tv-mode[data-mode="groups"]')
+    slide(page, ".tv-layer", 1)
+    slide(page, ".tv-step", 0)
+    owner = ELASTIC.owner[0, 0]
+    token = ELASTIC.patches[patch]
+    members = np.flatnonzero(owner == owner[token])
+    point(page, "b", patch)
+    state = data(page)
+    assert state["hover"] == str(patch) and state["anchor"] == str(owner[token])
+    assert state["members"] == ",".join(map(str, members))
+    says = page.inner_text('.tv-says[data-side="b"]')
+    assert says.startswith(f"Patch row {patch // 4 + 1}, column {patch % 4 + 1} · ")
+    if owner[token] == token:
+        assert "keeps its own slot" in says and (len(members) == 1 or f"anchor of {len(members)} " in says)
+    else:
+        row, column = divmod(int(np.searchsorted(ELASTIC.patches, owner[token])), 4)
+        is_image = ELASTIC.is_image[owner[token]]
+        anchor = f"anchor at row {row + 1}, column {column + 1}" if is_image else "text token"
+        assert "merged into the " + anchor in says
+        assert len(members) < 3 or f"with {len(members) - 2} other" in says
+    assert "keeps its own slot" in page.inner_text('.tv-says[data-side="a"]')
+
+
+def test_an_evicted_patch_names_the_word_after_which_it_went(show):
+    page = show("heads")
+    slide(page, ".tv-layer", 1)
+    page.select_option(".tv-head-choice", "1")
+    gone = [(step, token) for step, token in enumerate(HEADS.dropped[:, 0, 0]) if token in HEADS.patches]
+    step, token = gone[0]
+    point(page, "b", int(np.flatnonzero(HEADS.patches == token)[0]))
+    assert data(page)["anchor"] == ""
+    word = HEADS.answer_pieces[step].strip()
+    assert f"evicted after answer token {step + 1} (“{word}”)" in page.inner_text('.tv-says[data-side="b"]')
+
+
+def test_keys_move_hold_and_let_go_of_a_patch(show):
+    page = show("pair")
+    canvas = page.locator('canvas[data-side="b"]')
+    canvas.focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowDown"):  # the first only enters
+        page.keyboard.press(key)
+    assert data(page)["hover"] == "5"
+    page.keyboard.press("Enter")
+    point(page, "b", 9)
+    assert data(page)["hover"] == "5" and data(page)["locked"] == "true"
+    canvas.focus()
+    page.keyboard.press("Escape")
+    page.mouse.click(*point(page, "b", 9))
+    assert data(page)["hover"] == "9"
+    page.mouse.move(0, 0)
+    assert data(page)["hover"] == "9"  # a click, or a tap, holds it
+
+
+@pytest.mark.parametrize("layer", [1, 2])
+def test_neighbouring_groups_have_different_colours(show, layer):
+    page = show("large")
+    page.click('.tv-mode[data-mode="groups"]')
+    slide(page, ".tv-layer", layer)
+    data(page)
+    owner = LARGE.owner_after(LARGE.steps)[layer - 1, 0][LARGE.patches].reshape(24, 24)
+    colours = np.array(data(page, 'canvas[data-side="b"]')["colours"].split(","), int).reshape(24, 24)
+    for own, other, first, second in (
+        (owner[:, :-1], owner[:, 1:], colours[:, :-1], colours[:, 1:]),
+        (owner[:-1], owner[1:], colours[:-1], colours[1:]),
+    ):
+        coloured = (first >= 0) & (second >= 0)
+        assert coloured.sum() > 100
+        assert np.array_equal((own == other)[coloured], (first == second)[coloured])
+
+
+def test_strip_shows_what_became_of_words_and_of_the_answer(show):
+    page = show("pair")
+    slide(page, ".tv-layer", 1)
+    data(page)
+    now = ELASTIC.owner_after(ELASTIC.steps)[0, 0]
+    for token in np.flatnonzero(~ELASTIC.is_image):
+        fate = "evicted" if now[token] < 0 else "kept" if now[token] == token else "merged"
+        box = page.locator(f'.tv-strip[data-side="b"] [data-token="{token}"]')
+        assert box.get_attribute("data-fate") == fate
+    tokens = ELASTIC.owner.shape[2]
+    assert page.get_attribute(f'.tv-strip[data-side="b"] [data-token="{tokens + 1}"]', "data-fate") == "evicted"
+    strip = page.inner_text('.tv-strip[data-side="b"]')
+    kept = fates(ELASTIC, 0, 0, ELASTIC.steps)
+    assert f"16 image patches: {kept.count('a')} kept, {kept.count('m') + kept.count('t')} merged, 0 dropped" in strip
+    assert "⏎" in strip and "·" in strip
+
+
+def test_differing_words_are_marked_in_both_answers(show):
+    page = show("differ")
+    for side, words in (("a", ["b", "a"]), ("b", ["b", "one"])):
+        marks = page.locator(f'.tv-answer[data-side="{side}"] mark')
+        assert marks.all_inner_texts() == words
+        assert "tv-first" in marks.first.get_attribute("class") and "differs" in marks.first.get_attribute("title")
+
+
+def test_text_is_shown_as_text_and_nothing_runs(show):
+    page = show("nasty")
+    for part in (".tv-text", ".tv-question", ".tv-title", ".tv-asked"):
+        assert page.text_content(f'.tv-answer[data-side="b"] {part}') == NASTY
+    assert page.text_content(".tv-status") == NASTY
+    assert page.evaluate("window.hurt") is None
+    assert page.locator(".trace-view script, .trace-view img").count() == 0
+
+
+@pytest.mark.parametrize("name", ["stream", "gap", "late"])
+def test_messages_add_up_whatever_is_missed(show, name):
+    page = show(name)
+    state = data(page)
+    assert (state["run"], state["tokensA"], state["tokensB"], state["step"]) == (name, "9", "9", "9")
+    assert page.text_content('.tv-answer[data-side="b"] .tv-text') == ELASTIC.answer
+    assert data(page, 'canvas[data-side="b"]')["shares"].count(",") == 15
+    chip = '.tv-answer[data-side="b"] .tv-chip[data-name="{}"] dd'
+    chips = {name: page.inner_text(chip.format(name)) for name in ("bytes", "saved")}
+    held, full = ELASTIC.total_bytes[-1], FULL.total_bytes[-1]
+    assert chips == {"bytes": f"{held / 1024:.0f} KiB", "saved": f"{100 * (1 - held / full):.0f} %"}
+
+
+def test_while_an_answer_runs_the_view_follows_unless_the_step_was_moved(show):
+    page = show("half", wait='[data-tokens-b="6"]')
+    assert (data(page)["step"], data(page)["done"]) == ("6", "false")
+    slide(page, ".tv-step", 2)
+    send(page, "rest")
+    page.wait_for_selector('.trace-view[data-tokens-b="8"]')
+    assert data(page)["step"] == "2"
+    page.click(".tv-latest")
+    assert data(page)["step"] == "8"
+
+
+def test_memory_is_that_of_the_shown_step(show):
+    page = show("pair")
+    lines = {side: page.get_attribute(f'.tv-line[data-side="{side}"]', "d").count("L") for side in "ab"}
+    assert lines == {"a": FULL.steps, "b": ELASTIC.steps}
+    for step in (0, 4, 9):
+        slide(page, ".tv-step", step)
+        data(page)
+        label = page.get_attribute(".tv-memory", "aria-label")
+        assert f"Full cache {FULL.total_bytes[step] / 1024:.0f} KiB" in label
+        assert f"Elastic Cache {ELASTIC.total_bytes[step] / 1024:.0f} KiB" in label
+
+
+def test_nothing_yet_invites(show):
+    page = show("empty", wait=None)
+    assert "both answers appear here" in page.inner_text(".tv-empty")
+    assert not page.is_visible(".tv-page")
+
+
+@pytest.mark.parametrize("width", [390, 1366, 1920])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_sticks_out_of_the_page(show, width, theme):
+    page = show("pair", viewport={"width": width, "height": 800}, color_scheme=theme)
+    page.click(".tv-show summary")
+    page.click('.tv-strip[data-side="b"] .tv-image')
+    for mode in ("importance", "looked", "groups", "kept"):
+        page.click(f'.tv-mode[data-mode="{mode}"]')
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        right = "Math.max(...[...document.querySelectorAll('.tv-page *')].map(e => e.getBoundingClientRect().right))"
+        assert page.evaluate(right) <= width

@@ -1,0 +1,230 @@
+"""The live view in a browser, time, switches, the page's address, the server; for everyone, and fast."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.browser.view_page import (  # noqa: F401 (fixtures)
+    ASKED,
+    OTHER,
+    RUNS,
+    data,
+    fates,
+    gaze,
+    numbers,
+    page_address,
+    page_opener,
+    point,
+    send,
+    slide,
+    strip,
+    word,
+)
+from tests.view_traces import ELASTIC, FULL, NASTY
+
+TOKENS = len(FULL.pieces)
+
+
+# ---- time
+
+
+def test_it_plays_to_the_end_and_keys_step(show):
+    page = show("pair")
+    page.select_option(".tv-speed", "4")
+    page.click(".tv-play")
+    assert data(page)["playing"] == "true" and int(data(page)["step"]) < 9
+    page.wait_for_selector('.trace-view[data-playing="false"][data-step="9"]')
+    for key, step in (("Home", 0), ("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("End", 9)):
+        page.keyboard.press(key)
+        assert data(page)["step"] == str(step)
+    page.locator(".trace-view").evaluate("root => root.focus()")
+    for playing in ("true", "false"):
+        page.keyboard.press("Space")
+        assert data(page)["playing"] == playing
+    page.focus('canvas[data-side="a"]')
+    step = data(page)["step"]
+    page.keyboard.press("ArrowRight")
+    assert data(page)["step"] == step  # the picture's own key
+
+
+def test_the_readout_says_what_a_step_did(show):
+    page = show("pair")
+    says = {}
+    for step in range(10):
+        slide(page, ".tv-step", step)
+        data(page)
+        moment = page.inner_text('.tv-moment[data-side="b"]')
+        slots = (ELASTIC.slots[step - 1] if step else ELASTIC.prompt_slots).mean()
+        assert f"{ELASTIC.total_bytes[step] / 1024:.0f} KiB" in moment
+        assert float(page.inner_text('.tv-moment[data-side="b"] .tv-slots')) == pytest.approx(slots, abs=0.06)
+        assert (f"“{ELASTIC.answer_pieces[step - 1].strip()}”" if step else "prompt read") in moment
+        says[step] = page.inner_text('.tv-gone[data-side="b"]')
+        gone = (ELASTIC.dropped[step - 1] if step else np.array([-1])).ravel()
+        assert (says[step] == "gives up nothing") == (gone < 0).all()
+    step, layer = next((s, lay) for s, lay in np.argwhere(np.isin(ELASTIC.dropped[:, :, 0], ELASTIC.patches)))
+    row, column = divmod(int(np.searchsorted(ELASTIC.patches, ELASTIC.dropped[step, layer, 0])), 4)
+    slide(page, ".tv-layer", layer + 1)
+    slide(page, ".tv-step", step + 1)
+    data(page)
+    assert page.inner_text('.tv-gone[data-side="b"]') == f"evicts patch row {row + 1}, column {column + 1}"
+
+
+def test_both_charts_go_to_the_step_that_is_clicked(show):
+    page = show("pair")
+    for chart in (".tv-memory", ".tv-certainty"):
+        page.locator(chart).scroll_into_view_if_needed()
+        box = page.locator(chart).bounding_box()
+        ends = page.locator(chart).evaluate("box => [box.chart.x0, box.chart.x1]")
+        for step in (3, 7):
+            page.mouse.click(box["x"] + ends[0] + (ends[1] - ends[0]) * step / 9, box["y"] + box["height"] / 2)
+            assert data(page)["step"] == str(step)
+
+
+# ---- switches
+
+
+def test_switches_are_single_and_presets_set_them(show):
+    page = show("pair")
+    page.click(".tv-show summary")
+    presets = {
+        "importance": ("importance", "none", "outline", "false"),
+        "looked": ("looked", "none", "none", "false"),
+        "groups": ("none", "colours", "dot", "true"),
+        "kept": ("none", "fade", "outline", "false"),
+    }
+    for mode, switches in presets.items():
+        page.click(f'.tv-mode[data-mode="{mode}"]')
+        state = data(page)
+        assert tuple(state[name] for name in ("heat", "fill", "anchors", "groups")) == switches
+        assert page.get_attribute(f'.tv-mode[data-mode="{mode}"]', "aria-pressed") == "true"
+    page.select_option(".tv-choice-heat", "looked")
+    page.check(".tv-choice-groups")
+    slide(page, ".tv-choice-opacity", 0.3)
+    state = data(page)
+    assert (state["mode"], state["heat"], state["groups"], state["opacity"]) == ("own", "looked", "true", "0.3")
+    assert state["layer"] == "2"  # groups exist per layer: the middle one of three
+
+
+def test_groups_take_the_mean_colour_of_their_patches(show):
+    page = show("pair")
+    page.click(".tv-show summary")
+    page.select_option(".tv-choice-fill", "mean")
+    picture = np.asarray(Image.open(io.BytesIO(RUNS["layers"].picture)).convert("RGB"), float)
+    patches = picture.reshape(4, 56, 4, 56, 3).mean((1, 3)).reshape(16, 3)
+    owner = ELASTIC.owner_after(ELASTIC.steps)[1, 0][ELASTIC.patches]
+    shown = data(page, 'canvas[data-side="b"]')["means"].split(",")
+    for patch, text in enumerate(shown):
+        if owner[patch] < 0 or not ELASTIC.is_image[owner[patch]]:
+            assert text == ""
+        else:
+            assert np.allclose([int(part) for part in text.split()], patches[owner == owner[patch]].mean(0), atol=4)
+
+
+def test_one_picture_can_be_large(show):
+    page = show("pair")
+    small = page.locator('canvas[data-side="b"]').bounding_box()["width"]
+    page.click('.tv-size[data-size="b"]')
+    assert data(page)["size"] == "b" and not page.is_visible('canvas[data-side="a"]')
+    assert page.locator('canvas[data-side="b"]').bounding_box()["width"] > 1.5 * small
+    point(page, "b", 9)
+    assert data(page)["hover"] == "9"
+
+
+# ---- address and server
+
+
+def test_the_address_sets_layer_step_and_mode_of_the_first_run(show):
+    page = show("pair", query="?layer=3&t=7&mode=groups")
+    state = data(page)
+    assert (state["layer"], state["step"], state["mode"]) == ("3", "7", "groups")
+    send(page, "other")
+    page.wait_for_selector('.trace-view[data-run="other"]')
+    assert data(page)["step"] == "9"
+
+
+def test_the_address_can_name_single_switches_and_nonsense_does_nothing(show):
+    state = data(show("pair", query="?mode=looked.mean.dot.borders&t=99999&layer=77"))
+    shown = tuple(state[name] for name in ("heat", "fill", "anchors", "groups", "step", "layer"))
+    assert shown == ("looked", "mean", "dot", "true", "9", "3")
+    state = data(show("pair", query="?mode=__proto__&t=-1&layer=x<b>"))
+    assert (state["mode"], state["step"], state["layer"]) == ("importance", "9", "mean")
+
+
+def test_presenting_makes_it_large(show):
+    size = "getComputedStyle(document.querySelector('.tv-text')).fontSize"
+    plain = float(show("pair").evaluate(size)[:-2])
+    page = show("pair", query="?present=1", viewport={"width": 1920, "height": 1080})
+    assert float(page.evaluate(size)[:-2]) > 1.4 * plain
+    assert page.evaluate("document.body.classList.contains('present')")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1920
+
+
+def test_missed_steps_are_asked_for_once(show):
+    ASKED.clear()
+    page = show("hole", wait='[data-tokens-b="8"]')
+    page.wait_for_function("document.querySelectorAll('.tv-strip[data-side=b] [data-by=model]').length === 8")
+    assert ASKED == [("steps", "hole", 3)]
+    page.click('.tv-mode[data-mode="looked"]')
+    slide(page, ".tv-step", 5)
+    assert np.allclose(numbers(page, "b", "looked"), gaze(ELASTIC, 4)[ELASTIC.patches], atol=1e-4)
+
+
+def test_a_view_that_came_late_asks_for_all(show):
+    ASKED.clear()
+    page = show("latecomer", wait='[data-tokens-b="6"]')
+    page.wait_for_selector('canvas[data-side="b"][data-fates]', state="attached")
+    assert ASKED == [("steps", "latecomer", 0)]
+    assert data(page, 'canvas[data-side="b"]')["shares"].count(",") == 15
+
+
+# ---- for everyone, and fast
+
+
+def test_what_is_shown_is_said(show):
+    page = show("pair")
+    slide(page, ".tv-step", 3)
+    slide(page, ".tv-layer", 2)
+    data(page)
+    label = page.get_attribute('canvas[data-side="b"]', "aria-label")
+    assert "after token 3, layer 2 of 3" in label and "patches kept" in label
+    page.wait_for_function("document.querySelector('.tv-aloud').textContent.startsWith('After token 3 of 9')")
+    page.focus('canvas[data-side="b"]')
+    page.keyboard.press("ArrowRight")
+    data(page)
+    assert "Patch row 1, column 1" in page.get_attribute('canvas[data-side="b"]', "aria-label")
+    assert page.text_content(".tv-aloud").startswith("After token 3")  # once a second
+    page.wait_for_function("document.querySelector('.tv-aloud').textContent.startsWith('Patch row 1')")
+
+
+def test_answers_and_pictures_fit_one_screen(show):
+    page = show("pair", viewport={"width": 1048, "height": 690})
+    width = page.locator(".trace-view").bounding_box()
+    canvas = page.locator('canvas[data-side="b"]').bounding_box()
+    assert 950 < width["width"] < 1048
+    assert canvas["y"] + canvas["height"] - width["y"] <= 690
+
+
+def test_untrusted_pieces_stay_text_when_pointed_at(show):
+    page = show("nasty")
+    strip(page, "b", TOKENS).hover()
+    data(page)
+    assert NASTY.split()[0] in page.inner_text('.tv-says[data-side="b"]')
+    page.locator('.tv-answer[data-side="a"] .tv-word').first.hover()
+    data(page)
+    assert page.evaluate("window.hurt") is None
+    assert page.locator(".trace-view script, .trace-view img").count() == 0
+
+
+def test_fifty_runs_leave_nothing_behind(show):
+    page = show("layers")
+    page.click('.tv-strip[data-side="b"] .tv-image')
+    send(page, "fifty")
+    page.wait_for_selector('.trace-view[data-run="run 49"]')
+    data(page)
+    before = page.evaluate("document.querySelectorAll('*').length")
+    send(page, "layers")
+    page.wait_for_selector('.trace-view[data-run="layers"]')
+    data(page)
+    assert abs(page.evaluate("document.querySelectorAll('*').length") - before) < 10

@@ -1,0 +1,359 @@
+"""The page as visitors use it, in a real browser on the real program."""
+
+import re
+
+import pytest
+from PIL import Image
+
+from tests.serving import ROOT, answers, ask, choose_example, served, slide, state, visitors
+
+SCENE = ROOT / "assets" / "scenes" / "scene-2057.png"
+
+
+@pytest.fixture(scope="module")
+def address():
+    """`python app.py`, on a free port."""
+    with served() as url:
+        yield url
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens the page as a new visitor; at the end nothing may have gone wrong in it or left this machine."""
+    with visitors(browser, address) as opened:
+        yield opened
+
+
+def test_a_visitor_can_ask_at_once_and_sees_both_answers_grow(visit):
+    page = visit()
+    page.evaluate(
+        """() => { window.grown = []; const view = document.querySelector('.trace-view');
+        new MutationObserver(() => window.grown.push([view.dataset.run, +view.dataset.tokensA, +view.dataset.tokensB]))
+        .observe(view, {attributes: true}) }"""
+    )
+    choose_example(page, 0, "Describe")
+    ask(page, "Describe the image in detail.")
+    run = state(page)["run"]
+    grown = [counts for name, *counts in page.evaluate("window.grown") if name == run]
+    for side in (0, 1):
+        counts = [pair[side] for pair in grown]
+        assert counts == sorted(counts)
+        assert len(set(counts)) >= 3, "the answer came at once instead of growing"
+    assert all(text.startswith("The image shows") for text in answers(page))
+    for side in "ab":
+        for chip in ("bytes", "tokens", "ms", "prefill"):
+            shown = page.inner_text(f'.tv-answer[data-side="{side}"] .tv-chip[data-name="{chip}"]')
+            assert re.search(r"\d", shown), chip
+    saved = page.inner_text('.tv-answer[data-side="b"] .tv-chip[data-name="saved"]')
+    assert 40 < int(re.search(r"\d+", saved).group()) < 60, "half the cache was to be kept"
+    assert page.locator(".tv-memory path, .tv-memory polyline").count() >= 2
+
+
+def test_changing_the_layer_redraws_without_the_model(visit):
+    page = visit()
+    ask(page, "How many objects are there?")
+    page.click('.tv-mode[data-mode="groups"]')
+    calls = []
+    page.on("request", lambda request: calls.append(request.url) if "queue/join" in request.url else None)
+    drawn = set()
+    for layer in (1, 2, 6):
+        page.locator(".tv-layer").evaluate(
+            "(box, value) => { box.value = value; box.dispatchEvent(new Event('input')) }", str(layer)
+        )
+        page.wait_for_function("layer => document.querySelector('.trace-view').dataset.layer === layer", arg=str(layer))
+        page.wait_for_timeout(150)
+        drawn.add(page.get_attribute('canvas.tv-patches[data-side="b"]', "data-fates"))
+    assert len(drawn) == 3
+    assert not calls
+
+
+def test_hovering_a_patch_names_its_anchor(visit):
+    page = visit()
+    ask(page, "How many objects are there?")
+    page.click('.tv-mode[data-mode="groups"]')
+    box = page.locator('canvas.tv-patches[data-side="b"]').bounding_box()
+    fates = page.get_attribute('canvas.tv-patches[data-side="b"]', "data-fates")
+    patch = fates.index("m")
+    row, column = divmod(patch, 16)
+    page.mouse.move(box["x"] + (column + 0.5) * box["width"] / 16, box["y"] + (row + 0.5) * box["height"] / 16)
+    page.wait_for_function("patch => document.querySelector('.trace-view').dataset.hover === patch", arg=str(patch))
+    said = page.inner_text('.tv-says[data-side="b"]')
+    assert f"row {row + 1}, column {column + 1}" in said and "merged into" in said
+
+
+# The longest answer takes little more than a second: pressed from within the page, Stop comes before its end.
+PRESS_STOP = """() => {
+  const [stop, view] = ['#stop', '.trace-view'].map((selector) => document.querySelector(selector));
+  const clock = setInterval(() => {
+    if (stop.disabled || !(view.dataset.tokensB >= 3)) return;
+    clearInterval(clock);
+    stop.click();
+  }, 20);
+}"""
+
+
+def stopped_answer(page):
+    """Ask and stop, again where a slow browser came too late."""
+    for _ in range(5):
+        choose_example(page, 0, "Describe")
+        page.evaluate(PRESS_STOP)
+        ask(page, wait=False)
+        page.wait_for_function("document.querySelector('.trace-view').dataset.done === 'true'", timeout=60_000)
+        page.wait_for_selector("#ask:not([disabled])")
+        if "stopped" in page.inner_text(".tv-status"):
+            return
+
+
+def test_stop_ends_a_long_answer_and_the_conversation_goes_on(visit):
+    page = visit()
+    page.get_by_text("Answer", exact=True).click()
+    slide(page, "#tokens", 512)
+    slide(page, "#temperature", 2)
+    stopped_answer(page)
+    assert "stopped" in page.inner_text(".tv-status")
+    written = int(state(page)["tokensA"])
+    assert 3 <= written < 512
+    page.wait_for_timeout(700)
+    assert int(state(page)["tokensA"]) == written, "it went on writing"
+    slide(page, "#temperature", 0)
+    slide(page, "#tokens", 32)
+    ask(page, "How many objects are there?")
+    past = page.locator('.tv-answer[data-side="a"] .tv-past')
+    assert past.locator("summary").inner_text() == "1 earlier turn"
+    past.locator("summary").click()
+    assert past.locator(".tv-history").inner_text().strip()
+
+
+def test_a_file_that_is_no_picture_gets_a_sentence_and_the_page_goes_on(visit, tmp_path):
+    text, huge = tmp_path / "text.png", tmp_path / "huge.png"
+    text.write_text("<script>alert(1)</script> not a picture")
+    Image.new("1", (20_000, 20_000)).save(huge)
+    page = visit()
+    page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
+    for bad, expected in ((text, "cannot be read as a picture"), (huge, "smaller copy")):
+        page.locator("#picture input[type=file]").set_input_files(bad)
+        page.get_by_text(expected).first.wait_for(timeout=30_000)
+    page.locator("#examples button, #examples .gallery-item").nth(1).click()
+    page.wait_for_selector("#picture img")
+    ask(page)
+    assert all(answers(page))
+
+
+DROP = """([name, type, size]) => {
+  const file = new File([new Uint8Array(size)], name, { type });
+  const files = new DataTransfer();
+  files.items.add(file);
+  const place = document.querySelector('#picture img');
+  for (const kind of ['dragenter', 'dragover', 'drop']) {
+    place.dispatchEvent(new DragEvent(kind, { dataTransfer: files, bubbles: true, cancelable: true }));
+  }
+}"""
+
+
+REFUSED = (
+    ("broken.png", "image/png", 100, "cannot be read as a picture"),
+    ("paper.pdf", "application/pdf", 100, "This file is no picture. Choose a PNG"),
+    ("large.png", "image/png", 11 * 2**20, "more than the 10 MB"),
+)
+
+
+@pytest.mark.parametrize("how", ["chosen", "dropped"])
+def test_a_file_that_is_refused_leaves_picture_question_and_answers_and_the_conversation_goes_on(visit, how):
+    page = visit()
+    choose_example(page, 0, "Describe")
+    ask(page, "How many objects are there?")
+    said, shown = answers(page), page.get_attribute("#picture img", "src")
+    for name, mime, size, expected in REFUSED:
+        if how == "chosen":
+            file = {"name": name, "mimeType": mime, "buffer": bytes(size)}
+            page.locator("#picture input[type=file]").set_input_files(file)
+        else:
+            page.evaluate(DROP, [name, mime, size])
+        page.get_by_text(expected).first.wait_for(timeout=30_000)
+        page.wait_for_function("src => document.querySelector('#picture img')?.src === src", arg=shown)
+        assert answers(page) == said and page.input_value("#question textarea") == "How many objects are there?"
+        assert "finished after" in page.inner_text(".tv-status")
+    ask(page, "What is in the center?")
+    assert page.locator('.tv-answer[data-side="a"] .tv-past summary').inner_text() == "1 earlier turn"
+
+
+def test_a_picture_that_is_taken_begins_anew(visit):
+    page = visit()
+    choose_example(page, 0, "Describe")
+    ask(page, "How many objects are there?")
+    page.locator("#picture input[type=file]").set_input_files(SCENE)
+    page.wait_for_selector('.trace-view[data-sides="0"]', state="attached")
+    ask(page, "How many rabbits are there?")
+    assert all(answers(page)) and not page.locator('.tv-answer[data-side="a"] .tv-past').is_visible()
+
+
+@pytest.mark.parametrize("give_up", ["#clear", "#new-scene", "#stop"])
+def test_what_is_asked_as_soon_as_it_can_be_after_another_run_was_given_up_is_answered(visit, give_up):
+    page = visit()
+    choose_example(page, 0, "Describe")
+    ask(page, "Describe the image in detail.", wait=False)
+    page.fill("#question textarea", "How many objects are there?")
+    # Pressed from within the page, in the moment in which it can be; at once where the run was over already.
+    page.evaluate(
+        """(selector) => {
+          const ask = document.querySelector('#ask');
+          document.querySelector(selector).click();
+          if (!ask.disabled) ask.click();
+          else new MutationObserver((_, eye) => {
+            if (ask.disabled) return;
+            eye.disconnect();
+            ask.click();
+          }).observe(ask, { attributes: true });
+        }""",
+        give_up,
+    )
+    page.wait_for_function(
+        "document.querySelector('.tv-answer[data-side=a] .tv-question').textContent.startsWith('How many')"
+        " && document.querySelector('.trace-view').dataset.done === 'true'",
+        timeout=120_000,
+    )
+    page.wait_for_selector("#ask:not([disabled])")
+    assert all(answers(page)) and "finished after" in page.inner_text(".tv-status")
+
+
+def test_an_impossible_question_gets_a_sentence(visit):
+    page = visit()
+    for question, expected in (("", "no question yet"), ("x" * 100_000, "100,000 characters")):
+        page.fill("#question textarea", question)
+        page.click("#ask")
+        page.get_by_text(expected).first.wait_for(timeout=60_000)
+        page.wait_for_selector("#ask:not([disabled])")
+    ask(page, "How many objects are there?")
+    assert all(answers(page))
+
+
+def test_a_question_of_which_nothing_is_heard_is_said_to_be_lost(browser, address):
+    context = browser.new_context()
+    page = context.new_page()
+    page.clock.install()
+    page.goto(address)
+    page.wait_for_selector('#view .trace-view[data-done="true"]', timeout=60_000)
+    page.route("**/queue/data*", lambda route: None)  # from now on nothing is heard
+    page.click("#ask")
+    page.wait_for_function("document.querySelector('.tv-status').textContent === 'Asking'")
+    page.clock.fast_forward(60_000)
+    page.wait_for_function("document.querySelector('.tv-status').textContent.startsWith('Nothing is heard of')")
+    context.close()
+
+
+def test_asking_without_a_picture_gets_a_sentence(visit):
+    page = visit()
+    page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
+    page.click("#ask")
+    page.get_by_text("no picture yet").first.wait_for(timeout=60_000)
+
+
+def test_two_visitors_at_once_get_their_own_answers(visit, address):
+    from gradio_client import Client, handle_file
+
+    first, second = visit(), visit()
+    choose_example(first, 0, "Describe")
+    choose_example(second, 1, "rabbits")
+    second.wait_for_timeout(500)
+    ask(first, "Describe the image in detail.", wait=False)
+    ask(second, "Describe this image.")
+    first.wait_for_function("document.querySelector('.trace-view').dataset.done === 'true'", timeout=120_000)
+    client = Client(address, verbose=False)
+    for page, scene, question in (
+        (first, "scene-2022.png", "Describe the image in detail."),
+        (second, "scene-2057.png", "Describe this image."),
+    ):
+        file = handle_file(ROOT / "assets" / "scenes" / scene)
+        a, b, _ = client.predict(file, question, "full", "elastic", 0.5, 128, api_name="/compare")
+        assert answers(page) == [a, b]
+
+
+def test_a_scene_comes_back_with_its_seed(visit):
+    page = visit()
+    picture = "document.querySelector('#picture img').src"
+    drawn = []
+    for seed in (41, 42, 41):
+        before = page.evaluate(picture)
+        page.fill("#scene-seed input", str(seed))
+        page.press("#scene-seed input", "Enter")
+        page.wait_for_function(f"before => {picture} !== before", arg=before)
+        page.wait_for_function("document.querySelector('#picture img').complete")
+        drawn.append(page.evaluate(f"fetch({picture}).then(r => r.arrayBuffer()).then(b => new Uint8Array(b).join())"))
+    assert drawn[0] == drawn[2] != drawn[1]
+    page.click("#new-scene")
+    page.wait_for_function("document.querySelector('#scene-seed input').value !== '41'")
+
+
+def test_without_protection_the_question_loses_its_slots(visit):
+    page = visit()
+    slide(page, "#keep", 20)
+    ask(page, "How many objects are there?")
+
+    def fates():
+        tokens = page.locator('.tv-strip[data-side="b"] .tv-token')
+        return [
+            t.get_attribute("data-fate") for t in tokens.all() if t.inner_text().strip() in ("How", "many", "objects")
+        ]
+
+    page.locator(".tv-layer").evaluate("box => { box.value = 1; box.dispatchEvent(new Event('input')) }")
+    page.wait_for_timeout(300)
+    assert set(fates()) == {"kept"}
+    page.get_by_text("Settings of side B").click()
+    page.get_by_label("Protect text").uncheck()
+    ask(page)
+    page.wait_for_timeout(300)
+    assert "kept" not in fates()
+
+
+def test_nothing_is_cut_off_on_a_phone(visit):
+    page = visit(viewport={"width": 390, "height": 800}, has_touch=True)
+    ask(page, "How many objects are there?")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    # The answers, which stand below the inputs here, have come into sight.
+    assert 0 <= page.locator(".tv-answers").bounding_box()["y"] < 400
+
+
+def test_text_with_markup_is_shown_as_text(visit):
+    page = visit()
+    nasty = '<img src=x onerror=window.hacked=1><b>bold</b> "quoted" `${1+1}` {{x}} \u202eright\u202c \U0001f415'
+    ask(page, nasty)
+    assert page.inner_text('.tv-answer[data-side="a"] .tv-question') == nasty
+    assert page.evaluate("window.hacked") is None
+
+
+def test_the_compare_api_returns_both_answers_and_the_figures(address):
+    from gradio_client import Client, handle_file
+
+    client = Client(address, verbose=False)
+    described = client.view_api(return_format="dict")["named_endpoints"]
+    assert set(described) == {"/compare", "/compare_all"}
+    names = [p["parameter_name"] for p in described["/compare"]["parameters"]]
+    assert names == ["image", "question", "policy_a", "policy_b", "keep", "max_new_tokens"]
+    a, b, figures = client.predict(
+        handle_file(SCENE), "How many rabbits are there?", "full", "elastic", 0.2, 32, api_name="/compare"
+    )
+    assert figures["a"]["answer"] == a and figures["b"]["answer"] == b
+    tokens = figures["b"]["prompt_tokens"]
+    assert figures["a"]["slots_prompt"] == [tokens] * 6
+    assert figures["b"]["slots_prompt"] == [int(0.2 * tokens)] * 6
+    assert figures["b"]["bytes_prompt"] / figures["a"]["bytes_prompt"] == pytest.approx(int(0.2 * tokens) / tokens)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"keep": 0.0}, "keep must be between"),
+        ({"max_new_tokens": 0}, "1 token or more"),
+        ({"policy_b": "best"}, "best"),
+        ({"question": " "}, "no question yet"),
+    ],
+)
+def test_the_compare_api_says_what_is_wrong(address, change, expected):
+    from gradio_client import Client, handle_file
+
+    call = {
+        **{"image": handle_file(SCENE), "question": "Where?", "policy_a": "full", "policy_b": "elastic"},
+        **{"keep": 0.5, "max_new_tokens": 8},
+    }
+    with pytest.raises(Exception, match=expected):
+        Client(address, verbose=False).predict(**call | change, api_name="/compare")

@@ -8,7 +8,7 @@ from pathlib import Path
 from viz import view
 from viz.joiner import joined
 
-HARNESS = Path(__file__).parent / "web" / "panels.js"
+HARNESS = Path(__file__).parent.parent / "web" / "panels.js"
 
 BODY = """
 <div id="box"><div class="trace-view" data-sides="2"><div class="tv-page">

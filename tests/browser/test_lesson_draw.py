@@ -13,7 +13,7 @@ from PIL import Image
 from viz import view
 from viz.joiner import joined
 
-HARNESS = Path(__file__).parent / "web" / "draw.js"
+HARNESS = Path(__file__).parent.parent / "web" / "draw.js"
 ROWS, COLUMNS = 4, 6
 # A colour of its own per patch.
 COLOURS = np.array([(30 + 9 * patch, 250 - 8 * patch, 40 * (patch % 6)) for patch in range(ROWS * COLUMNS)], np.uint8)

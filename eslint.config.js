@@ -21,5 +21,5 @@ export default [
   },
   { files: ['assets/web/report/**'], languageOptions: { globals: { Plotly: 'readonly' } } },
   { files: ['tests/web/{panels,draw}.js'], languageOptions: { globals: globals.browser } },
-  { files: ['tests/web/*.test.js', 'eslint.config.js'], languageOptions: { globals: globals.node } },
+  { files: ['tests/web/{made,*.test}.js', 'eslint.config.js'], languageOptions: { globals: globals.node } },
 ];

@@ -15,7 +15,7 @@ export function presetName(look) {
 }
 
 // A preset's name, or the switches one by one: "looked.mean.dot.borders".
-function modeText(look) {
+export function modeText(look) {
   return presetName(look) || [look.heat, look.fill, look.anchors, look.groups ? 'borders' : 'plain'].join('.');
 }
 

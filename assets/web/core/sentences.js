@@ -107,7 +107,7 @@ export function lookedText(side, gaze, top) {
 // ---- what a step did
 
 // "1–4, 7"
-function rangesText(numbers) {
+export function rangesText(numbers) {
   const parts = [];
   numbers.forEach((number) => {
     const last = parts.at(-1);

@@ -2,7 +2,7 @@
 
 import {
   CALCULATED_SHAPES, CALCULATOR_BATCHES, CALCULATOR_NUMBERS, GPUS, cacheBytes, calculate, countText, fitSentence,
-  gibText, problemWith, trafficShares, trafficText,
+  gibText, problemWith, trafficText,
 } from '../core/calculator.js';
 import { bytesText, percentText } from '../core/numbers.js';
 import { tag } from './dom.js';
@@ -12,8 +12,6 @@ export function drawTraffic(box, sides, shape, step) {
   const known = open.length > 0 && shape?.weight_bytes > 0;
   box.hidden = !known;
   if (!known) return;
-  const shares = trafficShares(open, shape, step);
-  box.dataset.shares = shares.map((share) => share.toFixed(6)).join(',');
   box.textContent = trafficText(open, shape, step);
 }
 

@@ -13,7 +13,6 @@ export function drawChannels(side) {
   const { heads, dim } = side.channels;
   const canvas = box.querySelector('canvas');
   const shares = channelShares(side, state.layer);
-  canvas.dataset.shares = Array.from(shares, (share) => share.toFixed(2)).join(',');
   const says = 'Keys hold ' + channelsText(side, state.layer) + ' per head, ' + layerName() + '; values are whole.';
   setText(box.querySelector('.tv-thin-says'), says);
   canvas.setAttribute('aria-label', 'Channels of the keys, ' + side.title + ', a row per head. ' + says);

@@ -5,7 +5,7 @@ import { holder, membersOf } from '../core/holders.js';
 import { shortNumber } from '../core/numbers.js';
 import { idleSentence, lookedText, lookersText, sentence } from '../core/sentences.js';
 import { tokenName } from '../core/tokens.js';
-import { ofSide, root, setClass, setText } from './dom.js';
+import { ofSide, setClass, setText } from './dom.js';
 import { ink } from './ink.js';
 import { litTokens } from './light.js';
 import { paintHover } from './paint.js';
@@ -27,18 +27,11 @@ export function drawHover() {
   const numbers = hoveredNumbers();
   const shown = openSides().filter((side) => side.scene).map((side) => hoverOf(side, numbers));
   const own = shown.find(({ side }) => side.number === state.hover?.side);
-  const perSide = (name) => shown.filter((each) => each[name].length)
-    .map((each) => each.side.letter + ':' + each[name].map(([number]) => number).join(',')).join(';');
-  Object.assign(root.dataset, {
-    hover: state.hover?.patch ?? '', hoverToken: own?.token ?? '',
-    anchor: own?.at >= 0 ? own.at : '', members: own?.at >= 0 ? own.members.join(',') : '',
-    topTokens: perSide('lookers'), lookedPrompt: perSide('seen'),
-  });
   shown.forEach(showHover);
   return own?.text ?? '';
 }
 
-function hoverOf(side, numbers) {
+export function hoverOf(side, numbers) {
   const token = tokenOn(side);
   const where = planes(side);
   const step = stepOn(side);

@@ -9,6 +9,7 @@ import { fitCanvases, fitControls, fitTime, listen } from './controls.js';
 import { both, find, root } from './dom.js';
 import { drawHover } from './hover.js';
 import { forgetInk } from './ink.js';
+import { inspect } from './inspect.js';
 import { drawLayers } from './layers.js';
 import { drawHeat, drawPatches, heatKey, heatNow } from './pictures.js';
 import { drawReadout, timeSummary } from './readout.js';
@@ -68,6 +69,7 @@ const sizes = new ResizeObserver(() => {
 onChoice(fitControls);
 onFrame(draw);
 onFrame(fetchMissing);
+root.view = { inspect };
 listen();
 themes.observe(document.body, { attributes: true, attributeFilter: ['class'] });
 both('.tv-patches, .tv-memory, .tv-certainty').forEach((box) => sizes.observe(box));

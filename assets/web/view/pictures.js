@@ -17,7 +17,6 @@ export function drawPatches() {
     const where = planes(side);
     const shares = sharesOf(side, where, stepOn(side));
     side.scene = sceneOf(side, where, shares, state);
-    describe(ofSide('.tv-patches', side), side);
     updateStrip(ofSide('.tv-strip', side), side, shares, stepOn(side), state.differs);
     drawWords(side);
     drawChannels(side);
@@ -72,12 +71,10 @@ export function drawHeat(heat) {
     side.base ??= document.createElement('canvas');
     Object.assign(side.base, { width: canvas.width, height: canvas.height, ratio: canvas.ratio });
     if (canvas.width && canvas.ratio) paintBase(side.base, side.scene, ink());
-    canvas.dataset.looked = heat.kind === 'looked' ? Array.from(side.scene.heat, (value) => value.toFixed(4)).join(',') : '';
   });
   setText(find('.tv-low'), shortNumber(range[0]));
   setText(find('.tv-high'), shortNumber(range[1]) + (state.hideSinks ? ' or more' : ''));
   setText(find('.tv-unit'), unitText(heat));
-  root.dataset.scale = heat.kind === 'none' ? '' : range.join(',');
   fitLegend(heat.kind, heat.numbers ? 'none' : state.fill);
 }
 
@@ -98,14 +95,4 @@ function fitLegend(heat, fill) {
   if (heat !== 'none') shown.add('heat');
   if (state.groups) shown.add('borders');
   both('.tv-legend [data-for]').forEach((key) => { key.hidden = !shown.has(key.dataset.for); });
-}
-
-// The numbers behind a canvas, for tests and for whoever looks into the page.
-function describe(canvas, side) {
-  const { shares, patches, colours, means, at } = side.scene;
-  const names = [['kept', 'a'], ['merged', 'm'], ['intoText', 't'], ['dropped', 'd'], ['evicted', 'e']];
-  canvas.dataset.fates = at ? patches.map((token) => names.find(([name]) => shares[name][token] > 0.5)[1]).join('') : '';
-  canvas.dataset.shares = patches.map((token) => shares.kept[token].toFixed(3)).join(',');
-  canvas.dataset.colours = colours ? colours.join(',') : '';
-  canvas.dataset.means = means ? means.map((mean) => mean?.join(' ') ?? '').join(',') : '';
 }

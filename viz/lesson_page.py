@@ -1,12 +1,14 @@
 """The lesson's markup and script, and the lesson as one HTML file that needs nothing else."""
 
-import html
 from functools import cache
+
+from markupsafe import Markup
 
 from elastic.trace import Run
 from viz import view
 from viz.joiner import joined
-from viz.replay import CLOSING, OPENING, PAGE, POLICY, STYLE, fill, packed
+from viz.replay import CLOSING, OPENING, POLICY, STYLE, packed
+from viz.templates import filled
 
 TEACH = """
   const { value, layers } = record;
@@ -23,7 +25,7 @@ TEACH = """
 @cache
 def template() -> str:
     """The lesson's fixed markup with the live view in it, empty of data."""
-    return fill((view.ASSETS / "lesson" / "lesson.html").read_text(encoding="utf-8"), {"view": view.template()})
+    return filled("lesson/lesson.html", view=Markup(view.template()))
 
 
 @cache
@@ -52,14 +54,14 @@ def lesson_html(value: dict, run: Run, language: str = "en") -> str:
     layers = [view.layer(run, number) for number in range(run.sides[0].layers)]
     show = f"const teach = (element, props, server, watch, trigger) => {{\n{script()}\n}};"
     parts = {
-        "language": html.escape(language),
+        "language": language,
         "policy": POLICY,
-        "title": html.escape(value["title"]),
+        "title": value["title"],
         "heading": "",
         "note": "",
-        "style": f"{STYLE}body > header {{ display: none; }}\n{around()}\n#replay {{\n{style()}\n}}",
-        "template": template(),
+        "style": Markup(f"{STYLE}body > header {{ display: none; }}\n{around()}\n#replay {{\n{style()}\n}}"),
+        "template": Markup(template()),
         "record": packed({"value": value, "layers": layers}),
-        "script": f"{show}\n{OPENING}{TEACH}{CLOSING}",
+        "script": Markup(f"{show}\n{OPENING}{TEACH}{CLOSING}"),
     }
-    return fill(PAGE, parts)
+    return filled("replay.html", **parts)

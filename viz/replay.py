@@ -1,40 +1,18 @@
 """A run as one HTML file that needs nothing else: the live view with the record inside, for lectures and archives."""
 
 import base64
-import html
 import json
 import zlib
 from functools import cache
 
+from markupsafe import Markup
+
 from elastic.trace import Run
 from viz import view
+from viz.templates import filled
 
 # Whatever a file could be made to contain, the browser asks nobody else for anything.
 POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-
-PAGE = """<!doctype html>
-<html lang="@language@">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="@policy@">
-<title>@title@</title>
-<style>
-@style@
-</style>
-</head>
-<body>
-<header><h1>@heading@</h1><p>@note@</p></header>
-<main id="replay">@template@</main>
-<noscript>This page needs JavaScript.</noscript>
-<p id="problem" hidden>This browser cannot unpack the record. Open the file in a browser of 2023 or later.</p>
-<script type="text/plain" id="record">@record@</script>
-<script>
-@script@
-</script>
-</body>
-</html>
-"""
 
 # The same variables as on the program's page; `.dark` is set on the body there, too.
 STYLE = """
@@ -82,9 +60,9 @@ SHOW = """
 """
 
 
-def packed(record: dict) -> str:
+def packed(record: dict) -> Markup:
     """A record as the text that a file carries. Base 64 has no sign that could end the script element."""
-    return base64.b64encode(zlib.compress(json.dumps(record).encode(), 9)).decode()
+    return Markup(base64.b64encode(zlib.compress(json.dumps(record).encode(), 9)).decode())
 
 
 def replay_html(run: Run) -> str:
@@ -99,28 +77,22 @@ def replay_html(run: Run) -> str:
     parts = {
         "language": "en",
         "policy": POLICY,
-        "title": html.escape(f"{question[:80]} · {' and '.join(run.titles)} · {model}"),
+        "title": f"{question[:80]} · {' and '.join(run.titles)} · {model}",
         "heading": "Elastic KV cache, side by side: a recorded run",
-        "note": html.escape(
+        "note": (
             f"Recorded{recorded} with {model} ({about}). Nothing is computed here: this file replays "
             "what was measured, offline."
         ),
-        "style": f"{STYLE}#replay {{\n{view.style()}\n}}",
-        "template": view.template(),
+        "style": Markup(f"{STYLE}#replay {{\n{view.style()}\n}}"),
+        "template": Markup(view.template()),
         "record": packed({"message": message, "layers": layers}),
         "script": _script(),
     }
-    return fill(PAGE, parts)
+    return filled("replay.html", **parts)
 
 
 @cache
-def _script() -> str:
-    return (
+def _script() -> Markup:
+    return Markup(
         f"const show = (element, props, server, watch, trigger) => {{\n{view.script()}\n}};\n{OPENING}{SHOW}{CLOSING}"
     )
-
-
-def fill(page: str, parts: dict[str, str]) -> str:
-    """The page with its `@name@`s replaced, in one pass: what is filled in is not looked through again."""
-    pieces = page.split("@")
-    return "".join(parts[piece] if number % 2 else piece for number, piece in enumerate(pieces))

@@ -2,12 +2,16 @@
 
 import { splitWords } from './words.js';
 
-// Where each piece stands in a text, [start, end) each; the same number twice for one that cannot be read in it.
-// Pieces of half a letter read as something else: what lies between their neighbours is theirs.
+/**
+ * Where each piece stands in a text, [start, end) each; the same number twice for one that cannot be read in it.
+ * Pieces of half a letter read as something else: what lies between their neighbours is theirs.
+ * @param {string[]} pieces
+ * @param {string} text
+ */
 export function alignPieces(pieces, text) {
-  const spans = [];
+  const spans = /** @type {number[][]} */ ([]);
   let at = 0;
-  let lost = [];
+  let lost = /** @type {number[]} */ ([]);
   pieces.forEach((piece, number) => {
     const bare = piece.trim();
     const found = bare ? text.indexOf(bare, at) : -1;
@@ -25,7 +29,11 @@ export function alignPieces(pieces, text) {
   return spans;
 }
 
-// The number of the first token in which two answers differ, as far as they are written; null where none does.
+/**
+ * The number of the first token in which two answers differ, as far as they are written; null where none does.
+ * @param {Side} a
+ * @param {Side} b
+ */
 export function firstDifference(a, b) {
   const shared = Math.min(a.known, b.known);
   for (let number = 0; number < shared; number++) if (a.pieces[number] !== b.pieces[number]) return number;
@@ -33,14 +41,24 @@ export function firstDifference(a, b) {
   return short.known < long.known && short.finish !== 'running' && short.known === short.steps ? shared : null;
 }
 
-// Which word is the first that differs: the one with the first differing token, else the first marked one.
+/**
+ * Which word is the first that differs: the one with the first differing token, else the first marked one.
+ * @param {boolean[]} marks
+ * @param {number[] | undefined} span
+ * @returns {(i: number, start: number, end: number) => boolean}
+ */
 function firstMarked(marks, span) {
   if (span && span[1] > span[0]) return (i, start, end) => span[0] < end && span[1] > start;
   const first = marks.indexOf(true);
   return (i) => i === first;
 }
 
-// An answer as words: [{bare, blank, start, end, look}, ...]; the look says whether one differs, and which is the first.
+/**
+ * An answer as words: [{bare, blank, start, end, look}, ...]; the look says whether one differs, and which is the first.
+ * @param {string} answer
+ * @param {boolean[]} marks
+ * @param {number[]} [span]
+ */
 export function answerWords(answer, marks, span) {
   const isFirst = firstMarked(marks, span);
   const words = [];
@@ -55,7 +73,11 @@ export function answerWords(answer, marks, span) {
   return words;
 }
 
-// The answer tokens of every word; words and spans both go from left to right.
+/**
+ * The answer tokens of every word; words and spans both go from left to right.
+ * @param {Word[]} words
+ * @param {number[][]} spans
+ */
 export function linkTokens(words, spans) {
   let next = 0;
   for (const word of words) {

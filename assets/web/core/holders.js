@@ -6,8 +6,11 @@ const NEVER = 0xffff;
 
 // ---- what was given up
 
-// A row per plane (layer and head): after how many answer tokens each token gave up its slot, and the token whose slot
-// took it in, -1 where it was evicted. Only sides that merge while they answer have the second table.
+/**
+ * A row per plane (layer and head): after how many answer tokens each token gave up its slot, and the token whose slot
+ * took it in, -1 where it was evicted. Only sides that merge while they answer have the second table.
+ * @param {Side} side
+ */
 export function startMoves(side) {
   const { layers, heads, tokens } = side;
   Object.assign(side, {
@@ -15,27 +18,35 @@ export function startMoves(side) {
   });
 }
 
-// Room for the tokens of the answer, which come one by one.
+/**
+ * Room for the tokens of the answer, which come one by one.
+ * @param {Side} side
+ * @param {number} count
+ */
 function widen(side, count) {
   if (count <= side.width) return;
   const width = side.tokens + Math.max(64, 2 * (count - side.tokens));
-  const wider = (table, empty) => {
-    const rows = new table.constructor(side.layers * side.heads * width).fill(empty);
+  const wider = (/** @type {any} */ rows, /** @type {Uint16Array | Int16Array} */ table) => {
     for (let plane = 0; plane < side.layers * side.heads; plane++) {
       rows.set(table.subarray(plane * side.width, (plane + 1) * side.width), plane * width);
     }
     return rows;
   };
-  side.goneAt = wider(side.goneAt, NEVER);
-  side.into &&= wider(side.into, -1);
+  const room = side.layers * side.heads * width;
+  side.goneAt = wider(new Uint16Array(room).fill(NEVER), side.goneAt);
+  side.into &&= wider(new Int16Array(room).fill(-1), side.into);
   Object.assign(side, { width, tally: null, slotTable: null });
 }
 
+/**
+ * @param {Side} side
+ * @param {number} step
+ */
 export function noteMoves(side, step) {
   widen(side, side.tokens + step + 1);
   // What was counted up to a later step lacks this one.
-  if (side.tally?.step > step) side.tally = null;
-  if (side.slotTable?.now.step > step) side.slotTable = null;
+  if (side.tally && side.tally.step > step) side.tally = null;
+  if (side.slotTable?.now && side.slotTable.now.step > step) side.slotTable = null;
   side.dropped[step]?.forEach((token, plane) => {
     if (token < 0) return;
     const at = plane * side.width + token;
@@ -50,15 +61,26 @@ export function noteMoves(side, step) {
 
 // ---- where a token is
 
-// The planes that a choice of layer and head (0: all) stands for. A side whose heads share their slots has one head.
+/**
+ * The planes that a choice of layer and head (0: all) stands for. A side whose heads share their slots has one head.
+ * @param {Side} side
+ * @param {number} layer
+ * @param {number} head
+ */
 export function planesOf(side, layer, head) {
   const layers = layer ? [Math.min(layer, side.layers) - 1] : [...Array(side.layers).keys()];
   const heads = head && head <= side.heads ? [head - 1] : [...Array(side.heads).keys()];
   return layers.flatMap((l) => heads.map((h) => l * side.heads + h));
 }
 
-// The token in whose slot a token's key and value are after `step` answer tokens, or DROPPED, or EVICTED. A slot takes
-// what was merged into it along: from `a` to `b` after one token, with `b` to `c` after a later one.
+/**
+ * The token in whose slot a token's key and value are after `step` answer tokens, or DROPPED, or EVICTED. A slot takes
+ * what was merged into it along: from `a` to `b` after one token, with `b` to `c` after a later one.
+ * @param {Side} side
+ * @param {number} plane
+ * @param {number} token
+ * @param {number} step
+ */
 export function holder(side, plane, token, step) {
   const { tokens, width, goneAt, into } = side;
   let at = token < tokens ? side.owner[plane * tokens + token] : token;
@@ -72,7 +94,13 @@ export function holder(side, plane, token, step) {
   return at;
 }
 
-// After how many answer tokens a token came to where it is after `step` of them; 0 where it has been there all along.
+/**
+ * After how many answer tokens a token came to where it is after `step` of them; 0 where it has been there all along.
+ * @param {Side} side
+ * @param {number} plane
+ * @param {number} token
+ * @param {number} step
+ */
 export function movedAfter(side, plane, token, step) {
   const here = holder(side, plane, token, step);
   let first = 0;
@@ -80,7 +108,13 @@ export function movedAfter(side, plane, token, step) {
   return first;
 }
 
-// All tokens in the same slot, the anchor and the asked one included.
+/**
+ * All tokens in the same slot, the anchor and the asked one included.
+ * @param {Side} side
+ * @param {number} plane
+ * @param {number} token
+ * @param {number} step
+ */
 export function membersOf(side, plane, token, step) {
   const at = holder(side, plane, token, step);
   if (at < 0) return [];
@@ -94,15 +128,26 @@ export function membersOf(side, plane, token, step) {
 
 const FATES = ['kept', 'merged', 'intoText', 'dropped', 'evicted'];
 
-// The number of what became of a token that is at `at`; a patch that shares the slot of a word counts apart.
+/**
+ * The number of what became of a token that is at `at`; a patch that shares the slot of a word counts apart.
+ * @param {Side} given
+ * @param {number} token
+ * @param {number} at
+ */
 function fateAt({ tokens, isImage }, token, at) {
   if (at === token) return 0;
   if (at < 0) return at === DROPPED ? 3 : 4;
   return token < tokens && isImage[token] && !(at < tokens && isImage[at]) ? 2 : 1;
 }
 
-// Per token, those of the answer included, the share of the planes in which it is kept, merged into a patch or word (a
-// patch into a word: intoText), dropped, evicted. Counted on from the step that was asked for last.
+/**
+ * Per token, those of the answer included, the share of the planes in which it is kept, merged into a patch or word (a
+ * patch into a word: intoText), dropped, evicted. Counted on from the step that was asked for last.
+ * @param {Side} side
+ * @param {number[]} planes
+ * @param {number} step
+ * @returns {Shares}
+ */
 export function sharesOf(side, planes, step) {
   const key = planes[0] + ' ' + planes.length;
   if (side.tally?.key !== key) side.tally = { key, ...tallyAtFirst(side, planes) };
@@ -110,11 +155,15 @@ export function sharesOf(side, planes, step) {
   while (tally.step < step) countMoves(side, tally, ++tally.step, 1);
   while (tally.step > step) countMoves(side, tally, tally.step--, -1);
   const written = side.tokens + Math.min(step, side.known);
-  const shareOf = (counts) => counts.subarray(0, written).map((count) => count / planes.length);
-  return Object.fromEntries(FATES.map((name, fate) => [name, shareOf(tally.counts[fate])]));
+  const shares = tally.counts.map((counts) => counts.subarray(0, written).map((count) => count / planes.length));
+  return /** @type {any} */ (Object.fromEntries(FATES.map((name, fate) => [name, shares[fate]])));
 }
 
-// The tokens of a slot form a ring: each names the next one.
+/**
+ * The tokens of a slot form a ring: each names the next one.
+ * @param {Side} side
+ * @param {number[]} planes
+ */
 function tallyAtFirst(side, planes) {
   const { tokens, width, owner } = side;
   const counts = FATES.map(() => new Float32Array(width));
@@ -132,12 +181,23 @@ function tallyAtFirst(side, planes) {
   return { planes, counts, next, step: 0 };
 }
 
-// Two rings become one, and one that was two becomes two again.
+/**
+ * Two rings become one, and one that was two becomes two again.
+ * @param {Int16Array} ring
+ * @param {number} a
+ * @param {number} b
+ */
 function relink(ring, a, b) {
   [ring[a], ring[b]] = [ring[b], ring[a]];
 }
 
-// What a step moved: all tokens of a slot that was given up. `sign` is -1 where the step is taken back.
+/**
+ * What a step moved: all tokens of a slot that was given up. `sign` is -1 where the step is taken back.
+ * @param {Side} side
+ * @param {{ planes: number[], counts: Float32Array[], next: Int16Array }} given
+ * @param {number} step
+ * @param {number} sign
+ */
 function countMoves(side, { planes, counts, next }, step, sign) {
   const [gone, joined] = [side.dropped[step - 1], side.joined[step - 1]];
   for (let i = 0; gone && i < planes.length; i++) {
@@ -158,16 +218,29 @@ function countMoves(side, { planes, counts, next }, step, sign) {
 
 // ---- slots
 
-// The slots in the planes of a layer (0: of all) after `step` answer tokens: per plane and token how many tokens its slot
-// stands for, and per token in how many planes it holds a slot. Brought on from the step that was asked for last.
+/**
+ * The slots in the planes of a layer (0: of all) after `step` answer tokens: per plane and token how many tokens its slot
+ * stands for, and per token in how many planes it holds a slot. Brought on from the step that was asked for last.
+ * @param {Side} side
+ * @param {number} layer
+ * @param {number} step
+ * @returns {Slots}
+ */
 export function slotsAfter(side, layer, step) {
   if (side.slotTable?.layer !== layer) side.slotTable = { layer, first: slotsAtFirst(side, layer), now: null };
-  const { first, now } = side.slotTable;
-  if (!now || now.step > step) side.slotTable.now = { ...first, sizes: first.sizes.slice(), heldIn: first.heldIn.slice() };
-  while (side.slotTable.now.step < step) bringOn(side, side.slotTable.now);
-  return side.slotTable.now;
+  const { first } = side.slotTable;
+  let { now } = side.slotTable;
+  if (!now || now.step > step) now = { ...first, sizes: first.sizes.slice(), heldIn: first.heldIn.slice() };
+  while (now.step < step) bringOn(side, now);
+  side.slotTable.now = now;
+  return now;
 }
 
+/**
+ * @param {Side} side
+ * @param {number} layer
+ * @returns {Slots}
+ */
 function slotsAtFirst(side, layer) {
   const { tokens, width, owner } = side;
   const where = planesOf(side, layer, 0);
@@ -184,6 +257,10 @@ function slotsAtFirst(side, layer) {
   return { where, width, sizes, heldIn, step: 0 };
 }
 
+/**
+ * @param {Side} side
+ * @param {Slots} slots
+ */
 function bringOn(side, slots) {
   const { where, width, sizes, heldIn } = slots;
   const [gone, joined] = [side.dropped[slots.step], side.joined[slots.step]];

@@ -3,6 +3,12 @@
 import { channelsText } from './channels.js';
 import { percentText, shortNumber } from './numbers.js';
 
+/**
+ * @param {string} key
+ * @param {number} now
+ * @param {number} count
+ * @returns {number | null}
+ */
 export function layerAfterKey(key, now, count) {
   const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[key];
   if (step) return (now + step + count) % count;
@@ -11,8 +17,13 @@ export function layerAfterKey(key, now, count) {
 
 // ---- the numbers of a layer; number 0 is the mean of all
 
+/**
+ * @param {Side} side
+ * @param {number} number
+ * @returns {LayerFigures}
+ */
 export function layerFigures(side, number) {
-  const pick = (values) => {
+  const pick = (/** @type {number[]} */ values) => {
     const known = values.filter(Number.isFinite);
     return number ? values[number - 1] ?? NaN : known.reduce((sum, value) => sum + value, 0) / known.length;
   };
@@ -25,11 +36,18 @@ export function layerFigures(side, number) {
   };
 }
 
-// Whether layers hold different numbers of slots: then these are told, too.
+/**
+ * Whether layers hold different numbers of slots: then these are told, too.
+ * @param {Side} given
+ */
 export const isUneven = ({ promptSlots }) => promptSlots.some((slots) => slots !== promptSlots[0]);
 
-// Per layer how alike its anchors and those of the layer before are: common to both / in either. Where heads choose for
-// themselves a token counts by the share of heads that keep it.
+/**
+ * Per layer how alike its anchors and those of the layer before are: common to both / in either. Where heads choose for
+ * themselves a token counts by the share of heads that keep it.
+ * @param {Side} side
+ * @returns {number[]}
+ */
 function anchorOverlaps(side) {
   side.overlaps ??= Array.from({ length: side.layers }, (_, layer) => {
     if (!layer) return NaN;
@@ -45,6 +63,10 @@ function anchorOverlaps(side) {
   return side.overlaps;
 }
 
+/**
+ * @param {Side} side
+ * @param {number} layer
+ */
 function anchorShares(side, layer) {
   const shares = new Float64Array(side.tokens);
   for (let head = 0; head < side.heads; head++) {
@@ -54,10 +76,16 @@ function anchorShares(side, layer) {
   return shares;
 }
 
-// What is said of a layer, in parts, each with the mark that stands for it: words and legend are one.
+/**
+ * What is said of a layer, in parts, each with the mark that stands for it: words and legend are one.
+ * @param {LayerFigures[]} figures
+ * @param {number} number
+ * @param {number} layers
+ * @returns {{ text: string, mark?: string, side?: Side }[]}
+ */
 export function layerWords(figures, number, layers) {
-  const parts = [{ text: number ? 'Layer ' + number + ' of ' + layers : 'Mean of ' + layers + ' layers' }];
-  const letter = (side) => side.letter.toUpperCase();
+  const parts = /** @type {{ text: string, mark?: string, side?: Side }[]} */ ([{ text: number ? 'Layer ' + number + ' of ' + layers : 'Mean of ' + layers + ' layers' }]);
+  const letter = (/** @type {Side} */ side) => side.letter.toUpperCase();
   figures.forEach(({ side, kept, slots }, i) => {
     const of = i === figures.length - 1 ? ' of ' + side.tokens + ' tokens' : '';
     const count = Number.isFinite(slots) ? ' (' + shortNumber(slots) + ')' : '';

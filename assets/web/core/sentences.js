@@ -4,21 +4,34 @@ import { DROPPED, EVICTED, holder, membersOf, movedAfter } from './holders.js';
 import { neverStored, pieceOf, placeText, tokenName } from './tokens.js';
 import { visiblePiece } from './words.js';
 
+/**
+ * @param {Side} side
+ * @param {Shares} shares
+ */
 function patchCounts(side, shares) {
-  const sum = (name) => side.patches.reduce((total, token) => total + shares[name][token], 0);
+  const sum = (/** @type {keyof Shares} */ name) => side.patches.reduce((total, token) => total + shares[name][token], 0);
   const merged = sum('merged') + sum('intoText');
   const counts = { kept: sum('kept'), merged, dropped: sum('dropped'), evicted: sum('evicted') };
   return Object.entries(counts).map(([name, value]) => [String(Math.round(value * 10) / 10), name]);
 }
 
-// "256 image patches: 115 kept, 141 merged, 0 dropped"
+/**
+ * "256 image patches: 115 kept, 141 merged, 0 dropped"
+ * @param {Side} side
+ * @param {Shares} shares
+ */
 export function imageSummary(side, shares) {
   if (!side.chooses) return side.patches.length + ' image patches';
   const counts = patchCounts(side, shares).filter(([value, name]) => name !== 'evicted' || value !== '0');
   return side.patches.length + ' image patches: ' + counts.map((count) => count.join(' ')).join(', ');
 }
 
-// "115 of 256 patches kept, 141 merged", "On average of all heads, 3 of 256 patches kept, 253 dropped"
+/**
+ * "115 of 256 patches kept, 141 merged", "On average of all heads, 3 of 256 patches kept, 253 dropped"
+ * @param {Side} side
+ * @param {Shares} shares
+ * @param {number[]} planes
+ */
 export function idleSentence(side, shares, planes) {
   const [isMean, unit] = [planes.length > 1, unitOf(side, planes)];
   const [[kept], ...others] = patchCounts(side, shares);
@@ -26,7 +39,14 @@ export function idleSentence(side, shares, planes) {
   return (isMean && rest.length ? 'On average of all ' + unit + ', ' : '') + kept + ' of ' + side.patches.length + ' patches kept' + rest.join('');
 }
 
-// A sentence about a token: where it is and who holds its key and value.
+/**
+ * A sentence about a token: where it is and who holds its key and value.
+ * @param {Side} side
+ * @param {number} token
+ * @param {number[]} planes
+ * @param {number} step
+ * @param {number[]} grid
+ */
 export function sentence(side, token, planes, step, grid) {
   const name = tokenName(side, token, grid);
   if (token >= side.tokens) {
@@ -36,6 +56,13 @@ export function sentence(side, token, planes, step, grid) {
   return name + ' · ' + (planes.length > 1 ? meanSentence(side, token, planes, step) : fateSentence(side, token, planes[0], step, grid));
 }
 
+/**
+ * @param {Side} side
+ * @param {number} token
+ * @param {number} plane
+ * @param {number} step
+ * @param {number[]} grid
+ */
 function fateSentence(side, token, plane, step, grid) {
   const at = holder(side, plane, token, step);
   if (at === DROPPED) return 'was dropped';
@@ -48,12 +75,22 @@ function fateSentence(side, token, plane, step, grid) {
     + (more > 0 ? ', with ' + more + (more === 1 ? ' other' : ' others') : '');
 }
 
+/**
+ * @param {Side} side
+ * @param {number} at
+ * @param {number[]} grid
+ */
 function holderName(side, at, grid) {
   if (at < side.tokens && side.isImage[at]) return 'anchor at ' + placeText(side.patchOf[at], grid);
   return (at < side.tokens ? 'text' : 'answer') + ' token “' + pieceOf(side, at) + '”';
 }
 
-// " (anchor of 5 patches)" where a patch holds patches only, else ", took in 5 patches, 2 words and 1 answer token".
+/**
+ * " (anchor of 5 patches)" where a patch holds patches only, else ", took in 5 patches, 2 words and 1 answer token".
+ * @param {Side} side
+ * @param {number} token
+ * @param {number[]} others
+ */
 function tookInText(side, token, others) {
   if (!others.length) return '';
   if ([token, ...others].every((each) => side.isImage[each])) return ' (anchor of ' + (others.length + 1) + ' patches)';
@@ -64,13 +101,23 @@ function tookInText(side, token, others) {
   return ', took in ' + [counts.slice(0, -1).join(', '), counts.at(-1)].filter(Boolean).join(' and ');
 }
 
-// What several planes are: heads of one layer, layers, or both.
+/**
+ * What several planes are: heads of one layer, layers, or both.
+ * @param {Side} side
+ * @param {number[]} planes
+ */
 function unitOf(side, planes) {
-  const layerOf = (plane) => Math.floor(plane / side.heads);
-  if (layerOf(planes[0]) === layerOf(planes.at(-1))) return 'heads';
+  const layerOf = (/** @type {number} */ plane) => Math.floor(plane / side.heads);
+  if (layerOf(planes[0]) === layerOf(planes[planes.length - 1])) return 'heads';
   return planes.length > side.layers ? 'layers and heads' : 'layers';
 }
 
+/**
+ * @param {Side} side
+ * @param {number} token
+ * @param {number[]} planes
+ * @param {number} step
+ */
 function meanSentence(side, token, planes, step) {
   const counts = { kept: 0, merged: 0, dropped: 0, evicted: 0 };
   for (const plane of planes) {
@@ -79,26 +126,37 @@ function meanSentence(side, token, planes, step) {
   }
   const unit = unitOf(side, planes);
   if (counts.kept === planes.length) return 'keeps its own slot in all ' + planes.length + ' ' + unit;
-  const rest = ['merged', 'dropped', 'evicted'].filter((kind) => counts[kind]).map((kind) => kind + ' in ' + counts[kind]);
+  const rest = Object.entries(counts).slice(1).filter(([, count]) => count).map(([kind, count]) => kind + ' in ' + count);
   return 'keeps its own slot in ' + counts.kept + ' of ' + planes.length + ' ' + unit + ', ' + rest.join(', ');
 }
 
 // ---- what looked at what
 
+/** @param {string[]} pieces */
 function quoted(pieces) {
   return pieces.map((piece) => '“' + piece + '”').join(', ');
 }
 
-// " · looked at most by “dog” (token 5), “red” (9)"
+/**
+ * " · looked at most by “dog” (token 5), “red” (9)"
+ * @param {Side} side
+ * @param {number[][]} top
+ */
 export function lookersText(side, top) {
   if (!top.length) return '';
   const names = top.map(([number], i) => '“' + visiblePiece(side.pieces[number]) + '” (' + (i ? '' : 'token ') + (number + 1) + ')');
   return ' · looked at most by ' + names.join(', ');
 }
 
-// " · 34 % of its attention on the image, of the words most at “:”, “What”"
+/**
+ * " · 34 % of its attention on the image, of the words most at “:”, “What”"
+ * @param {Side} side
+ * @param {Float32Array | number[]} gaze
+ * @param {number[][]} top
+ */
 export function lookedText(side, gaze, top) {
-  const onImage = gaze.reduce((sum, weight) => sum + weight, 0);
+  let onImage = 0;
+  for (const weight of gaze) onImage += weight;
   if (Number.isNaN(onImage)) return '';
   const words = top.length ? ', of the words most at ' + quoted(top.slice(0, 3).map(([token]) => pieceOf(side, token))) : '';
   return ' · ' + Math.round(onImage * 100) + ' % of its attention on the image' + words;
@@ -106,9 +164,12 @@ export function lookedText(side, gaze, top) {
 
 // ---- what a step did
 
-// "1–4, 7"
+/**
+ * "1–4, 7"
+ * @param {number[]} numbers
+ */
 export function rangesText(numbers) {
-  const parts = [];
+  const parts = /** @type {number[][]} */ ([]);
   numbers.forEach((number) => {
     const last = parts.at(-1);
     if (last && number === last[1] + 1) last[1] = number;
@@ -117,8 +178,14 @@ export function rangesText(numbers) {
   return parts.map(([from, to]) => (from === to ? from : from + '–' + to)).join(', ');
 }
 
-// What a side gave up after an answer token, of the shown planes: [{token, into, planes}, ...], what most planes have in
-// common first; `into` is the token whose slot took it in, -1 where it was evicted.
+/**
+ * What a side gave up after an answer token, of the shown planes: [{token, into, planes}, ...], what most planes have in
+ * common first; `into` is the token whose slot took it in, -1 where it was evicted.
+ * @param {Side} side
+ * @param {number} step
+ * @param {number[]} planes
+ * @returns {GivenUp[]}
+ */
 function givenUpAt(side, step, planes) {
   const found = new Map();
   planes.forEach((plane) => {
@@ -132,11 +199,19 @@ function givenUpAt(side, step, planes) {
   return [...found.values()].sort((a, b) => b.planes.length - a.planes.length || a.token - b.token);
 }
 
-// "evicts patch row 3, column 4 (layers 1–4, 7); “the” (layer 2) and 3 more", "merges “a” into “dog” (layer 1)": as much
-// as two lines hold.
+/**
+ * "evicts patch row 3, column 4 (layers 1–4, 7); “the” (layer 2) and 3 more", "merges “a” into “dog” (layer 1)": as much
+ * as two lines hold.
+ * @param {Side} side
+ * @param {number} step
+ * @param {number[]} planes
+ * @param {number[]} grid
+ */
 export function givenUpText(side, step, planes, grid) {
   const given = givenUpAt(side, step, planes);
-  const parts = [['merges ', given.filter(({ into }) => into >= 0), 1], ['evicts ', given.filter(({ into }) => into < 0), 2]];
+  const parts = /** @type {[string, GivenUp[], number][]} */ ([
+    ['merges ', given.filter(({ into }) => into >= 0), 1], ['evicts ', given.filter(({ into }) => into < 0), 2],
+  ]);
   const said = parts.filter(([, list]) => list.length).map(([verb, list, most]) => {
     const shown = list.slice(0, most).map((each) => movedText(side, each, planes, grid));
     return verb + shown.join('; ') + (list.length > most ? ' and ' + (list.length - most) + ' more' : '');
@@ -144,16 +219,27 @@ export function givenUpText(side, step, planes, grid) {
   return said.join('; ') || 'gives up nothing';
 }
 
+/**
+ * @param {Side} side
+ * @param {GivenUp} given
+ * @param {number[]} shown
+ * @param {number[]} grid
+ */
 function movedText(side, { token, into, planes }, shown, grid) {
-  const name = (each) => (each < side.tokens && side.isImage[each]
+  const name = (/** @type {number} */ each) => (each < side.tokens && side.isImage[each]
     ? 'patch ' + placeText(side.patchOf[each], grid) : '“' + pieceOf(side, each) + '”');
   return name(token) + (into < 0 ? '' : ' into ' + name(into)) + planesText(side, planes, shown);
 }
 
-// " (layers 1–4, 7)", of one layer " (heads 1, 3)"; nothing where there is no choice.
+/**
+ * " (layers 1–4, 7)", of one layer " (heads 1, 3)"; nothing where there is no choice.
+ * @param {Side} side
+ * @param {number[]} planes
+ * @param {number[]} shown
+ */
 function planesText(side, planes, shown) {
-  const layerOf = (plane) => Math.floor(plane / side.heads) + 1;
-  const oneLayer = layerOf(shown[0]) === layerOf(shown.at(-1));
+  const layerOf = (/** @type {number} */ plane) => Math.floor(plane / side.heads) + 1;
+  const oneLayer = layerOf(shown[0]) === layerOf(shown[shown.length - 1]);
   if (shown.length < 2) return '';
   const ranges = rangesText(planes.map(oneLayer ? (plane) => plane % side.heads + 1 : layerOf));
   return ' (' + (oneLayer ? 'head' : 'layer') + (/\D/.test(ranges) ? 's ' : ' ') + ranges + ')';

@@ -11,6 +11,7 @@ from page.live import Live
 from page.looking import PRIVATE
 from page.picture import Picture
 from page.scripted import Scripted
+from viz.joiner import joined
 
 ASSETS = Path(__file__).parent.parent / "assets"
 GOOD = ("elastic", "elastic-plus", "h2o", "snapkv", "lookm", "streaming")  # to begin with, where they exist
@@ -37,11 +38,9 @@ class CompareTable(Scripted):
 
     def __init__(self, **kwargs: object) -> None:
         folder = ASSETS / "compare"
-        markup, style, table = (
-            (folder / name).read_text(encoding="utf-8") for name in ("table.html", "table.css", "table.js")
-        )
-        words = (ASSETS / "view" / "words.js").read_text(encoding="utf-8")
-        super().__init__("compare-table-style", markup, style, f"'use strict';\n{words}\n{table}", **kwargs)
+        markup, style = ((folder / name).read_text(encoding="utf-8") for name in ("table.html", "table.css"))
+        script = joined(ASSETS / "web" / "table" / "main.js")
+        super().__init__("compare-table-style", markup, style, script, **kwargs)
 
 
 class CompareTab:

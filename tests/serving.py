@@ -63,6 +63,11 @@ def state(page):
     return page.evaluate("({...document.querySelector('.trace-view').dataset})")
 
 
+def tokens_of(page):
+    """How many answer tokens each side has, as the live view says when it is asked."""
+    return page.evaluate("document.querySelector('.trace-view').view.inspect().sides.map((side) => side.tokens)")
+
+
 def ask(page, question=None, wait=True):
     """Press Ask, with another question if there is one; return when the answers begin, or when they are complete."""
     if question is not None:

@@ -6,10 +6,9 @@ from markupsafe import Markup
 
 from elastic.trace import Run
 from viz import view
+from viz.joiner import joined
 from viz.replay import CLOSING, OPENING, POLICY, STYLE, packed
 from viz.templates import filled
-
-SCRIPTS = ("texts", "progress", "sides", "line", "picks", "motion", "steps", "asks", "handout", "start")
 
 TEACH = """
   const { value, layers } = record;
@@ -46,12 +45,8 @@ def around() -> str:
 
 @cache
 def script() -> str:
-    """The lesson's JavaScript, the body of a function of `element`, `props`, `watch` and `server`.
-
-    It holds the live view's, whose functions it uses: one scope, so that nothing is there twice.
-    """
-    files = [f"view/{name}.js" for name in view.SCRIPTS] + [f"lesson/{name}.js" for name in SCRIPTS]
-    return view.joined(*files)
+    """The lesson's JavaScript with the live view's, the body of a function of `element`, `props`, `watch`, `server`."""
+    return joined(view.ASSETS / "web" / "lesson" / "start.js")
 
 
 def lesson_html(value: dict, run: Run, language: str = "en") -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
+from viz.joiner import joined
 from viz.measures import COSTS, MEASURES, bounds, interval, keeps, number, ordered, paired, percent, value, verdict
 from viz.quality import quality
 from viz.replay import POLICY
@@ -54,7 +55,7 @@ def report_html(results: dict, failures: list[dict]) -> str:
         "figures": _inert(f"{{{curves}}}"),
         "pictures": _inert(json.dumps(pictures)),
         "plotly": Markup(get_plotlyjs() if measured else ""),
-        "script": _asset("report/script.js"),
+        "script": Markup(joined(ASSETS / "web" / "report" / "main.js")),
     }
     # Half a character, which a file of questions can hold, could not be written to a file.
     return filled("report/page.html", **parts).encode("utf-8", "replace").decode()

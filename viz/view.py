@@ -8,26 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from elastic.trace import Run, Trace
+from viz.joiner import joined
 
 ASSETS = Path(__file__).parent.parent / "assets"
-# In the order they are joined; what starts the view comes after them.
-SCRIPTS = (
-    *("words", "tokens", "holders", "gaze", "colours", "paint", "channels", "chart", "strip", "sentences", "layers"),
-    *("calculator", "poster", "export", "answers", "patches", "light", "time", "address", "pointer", "controls", "ask"),
-    *("messages", "main"),
-)
 VERSION = 3  # of the messages; the script ignores others
 
 
 @cache
 def script() -> str:
     """The component's JavaScript, the body of a function of `element`, `props`, `watch` and `server`."""
-    return joined(*(f"view/{name}.js" for name in (*SCRIPTS, "start")))
-
-
-def joined(*files: str) -> str:
-    """Scripts of the assets as one, where each sees what all others define."""
-    return "\n".join(["'use strict';", *((ASSETS / name).read_text(encoding="utf-8") for name in files)])
+    return joined(ASSETS / "web" / "view" / "start.js")
 
 
 @cache

@@ -40,7 +40,7 @@ SEEN = """
   const mark = (button) => button.className.match(/ls-is-(\\w+)/)?.[1] ?? '';
   done({
     lesson: {...root.dataset},
-    view: {...one('.trace-view').dataset},
+    view: { lit: one('.trace-view').dataset.lit ?? '', ...one('.trace-view').view.inspect() },
     pictures: perSide((side) => ({...one('canvas.tv-patches' + side).dataset})),
     shown: [...'ab'].filter((side) => seen(one(`canvas.tv-patches[data-side="${side}"]`))).join(''),
     parts: [...new Set(all('[data-part]').filter(seen).map((node) => node.dataset.part))].sort(),
@@ -167,33 +167,34 @@ def check_view(now, state, with_parts=True):
     needs_one = state["groups"] or state["fill"] == "colours"
     expected = {
         "run": f"lesson/{state['side']}",
-        "layer": str(layer or "mean"),
-        "step": str(t),
+        "layer": layer,
+        "step": t,
         "size": state["size"],
         "mode": state["mode"] if state["mode"] in PRESETS else "own",
-        "sides": str(len(sides)),
-        "playing": "false",
+        "playing": False,
         "locked": view["locked"],
         "heat": state["heat"],
         "fill": state["fill"],
         "anchors": state["anchors"],
-        "groups": str(state["groups"]).lower(),
-        "head": "1" if needs_one and max(each.owner.shape[1] for each in sides) > 1 else "all",
+        "groups": state["groups"],
+        "head": int(needs_one and max(each.owner.shape[1] for each in sides) > 1),
     }
-    assert {name: view[name] for name in expected} == expected
+    assert {name: view[name] for name in expected} == expected and len(view["sides"]) == len(sides)
     assert now["shown"] == (
         "" if "pictures" not in state["parts"] else view["size"].replace("both", "ab")[: len(sides)]
     )
     if with_parts:
         check_parts(now, state)
     for letter, trace in zip("ab", sides, strict=False):
-        check_picture(now["pictures"][letter], trace, layer, 0 if needs_one else None, min(t, trace.steps), state)
+        check_picture(
+            view["sides"]["ab".index(letter)], trace, layer, 0 if needs_one else None, min(t, trace.steps), state
+        )
         check_words(now["words"][letter], trace, layer, 0 if needs_one else None, min(t, trace.steps))
         assert now["answers"][letter] == trace.answer
     assert now["cells"] == (len(FULL.patches) if state["unfold"] else 0)
     if state["heat"] == "importance":
         scores = np.concatenate([scores_of(trace, layer) for trace in sides])
-        assert [float(end) for end in view["scale"].split(",")] == pytest.approx([scores.min(), scores.max()], rel=1e-4)
+        assert view["scale"] == pytest.approx([scores.min(), scores.max()], rel=1e-4)
     for trace, title in zip(sides, [RUN.titles[0], RUN.titles[NAMES.index(state["side"])]], strict=False):
         assert f"{title} {size(trace.total_bytes[min(t, trace.steps)])}" in now["memory"]
 
@@ -217,17 +218,17 @@ def check_picture(shown, trace, layer, head, t, state):
     planes = planes_of(trace.owner_after(t), layer, head)
     is_one = planes.shape[:2] == (1, 1)
     kept = (planes == np.arange(planes.shape[2])).mean((0, 1))[trace.patches]
-    assert np.allclose(np.array(shown["shares"].split(","), float), kept, atol=1e-3)
+    assert np.allclose(shown["shares"], kept, atol=1e-3)
     assert shown["fates"] == (fates(trace, layer - 1, head or 0, t) if is_one else "")
     if state["heat"] == "looked":
         looked = gaze(trace, max(0, t - 1), layer - 1 if layer else None)[trace.patches]
-        assert np.allclose(np.array(shown["looked"].split(","), float), looked, atol=1e-3)
+        assert np.allclose(shown["looked"], looked, atol=1e-3)
     else:
-        assert shown["looked"] == ""
+        assert shown["looked"] is None
     if state["fill"] == "colours":
-        check_colours([int(colour) for colour in shown["colours"].split(",")], planes[0, 0], trace)
+        check_colours(shown["colours"], planes[0, 0], trace)
     else:
-        assert shown["colours"] == ""
+        assert shown["colours"] is None
 
 
 def check_colours(colours, owner, trace):

@@ -1,13 +1,14 @@
-"""A page with the panels around the pictures alone: their scripts, the view's style, and what `main.js` gives them."""
+"""A page with the panels around the pictures alone: drawn by `web/panels.js`."""
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from viz import view
+from viz.joiner import joined
 
-SCRIPTS = ("words", "tokens", "holders", "colours", "paint", "channels", "chart", "layers", "calculator")
-SCRIPTS += ("poster", "export")
+HARNESS = Path(__file__).parent.parent / "web" / "panels.js"
 
 BODY = """
 <div id="box"><div class="trace-view" data-sides="2"><div class="tv-page">
@@ -29,51 +30,15 @@ BODY = """
 </div></div></div>
 """
 
-HARNESS = """
-const root = element.querySelector('.trace-view');
-const find = (selector) => root.querySelector(selector);
-const both = (selector) => [...root.querySelectorAll(selector)];
-const ofSide = (selector, side) => find(selector + '[data-side="' + side.letter + '"]');
-const viewState = () => ({ layer: String(state.layer), t: String(state.step) });
-const lastStep = () => Math.max(0, ...state.sides.map((side) => side.steps));
-const { opening } = message;
-const state = {
-  run: message.run, question: opening.question, grid: opening.grid, shape: opening.shape, about: opening.about,
-  link: opening.link, layer: 0, head: 0, step: 0, sides: message.sides.map((_, number) => newSide(number)),
-};
-function drawAll() {
-  const { sides, step, layer, shape } = state;
-  drawLayers(find('.tv-layers'), sides, layer, (chosen) => { state.layer = chosen; drawAll(); });
-  drawMemory(find('.tv-memory'), sides, step, lastStep());
-  drawCertainty(find('.tv-certainty'), sides, step, lastStep());
-  drawTraffic(find('.tv-traffic'), sides, shape);
-}
-opening.sides.forEach((given, number) => openSide(state.sides[number], given));
-message.sides.forEach((given, number) => takeSteps(state.sides[number], given, 0));
-both('.tv-patches').forEach((canvas, number) => {
-  const context = canvas.getContext('2d');
-  context.fillStyle = ['#2060a0', '#a06020'][number];
-  context.fillRect(0, 0, canvas.width, canvas.height);
-});
-state.step = lastStep();
-buildLayers(find('.tv-layers'));
-buildCalculator(find('.tv-calculate'), state.shape);
-buildSave(find('.tv-save'), state);
-drawAll();
-window.panels = { state, drawAll, cacheBytes, calculate, buildSave };
-"""
-
 
 def panels_page(message: dict, *, server: str = "{}", style: str = "") -> str:
     """The page as HTML; `server` is a JavaScript expression."""
-    parts = [(view.ASSETS / "view" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
     given = json.dumps(message).replace("<", "\\u003c")
-    code = "\n".join(["'use strict';", *parts, HARNESS])
     return (
         f"<!doctype html><html lang=en><title>panels</title>"
         f"<style>body {{ margin: 16px; font-family: sans-serif; {style} }} #box {{ {view.style()} }}</style>"
-        f"<body>{BODY}<script>((element, message, server) => {{ {code} }})"
-        f"(document.querySelector('#box'), {given}, {server});</script></body></html>"
+        f"<body>{BODY}<script>((element, props, server, watch, trigger) => {{ {joined(HARNESS)}\n}})"
+        f"(document.querySelector('#box'), {{value: {given}}}, {server});</script></body></html>"
     )
 
 

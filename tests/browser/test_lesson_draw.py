@@ -4,15 +4,16 @@ import base64
 import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from viz import view
+from viz.joiner import joined
 
-SCRIPTS = ("words", "tokens", "colours", "paint", "chart", "calculator", "pointer", "controls")
-LESSON = ("line", "picks", "motion")
+HARNESS = Path(__file__).parent.parent / "web" / "draw.js"
 ROWS, COLUMNS = 4, 6
 # A colour of its own per patch.
 COLOURS = np.array([(30 + 9 * patch, 250 - 8 * patch, 40 * (patch % 6)) for patch in range(ROWS * COLUMNS)], np.uint8)
@@ -25,23 +26,6 @@ BODY = """
       <canvas class="tv-patches" data-side="a" tabindex="0"></canvas></figure>
   </div>
 </div></div></div>
-"""
-
-HARNESS = """
-const root = element.querySelector('.trace-view');
-const find = (selector) => root.querySelector(selector);
-const both = (selector) => [...root.querySelectorAll(selector)];
-const state = { grid: [rows, columns], picture: new Image(), hover: null, locked: false, sides: [] };
-const redraw = () => {};
-const canvas = find('.tv-patches');
-const keys = [];
-state.picture.src = picture;
-listenCanvas(canvas, 0);
-root.addEventListener('keydown', (event) => keys.push(event.key));
-new ResizeObserver(fitCanvases).observe(canvas);
-fitCanvases();
-const ink = readColours(root);
-window.draw = { state, keys, canvas, ink, buildLine, buildPicks, cutMotion, slideMotion, heard: [] };
 """
 
 GIVEN = {
@@ -69,15 +53,12 @@ def picture():
 
 def draw_page():
     """The page as HTML."""
-    paths = [view.ASSETS / "view" / f"{name}.js" for name in SCRIPTS]
-    paths += [view.ASSETS / "lesson" / f"{name}.js" for name in LESSON]
-    code = "\n".join(["'use strict';", *(path.read_text(encoding="utf-8") for path in paths), HARNESS])
     css = view.style() + (view.ASSETS / "lesson" / "draw.css").read_text(encoding="utf-8")
-    given = ", ".join(json.dumps(value) for value in (picture(), ROWS, COLUMNS))
+    given = json.dumps({"picture": picture(), "rows": ROWS, "columns": COLUMNS})
     return (
         f"<!doctype html><html lang=en><title>draw</title>"
         f"<style>body {{ margin: 0; font-family: sans-serif; }} #box {{ {css} }}</style>"
-        f"<body>{BODY}<script>((element, picture, rows, columns) => {{ {code} }})"
+        f"<body>{BODY}<script>((element, props, server, watch, trigger) => {{ {joined(HARNESS)}\n}})"
         f"(document.querySelector('#box'), {given});</script></body></html>"
     )
 

@@ -182,17 +182,8 @@ def test_charts_say_where_their_steps_are(show):
 # ---- sources
 
 
-def test_no_two_scripts_use_the_same_name():
-    """They are joined into one function: the second of two functions would silently replace the first."""
-    names = []
-    for script in view.SCRIPTS:
-        text = (view.ASSETS / "view" / f"{script}.js").read_text(encoding="utf-8")
-        names += re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", text, re.M)
-    assert sorted(names) == sorted(set(names))
-
-
 def test_scripts_stay_small_and_write_texts_only():
-    for path in (view.ASSETS / "view").iterdir():
+    for path in (view.ASSETS / "web").rglob("*.js"):
         text = path.read_text(encoding="utf-8")
         assert len(text.splitlines()) <= 300, path.name
         assert "innerHTML" not in text and "insertAdjacentHTML" not in text and "eval(" not in text, path.name

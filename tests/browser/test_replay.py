@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from tests.browser.view_page import data, side_data
 from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, PAIR, make, run_of
 from viz import view
 from viz.replay import replay_html
@@ -37,15 +38,6 @@ def replay(browser, tmp_path):
     assert not [problem for problem in problems if not problem.startswith(("data:image/", "blob:"))]
 
 
-def data(page, selector=".trace-view"):
-    """The dataset of an element, after the next frame."""
-    return page.evaluate(
-        "selector => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() =>"
-        " done({...document.querySelector(selector).dataset}))))",
-        selector,
-    )
-
-
 def kept_shares(trace):
     now = trace.owner_after(trace.steps)
     return (now == np.arange(now.shape[2])).mean((0, 1))[trace.patches]
@@ -54,10 +46,10 @@ def kept_shares(trace):
 def test_a_saved_run_shows_what_was_recorded(replay):
     page = replay(run_of("saved", PAIR, titles=["Full cache", "Elastic Cache"]))
     state = data(page)
-    assert (state["run"], state["tokensA"], state["tokensB"], state["step"]) == ("saved", "9", "9", "9")
+    assert (state["run"], *(side["tokens"] for side in state["sides"]), state["step"]) == ("saved", 9, 9, 9)
     for side, trace in zip("ab", PAIR, strict=True):
         assert page.text_content(f'.tv-answer[data-side="{side}"] .tv-text') == trace.answer
-        shown = [float(part) for part in data(page, f'canvas[data-side="{side}"]')["shares"].split(",")]
+        shown = side_data(page, side)["shares"]
         assert np.allclose(shown, kept_shares(trace), atol=1e-3)
     memory = page.get_attribute(".tv-memory", "aria-label")
     assert f"Elastic Cache {ELASTIC.total_bytes[-1] / 1024:.0f} KiB" in memory
@@ -76,7 +68,7 @@ def test_every_layer_is_there_without_a_server(replay):
         highest = max(side.looked[-1, layer - 1][side.patches].astype(float).max() for side in sides)
         assert abs(highest - mean) > 0.02
         page.wait_for_function(
-            "high => Math.abs(document.querySelector('.trace-view').dataset.scale.split(',')[1] - high) < 0.005",
+            "high => Math.abs(document.querySelector('.trace-view').view.inspect().scale[1] - high) < 0.005",
             arg=highest,
             timeout=5000,
         )
@@ -85,7 +77,7 @@ def test_every_layer_is_there_without_a_server(replay):
 def test_the_address_opens_a_moment(replay):
     page = replay(run_of("saved", PAIR), query="?layer=2&t=4&mode=kept")
     state = data(page)
-    assert (state["layer"], state["step"], state["mode"]) == ("2", "4", "kept")
+    assert (state["layer"], state["step"], state["mode"]) == (2, 4, "kept")
 
 
 def test_only_what_needs_no_server_is_offered(replay, tmp_path):

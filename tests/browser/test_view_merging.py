@@ -12,6 +12,7 @@ from tests.browser.view_page import (  # noqa: F401 (fixtures)
     page_opener,
     point,
     send,
+    side_data,
     slide,
     strip,
 )
@@ -88,7 +89,7 @@ def test_an_anchor_lights_up_with_all_its_members(show):
         state = data(page)
         owner = all_owners(PLUS, step)[1, 0]
         members = np.flatnonzero(owner == owner[token])
-        assert (state["anchor"], state["members"]) == (str(owner[token]), ",".join(map(str, members)))
+        assert (state["anchor"], state["members"]) == (owner[token], members.tolist())
         lit = page.locator('.tv-strip[data-side="b"] .tv-lit').evaluate_all("all => all.map(x => x.dataset.token)")
         assert sorted(map(int, lit)) == [member for member in members if member not in PLUS.patches]
 
@@ -100,25 +101,25 @@ def test_every_token_is_what_numpy_says_forth_and_back(show):
         choose(page, layer, head)
         for step in (9, 0, 4, 8, 7, 3, 5):
             slide(page, ".tv-step", step)
-            assert data(page, 'canvas[data-side="b"]')["fates"] == fates(PLUS, layer, head, step)
+            assert side_data(page, "b")["fates"] == fates(PLUS, layer, head, step)
             boxes = page.locator('.tv-strip[data-side="b"] [data-token]')
             shown = dict(boxes.evaluate_all("all => all.map(x => [x.dataset.token, x.dataset.fate])"))
             assert shown == {str(token): fate(PLUS, layer, head, token, step) for token in range(TOKENS + 9)}
 
 
 def test_messages_that_come_bit_by_bit_tell_the_same(show):
-    page = show("young", wait='[data-tokens-b="3"]')
+    page = show("young", wait='[data-step="3"]')
     choose(page, 0, 1)
     send(page, "grown")
-    page.wait_for_selector('.trace-view[data-tokens-b="70"]')
+    page.wait_for_selector('.trace-view[data-step="70"]')
     for layer, head in ((0, 1), (1, 0)):
         choose(page, layer, head)
         for step in (70, 2, 66):
             slide(page, ".tv-step", step)
-            assert data(page, 'canvas[data-side="b"]')["fates"] == fates(LONG, layer, head, step)
+            assert side_data(page, "b")["fates"] == fates(LONG, layer, head, step)
             point(page, "b", 5)
             at = LONG.owner_after(step)[layer, head, LONG.patches[5]]
-            assert data(page)["anchor"] == (str(at) if at >= 0 else "")
+            assert data(page)["anchor"] == (at if at >= 0 else None)
 
 
 def test_groups_and_their_borders_follow_what_is_merged(show):
@@ -127,16 +128,16 @@ def test_groups_and_their_borders_follow_what_is_merged(show):
     choose(page, 2, 0)
     for step in (2, 8):
         slide(page, ".tv-step", step)
-        colours = data(page, 'canvas[data-side="b"]')["colours"].split(",")
+        colours = side_data(page, "b")["colours"]
         owner = PLUS.owner_after(step)[2, 0][PLUS.patches]
         together = [(p, q) for p in range(16) for q in range(p) if owner[p] == owner[q] and owner[p] in PLUS.patches]
-        assert len(together) > 10 and all(colours[p] == colours[q] != "-1" for p, q in together)
+        assert len(together) > 10 and all(colours[p] == colours[q] != -1 for p, q in together)
     # Before, the first row's group and the second row's one were two.
     assert colours[0] == colours[4]
     page.click(".tv-show summary")
     page.select_option(".tv-choice-fill", "mean")
-    means = data(page, 'canvas[data-side="b"]')["means"].split(",")
-    assert all(means[p] == means[q] != "" for p, q in together)
+    means = side_data(page, "b")["means"]
+    assert all(means[p] == means[q] is not None for p, q in together)
 
 
 def test_the_readout_tells_merging_from_evicting(show):
@@ -167,8 +168,8 @@ def test_what_was_looked_at_is_shared_among_a_slots_members_of_that_moment(show)
     for patch in (1, 9):
         point(page, "b", patch)
         weights = [gaze(PLUS, number)[PLUS.patches[patch]] for number in range(9)]
-        most = ",".join(str(number) for number in np.argsort(weights)[::-1][:3])
-        assert f"b:{most}" in data(page)["topTokens"]
+        most = np.argsort(weights)[::-1][:3].tolist()
+        assert side_data(page, "b")["lookers"] == most
 
 
 # ---- heads
@@ -182,7 +183,7 @@ def test_the_mean_of_heads_is_that_of_their_shares(show):
             slide(page, ".tv-step", step)
             now = PLUS.owner_after(step)[layer - 1 : layer or None] if layer else PLUS.owner_after(step)
             kept = (now == np.arange(TOKENS)).mean((0, 1))[PLUS.patches]
-            shown = [float(part) for part in data(page, 'canvas[data-side="b"]')["shares"].split(",")]
+            shown = side_data(page, "b")["shares"]
             assert np.allclose(shown, kept, atol=1e-3)
     point(page, "b", 0)
     assert "in 0 of 2 heads" in says(page) or "in 1 of 2 heads" in says(page) or "in all 2 heads" in says(page)
@@ -193,39 +194,39 @@ def test_heads_are_chosen_by_mouse_and_keyboard_where_there_are_any(show):
     assert not page.is_visible(".tv-heads")  # of the mean over layers there is one
     assert "mean of all 3 layers and 2 heads" in page.get_attribute('canvas[data-side="b"]', "aria-label")
     slide(page, ".tv-layer", 3)
-    assert data(page)["head"] == "all" and page.inner_text(".tv-heads-name") == "Head of B"
+    assert data(page)["head"] == 0 and page.inner_text(".tv-heads-name") == "Head of B"
     page.select_option(".tv-head-choice", "2")
-    assert data(page)["head"] == "2"
+    assert data(page)["head"] == 2
     page.focus(".tv-head-choice")
     page.keyboard.press("ArrowUp")
-    assert data(page)["head"] == "1" and data(page)["step"] == "9"
-    assert data(page, 'canvas[data-side="b"]')["fates"] == fates(PLUS, 2, 0, 9)
+    assert data(page)["head"] == 1 and data(page)["step"] == 9
+    assert side_data(page, "b")["fates"] == fates(PLUS, 2, 0, 9)
     labels = [page.get_attribute(f'canvas[data-side="{side}"]', "aria-label") for side in "ab"]
     assert "layer 3 of 3. " in labels[0] and "layer 3 of 3, head 1 of 2. " in labels[1]
     page.focus(".tv-layer")
     page.keyboard.press("Home")
-    assert data(page)["head"] == "all" and not page.is_visible(".tv-heads")
+    assert data(page)["head"] == 0 and not page.is_visible(".tv-heads")
     # Groups are those of one layer and one head, and say so.
     page.select_option(".tv-head-choice", "0", force=True)
     page.click('.tv-mode[data-mode="groups"]')
-    assert (data(page)["layer"], data(page)["head"]) == ("2", "1")
+    assert (data(page)["layer"], data(page)["head"]) == (2, 1)
     assert page.locator(".tv-head-choice option").first.is_disabled()
     assert "no mean of them" in page.get_attribute(".tv-head-choice", "title")
 
 
 def test_the_address_names_the_head(show):
     page = show("plus", query="?layer=3&head=2&t=8", permissions=["clipboard-read", "clipboard-write"])
-    assert (data(page)["layer"], data(page)["head"]) == ("3", "2")
-    assert data(page, 'canvas[data-side="b"]')["fates"] == fates(PLUS, 2, 1, 8)
+    assert (data(page)["layer"], data(page)["head"]) == (3, 2)
+    assert side_data(page, "b")["fates"] == fates(PLUS, 2, 1, 8)
     page.click('[data-save="link"]')
     page.wait_for_selector('.tv-save-says:has-text("Copied")')
     assert "layer=3&head=2&t=8" in page.evaluate("navigator.clipboard.readText()")
-    assert data(show("plus", query="?layer=1&head=77"))["head"] == "2"
+    assert data(show("plus", query="?layer=1&head=77"))["head"] == 2
 
 
 def test_where_heads_share_their_slots_none_can_be_chosen(show):
     page = show("pair", query="?layer=2&head=2")
-    assert data(page)["head"] == "all" and not page.is_visible(".tv-heads")
+    assert data(page)["head"] == 0 and not page.is_visible(".tv-heads")
     assert "layer 2 of 3. " in page.get_attribute('canvas[data-side="b"]', "aria-label")
 
 
@@ -233,4 +234,4 @@ def test_sides_with_and_without_heads_stand_side_by_side(show):
     page = show("two")
     choose(page, 0, 1)
     for side, trace, head in (("a", ELASTIC, 0), ("b", PLUS, 1)):
-        assert data(page, f'canvas[data-side="{side}"]')["fates"] == fates(trace, 0, head, 9)
+        assert side_data(page, side)["fates"] == fates(trace, 0, head, 9)

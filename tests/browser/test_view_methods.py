@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from elastic.picture import small_jpeg
-from tests.browser.view_page import data, fates, slide
+from tests.browser.view_page import data, fates, side_data, slide
 from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, THIN, make, run_of
 from viz.replay import replay_html
 
@@ -76,7 +76,7 @@ def test_a_patch_without_a_slot_is_hatched_in_every_mode(show, theme):
         page.click(f'.tv-mode[data-mode="{mode}"]')
         for step in (3, 9):
             slide(page, ".tv-step", step)
-            given = data(page, 'canvas[data-side="b"]')["fates"]
+            given = side_data(page, "b")["fates"]
             assert given == fates(DROPS, 1, 0, step) and set(given) >= {"a", "d"}
             gone = np.array([fate in "de" for fate in given])
             varies = stripes(page, 'canvas.tv-patches[data-side="b"]', 4, 4)
@@ -115,7 +115,7 @@ def test_of_heads_that_drop_the_mean_is_shown_until_one_is_chosen(show):
         for step in (7, 0, 4):
             slide(page, ".tv-step", step)
             expected = fates(HEADS, 1, head - 1, step)
-            assert data(page, 'canvas[data-side="b"]')["fates"] == expected
+            assert side_data(page, "b")["fates"] == expected
             assert text(page, '.tv-says[data-side="b"]').startswith(f"{expected.count('a')} of 16 patches kept")
             gone = HEADS.dropped[step - 1, 1, head - 1] if step else -1
             assert (text(page, '.tv-gone[data-side="b"]') == "gives up nothing") == (gone < 0)
@@ -154,7 +154,7 @@ def test_the_channels_that_keys_hold_are_those_of_the_trace(show):
 
 
 def numbers_of(page):
-    return np.array(data(page, '.tv-thin[data-side="b"] canvas')["shares"].split(","), float)
+    return np.array(side_data(page, "b")["channels"])
 
 
 def test_a_channel_that_is_gone_is_hatched_and_one_that_is_held_is_not(show):

@@ -89,18 +89,22 @@ def send(page, name):
     page.press("#name textarea, #name input", "Enter")
 
 
-def data(page, selector=".trace-view"):
-    """The dataset of an element, after the next frame."""
+def data(page):
+    """What the view says it shows when it is asked, after the next frame."""
     return page.evaluate(
-        "selector => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() =>"
-        " done({...document.querySelector(selector).dataset}))))",
-        selector,
+        "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() =>"
+        " done(document.querySelector('.trace-view').view.inspect()))))"
     )
 
 
+def side_data(page, side):
+    """What it says of one side."""
+    return data(page)["sides"]["ab".index(side)]
+
+
 def numbers(page, side, name):
-    """A comma list in the dataset of a side's canvas."""
-    return np.array(data(page, f'canvas[data-side="{side}"]')[name].split(","), float)
+    """Numbers that it says of one side."""
+    return np.array(side_data(page, side)[name], float)
 
 
 def slide(page, selector, value):

@@ -5,7 +5,7 @@ import re
 import pytest
 from PIL import Image
 
-from tests.serving import ROOT, answers, ask, choose_example, served, slide, state, visitors
+from tests.serving import ROOT, answers, ask, choose_example, served, slide, state, tokens_of, visitors
 
 SCENE = ROOT / "assets" / "scenes" / "scene-2057.png"
 
@@ -28,7 +28,8 @@ def test_a_visitor_can_ask_at_once_and_sees_both_answers_grow(visit):
     page = visit()
     page.evaluate(
         """() => { window.grown = []; const view = document.querySelector('.trace-view');
-        new MutationObserver(() => window.grown.push([view.dataset.run, +view.dataset.tokensA, +view.dataset.tokensB]))
+        const counts = () => view.view.inspect().sides.map((side) => side.tokens);
+        new MutationObserver(() => window.grown.push([view.dataset.run, ...counts()]))
         .observe(view, {attributes: true}) }"""
     )
     choose_example(page, 0, "Describe")
@@ -61,7 +62,7 @@ def test_changing_the_layer_redraws_without_the_model(visit):
             "(box, value) => { box.value = value; box.dispatchEvent(new Event('input')) }", str(layer)
         )
         page.wait_for_function("layer => document.querySelector('.trace-view').dataset.layer === layer", arg=str(layer))
-        drawn.add(page.get_attribute('canvas.tv-patches[data-side="b"]', "data-fates"))
+        drawn.add(page.evaluate("document.querySelector('.trace-view').view.inspect().sides[1].fates"))
     assert len(drawn) == 3
     assert not calls
 
@@ -71,11 +72,11 @@ def test_hovering_a_patch_names_its_anchor(visit):
     ask(page, "How many objects are there?")
     page.click('.tv-mode[data-mode="groups"]')
     box = page.locator('canvas.tv-patches[data-side="b"]').bounding_box()
-    fates = page.get_attribute('canvas.tv-patches[data-side="b"]', "data-fates")
+    fates = page.evaluate("document.querySelector('.trace-view').view.inspect().sides[1].fates")
     patch = fates.index("m")
     row, column = divmod(patch, 16)
     page.mouse.move(box["x"] + (column + 0.5) * box["width"] / 16, box["y"] + (row + 0.5) * box["height"] / 16)
-    page.wait_for_function("patch => document.querySelector('.trace-view').dataset.hover === patch", arg=str(patch))
+    page.wait_for_function("patch => document.querySelector('.trace-view').view.inspect().patch === patch", arg=patch)
     said = page.inner_text('.tv-says[data-side="b"]')
     assert f"row {row + 1}, column {column + 1}" in said and "merged into" in said
 
@@ -84,7 +85,7 @@ def test_hovering_a_patch_names_its_anchor(visit):
 PRESS_STOP = """() => {
   const [stop, view] = ['#stop', '.trace-view'].map((selector) => document.querySelector(selector));
   const clock = setInterval(() => {
-    if (stop.disabled || !(view.dataset.tokensB >= 3)) return;
+    if (stop.disabled || !(view.view.inspect().sides[1]?.tokens >= 3)) return;
     clearInterval(clock);
     stop.click();
   }, 20);
@@ -110,10 +111,10 @@ def test_stop_ends_a_long_answer_and_the_conversation_goes_on(visit):
     slide(page, "#temperature", 2)
     stopped_answer(page)
     assert "stopped" in page.inner_text(".tv-status")
-    written = int(state(page)["tokensA"])
+    written = tokens_of(page)[0]
     assert 3 <= written < 512
     page.wait_for_timeout(700)  # tens of words long, none is written any more
-    assert int(state(page)["tokensA"]) == written, "it went on writing"
+    assert tokens_of(page)[0] == written, "it went on writing"
     slide(page, "#temperature", 0)
     slide(page, "#tokens", 32)
     ask(page, "How many objects are there?")

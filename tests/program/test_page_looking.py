@@ -103,20 +103,16 @@ def test_a_server_of_recorded_runs_says_that_it_cannot_ask(visit):
 def test_layers_of_a_recorded_run_are_fetched_when_asked_for(visit_either):
     page = visit_either("?example=faithful-merge")
     page.click('.tv-mode[data-mode="looked"]')
-    canvas = 'canvas.tv-patches[data-side="b"]'
+    looked = "document.querySelector('.trace-view').view.inspect().sides.map((side) => side.looked)"
     choose = "(box, layer) => { box.value = layer; box.dispatchEvent(new Event('input')) }"
     page.locator(".tv-layer").evaluate(choose, 0)
     page.wait_for_selector('.trace-view[data-layer="mean"]')
-    mean = page.get_attribute(canvas, "data-looked")
+    mean = page.evaluate(looked)
     page.locator(".tv-layer").evaluate(choose, 3)
-    page.wait_for_function(
-        "([canvas, mean]) => document.querySelector(canvas).dataset.looked !== mean"
-        " && document.querySelector(canvas).dataset.looked",
-        arg=[canvas, mean],
-    )
+    page.wait_for_function(f"before => {looked}[1] && String({looked}[1]) !== String(before)", arg=mean[1])
     run = recorded("faithful-merge")
     side = run.sides[0]
-    shown = [float(part) for part in page.get_attribute('canvas.tv-patches[data-side="a"]', "data-looked").split(",")]
+    shown = page.evaluate(looked)[0]
     expected = side.looked[side.steps - 1, 2, side.patches].astype(float)
     assert shown == pytest.approx(expected.tolist(), abs=0.005)
 

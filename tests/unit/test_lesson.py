@@ -154,7 +154,7 @@ def test_what_is_just_within_the_limits_is_told(tmp_path):
 
 
 def test_a_mode_is_one_that_the_view_reads_from_an_address():
-    script = (ROOT / "assets" / "view" / "address.js").read_text(encoding="utf-8")
+    script = (ROOT / "assets" / "web" / "core" / "address.js").read_text(encoding="utf-8")
     presets = re.findall(r"(\w+):", re.sub(r"\{[^{}]*\}", "", re.search(r"(?s)PRESETS = \{(.*?)\n\};", script)[1]))
     switches = [re.findall(r"'(\w+)'", them) for them in re.findall(r"\[([^]]*)\]", script.split("SWITCHES = ")[1])[:3]]
     modes = [*presets, *map(".".join, product(*switches, ("plain", "borders")))]

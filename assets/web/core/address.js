@@ -1,0 +1,81 @@
+// Address: what the page's address asks for, and what it would take to come back here.
+
+/** @type {Record<string, Look>} */
+export const PRESETS = {
+  importance: { heat: 'importance', fill: 'none', anchors: 'outline', groups: false, opacity: 0.5 },
+  looked: { heat: 'looked', fill: 'none', anchors: 'none', groups: false, opacity: 0.7 },
+  groups: { heat: 'none', fill: 'colours', anchors: 'dot', groups: true, opacity: 0.62 },
+  kept: { heat: 'none', fill: 'fade', anchors: 'outline', groups: false, opacity: 0.6 },
+};
+/** @type {Record<string, string[]>} */
+const SWITCHES = { heat: ['none', 'importance', 'looked'], fill: ['none', 'colours', 'mean', 'fade'], anchors: ['none', 'outline', 'dot'] };
+
+/**
+ * The preset that the switches stand at, '' where somebody has chosen otherwise.
+ * @param {Look} look
+ */
+export function presetName(look) {
+  const names = /** @type {('heat' | 'fill' | 'anchors' | 'groups')[]} */ (['heat', 'fill', 'anchors', 'groups']);
+  return Object.entries(PRESETS).find(([, preset]) => names.every((name) => preset[name] === look[name]))?.[0] ?? '';
+}
+
+/**
+ * A preset's name, or the switches one by one: "looked.mean.dot.borders".
+ * @param {Look} look
+ */
+export function modeText(look) {
+  return presetName(look) || [look.heat, look.fill, look.anchors, look.groups ? 'borders' : 'plain'].join('.');
+}
+
+/**
+ * @param {string} text
+ * @returns {Partial<Look>}
+ */
+export function readMode(text) {
+  if (Object.hasOwn(PRESETS, text)) return PRESETS[text];
+  const [heat, fill, anchors, borders] = text.split('.');
+  const isKnown = Object.entries({ heat, fill, anchors }).every(([name, value]) => SWITCHES[name].includes(value));
+  return isKnown ? { heat, fill, anchors, groups: borders === 'borders' } : {};
+}
+
+/**
+ * The parameters that show a view as it is; the head is 0 where none is shown alone.
+ * @param {Look & { layer: number, head: number, step: number }} given
+ */
+export function linkTo({ layer, head, step, ...look }) {
+  return { layer: String(layer), ...(head ? { head: String(head) } : {}), t: String(step), mode: modeText(look) };
+}
+
+/**
+ * What an address asks for, null where it asks for nothing of the view, and sentences about what it asks in vain.
+ * @param {string} search
+ */
+export function readAddress(search) {
+  const given = new URLSearchParams(search);
+  const wrong = /** @type {string[]} */ ([]);
+  if (!['layer', 'head', 't', 'mode'].some((name) => given.has(name))) return { wanted: null, wrong };
+  const number = (/** @type {string} */ name, /** @type {string} */ what) => {
+    const text = given.get(name);
+    if (text === null) return null;
+    if (/^[0-9]{1,6}$/.test(text)) return Number(text);
+    wrong.push('The link asks for ' + what + ' ' + JSON.stringify(text.slice(0, 20)) + ', which is no number that can be: 0, 1, 2 ...');
+    return null;
+  };
+  let mode = given.get('mode') ?? '';
+  const isWrong = mode !== '' && !Object.keys(readMode(mode)).length; // a wrong mode counts as not said
+  if (isWrong) {
+    wrong.push('The link asks for the mode ' + JSON.stringify(mode.slice(0, 20)) + '. There are: ' + Object.keys(PRESETS).join(', ') + '.');
+    mode = '';
+  }
+  return { wanted: { layer: number('layer', 'layer'), head: number('head', 'head'), step: number('t', 'answer token'), mode, isWrong }, wrong };
+}
+
+/**
+ * What is wrong with a number of the address that is more than there are.
+ * @param {number} number
+ * @param {number} last
+ * @param {string} what
+ */
+export function tooMany(number, last, what) {
+  return number > last ? ['The link asks for ' + what + ' ' + number + ', but there ' + (last === 1 ? 'is 1' : 'are ' + last) + '.'] : [];
+}

@@ -1,0 +1,95 @@
+// Messages: what they say of each side, put together.
+
+import { noteMoves, startMoves } from './holders.js';
+
+export const MESSAGE_VERSION = 3;
+
+// What a message carries of every step.
+const PER_STEP = ['pieces', 'logprob', 'reference', 'divergence', 'ms', 'bytes', 'allocated', 'limit', 'slots', 'dropped', 'joined'];
+
+/**
+ * @param {string} text
+ * @param {any} Type
+ */
+export function decodeBase64(text, Type) {
+  const letters = atob(text);
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
+  return new Type(bytes.buffer);
+}
+
+/**
+ * @param {number} number
+ * @returns {Side}
+ */
+export function newSide(number) {
+  return /** @type {any} */ ({
+    number, letter: 'ab'[number], title: 'Side ' + 'AB'[number], kept: '', opened: false, history: [],
+    answer: '', finish: 'running', steps: 0, msPerToken: null, sparsity: [], promptLimit: null,
+    ...Object.fromEntries(PER_STEP.map((name) => [name, []])),
+    known: 0, // steps that have arrived without a gap
+    looked: [], // per step the bytes of what its query looked at, the mean over layers
+    layerLooked: new Map(), // the same per layer (from 1), where the server was asked
+    unfolded: false,
+  });
+}
+
+/**
+ * Take what the opening says of one side.
+ * @param {Side} side
+ * @param {any} given
+ */
+export function openSide(side, given) {
+  const [layers, heads, tokens] = given.shape;
+  Object.assign(side, {
+    title: given.title, kept: given.kept, model: given.model, policy: given.policy, options: given.options,
+    history: given.history, promptPieces: given.pieces,
+    promptSlots: given.promptSlots, promptBytes: given.promptBytes, promptLimit: given.promptLimit, sparsity: given.sparsity,
+    prefillSeconds: given.prefillSeconds, compressSeconds: given.compressSeconds,
+    channels: readChannels(given.channels), unseen: given.unseen,
+    isImage: given.isImage, isPrompt: given.isPrompt, layers, heads, tokens,
+    owner: decodeBase64(given.owner, Int16Array), score: decodeBase64(given.score, Float32Array),
+    opened: true,
+  });
+  // Whether some token of the prompt holds no slot of its own.
+  side.chooses = side.owner.some((owner, i) => owner !== i % tokens);
+  side.merges = side.owner.some((owner, i) => owner >= 0 && owner !== i % tokens);
+  side.patches = given.isImage.flatMap((/** @type {number} */ image, /** @type {number} */ token) => (image ? [token] : []));
+  side.patchOf = new Int32Array(tokens).fill(-1);
+  side.patches.forEach((token, patch) => { side.patchOf[token] = patch; });
+  startMoves(side);
+  side.dropped.forEach((_, step) => noteMoves(side, step));
+}
+
+/**
+ * The bits of a message, one number per channel.
+ * @param {{ shape: number[], bits: string } | null} given
+ * @returns {Channels | null}
+ */
+function readChannels(given) {
+  if (!given) return null;
+  const [, heads, dim] = given.shape;
+  const bytes = decodeBase64(given.bits, Uint8Array);
+  const bitAt = (/** @type {number} */ i) => (bytes[i >> 3] >> (7 - i % 8)) & 1;
+  return { heads, dim, bitAt };
+}
+
+/**
+ * Older messages may come after newer ones, and some never: what is missing is null.
+ * @param {Side} side
+ * @param {any} given
+ * @param {number} since
+ */
+export function takeSteps(side, given, since) {
+  const { answer, finish, msPerToken, steps } = given;
+  if (steps >= side.steps) Object.assign(side, { answer, finish, msPerToken, steps });
+  const lists = /** @type {Record<string, any>} */ (side);
+  for (const name of PER_STEP) while (lists[name].length < since) lists[name].push(null);
+  given.pieces.forEach((/** @type {string} */ _, /** @type {number} */ i) => {
+    const step = since + i;
+    for (const name of PER_STEP) lists[name][step] = given[name][i];
+    side.looked[step] ??= decodeBase64(given.looked[i], Uint8Array);
+    if (side.opened) noteMoves(side, step);
+  });
+  while (typeof side.pieces[side.known] === 'string') side.known++;
+}

@@ -1,0 +1,211 @@
+// Asks: what a step asks the reader to do, and what it says then. The answer itself may be kept back until it is revealed.
+
+import { readMode } from '../core/address.js';
+import { bytesText, shortNumber } from '../core/numbers.js';
+import { find, setText, tag } from '../view/dom.js';
+import { hoverOn } from '../view/pointer.js';
+import { choose, lastStep, state } from '../view/state.js';
+import { goTo, play } from '../view/time.js';
+import { part, press } from './dom.js';
+import { buildLine } from './line.js';
+import { buildPicks } from './picks.js';
+import { ownersOf } from './sides.js';
+import { answerNow, isAnswered, lesson, stepNow } from './state.js';
+import { textNodes, wordsOf } from './texts.js';
+
+// `answer` takes what the reader did.
+export const ASKS = {
+  point: {
+    goesOn: true, // another patch, another reply
+    follow: (answer) => {
+      // Held by a click: a mouse that passes over the picture has not pointed at anything.
+      const patch = state.locked ? state.hover?.patch : undefined;
+      if (patch !== undefined) answer({ patch, number: state.sides[state.hover.side].patches[patch] + 1 });
+    },
+    slots: ({ patch, number }) => ({ place: placeWords(patch), number }),
+    restore: ({ patch }) => hoverOn({ side: 0, patch }, true),
+    unasked: (answer) => {
+      hoverOn({ side: 0, patch: 0 }, true);
+      answer({ patch: 0, number: state.sides[0].patches[0] + 1 });
+    },
+  },
+  line: {
+    draw: drawLineAsk,
+    slots: ({ guess }, { total }) => ({ guess: bytesText(guess), measured: bytesText(total), distance: distanceWords(guess, total) }),
+    unasked: (answer) => answer({ guess: null }),
+  },
+  pick: {
+    draw: drawPickAsk,
+    slots: pickSlots,
+    unasked: (answer) => answer({ picks: [] }),
+  },
+  reach: {
+    follow: followTime,
+    slots: () => ({}),
+    restore: () => goTo(reachStep()),
+    unasked: (answer) => { play(false); goTo(reachStep()); answer({ reached: true }); },
+  },
+  choose: {
+    draw: drawChoices,
+    unasked: (answer) => answer({ choice: null }),
+  },
+};
+
+// ---- drawing
+
+// `does` is what can be done from here: answer, tryAgain, explore.
+export function drawAsk(does) {
+  const { ask } = stepNow();
+  const isOpen = lesson.phase === 'act' && !lesson.free;
+  part('question').replaceChildren(...(isOpen ? [tag('p', 'ls-asks', ...textNodes(ask.text))] : []));
+  if (isOpen && ASKS[ask.kind].draw) part('question').append(...[ASKS[ask.kind].draw(ask, does.answer)].filter(Boolean));
+  drawReply(ask, isOpen, does);
+  drawBox(isOpen);
+}
+
+export function drawReply(ask, isOpen, { tryAgain, explore }) {
+  const box = part('reply');
+  const given = answerNow();
+  if (!isOpen || given === undefined) return box.replaceChildren();
+  if (!lesson.shown) return box.replaceChildren(tag('p', 'ls-hidden', wordsOf('reveal_key')));
+  const again = ASKS[ask.kind].restore ? [] : [press('ls-term ls-again', wordsOf('again'), tryAgain)];
+  box.replaceChildren(tag('div', 'ls-said', tag('p', '', ...replyNodes(ask, given)), ...again));
+  if (lesson.step === lesson.value.steps.length) box.append(tag('p', 'ls-done-all', wordsOf('done')), press('ls-main ls-explore-last', wordsOf('explore'), () => explore(true)));
+}
+
+function replyNodes(ask, given) {
+  if (ask.unasked && (given.guess === null || given.picks?.length === 0)) return textNodes(ask.unasked, ASKS[ask.kind].slots(given, ask));
+  if (ask.kind !== 'choose') return textNodes(ask.reply, ASKS[ask.kind].slots(given, ask));
+  // Nobody has chosen: what is right is said, and nobody was right.
+  const { right, reply, text } = ask.options[given.choice] ?? ask.options.find((option) => option.right);
+  const verdict = given.choice === null ? tag('b', '', text + '.') : tag('b', right ? 'ls-yes' : 'ls-no', wordsOf(right ? 'right' : 'wrong'));
+  return [verdict, ' ', ...textNodes(reply)];
+}
+
+function drawBox(isOpen) {
+  const { box } = stepNow();
+  const aside = part('box');
+  aside.hidden = !box || !isOpen || !isAnswered();
+  if (aside.hidden) return aside.replaceChildren();
+  const nodes = [tag('h4', '', box.title), tag('p', '', ...textNodes(box.text))];
+  if (box.hide_sinks) nodes.push(sinkSwitch());
+  if (box.bars.length) nodes.push(barsOf(box.bars));
+  aside.replaceChildren(...nodes);
+}
+
+function barsOf(bars) {
+  return tag('dl', 'ls-bars', ...bars.flatMap(({ text, value }) => {
+    const bar = tag('dd', '', tag('i', 'ls-bar'), tag('span', '', value));
+    bar.firstChild.style.width = parseFloat(value) * 0.75 + '%';
+    return [tag('dt', '', text), bar];
+  }));
+}
+
+function sinkSwitch() {
+  const input = Object.assign(document.createElement('input'), { type: 'checkbox', checked: state.hideSinks });
+  input.addEventListener('change', () => choose({ hideSinks: input.checked }, 'patches', 'chart'));
+  return tag('label', 'ls-switch-sinks', input, ' ' + wordsOf('hide_sinks'));
+}
+
+// ---- choices
+
+function drawChoices({ options }, answer) {
+  const given = answerNow();
+  const buttons = options.map((option, i) => {
+    const button = press('ls-option', option.text, () => answer({ choice: i }));
+    Object.assign(button.dataset, { option: i, number: i + 1 });
+    button.setAttribute('aria-pressed', given?.choice === i);
+    if (isAnswered() && (option.right || given.choice === i)) button.classList.add(option.right ? 'ls-is-right' : 'ls-is-wrong');
+    return button;
+  });
+  return tag('div', 'ls-options', ...buttons);
+}
+
+// ---- a line drawn by the reader
+
+function drawLineAsk(ask, answer) {
+  lesson.drawn ??= buildLine(part('line'), {
+    tokens: ask.tokens, perToken: ask.perToken, total: ask.total,
+    texts: lineTexts(),
+  }, () => { const button = part('reveal'); if (button) button.disabled = false; });
+  if (answerNow() !== undefined) lesson.drawn.set(answerNow().guess);
+  lesson.drawn.reveal(isAnswered());
+  if (answerNow() !== undefined) return null;
+  const button = press('ls-main ls-reveal', wordsOf('reveal'), () => answer({ guess: lesson.drawn.guess() }));
+  button.disabled = lesson.drawn.guess() === null;
+  return button;
+}
+
+export function lineTexts() {
+  return Object.fromEntries(['axis', 'start', 'yours', 'measured', 'handle'].map((name) => [name, wordsOf('line_' + name)]));
+}
+
+// How far a guess is from what was measured: too little, too much, or right within some percent.
+function distanceWords(guess, total) {
+  const factor = total / Math.max(guess, total / 1000);
+  if (Math.abs(factor - 1) < 0.15) return wordsOf('exact', { percent: Math.round(Math.abs(factor - 1) * 100) + ' %' });
+  return factor > 1 ? wordsOf('more', { factor: shortNumber(factor) }) : wordsOf('less', { factor: shortNumber(1 / factor) });
+}
+
+// ---- patches picked by the reader
+
+function drawPickAsk(ask, answer) {
+  const canvas = find('.tv-patches[data-side="b"]');
+  lesson.drawn ??= buildPicks(canvas, ask.count, (picks) => countPicks(part('reveal'), picks, ask.count));
+  if (answerNow() !== undefined) lesson.drawn.set(answerNow().picks);
+  if (isAnswered()) {
+    choose({ ...readMode(ask.mode), blind: false }, 'patches');
+    lesson.drawn.reveal({ anchors: anchorPatches(), ownerOf: ownersOf(state.sides[1]) });
+  }
+  if (answerNow() !== undefined) return null;
+  const button = press('ls-main ls-reveal', wordsOf('reveal'), () => answer({ picks: lesson.drawn.picks() }));
+  countPicks(button, lesson.drawn.picks(), ask.count);
+  return button;
+}
+
+function countPicks(button, picks, count) {
+  if (!button) return;
+  button.disabled = picks.length < count;
+  setText(button, wordsOf('reveal') + ' (' + picks.length + '/' + count + ')');
+}
+
+function anchorPatches() {
+  const ownerOf = ownersOf(state.sides[1]);
+  return new Set(state.sides[1].patches.map((_, patch) => patch).filter((patch) => ownerOf(patch) === patch));
+}
+
+// How many picks are anchors, how many a blind choice would hit, and how far the others are from theirs in the row.
+function pickSlots({ picks }) {
+  const anchors = anchorPatches();
+  const ownerOf = ownersOf(state.sides[1]);
+  const [rows, columns] = state.grid;
+  const away = picks.map((patch) => [patch, ownerOf(patch)]).filter(([patch, at]) => at !== patch && at >= 0 && at !== null)
+    .map(([patch, at]) => Math.abs(patch - at));
+  return {
+    hits: picks.filter((patch) => anchors.has(patch)).length, count: picks.length,
+    chance: shortNumber(picks.length * anchors.size / (rows * columns)),
+    away: away.length ? wordsOf('away', { n: shortNumber(away.reduce((sum, value) => sum + value, 0) / away.length) }) : '',
+  };
+}
+
+// ---- places in the picture and in time
+
+function placeWords(patch) {
+  return wordsOf('place', { row: Math.floor(patch / state.grid[1]) + 1, column: patch % state.grid[1] + 1 });
+}
+
+// An answer that plays stops there; who looks for the first time something happens has to find it.
+function followTime(answer) {
+  const [step, until] = [reachStep(), stepNow().ask.until];
+  if (until === 'given up' ? state.step === step : state.step >= step) {
+    goTo(step);
+    answer({ reached: true });
+  } else if (state.step > step) setText(part('reply'), wordsOf('earlier'));
+}
+
+// The step that has to be reached: a token, or the first after which the compressed side gave something up.
+function reachStep() {
+  if (stepNow().ask.until !== 'given up') return stepNow().ask.until;
+  const first = state.sides[1].dropped.findIndex((planesGiven) => planesGiven?.some((token) => token >= 0));
+  return first < 0 ? lastStep() : first + 1;
+}

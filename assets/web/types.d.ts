@@ -1,0 +1,172 @@
+// What the scripts hand to one another. For the type checker and for who reads; nothing of it is served.
+
+/** What a picture shows: which heat, fill and frames are switched on. */
+interface Look {
+  heat: string;
+  fill: string;
+  anchors: string;
+  groups: boolean;
+  opacity?: number;
+}
+
+/** A model's shape, as the calculator needs it. */
+interface Shape {
+  layers: number;
+  kv_heads: number;
+  head_dim: number;
+  element_bytes: number;
+  weight_bytes: number;
+  name?: string;
+}
+
+interface Gpu {
+  name: string;
+  memory: number;
+  bandwidth: number;
+}
+
+/** What a form of the calculator asks for, and within which bounds. */
+interface Entry {
+  name: string;
+  label: string;
+  value: number;
+  low: number;
+  high: number;
+  isWhole?: boolean;
+}
+
+interface Load {
+  batch: number;
+  prompt: number;
+  answer: number;
+  keep: number;
+}
+
+/** Per token the share of some planes in which it is kept, merged into a patch or word, into a word, dropped, evicted. */
+interface Shares {
+  kept: Float32Array;
+  merged: Float32Array;
+  intoText: Float32Array;
+  dropped: Float32Array;
+  evicted: Float32Array;
+}
+
+/** Counts from which shares are made, brought on from step to step; the tokens of a slot form a ring. */
+interface Tally {
+  key: string;
+  planes: number[];
+  counts: Float32Array[];
+  next: Int16Array;
+  step: number;
+}
+
+/** The slots of some planes after a step: how many tokens each stands for, and in how many planes a token holds one. */
+interface Slots {
+  where: number[];
+  width: number;
+  sizes: Uint16Array;
+  heldIn: Uint16Array;
+  step: number;
+}
+
+interface Channels {
+  heads: number;
+  dim: number;
+  bitAt: (i: number) => number;
+}
+
+/** One of the two answers: what the messages say of it, put together. Planes are layers x heads. */
+interface Side {
+  number: number;
+  letter: string;
+  title: string;
+  kept: string;
+  opened: boolean;
+  history: [string, string][];
+  answer: string;
+  finish: string;
+  steps: number; // answer tokens that there are
+  known: number; // those that have arrived without a gap
+  msPerToken: number | null;
+  sparsity: number[];
+  // per step; null where a message is missing or has no number, which Number.isFinite tells
+  pieces: string[];
+  logprob: number[];
+  reference: number[];
+  divergence: number[];
+  ms: number[];
+  bytes: number[];
+  allocated: number[];
+  limit: number[];
+  slots: number[][];
+  dropped: (number[] | null)[];
+  joined: (number[] | null)[];
+  looked: Uint8Array[];
+  layerLooked: Map<number, Uint8Array[]>;
+  unfolded: boolean;
+  // once it is opened
+  model: string;
+  policy: string;
+  options: Record<string, unknown>;
+  unseen: string;
+  promptPieces: string[];
+  promptSlots: number[];
+  promptBytes: number;
+  promptLimit: number;
+  prefillSeconds: number;
+  compressSeconds: number;
+  channels: Channels | null;
+  isImage: number[];
+  isPrompt: number[];
+  layers: number;
+  heads: number;
+  tokens: number; // before the answer
+  owner: Int16Array; // planes x tokens
+  score: Float32Array; // layers x tokens
+  chooses: boolean;
+  merges: boolean;
+  patches: number[];
+  patchOf: Int32Array;
+  // of what was given up: planes x width
+  width: number;
+  goneAt: Uint16Array;
+  into: Int16Array | null;
+  tally: Tally | null;
+  slotTable: { layer: number; first: Slots; now: Slots | null } | null;
+  overlaps?: number[];
+}
+
+/** A word of an answer: where it stands, whether it differs, and which answer tokens it is made of. */
+interface Word {
+  bare: string;
+  blank: string;
+  start: number;
+  end: number;
+  look: string;
+  numbers?: number[];
+}
+
+/** The numbers of a layer; those that a side has not are NaN. */
+interface LayerFigures {
+  side: Side;
+  slots: number;
+  kept: number;
+  overlap: number;
+  sparsity: number;
+}
+
+interface Plot {
+  width: number;
+  em: number;
+  edge: { left: number; right: number; top: number; bottom: number };
+  x: (at: number) => number;
+  y: (value: number) => number;
+  steps: { x0: number; x1: number; last: number };
+}
+
+/** Something given up: by which planes, and the token whose slot took it in, -1 where it was evicted. */
+interface GivenUp {
+  token: number;
+  into: number;
+  planes: number[];
+}

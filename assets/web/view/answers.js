@@ -1,0 +1,113 @@
+// Answers: the two texts with their differing words, and the chips under them.
+
+import { alignPieces, answerWords, firstDifference, linkTokens } from '../core/answers.js';
+import { bytesAfter } from '../core/charts.js';
+import { bytesText, shortNumber } from '../core/numbers.js';
+import { differing } from '../core/words.js';
+import { ofSide, setClass } from './dom.js';
+import { state, stepOn } from './state.js';
+
+export function drawAnswers() {
+  const [a, b] = state.sides;
+  const marks = b ? differing(a, b) : [[]];
+  state.differs = b ? firstDifference(a, b) : null;
+  state.sides.forEach((side, number) => {
+    const answer = ofSide('.tv-answer', side);
+    const shown = [side.answer, marks[number].join(), state.differs, side.known].join('\n');
+    if (side.shown !== shown) showAnswer(answer.querySelector('.tv-text'), side, marks[number], state.differs);
+    side.shown = shown;
+    answer.dataset.finish = side.finish;
+    fillChips(answer.querySelector('.tv-chips'), chipsOf(side, a));
+  });
+}
+
+// An answer as words that can be pointed at, the differing ones marked. An answer grows: what stands is left standing.
+function showAnswer(box, side, marks, differs) {
+  const spans = alignPieces(side.pieces.slice(0, side.known), side.answer);
+  const words = answerWords(side.answer, marks, spans[differs]);
+  side.words ??= [];
+  const isSame = (word, i) => ['bare', 'blank', 'look'].every((name) => side.words[i]?.[name] === word[name]);
+  const changed = words.findIndex((word, i) => !isSame(word, i));
+  const stays = changed < 0 ? words.length : changed;
+  side.words.splice(stays).forEach(({ node, tail }) => { node.remove(); tail.remove(); });
+  for (const word of words.slice(stays)) {
+    const shown = { ...word, node: wordNode(word, side.words.length), tail: document.createTextNode(word.blank) };
+    side.words.push(shown);
+    box.append(shown.node, shown.tail);
+  }
+  linkTokens(side.words, spans);
+}
+
+function wordNode({ bare, look }, number) {
+  const node = document.createElement(look ? 'mark' : 'span');
+  node.className = 'tv-word';
+  node.textContent = bare;
+  node.dataset.word = number;
+  if (look) markWord(node, look === 'first');
+  return node;
+}
+
+function markWord(node, isFirst) {
+  node.classList.add('tv-differs');
+  if (isFirst) node.classList.add('tv-first');
+  node.title = isFirst ? 'differs: the first word that does' : 'differs';
+  node.setAttribute('aria-description', 'differs');
+}
+
+// Words still to come at the shown step are pale, the one that was just written is underlined.
+export function drawWords(side) {
+  const step = stepOn(side);
+  const isReplay = step < side.steps;
+  let current = null;
+  side.words?.forEach(({ node, numbers }) => {
+    if (!numbers.length) return;
+    const isCurrent = isReplay && numbers.includes(step - 1);
+    if (isCurrent) current = node;
+    setClass(node, 'tv-coming', isReplay && numbers[0] >= step);
+    setClass(node, 'tv-current', isCurrent);
+  });
+  // After the frame: in it, asking where things stand would lay the page out once more.
+  clearTimeout(side.scrolling);
+  if (current) side.scrolling = setTimeout(keepInSight, 0, current, ofSide('.tv-answer', side).querySelector('.tv-text'));
+}
+
+// Scroll within the box only, never the page.
+function keepInSight(node, box) {
+  if (box.scrollHeight <= box.clientHeight) return;
+  const top = node.offsetTop - box.offsetTop;
+  if (top < box.scrollTop) box.scrollTop = top;
+  else if (top + node.offsetHeight > box.scrollTop + box.clientHeight) box.scrollTop = top + node.offsetHeight - box.clientHeight;
+}
+
+function chipsOf(side, first) {
+  const mean = (list) => list.reduce((sum, value) => sum + value, 0) / list.length;
+  const bytes = side.opened ? bytesAfter(side, side.steps) : NaN;
+  const saved = side !== first && side.opened ? 1 - bytes / bytesAfter(first, first.steps) : NaN;
+  const slots = side.steps ? side.slots[side.steps - 1] : side.promptSlots;
+  const chips = [
+    ['bytes', 'KV cache', Number.isFinite(bytes) ? bytesText(bytes) : '–'],
+    ['saved', saved < 0 ? 'more' : 'saved', Number.isFinite(saved) ? Math.round(Math.abs(saved) * 100) + ' %' : null],
+    ['slots', 'slots held', slots ? shortNumber(mean(slots)) : '–'],
+    ['tokens', side.steps === 1 ? 'token' : 'tokens', String(side.steps)],
+    ['ms', 'per token', side.msPerToken === null ? '–' : shortNumber(side.msPerToken) + ' ms'],
+    ['prefill', 'prefill', side.opened ? shortNumber(side.prefillSeconds * 1000) + ' ms' : '–'],
+    ['merging', side.merges ? 'merging' : 'choosing', side.opened && (side.kept || side.chooses) ? shortNumber(side.compressSeconds * 1000) + ' ms' : null],
+  ];
+  return chips.filter(([, , value]) => value !== null);
+}
+
+function fillChips(list, chips) {
+  chips.forEach(([name, label, value], i) => {
+    let chip = list.children[i];
+    if (!chip || chip.dataset.name !== name) {
+      chip = document.createElement('div');
+      chip.className = 'tv-chip';
+      chip.dataset.name = name;
+      chip.append(document.createElement('dt'), document.createElement('dd'));
+      list.insertBefore(chip, list.children[i] ?? null);
+    }
+    if (chip.firstChild.textContent !== label) chip.firstChild.textContent = label;
+    if (chip.lastChild.textContent !== value) chip.lastChild.textContent = value;
+  });
+  while (list.children.length > chips.length) list.lastChild.remove();
+}

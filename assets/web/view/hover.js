@@ -1,0 +1,76 @@
+// Hover: what is added while something is pointed at.
+
+import { topAnswer, topPrompt } from '../core/gaze.js';
+import { holder, membersOf } from '../core/holders.js';
+import { shortNumber } from '../core/numbers.js';
+import { idleSentence, lookedText, lookersText, sentence } from '../core/sentences.js';
+import { tokenName } from '../core/tokens.js';
+import { ofSide, setClass, setText } from './dom.js';
+import { ink } from './ink.js';
+import { litTokens } from './light.js';
+import { paintHover } from './paint.js';
+import { hoveredNumbers, openSides, planes, planesName, state, stepOn } from './state.js';
+import { lightTokens } from './strip.js';
+
+// The token of a side that is pointed at; a word of one side stands for the same word of the other.
+function tokenOn(side) {
+  const { hover } = state;
+  if (!hover || !side.opened) return null;
+  if (hover.patch !== undefined) return side.patches[hover.patch] ?? null;
+  const own = state.sides[hover.side];
+  if (side === own) return hover.token;
+  if (hover.token >= own.tokens) return hover.token - own.tokens < side.known ? side.tokens + hover.token - own.tokens : null;
+  return side.tokens === own.tokens && side.promptPieces[hover.token] === own.promptPieces[hover.token] ? hover.token : null;
+}
+
+export function drawHover() {
+  const numbers = hoveredNumbers();
+  const shown = openSides().filter((side) => side.scene).map((side) => hoverOf(side, numbers));
+  const own = shown.find(({ side }) => side.number === state.hover?.side);
+  shown.forEach(showHover);
+  return own?.text ?? '';
+}
+
+export function hoverOf(side, numbers) {
+  const token = tokenOn(side);
+  const where = planes(side);
+  const step = stepOn(side);
+  const at = token !== null && where.length === 1 && !state.blind ? holder(side, where[0], token, step) : -1;
+  const members = at >= 0 ? membersOf(side, where[0], token, step) : [];
+  const lookers = token !== null && !numbers ? topAnswer(side, token, state.layer) : [];
+  const seen = token !== null && numbers ? topPrompt(side, numbers, state.layer) : [];
+  const lookText = token === null ? idleGaze(side) : numbers ? lookedText(side, side.scene.heat ?? [NaN], seen) : lookersText(side, lookers);
+  const text = state.blind ? (token === null ? '' : tokenName(side, token, state.grid)) : token === null
+    ? idleSentence(side, side.scene.shares, where)
+    : sentence(side, token, where, step, state.grid) + received(side, token);
+  return { side, token, at, members, lookers, seen, numbers, text: text + lookText };
+}
+
+function idleGaze(side) {
+  return state.heat === 'looked' && side.scene.heat ? lookedText(side, side.scene.heat, []) : '';
+}
+
+function showHover({ side, token, at, members, lookers, seen, numbers, text }) {
+  const canvas = ofSide('.tv-patches', side);
+  const patchOf = (member) => (member >= 0 && member < side.tokens ? side.patchOf[member] : -1);
+  const lit = litTokens(side);
+  const onPicture = (tokens) => tokens.map(patchOf).filter((patch) => patch >= 0);
+  paintHover(canvas, side.base, side.scene, token === null && !lit.length ? null : {
+    patch: patchOf(token ?? -1), anchor: patchOf(at), members: onPicture(members), lit: onPicture(lit), tint: state.litColour,
+  }, ink());
+  const says = ofSide('.tv-says', side);
+  setText(says, text);
+  setClass(says, 'tv-idle', token === null);
+  const label = 'Image patches, ' + side.title + ', after token ' + stepOn(side) + ', ' + planesName(side) + '. ' + text
+    + '. Arrow keys move from patch to patch, Enter holds one, Escape lets go.';
+  if (canvas.getAttribute('aria-label') !== label) canvas.setAttribute('aria-label', label);
+  lightTokens(side, 'tv-lit', token === null ? lit : [token, at, ...members, ...lit]);
+  const answerTokens = [...lookers.map(([number]) => number), ...(token === null ? [] : numbers ?? [])];
+  lightTokens(side, 'tv-looks', [...lookers.map(([number]) => side.tokens + number), ...seen.map(([given]) => given)]);
+  side.words?.forEach((word) => setClass(word.node, 'tv-lit', answerTokens.some((number) => word.numbers.includes(number))));
+}
+
+function received(side, token) {
+  const score = state.heat === 'importance' && token < side.tokens ? side.scene.heat?.[side.patchOf[token]] : undefined;
+  return score === undefined || Number.isNaN(score) ? '' : ' · attention received ' + shortNumber(score);
+}

@@ -1,0 +1,75 @@
+// Main: what is drawn in a frame, and everything wired together.
+
+import { summarize } from './aloud.js';
+import { drawAnswers } from './answers.js';
+import { note } from './attributes.js';
+import { drawTraffic } from './calculator.js';
+import { drawCertainty, drawMemory, roomIn } from './charts.js';
+import { fitCanvases, fitControls, fitTime, listen } from './controls.js';
+import { both, find, root } from './dom.js';
+import { drawHover } from './hover.js';
+import { forgetInk } from './ink.js';
+import { inspect } from './inspect.js';
+import { drawLayers } from './layers.js';
+import { drawHeat, drawPatches, heatKey, heatNow } from './pictures.js';
+import { drawReadout, timeSummary } from './readout.js';
+import { fetchLayer } from './requests.js';
+import { choose, isOpen, lastStep, onChoice, onFrame, redraw, state } from './state.js';
+import { stopClock } from './time.js';
+
+let heatDrawn = '';
+
+function draw(due) {
+  if (due.has('answers')) drawAnswers();
+  if (due.has('answers') || due.has('patches')) fitTime();
+  if (due.has('patches') || due.has('chart')) drawReadout();
+  if (due.has('chart')) drawCharts();
+  if (isOpen()) drawPictures(due);
+  note();
+}
+
+function drawPictures(due) {
+  if (due.has('patches')) {
+    drawPatches();
+    drawLayers(find('.tv-layers'), state.sides, state.layer, (layer) => choose({ layer }, 'patches', 'chart'));
+  }
+  const heat = heatNow();
+  const isNew = due.has('patches') || due.has('heat') || heatKey(heat) !== heatDrawn;
+  if (isNew) drawHeat(heat);
+  heatDrawn = heatKey(heat);
+  if (isNew || due.has('hover')) summarize(drawHover() || timeSummary());
+}
+
+function drawCharts() {
+  const last = lastStep();
+  drawMemory(find('.tv-memory'), state.sides, state.step, last);
+  drawCertainty(find('.tv-certainty'), state.sides, state.step, last);
+  drawTraffic(find('.tv-traffic'), state.sides, state.shape, state.step);
+}
+
+// What a picture would show and lacks is asked for once the picture stands.
+function fetchMissing() {
+  if (isOpen() && (state.hover || heatNow().kind === 'looked')) fetchLayer();
+}
+
+// The page's theme and size may change while a picture stands.
+const themes = new MutationObserver(() => { forgetInk(); redraw('patches'); });
+const sizes = new ResizeObserver(() => {
+  if (!root.isConnected) {
+    sizes.disconnect();
+    themes.disconnect();
+    stopClock();
+    return;
+  }
+  fitCanvases();
+  both('.tv-memory, .tv-certainty').forEach((box) => { box.room = roomIn(box); });
+  redraw('patches', 'chart');
+});
+
+onChoice(fitControls);
+onFrame(draw);
+onFrame(fetchMissing);
+root.view = { inspect };
+listen();
+themes.observe(document.body, { attributes: true, attributeFilter: ['class'] });
+both('.tv-patches, .tv-memory, .tv-certainty').forEach((box) => sizes.observe(box));

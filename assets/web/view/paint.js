@@ -1,0 +1,287 @@
+// Paint: the picture with its patches. A base layer per side is painted when something changes, hover goes on top.
+
+import { cividisParts } from '../core/colours.js';
+
+// A small tile, drawn once per paint, that repeats as a fill.
+function tile(context, size, draw) {
+  const small = document.createElement('canvas');
+  small.width = small.height = size;
+  draw(small.getContext('2d'), size);
+  return context.createPattern(small, 'repeat');
+}
+
+// Dark lines with a light edge, or light ones with a dark edge: heat may be dark or bright behind them.
+export function hatching(context, ratio, colour, edge) {
+  return tile(context, Math.round(8 * ratio), (pen, size) => {
+    for (const [line, tint] of [[3, edge], [1.4, colour]]) {
+      pen.strokeStyle = tint;
+      pen.lineWidth = line * ratio;
+      for (const shift of [-size, 0, size]) {
+        pen.beginPath();
+        pen.moveTo(shift - 2, size + 2);
+        pen.lineTo(shift + size + 2, -2);
+        pen.stroke();
+      }
+    }
+  });
+}
+
+export function dots(context, ratio, colour) {
+  return tile(context, Math.round(5 * ratio), (pen, size) => {
+    pen.fillStyle = colour;
+    pen.beginPath();
+    pen.arc(size / 2, size / 2, 1.3 * ratio, 0, 7);
+    pen.fill();
+  });
+}
+
+// The picture at the size of the canvases: scaling it anew for every frame is the dearest part of one.
+export function scaled(picture, width, height) {
+  const known = picture.scaled;
+  if (known?.width === width && known.height === height) return known;
+  picture.scaled = Object.assign(document.createElement('canvas'), { width, height });
+  picture.scaled.getContext('2d').drawImage(picture, 0, 0, width, height);
+  return picture.scaled;
+}
+
+// Everything the base of one canvas needs to know is in `scene`: {rows, columns, picture, patches, shares,
+// at (holder per patch, null for a mean), colours or means (per patch, if groups are filled), heat, range and what is
+// switched on: {fill, borders, anchors, opacity}}
+export function paintBase(canvas, scene, ink) {
+  const context = canvas.getContext('2d');
+  const { width, height, ratio } = canvas;
+  context.globalAlpha = 1;
+  context.fillStyle = ink.plain;
+  context.fillRect(0, 0, width, height);
+  if (scene.picture?.complete && scene.picture.naturalWidth) context.drawImage(scaled(scene.picture, width, height), 0, 0);
+  paintFill(context, scene, ink, ratio);
+  if (scene.heat) paintHeat(context, scene);
+  if (scene.borders) paintBorders(context, scene, ratio);
+  paintGone(context, scene, ink, ratio);
+  if (scene.anchors !== 'none') paintAnchors(context, scene, ink, ratio);
+  context.globalAlpha = 1;
+}
+
+// One pixel per patch, [red, green, blue] and how opaque, blown up without smoothing.
+function cellMap(scene, colourOf, alphaOf) {
+  const small = document.createElement('canvas');
+  Object.assign(small, { width: scene.columns, height: scene.rows });
+  const pen = small.getContext('2d');
+  const image = pen.createImageData(scene.columns, scene.rows);
+  let isEmpty = true;
+  for (let patch = 0; patch < scene.patches.length; patch++) {
+    const alpha = alphaOf(patch);
+    if (!alpha) continue;
+    isEmpty = false;
+    image.data.set(colourOf(patch), patch * 4);
+    image.data[patch * 4 + 3] = Math.round(alpha * 255);
+  }
+  pen.putImageData(image, 0, 0);
+  return isEmpty ? null : small;
+}
+
+export function paintCells(context, scene, colourOf, alphaOf) {
+  const map = cellMap(scene, colourOf, alphaOf);
+  if (!map) return;
+  context.globalAlpha = 1;
+  context.imageSmoothingEnabled = false;
+  context.drawImage(map, 0, 0, context.canvas.width, context.canvas.height);
+  context.imageSmoothingEnabled = true;
+}
+
+// A pattern over the patches, as opaque as `alphaOf` says.
+export function paintPattern(context, scene, pattern, alphaOf) {
+  const map = cellMap(scene, () => [0, 0, 0], alphaOf);
+  if (!map) return;
+  const { width, height } = context.canvas;
+  const layer = document.createElement('canvas');
+  Object.assign(layer, { width, height });
+  const pen = layer.getContext('2d');
+  pen.imageSmoothingEnabled = false;
+  pen.drawImage(map, 0, 0, width, height);
+  pen.globalCompositeOperation = 'source-in';
+  pen.fillStyle = pattern;
+  pen.fillRect(0, 0, width, height);
+  context.globalAlpha = 1;
+  context.drawImage(layer, 0, 0);
+}
+
+function paintHeat(context, { heat, range: [low, high], ...scene }) {
+  const colourOf = (patch) => cividisParts(high > low ? (heat[patch] - low) / (high - low) : 0);
+  paintCells(context, scene, colourOf, (patch) => (Number.isNaN(heat[patch]) ? 0 : scene.opacity));
+}
+
+function paintFill(context, scene, ink, ratio) {
+  const { fill, opacity, colours, means, shares: { merged, intoText }, patches } = scene;
+  if (fill === 'none') return;
+  if (fill === 'colours' && colours) paintCells(context, scene, (patch) => ink.groups[colours[patch]], (patch) => (colours[patch] < 0 ? 0 : opacity));
+  if (fill === 'mean' && means) paintCells(context, scene, (patch) => means[patch], (patch) => (means[patch] ? opacity : 0));
+  if (fill === 'fade') paintCells(context, scene, () => ink.veil, (patch) => opacity * merged[patches[patch]]);
+  const inText = (patch) => intoText[patches[patch]];
+  paintCells(context, scene, () => ink.blank, (patch) => 0.7 * inText(patch));
+  paintPattern(context, scene, dots(context, ratio, ink.text), inText);
+}
+
+function paintGone(context, scene, ink, ratio) {
+  const { dropped, evicted } = scene.shares;
+  const gone = (patch) => Math.min(1, dropped[scene.patches[patch]] + evicted[scene.patches[patch]]);
+  // The heat of a dropped patch is worth seeing: only lines go over it.
+  if (!scene.heat) paintCells(context, scene, () => ink.blank, (patch) => 0.7 * gone(patch));
+  paintPattern(context, scene, hatching(context, ratio, ink.hatch, scene.heat ? ink.edge : 'transparent'), gone);
+}
+
+export function cellsOf(canvas, scene) {
+  return (patch) => {
+    const row = Math.floor(patch / scene.columns);
+    const column = patch % scene.columns;
+    const x = Math.round(column * canvas.width / scene.columns);
+    const y = Math.round(row * canvas.height / scene.rows);
+    const right = Math.round((column + 1) * canvas.width / scene.columns);
+    const bottom = Math.round((row + 1) * canvas.height / scene.rows);
+    return [x, y, right - x, bottom - y];
+  };
+}
+
+// Shapes that are equally strong are drawn together: thousands of strokes of their own take long.
+function byStrength() {
+  const paths = new Map();
+  return {
+    paths,
+    at(strength) {
+      const level = Math.ceil(strength * 16) / 16;
+      if (!paths.has(level)) paths.set(level, new Path2D());
+      return paths.get(level);
+    },
+  };
+}
+
+// Where every patch is an anchor, one frame says it and leaves the picture readable.
+function paintAnchors(context, scene, ink, ratio) {
+  const { canvas } = context;
+  context.strokeStyle = ink.anchor;
+  context.globalAlpha = 1;
+  if (scene.patches.every((token) => scene.shares.kept[token] > 0.999)) {
+    context.lineWidth = 2 * ratio;
+    context.strokeRect(ratio, ratio, canvas.width - 2 * ratio, canvas.height - 2 * ratio);
+  } else if (scene.anchors === 'dot') paintDots(context, scene, ink, ratio);
+  else paintOutlines(context, scene, ratio);
+}
+
+function paintOutlines(context, scene, ratio) {
+  const cell = cellsOf(context.canvas, scene);
+  const levels = byStrength();
+  const line = 1.5 * ratio;
+  scene.patches.forEach((token, patch) => {
+    const share = scene.shares.kept[token];
+    if (!share) return;
+    const [x, y, w, h] = cell(patch);
+    // Kept by one head of four, a patch still stands out from those that none keeps.
+    levels.at(Math.sqrt(share)).rect(x + line / 2 + 0.5, y + line / 2 + 0.5, w - line - 1, h - line - 1);
+  });
+  context.lineWidth = line;
+  levels.paths.forEach((path, strength) => {
+    context.globalAlpha = strength;
+    context.stroke(path);
+  });
+}
+
+function paintDots(context, scene, ink, ratio) {
+  const cell = cellsOf(context.canvas, scene);
+  const levels = byStrength();
+  scene.patches.forEach((token, patch) => {
+    const share = scene.shares.kept[token];
+    if (!share) return;
+    const [x, y, w, h] = cell(patch);
+    const size = Math.max(3 * ratio, Math.min(w, h) * 0.28);
+    levels.at(share).rect(x + (w - size) / 2, y + (h - size) / 2, size, size);
+  });
+  context.lineWidth = 2 * ratio;
+  context.strokeStyle = 'rgba(0, 0, 0, 0.8)';
+  context.fillStyle = ink.anchor;
+  levels.paths.forEach((path, strength) => {
+    context.globalAlpha = strength;
+    context.stroke(path);
+    context.fill(path);
+  });
+}
+
+// A line between neighbours in different slots, weak between two that share theirs with nobody.
+function paintBorders(context, scene, ratio) {
+  const { at, columns } = scene;
+  if (!at) return;
+  const sizes = new Map();
+  at.forEach((owner) => sizes.set(owner, (sizes.get(owner) ?? 0) + 1));
+  const isAlone = (patch) => at[patch] >= 0 && sizes.get(at[patch]) < 2;
+  const cell = cellsOf(context.canvas, scene);
+  const levels = byStrength();
+  const line = (p, q, x1, y1, x2, y2) => {
+    if (at[p] === at[q]) return;
+    const path = levels.at(isAlone(p) && isAlone(q) ? 0.25 : 0.9);
+    path.moveTo(x1, y1);
+    path.lineTo(x2, y2);
+  };
+  for (let patch = 0; patch < at.length; patch++) {
+    const [x, y, w, h] = cell(patch);
+    if ((patch + 1) % columns) line(patch, patch + 1, x + w, y, x + w, y + h);
+    if (patch + columns < at.length) line(patch, patch + columns, x, y + h, x + w, y + h);
+  }
+  context.strokeStyle = 'rgba(0, 0, 0, 0.75)';
+  context.lineWidth = ratio;
+  levels.paths.forEach((path, strength) => {
+    context.globalAlpha = strength;
+    context.stroke(path);
+  });
+}
+
+// The base again and, over it, the hovered patch, its anchor and its fellows.
+export function paintHover(canvas, base, scene, hover, ink) {
+  if (!base?.width || !canvas.width) return;
+  const context = canvas.getContext('2d');
+  const ratio = canvas.ratio;
+  context.globalAlpha = 1;
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(base, 0, 0);
+  if (!hover) return;
+  const w = canvas.width / scene.columns;
+  const h = canvas.height / scene.rows;
+  const corner = (patch) => [(patch % scene.columns) * w, Math.floor(patch / scene.columns) * h];
+  const stroke = (path, width, colour) => {
+    for (const [line, tint] of [[width + 2, 'rgba(0, 0, 0, 0.85)'], [width, colour]]) {
+      context.lineWidth = line * ratio;
+      context.strokeStyle = tint;
+      context.stroke(path);
+    }
+  };
+  const frame = (patch, colour) => {
+    const path = new Path2D();
+    path.rect(...corner(patch), w, h);
+    stroke(path, 2.5, colour);
+  };
+  stroke(outline(hover.members, scene.columns, corner, w, h), 1.5, '#fff');
+  if (hover.lit?.length) {
+    const cells = new Path2D();
+    hover.lit.forEach((patch) => cells.rect(...corner(patch), w, h));
+    stroke(cells, 1.5, hover.tint || '#fff');
+  }
+  if (hover.anchor >= 0) frame(hover.anchor, ink.anchor);
+  if (hover.patch >= 0 && hover.patch !== hover.anchor) frame(hover.patch, '#fff');
+}
+
+// The edges of a set of patches.
+function outline(patches, columns, corner, w, h) {
+  const inside = new Set(patches);
+  const path = new Path2D();
+  for (const patch of patches) {
+    const [x, y] = corner(patch);
+    const edge = (isOpen, x1, y1, x2, y2) => {
+      if (!isOpen) return;
+      path.moveTo(x1, y1);
+      path.lineTo(x2, y2);
+    };
+    edge(!inside.has(patch - columns), x, y, x + w, y);
+    edge(!inside.has(patch + columns), x, y + h, x + w, y + h);
+    edge(patch % columns === 0 || !inside.has(patch - 1), x, y, x, y + h);
+    edge((patch + 1) % columns === 0 || !inside.has(patch + 1), x + w, y, x + w, y + h);
+  }
+  return path;
+}

@@ -1,0 +1,98 @@
+// Pictures: what they show at this step, and the heat over them.
+
+import { PALETTE, groupColours, groupMeans } from '../core/colours.js';
+import { heatRange, layerSeen, patchGaze, patchScores } from '../core/gaze.js';
+import { holder, sharesOf } from '../core/holders.js';
+import { shortNumber } from '../core/numbers.js';
+import { drawWords } from './answers.js';
+import { drawChannels } from './channels.js';
+import { both, find, ofSide, root, setText } from './dom.js';
+import { ink, patchColours } from './ink.js';
+import { paintBase } from './paint.js';
+import { headNow, hoveredNumbers, isSingle, openSides, planes, state, stepOn } from './state.js';
+import { updateStrip } from './strip.js';
+
+export function drawPatches() {
+  openSides().forEach((side) => {
+    const where = planes(side);
+    const shares = sharesOf(side, where, stepOn(side));
+    side.scene = sceneOf(side, where, shares, state);
+    updateStrip(ofSide('.tv-strip', side), side, shares, stepOn(side), state.differs);
+    drawWords(side);
+    drawChannels(side);
+  });
+  find('.tv-key-words').hidden = !openSides().some((side) => side.scene.shares.intoText.some((share) => share > 0));
+  root.classList.toggle('tv-mean', openSides().some((side) => !isSingle(side)));
+}
+
+// What a picture shows of a side; `look` says what is switched on, as the state does.
+export function sceneOf(side, where, shares, { fill, groups, anchors, opacity, step }) {
+  const [rows, columns] = state.grid;
+  const after = Math.min(step, side.steps);
+  const at = where.length === 1 ? side.patches.map((token) => holder(side, where[0], token, after)) : null;
+  if (fill === 'mean') state.patchColours ??= patchColours(state.picture, rows, columns);
+  return {
+    rows, columns, picture: state.picture, patches: side.patches, shares, at,
+    colours: at && fill === 'colours' ? groupColours(side, where[0], after, columns, PALETTE) : null,
+    means: at && fill === 'mean' && state.patchColours ? groupMeans(side, at, state.patchColours) : null,
+    fill, borders: groups, anchors, opacity, heat: null, range: [NaN, NaN],
+  };
+}
+
+// ---- heat
+
+// What the colours stand for now: an answer token that is pointed at comes before what is switched on.
+export function heatNow() {
+  const numbers = hoveredNumbers();
+  if (numbers && openSides().some((side) => numbers.some((number) => side.looked[number]))) return { kind: 'looked', numbers };
+  if (state.heat !== 'looked') return { kind: state.heat, numbers: null };
+  return { kind: 'looked', numbers: null };
+}
+
+// On a side that has ended the last token counts; before the first, the first.
+const numbersOn = (side, heat) => heat.numbers ?? [Math.max(0, stepOn(side) - 1)];
+
+export function heatKey(heat) {
+  return JSON.stringify([heat, openSides().map((side) => [numbersOn(side, heat), side.known])]);
+}
+
+export function drawHeat(heat) {
+  const open = openSides();
+  open.forEach((side) => {
+    side.scene.heat = heat.kind === 'importance' ? patchScores(side, state.layer)
+      : heat.kind === 'looked' ? patchGaze(side, numbersOn(side, heat), state.layer) : null;
+  });
+  // What a token looked at is seen through nothing else.
+  open.forEach((side) => { side.scene.fill = heat.numbers ? 'none' : state.fill; });
+  const range = heat.kind === 'none' ? [NaN, NaN] : heatRange(open.map((side) => side.scene.heat), state.hideSinks);
+  open.forEach((side) => {
+    side.scene.range = range;
+    const canvas = ofSide('.tv-patches', side);
+    side.base ??= document.createElement('canvas');
+    Object.assign(side.base, { width: canvas.width, height: canvas.height, ratio: canvas.ratio });
+    if (canvas.width && canvas.ratio) paintBase(side.base, side.scene, ink());
+  });
+  setText(find('.tv-low'), shortNumber(range[0]));
+  setText(find('.tv-high'), shortNumber(range[1]) + (state.hideSinks ? ' or more' : ''));
+  setText(find('.tv-unit'), unitText(heat));
+  fitLegend(heat.kind, heat.numbers ? 'none' : state.fill);
+}
+
+function unitText(heat) {
+  // Attention is recorded per layer, for all heads together.
+  const perHead = headNow() ? ', mean of all heads' : '';
+  if (heat.kind !== 'looked') return 'attention received' + perHead;
+  const [side] = openSides();
+  const numbers = numbersOn(side, heat);
+  const isMean = state.layer && openSides().some((each) => !layerSeen(each, numbersOn(each, heat), state.layer));
+  const which = numbers.length > 1 ? 'the word pointed at' : 'token ' + (numbers[0] + 1);
+  return 'share of the attention of ' + which + (isMean ? ', mean of all layers' : perHead);
+}
+
+// Only what the pictures show now is explained.
+function fitLegend(heat, fill) {
+  const shown = new Set([fill, state.anchors]);
+  if (heat !== 'none') shown.add('heat');
+  if (state.groups) shown.add('borders');
+  both('.tv-legend [data-for]').forEach((key) => { key.hidden = !shown.has(key.dataset.for); });
+}

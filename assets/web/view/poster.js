@@ -1,0 +1,273 @@
+// Poster: the view as it is shown, painted on one canvas to be saved as a picture.
+// It is painted twice: once without a canvas to find its height, then for good.
+
+import { bytesAfter, shortTitle } from '../core/charts.js';
+import { cividis } from '../core/colours.js';
+import { bytesText } from '../core/numbers.js';
+import { differing, splitWords } from '../core/words.js';
+import { drawCertainty, drawMemory } from './charts.js';
+import { SVG, find, ofSide, root, svg } from './dom.js';
+import { dots, hatching } from './paint.js';
+import { lastStep } from './state.js';
+
+const POSTER = { width: 1200, edge: 32, gap: 36, scale: 2, chart: 430 };
+const POSTER_COLOURS = [
+  'text', 'muted', 'ground', 'line', 'a', 'b', 'mark', 'anchor', 'blank', 'hatch', 'merged', 'veil', 'group-0', 'group-1',
+];
+const POSTER_CHARTS = [
+  { title: 'Memory of keys and values', height: 210, drawInto: drawMemory },
+  { title: 'How sure: probability of the first side’s token', height: 165, drawInto: drawCertainty },
+];
+
+// The picture as a file, and its size in pixels.
+export async function drawPoster(state) {
+  const parts = await posterParts(state);
+  const canvas = document.createElement('canvas');
+  const height = paintPoster(canvas.getContext('2d'), parts);
+  Object.assign(canvas, { width: POSTER.width * POSTER.scale, height: Math.ceil(height) * POSTER.scale });
+  const context = canvas.getContext('2d');
+  context.scale(POSTER.scale, POSTER.scale);
+  context.fillStyle = parts.colours.ground;
+  context.fillRect(0, 0, POSTER.width, height);
+  paintPoster(context, parts);
+  const blob = await new Promise((done) => canvas.toBlob(done, 'image/png'));
+  if (!blob) throw new Error('the browser could not make a PNG');
+  return { blob, width: canvas.width, height: canvas.height };
+}
+
+async function posterParts(state) {
+  const sides = state.sides.filter((side) => side.opened);
+  const marks = sides.length > 1 ? differing(...sides) : [[]];
+  return {
+    question: state.question,
+    facts: viewFacts(state, sides),
+    source: Object.entries(state.about ?? {}).map((entry) => entry.join(' ')).join(' · '),
+    sides: sides.map((side, i) => ({ side, step: state.step, marks: marks[i], canvas: ofSide('.tv-patches', side) })),
+    charts: await Promise.all(POSTER_CHARTS.map((chart) => chartPart(chart, state))),
+    keys: [...find('.tv-where .tv-legend').children].filter((key) => key.offsetWidth && key.querySelector('.tv-key, .tv-ramp')),
+    colours: Object.fromEntries(POSTER_COLOURS.map((name) => [name, colourNamed(name)])),
+    font: getComputedStyle(root).fontFamily,
+  };
+}
+
+function viewFacts(state, sides) {
+  const single = state.layer ? 'layer ' + state.layer + ' of ' + sides[0].layers : 'mean of ' + sides[0].layers + ' layers';
+  const isPerHead = state.layer && sides.some((side) => side.heads > 1);
+  const head = isPerHead ? [state.head ? 'head ' + state.head : 'mean of heads'] : [];
+  return [sides[0].model, ...sides.map((side) => side.title + (side.kept ? ' ' + side.kept : '')), single, ...head,
+    'after answer token ' + state.step].filter(Boolean).join(' · ');
+}
+
+// A canvas does not know the page's variables and mixed colours.
+function colourNamed(name) {
+  const probe = document.createElement('i');
+  probe.style.color = 'var(--tv-' + name + ')';
+  root.append(probe);
+  const colour = getComputedStyle(probe).color;
+  probe.remove();
+  return colour;
+}
+
+const CHART_STYLES = [
+  'fill', 'stroke', 'stroke-width', 'stroke-dasharray', 'stroke-linejoin', 'stroke-linecap', 'paint-order', 'opacity',
+  'fill-opacity', 'font-size', 'font-family', 'font-weight', 'font-variant-numeric',
+];
+
+// A chart as an image, drawn anew in the poster's size. Outside the page its styles are gone: each element takes its own along.
+async function chartPart({ title, height, drawInto }, state) {
+  const width = POSTER.chart;
+  const chart = svg('svg', { xmlns: SVG, width, height });
+  chart.style.cssText = 'position: absolute; visibility: hidden; font-size: 14px; width: ' + width + 'px; height: ' + height + 'px';
+  root.append(chart);
+  drawInto(chart, state.sides, state.step, lastStep());
+  const styles = [...chart.querySelectorAll('*')].map((node) => {
+    const style = getComputedStyle(node);
+    return CHART_STYLES.map((name) => [name, style.getPropertyValue(name)]);
+  });
+  chart.remove();
+  chart.removeAttribute('style');
+  chart.querySelectorAll('*').forEach((node, i) => styles[i].forEach(([name, value]) => node.style.setProperty(name, value)));
+  const image = new Image();
+  image.src = 'data:image/svg+xml;charset=utf-8,' + encodeURIComponent(new XMLSerializer().serializeToString(chart));
+  await image.decode();
+  return { image, width, height, title };
+}
+
+// Returns the height of what was drawn.
+function paintPoster(context, parts) {
+  const { edge, width, gap } = POSTER;
+  const inner = width - 2 * edge;
+  const pen = { context, font: parts.font, colours: parts.colours };
+  let y = edge;
+  y = paintLines(pen, [[{ text: parts.question }]], edge, y, inner, 25, 'bold 22', parts.colours.text, 4);
+  y = paintLines(pen, [[{ text: parts.facts }]], edge, y + 6, inner, 20, '15', parts.colours.muted, 3) + 18;
+  const column = (inner - gap) / 2;
+  y = Math.max(...parts.sides.map((part, i) => paintAnswer(pen, part, edge + i * (column + gap), y, column))) + 24;
+  const picture = (inner - POSTER.chart - gap - 20) / 2;
+  const pictures = parts.sides.filter((part) => part.canvas.offsetWidth);
+  const below = pictures.map((part, i) => paintPatches(pen, part, edge + i * (picture + 20), y, picture));
+  const right = width - edge - POSTER.chart;
+  const chartsBelow = paintCharts(pen, parts.charts, right, y);
+  const keysBelow = paintKeys(pen, parts.keys, edge, Math.max(y, ...below) + 16, right - gap);
+  y = Math.max(chartsBelow, keysBelow) + 16;
+  return paintLines(pen, [[{ text: parts.source }]], edge, y, inner, 17, '12', parts.colours.muted, 2) + edge / 2;
+}
+
+function paintAnswer(pen, { side, step, marks }, x, y, width) {
+  const { context, colours } = pen;
+  sampleLine(context, side, colours[side.letter], x, y + 8, width);
+  const title = side.title + (side.kept ? ' · ' + side.kept : '') + ' · ' + bytesText(bytesAfter(side, step));
+  const top = paintLines(pen, [[{ text: title }]], x, y + 20, width, 20, 'bold 15', colours.text, 1);
+  const words = splitWords(side.answer).map((text, i) => ({ text, differs: marks[i] }));
+  return paintLines(pen, paragraphs(words), x, top + 6, width, 25, '18', colours.text, 16);
+}
+
+function sampleLine(context, side, colour, x, y, width) {
+  context.save();
+  Object.assign(context, { strokeStyle: colour, lineWidth: 3 });
+  if (side.letter === 'b') context.setLineDash([9, 5]);
+  context.beginPath();
+  context.moveTo(x, y);
+  context.lineTo(x + width, y);
+  context.stroke();
+  context.restore();
+}
+
+function paragraphs(words) {
+  const list = [[]];
+  words.forEach((word) => {
+    list.at(-1).push(word);
+    if (/\n/.test(word.text)) list.push([]);
+  });
+  return list;
+}
+
+// Paragraphs of words, wrapped, at most `most` lines; returns where the next thing may begin.
+function paintLines({ context, font, colours }, list, x, y, width, height, style, colour, most) {
+  const [size, weight] = style.split(' ').reverse();
+  context.font = (weight ?? 'normal') + ' ' + size + 'px ' + font;
+  const measure = (text) => context.measureText(text).width;
+  const lines = list.flatMap((words) => wrapWords(words, width, measure));
+  lines.slice(0, most).forEach((line, number) => {
+    const base = y + (number + 1) * height - height * 0.28;
+    markWords(context, line, x, base, Number(size), measure, colours);
+    context.fillStyle = colour;
+    const text = line.map((word) => word.text).join('').trimEnd();
+    context.fillText(text + (number === most - 1 && lines.length > most ? ' …' : ''), x, base);
+  });
+  return y + Math.min(lines.length, most) * height;
+}
+
+function wrapWords(words, width, measure) {
+  const lines = [[]];
+  let used = 0;
+  const pieces = words.flatMap((word) => splitWords(word.text).flatMap((text) => fitPieces(text, width, measure)).map((text) => ({ ...word, text })));
+  pieces.forEach((piece) => {
+    const bare = measure(piece.text.trimEnd());
+    if (used && used + bare > width) { lines.push([]); used = 0; }
+    lines.at(-1).push({ ...piece, text: piece.text.replace(/\s+/g, ' ') });
+    used += measure(piece.text.replace(/\s+/g, ' '));
+  });
+  return lines;
+}
+
+// A word that is wider than the line is broken where it has to.
+function fitPieces(text, width, measure) {
+  if (measure(text) <= width) return [text];
+  const pieces = [''];
+  for (const letter of text) {
+    if (measure(pieces.at(-1) + letter) > width) pieces.push('');
+    pieces[pieces.length - 1] += letter;
+  }
+  return pieces;
+}
+
+// Words that differ, as long as the text runs from left to right: elsewhere a word's place is not the sum of those before.
+function markWords(context, line, x, base, size, measure, colours) {
+  const text = line.map((word) => word.text).join('');
+  if (/[\u0590-\u08ff\u202a-\u202e\u2066-\u2069\ufb1d-\ufefc]/.test(text)) return;
+  line.forEach((word, i) => {
+    if (!word.differs) return;
+    const left = measure(line.slice(0, i).map((before) => before.text).join(''));
+    context.fillStyle = colours.mark;
+    context.fillRect(x + left - 2, base - size, measure(word.text.trimEnd()) + 4, size * 1.3);
+  });
+}
+
+function paintPatches(pen, { side, canvas }, x, y, width) {
+  const { context, colours } = pen;
+  sampleLine(context, side, colours[side.letter], x, y + 9, 28);
+  const top = paintLines(pen, [[{ text: shortTitle(side) }]], x + 38, y, width - 38, 20, '14', colours.text, 1) + 6;
+  const height = canvas.width ? width * canvas.height / canvas.width : 0;
+  if (height) context.drawImage(canvas, x, top, width, height);
+  return top + height;
+}
+
+function paintCharts(pen, charts, x, y) {
+  for (const { image, width, height, title } of charts) {
+    y = paintLines(pen, [[{ text: title }]], x, y, width, 20, 'bold 14', pen.colours.text, 1) + 6;
+    pen.context.drawImage(image, x, y, width, height);
+    y += height + 16;
+  }
+  return y;
+}
+
+// The legend as the page shows it now, wrapped.
+function paintKeys(pen, keys, x, y, right) {
+  const { context, colours } = pen;
+  let left = x;
+  keys.forEach((key) => {
+    const ramp = key.querySelector('.tv-ramp');
+    const text = ramp ? [...key.children].filter((part) => part !== ramp).map((part) => part.textContent) : [key.textContent];
+    const label = ramp ? text[0] + ' to ' + text.slice(1).join(', ') : text[0];
+    context.font = '13px ' + pen.font;
+    const width = ramp ? 76 : 14;
+    const wide = width + 8 + context.measureText(label).width;
+    if (left > x && left + wide > right) { left = x; y += 22; }
+    const known = [...(ramp ?? key.querySelector('.tv-key')).classList].find((name) => name in POSTER_KEYS);
+    POSTER_KEYS[known]?.(context, [left, y + 2, width, 14], colours);
+    context.fillStyle = colours.muted;
+    context.fillText(label, left + width + 8, y + 14);
+    left += wide + 20;
+  });
+  return y + 22;
+}
+
+// What a key of the legend looks like, by its class; `box` is its place.
+const POSTER_KEYS = {
+  'tv-ramp': (context, [x, y, width, height]) => {
+    for (let i = 0; i < width; i++) paintBlock(context, [x + i, y, 1.5, height], cividis(i / width));
+  },
+  'tv-key-anchor': (context, box, colours) => frameBlock(context, box, colours.anchor, 2.5),
+  'tv-key-dot': (context, [x, y], colours) => paintBlock(context, [x + 3, y + 3, 8, 8], colours.anchor),
+  'tv-key-group': (context, [x, y, width, height], colours) => {
+    paintBlock(context, [x, y, width / 2, height], colours['group-0']);
+    paintBlock(context, [x + width / 2, y, width / 2, height], colours['group-1']);
+  },
+  'tv-key-mean': (context, [x, y, width, height]) => {
+    paintBlock(context, [x, y, width / 2, height], '#8a7a5c');
+    paintBlock(context, [x + width / 2, y, width / 2, height], '#5c7a8a');
+  },
+  'tv-key-border': (context, [x, y, width, height], colours) => paintBlock(context, [x + width / 2, y, 1.5, height], colours.text),
+  'tv-key-gone': (context, box, colours) => {
+    paintBlock(context, box, colours.blank, hatching(context, 1, colours.hatch, 'transparent'));
+    frameBlock(context, box, colours.line, 1);
+  },
+  'tv-key-text': (context, box, colours) => {
+    paintBlock(context, box, colours.blank, dots(context, 1, colours.merged));
+    frameBlock(context, box, colours.line, 1);
+  },
+  'tv-key-merged': (context, box, colours) => paintBlock(context, box, colours.veil),
+};
+
+function paintBlock(context, box, ...fills) {
+  fills.forEach((style) => {
+    context.fillStyle = style;
+    context.fillRect(...box);
+  });
+}
+
+function frameBlock(context, [x, y, width, height], colour, line) {
+  Object.assign(context, { strokeStyle: colour, lineWidth: line });
+  context.strokeRect(x + line / 2, y + line / 2, width - line, height - line);
+}

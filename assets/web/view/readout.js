@@ -1,0 +1,39 @@
+// Readout: what happened at the step shown.
+
+import { bytesAfter } from '../core/charts.js';
+import { bytesText, shortNumber } from '../core/numbers.js';
+import { givenUpText } from '../core/sentences.js';
+import { visiblePiece } from '../core/words.js';
+import { ofSide, setText } from './dom.js';
+import { lastStep, planes, state, stepOn } from './state.js';
+
+// Per side what the shown step wrote, how many slots it left, its bytes, and what it gave up.
+export function drawReadout() {
+  const step = state.step;
+  state.sides.forEach((side) => {
+    const row = ofSide('.tv-moment', side);
+    const cell = (name, text) => setText(row.querySelector('.tv-' + name), text);
+    cell('wrote', !step ? 'prompt read' : step > side.known ? (side.finish === 'running' ? '–' : 'has ended') : '“' + visiblePiece(side.pieces[step - 1]) + '”');
+    cell('slots', slotsText(side));
+    cell('held', side.opened ? bytesText(bytesAfter(side, stepOn(side))) : '–');
+    const given = side.opened ? givenUpText(side, step, planes(side), state.grid) : '';
+    setText(ofSide('.tv-gone', side), given);
+  });
+}
+
+// Slots alive after the shown step, the mean over the shown layers.
+function slotsText(side) {
+  const step = stepOn(side);
+  const slots = step ? side.slots[step - 1] : side.promptSlots;
+  if (!slots) return '–';
+  const shown = state.layer ? [slots[state.layer - 1]] : slots;
+  return shortNumber(shown.reduce((sum, value) => sum + value, 0) / shown.length);
+}
+
+export function timeSummary() {
+  const said = state.sides.map((side) => 'Side ' + side.letter.toUpperCase() + ' '
+    + (state.step && state.step <= side.known ? '“' + visiblePiece(side.pieces[state.step - 1]) + '”, ' : '')
+    + slotsText(side) + ' slots');
+  const ended = state.done && state.step === lastStep() && state.status ? state.status + '. ' : '';
+  return ended + 'After token ' + state.step + ' of ' + lastStep() + ': ' + said.join('; ');
+}

@@ -1,0 +1,111 @@
+// Strip: the tokens in reading order, the image folded into one block, each with what became of it.
+
+import { imageSummary } from '../core/sentences.js';
+import { answerFate, fateOf, pieceOf } from '../core/tokens.js';
+
+function stripBox(token, className) {
+  const box = document.createElement('span');
+  box.className = className;
+  box.setAttribute('role', 'option');
+  box.tabIndex = -1;
+  if (token !== null) box.dataset.token = token;
+  return box;
+}
+
+// Boxes for the tokens before the answer; answer tokens follow as they come.
+export function buildStrip(strip, side) {
+  side.boxes = [];
+  side.blocks = [];
+  const nodes = [];
+  for (let token = 0; token < side.tokens; token++) {
+    if (!side.isImage[token]) {
+      nodes.push(side.boxes[token] = tokenBox(side, token));
+    } else if (!side.isImage[token - 1]) {
+      const box = stripBox(null, 'tv-token tv-image');
+      box.setAttribute('aria-expanded', false);
+      side.blocks.push({ box, first: token, cells: null });
+      nodes.push(box);
+    }
+  }
+  if (nodes.length) nodes[0].tabIndex = 0;
+  strip.replaceChildren(...nodes);
+}
+
+function tokenBox(side, token) {
+  const box = stripBox(token, 'tv-token');
+  box.dataset.by = token >= side.tokens || !side.isPrompt[token] ? 'model' : 'prompt';
+  const word = document.createElement('bdi');
+  word.textContent = pieceOf(side, token);
+  box.append(word);
+  return box;
+}
+
+// Show the patches of an image block one by one, or as one again. Thousands of cells exist only while they are seen.
+function unfold(side, block, isOpen) {
+  if (isOpen === Boolean(block.cells)) return;
+  block.box.setAttribute('aria-expanded', isOpen);
+  if (!isOpen) {
+    block.cells.remove();
+    for (let token = block.first; side.isImage[token]; token++) delete side.boxes[token];
+    block.cells = null;
+    return;
+  }
+  block.cells = document.createElement('span');
+  block.cells.className = 'tv-cells';
+  block.cells.setAttribute('role', 'group');
+  block.cells.setAttribute('aria-label', 'Image patches');
+  for (let token = block.first; side.isImage[token]; token++) {
+    const cell = stripBox(token, 'tv-cell');
+    side.boxes[token] = cell;
+    block.cells.append(cell);
+  }
+  block.box.after(block.cells);
+}
+
+// Bring the strip to a step. `shares` of the side's planes; a token is what it is in most of them.
+export function updateStrip(strip, side, shares, step, differs) {
+  for (let i = 0; i < side.known; i++) {
+    const token = side.tokens + i;
+    if (!side.boxes[token]) strip.append(side.boxes[token] = tokenBox(side, token));
+  }
+  side.blocks.forEach((block) => unfold(side, block, side.unfolded));
+  side.boxes.forEach((box, token) => {
+    const isAnswer = token >= side.tokens;
+    showFate(box, ...isAnswer ? answerFate(side, shares, token, step) : fateOf(shares, token));
+  });
+  const text = imageSummary(side, shares);
+  side.blocks.forEach(({ box }) => { if (box.textContent !== text) box.textContent = text; });
+  markSteps(side, step, differs);
+}
+
+// What a box shows is remembered beside it: reading it back from the page takes longer.
+function showFate(box, fate, share) {
+  if (box.fate !== fate) box.dataset.fate = box.fate = fate;
+  const level = Math.round(share * 100) / 100;
+  if (box.level === level) return;
+  box.level = level;
+  box.dataset.share = level.toFixed(2);
+  box.style.setProperty('--tv-share', level);
+}
+
+function markSteps(side, step, differs) {
+  const marks = { 'tv-current': side.boxes[side.tokens + step - 1], 'tv-fork-token': side.boxes[side.tokens + differs] };
+  if (differs === null) marks['tv-fork-token'] = undefined;
+  side.marked ??= {};
+  Object.entries(marks).forEach(([name, box]) => {
+    if (side.marked[name] === box) return;
+    side.marked[name]?.classList.remove(name);
+    box?.classList.add(name);
+    side.marked[name] = box;
+  });
+  side.marked['tv-fork-token']?.setAttribute('aria-description', 'the first token that differs');
+}
+
+// Give exactly these tokens a class.
+export function lightTokens(side, name, tokens) {
+  side.lights ??= {};
+  const boxes = new Set([...tokens].map((token) => side.boxes[token]).filter(Boolean));
+  side.lights[name]?.forEach((box) => { if (!boxes.has(box)) box.classList.remove(name); });
+  boxes.forEach((box) => box.classList.add(name));
+  side.lights[name] = boxes;
+}

@@ -1,0 +1,73 @@
+"""The joiner of ES modules: what is imported comes first, once, and nothing is hidden by something of the same name."""
+
+import pytest
+
+from viz import view
+from viz.joiner import IMPORT, joined
+
+WEB = view.ASSETS / "web"
+
+
+@pytest.fixture
+def modules(tmp_path):
+    """A function that writes modules, by name, and gives the path of the first."""
+
+    def written(**texts):
+        for name, text in texts.items():
+            (tmp_path / f"{name}.js").write_text(text, encoding="utf-8")
+        return tmp_path / f"{next(iter(texts))}.js"
+
+    return written
+
+
+def test_imported_modules_come_first_and_once(modules):
+    entry = modules(
+        top="import { left } from './left.js';\nimport { right } from './right.js';\n\nleft(right);\n",
+        left="import { base } from './base.js';\n\nexport function left(x) {\n  return base + x;\n}\n",
+        right="import { base } from './base.js';\n\nexport const right = base;\n",
+        base="// Base: a number.\n\nexport const base = 1; // one\n",
+    )
+    left = "function left(x) {\n  return base + x;\n}"
+    assert joined(entry) == f"'use strict';\nconst base = 1; // one\n{left}\nconst right = base;\nleft(right);"
+
+
+def test_types_and_comments_are_for_who_reads_the_files(modules):
+    types = "/**\n * Doubles.\n * @param {number} x\n */\n"
+    entry = modules(a=f"{types}function f(x) {{\n  // why\n  return 2 * (/** @type {{number}} */ (x));\n}}\n")
+    assert joined(entry) == "'use strict';\nfunction f(x) {\n  return 2 * ((x));\n}"
+
+
+@pytest.mark.parametrize(
+    "texts, wrong",
+    [
+        ({"a": "import './b.js';\nconst x = 1;\n", "b": "function x() {}\n"}, r"b\.js and .*a\.js both define x"),
+        (
+            {"a": "import { y } from './b.js';\n", "b": "const y = 1;\n"},
+            r"imports y, which .*b\.js does not export",
+        ),
+        ({"a": "import './b.js';\n", "b": "import './a.js';\n"}, r"circle of imports: .*a\.js -> .*b\.js -> .*a\.js"),
+        ({"a": "export default 1;\n"}, "cannot join 'export default 1;'"),
+        ({"a": "import * as b from './b.js';\n", "b": "const x = 1;\n"}, r"cannot join 'import \* as b"),
+    ],
+)
+def test_what_cannot_be_joined_is_said(modules, texts, wrong):
+    with pytest.raises(ValueError, match=wrong):
+        joined(modules(**texts))
+
+
+@pytest.mark.parametrize("entry", ["view/start.js", "lesson/start.js", "table/main.js", "report/main.js"])
+def test_what_the_program_serves_has_no_circle_and_no_name_twice(entry):
+    assert joined(WEB / entry).startswith("'use strict';\n")  # an error says otherwise
+
+
+FOLDERS = {"core": {"core"}, "view": {"core", "view"}, "lesson": {"core", "view", "lesson"}}
+FOLDERS |= {"table": {"core", "table"}, "report": {"report"}}
+
+
+@pytest.mark.parametrize("folder, known", FOLDERS.items())
+def test_a_folder_knows_those_below_it_only(folder, known):
+    for path in (WEB / folder).iterdir():
+        for _, source in IMPORT.findall(path.read_text(encoding="utf-8")):
+            imported = (path.parent / source).resolve().relative_to(WEB)
+            is_frame = str(imported) == "frame.js"
+            assert imported.parts[0] in known or (is_frame and folder != "core"), f"{path} imports {imported}"

@@ -108,18 +108,18 @@ class Visitor:
         config = self.http.get("/config").raise_for_status().json()
         named = {part["props"].get("elem_id"): part["id"] for part in config["components"]}
         held = {part["id"]: part["props"].get("value") for part in config["components"]}
-        first = [named["picture"], named["question"], named["keep"]]
-        self.dependencies, self.ask_id, self.table_id = config["dependencies"], named["ask"], named["compare-table"]
-        self.run = next(d for d in self.dependencies if d["inputs"][:3] == first)
-        self.values = [held[number] for number in self.run["inputs"]]
+        self.dependencies, self.asked_id = config["dependencies"], named["asked"]
+        self.run = next(d for d in self.dependencies if d["inputs"] == [self.asked_id])
+        self.picture = held[named["picture"]]["path"]
         self.tab: Stream | None = None
         if tab:
             self.tab = Stream(self.url, f"/gradio_api/heartbeat/{self.name}")
 
     def join(self, question: str, tokens: int = 8) -> str:
         """Press Ask; the number of the event."""
-        values = [self.values[0], question, self.values[2], tokens, *self.values[4:]]
-        asked = {"data": values, "fn_index": self.run["id"], "session_hash": self.name, "trigger_id": self.ask_id}
+        value = {"picture": self.picture, "question": question, "tokens": tokens, "sides": ["full", "elastic"]}
+        asked = {"data": [json.dumps(value)], "fn_index": self.run["id"], "session_hash": self.name}
+        asked["trigger_id"] = self.asked_id
         return self.http.post("/gradio_api/queue/join", json=asked).raise_for_status().json()["event_id"]
 
     def ask(self, question: str, tokens: int = 8) -> list[dict]:

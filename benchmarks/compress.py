@@ -10,7 +10,7 @@ take more than half a minute per run is left out, as the shorter prompts tell.
 """
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -22,6 +22,7 @@ from benchmarks.measure import Run, alternate, timed
 from benchmarks.models import SHAPES, Shape, hollow_model, random_ids, text_model
 from benchmarks.report import Row, arguments, cell, goal, machine, parser, ratio, row, spread, table, write
 from elastic.cache import ElasticCache
+from elastic.options import options_of
 from elastic.policies import POLICIES, Policy
 from elastic.policies.full import Full
 from elastic.statistics import FREQUENCY, PER_HEAD
@@ -37,7 +38,7 @@ LOOP, PREFILL = "Python loop", "prefill, 1 layer x {}"
 def policy_named(name: str) -> Policy:
     """A policy at keep 0.2; by the paper's rule where protecting words is a choice, so that 0.2 is what is kept."""
     kind = POLICIES[name]
-    has_choice = any(field.name == "protect_text" for field in fields(kind))
+    has_choice = "protect_text" in options_of(kind)
     return kind(keep=KEEP, protect_text=False) if has_choice else kind(keep=KEEP)
 
 

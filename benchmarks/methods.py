@@ -6,7 +6,6 @@ alternate in every round. A method that cannot hold the share asked for holds th
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from functools import partial
 
 from benchmarks.decode import PICTURE, POCKET
@@ -14,6 +13,7 @@ from benchmarks.measure import Run, alternate, now
 from benchmarks.report import Row, arguments, cell, machine, parser, ratio, row, spread, table, write
 from elastic.engine import State, compress, decode, prefill
 from elastic.model import Llava, Prompt, load
+from elastic.options import options_of
 from elastic.picture import open_picture
 from elastic.policies import POLICIES, Policy
 
@@ -25,8 +25,8 @@ def policies(keep: float) -> dict[str, Policy]:
     """Every method by its name, at a share or at the nearest it can hold."""
     found = {}
     for name, kind in POLICIES.items():
-        legal = next(field for field in fields(kind) if field.name == "keep").metadata
-        found[name] = kind(keep=min(max(keep, legal["low"]), legal["high"]))
+        legal = options_of(kind)["keep"]
+        found[name] = kind(keep=min(max(keep, legal.low), legal.high))
     return found
 
 

@@ -5,12 +5,35 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 
 from elastic.engine import State, Step
-from elastic.policies import POLICIES, LayerView
+from elastic.options import name_of
+from elastic.policies import LayerView
 from elastic.policies.base import PATCH, WRITTEN
 from elastic.statistics import FREQUENCY, SPARSITY
-from elastic.trace import Trace
+from elastic.trace import ARRAYS, Trace
 
 RECORDED = frozenset({FREQUENCY, SPARSITY})  # statistics that a trace shows, whatever the policy goes by
+# Arrays of a trace that get one row more with every step; `looked`, whose rows get longer as well, is kept by itself.
+BY_STEP = [name for name, (shape, _) in ARRAYS.items() if shape[0] == "N" and name != "looked"]
+
+
+class Rows:
+    """An array that grows at its end; what was handed out of it stays as it is."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self._room, self._count = rows, len(rows)
+
+    def add(self, row: object) -> None:
+        """One row more; the room for it is doubled now and then."""
+        if self._count == len(self._room):
+            room = np.zeros((max(64, 2 * self._count), *self._room.shape[1:]), self._room.dtype)
+            room[: self._count] = self._room
+            self._room = room
+        self._room[self._count] = row
+        self._count += 1
+
+    def first(self, count: int) -> np.ndarray:
+        """The first rows, (count, ...), without a copy."""
+        return self._room[:count]
 
 
 @dataclass
@@ -20,13 +43,15 @@ class Recorder:
     start: Trace
     state: State
     steps: list[Step] = field(default_factory=list)
-    agreement: list[tuple[float, float]] = field(default_factory=list)  # per step, see `add`
+    pieces: list[str] = field(default_factory=list)  # of the answer
     looked: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0), np.float16))  # grows by doubling
+
+    def __post_init__(self) -> None:
+        self.rows = {name: Rows(getattr(self.start, name)) for name in BY_STEP}
 
     @classmethod
     def of(cls, state: State, question: str) -> "Recorder":
         """A recorder for the answer to come; `state` is compressed and not yet decoded."""
-        names = {policy: name for name, policy in POLICIES.items()}
         cache = state.cache
         owner = cache.tables.owners()
         layers, heads, _ = owner.shape
@@ -34,7 +59,7 @@ class Recorder:
         score = np.stack([_mean_score(view, state.seen) for view in cache.received])
         start = Trace(
             model=state.llava.title,
-            policy=names[type(state.policy)],
+            policy=name_of(state.policy),
             options=asdict(state.policy),
             unseen=state.policy.unseen,
             question=question,
@@ -59,7 +84,7 @@ class Recorder:
             bytes_allocated=np.zeros(0, np.int64),
             dropped=np.full((0, layers, heads), -1, np.int32),
             joined=np.full((0, layers, heads), -1, np.int32),
-            limit_bytes=_limits(state, 0),
+            limit_bytes=np.array([_limit(state, state.seen, state.seen)], np.int64),
             sparsity=cache.of_layer[SPARSITY][:, 0].numpy(),
             channels=np.stack([layer.kept[0].cpu().numpy() for layer in cache.layers]),
             looked=np.zeros((0, layers, state.seen), np.float16),
@@ -79,8 +104,24 @@ class Recorder:
                 grown[:number, :, : self.looked.shape[2]] = self.looked
             self.looked = grown
         self.looked[number, :, :seen] = step.looked.numpy()
-        self.agreement.append((reference_logprob, divergence))
-        self.steps.append(step)
+        dropped, joined = (-1, -1) if step.evicted is None else step.evicted
+        row = {
+            "answer_ids": step.token,
+            "logprob": step.logprob,
+            "seconds": step.seconds,
+            "slots": step.slots,
+            "bytes_held": step.bytes_held,
+            "bytes_allocated": step.bytes_allocated,
+            "dropped": dropped,
+            "joined": joined,
+            "limit_bytes": _limit(self.state, tokens + number + 1, tokens),
+            "reference_logprob": reference_logprob,
+            "divergence": divergence,
+        }
+        for name, value in row.items():
+            self.rows[name].add(value)
+        self.pieces += self.state.llava.pieces([step.token])
+        self.steps.append(step)  # last: a record that is made meanwhile has all of a step, or nothing of it
 
     @property
     def nbytes(self) -> int:
@@ -94,41 +135,21 @@ class Recorder:
 
     def trace(self, finish: str = "running") -> Trace:
         """The record so far; `finish` says why it ends where it ends."""
-        steps = list(self.steps)  # the run may go on meanwhile
-        if not steps:
-            return replace(self.start, finish=finish)
-        layers, heads, _ = self.start.owner.shape
-        dropped, joined = np.full((2, len(steps), layers, heads), -1, np.int32)
-        for number, step in enumerate(steps):
-            if step.evicted is not None:
-                dropped[number], joined[number] = step.evicted
-        ids = [step.token for step in steps]
-        reference_logprob, divergence = np.array(self.agreement[: len(steps)], np.float32).T
+        count = len(self.steps)  # the run may go on meanwhile
+        rows = {name: rows.first(count + (name == "limit_bytes")) for name, rows in self.rows.items()}
         return replace(
             self.start,
-            answer=self.state.llava.text(ids),
+            answer=self.state.llava.text(rows["answer_ids"].tolist()),
             finish=finish,
-            answer_pieces=self.state.llava.pieces(ids),
-            answer_ids=np.array(ids, np.int32),
-            logprob=np.array([step.logprob for step in steps], np.float32),
-            seconds=np.array([step.seconds for step in steps], np.float32),
-            slots=np.array([step.slots for step in steps], np.int32),
-            bytes_held=np.array([step.bytes_held for step in steps], np.int64),
-            bytes_allocated=np.array([step.bytes_allocated for step in steps], np.int64),
-            dropped=dropped,
-            joined=joined,
-            limit_bytes=_limits(self.state, len(steps), tokens=len(self.start.pieces)),
-            looked=self.looked[: len(steps), :, : len(self.start.pieces) + len(steps)],
-            reference_logprob=reference_logprob,
-            divergence=divergence,
+            answer_pieces=self.pieces[:count],
+            looked=self.looked[:count, :, : len(self.start.pieces) + count] if count else self.start.looked,
+            **rows,
         )
 
 
-def _limits(state: State, steps: int, tokens: int | None = None) -> np.ndarray:
-    """Bytes the policy aims at after `tokens` and after each of `steps` more, (steps + 1,) int64."""
-    tokens = state.seen if tokens is None else tokens
-    slots = np.array([state.policy.limit(tokens + number, tokens) for number in range(steps + 1)], np.int64)
-    return slots * sum(layer.slot_bytes for layer in state.cache.layers)
+def _limit(state: State, tokens: int, prompt: int) -> int:
+    """Bytes the policy aims at after so many tokens, of which `prompt` had been seen when the cache was compressed."""
+    return state.policy.limit(tokens, prompt) * sum(layer.slot_bytes for layer in state.cache.layers)
 
 
 def _mean_score(view: LayerView, seen: int) -> np.ndarray:

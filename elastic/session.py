@@ -5,13 +5,13 @@ Nothing here knows of pages.
 
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 
 from PIL import Image
 from torch import Tensor
 
 from elastic.engine import State, compress, decode, extend, prefill
+from elastic.events import Compressed, Encoding, Ended, Event, Read, Reading, Stepped
 from elastic.model import Llava
 from elastic.picture import small_jpeg
 from elastic.policies import Policy
@@ -55,8 +55,8 @@ class Comparison:
             link=self.link,
         )
 
-    def ask(self, question: str, max_new_tokens: int, temperature: float = 0.0, seed: int = 0) -> Iterator[str]:
-        """Answer a question on all sides, one step of each in turn, yielding after each round what is going on.
+    def ask(self, question: str, max_new_tokens: int, temperature: float = 0.0, seed: int = 0) -> Iterator[Event]:
+        """Answer a question on all sides, one step of each in turn, yielding what happens; last of all that it ended.
 
         Closing the generator stops within a step; what was written by then stays part of the conversation.
 
@@ -72,14 +72,15 @@ class Comparison:
         self.recorders = [Recorder.of(state, question) for state in self.states]
         finish = self.finish = ["running"] * len(self.states)
         answers = [decode(state, max_new_tokens, temperature, seed) for state in self.states]
-        slots = ", ".join(f"{state.cache.prompt_slots.float().mean():.0f}" for state in self.states)
+        slots = [state.cache.prompt_slots.float().mean().item() for state in self.states]
         try:
-            yield f"Compressed: {self.states[0].seen} tokens, slots held per layer: {slots}"
+            yield Compressed(self.record, self.states[0].seen, slots)
             for number in range(1, max_new_tokens + 1):
                 self._advance(answers)
-                yield f"Decoding {number}/{max_new_tokens}"
-                if "running" not in self.finish:
-                    return
+                if "running" not in finish:
+                    break
+                yield Stepped(self.record, number, max_new_tokens)
+            yield Ended(self.record, list(finish))
         finally:
             for answer in answers:
                 answer.close()
@@ -104,7 +105,7 @@ class Comparison:
     def _said(self, side: int, steps: int | None = None) -> list[int]:
         return [step.token for step in self.recorders[side].steps[:steps]]
 
-    def _read(self, question: str, max_new_tokens: int) -> Iterator[str]:
+    def _read(self, question: str, max_new_tokens: int) -> Iterator[Event]:
         """Prefill and compress: shared by all sides at the first question, each side's own later."""
         first = not self.states
         prompt = self.llava.first_turn(self.picture, question) if first else self.llava.next_turn(question)
@@ -116,16 +117,16 @@ class Comparison:
                 "Ask a shorter question, allow a shorter answer, or start a new conversation."
             )
         if first:
-            yield "Encoding the picture"
+            yield Encoding()
             self._jpeg = small_jpeg(self.llava.seen_image(prompt))
             prompt = self.llava.encode_image(prompt)
-            yield f"Prefill: reading {seen} tokens"
+            yield Reading(seen, together=True)
             needs = RECORDED.union(*(policy.needs for policy in self.policies))
             start = prefill(self.llava, prompt, needs)
-            yield f"Prefill done in {start.prefill_seconds:.2f} s, compressing"
+            yield Read(start.prefill_seconds)
             self.states = [compress(start, policy, max_new_tokens) for policy in self.policies]
             return
-        yield f"Prefill: reading {prompt.ids.shape[1]} more tokens on each side"
+        yield Reading(prompt.ids.shape[1], together=False)
         for side, (state, policy) in enumerate(zip(self.states, self.policies, strict=True)):
             extend(state, prompt)
             self.states[side] = compress(state, policy, max_new_tokens)
@@ -161,7 +162,5 @@ def checked_question(question: str) -> str:
 
 def run(comparison: Comparison, question: str, max_new_tokens: int) -> Run:
     """Ask one question to the end and return the record."""
-    with closing(comparison.ask(question, max_new_tokens)) as progress:
-        for _ in progress:
-            pass
-    return comparison.record()
+    *_, ended = comparison.ask(question, max_new_tokens)
+    return ended.record()

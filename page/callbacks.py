@@ -10,10 +10,13 @@ import gradio as gr
 from gradio.context import LocalContext
 from PIL.Image import Image
 
+from elastic.events import Answering, Ended
+from elastic.options import build_policy, read_policy
 from elastic.policies import Policy
 from elastic.trace import first_difference
-from page.controls import build_policy, name_of_example
-from page.endings import FORGOTTEN, NOT_ASKED, NOT_BEGUN, Latest, explain, how_it_ended, out_of_memory
+from page.asking import Question
+from page.controls import name_of_example
+from page.endings import FORGOTTEN, NOT_ASKED, NOT_BEGUN, Latest, explain, how_it_ended, line_of, out_of_memory
 from page.incoming import aside, picture_of
 from page.job import Refused, Steps, Waiting
 from page.line import LONGEST_STEP
@@ -21,15 +24,12 @@ from page.links import link_of
 from page.model import Model
 from page.shown import LATE, Shown
 from page.uploads import Uploads
+from page.visitor import CONVERSATION, Coming, Visitor, Wish
 from viz import view
 
 UPDATES_PER_SECOND = 8  # more make the browser slower, not the answers faster
 WORTH_SAYING = 0.5  # seconds in line
 UNHEARD = 30.0  # seconds after which a browser does not expect to hear of a question any more
-# Kinds of things in the store: of a question that is under way how far it has come, of the last one when it was begun
-# by the browser's clock, and what its visitor wants instead of the rest of the answer.
-CONVERSATION, UNDER_WAY, BEGUN, WISH = "conversation", "under way", "begun", "wish"
-STOP, ANEW, ASIDE = "stop", "anew", "aside"  # wishes: to see what there is; nothing; another run
 
 
 class Callbacks:
@@ -38,18 +38,15 @@ class Callbacks:
     Whatever becomes of a question, the last that its visitor sees of it is a sentence.
     """
 
-    def __init__(self, model: Model, shown: Shown, option_names: list[tuple[int, str, str]]) -> None:
-        self.model, self.shown, self.option_names = model, shown, option_names
+    def __init__(self, model: Model, shown: Shown) -> None:
+        self.model, self.shown = model, shown
         self.store, self.line, self.uploads = shown.store, model.line, Uploads(shown.store)
 
     def begin(self, request: gr.Request, moment: float | None = None) -> tuple[dict, gr.Button, gr.Button]:
         """While a run goes on it can be stopped, not started again; `moment` is when, by the browser's clock."""
-        visitor = request.session_hash
-        self._refuse_a_second(visitor)
-        visit = self.store.visit(visitor)
-        self.store.drop((WISH, visitor))
-        self.store.put((BEGUN, visitor), moment or 0.0, visit)
-        self.store.put((UNDER_WAY, visitor), "pressed", visit)
+        self._refuse_a_second(request.session_hash)
+        visitor = Visitor.acting(self.store, request.session_hash)
+        visitor.wish, visitor.begun, visitor.under_way = None, moment or 0.0, Coming.PRESSED
         return view.awaiting("Asking", UNHEARD), gr.Button(interactive=False), gr.Button(interactive=True)
 
     def _refuse_a_second(self, visitor: str) -> None:
@@ -58,65 +55,57 @@ class Callbacks:
 
     def stop(self, request: gr.Request) -> None:
         """End a run within a step; one that is only about to begin is not begun."""
-        self._wish(request.session_hash, STOP)
+        self._wish(request.session_hash, Wish.STOP)
 
-    def step_aside(self, visitor: str) -> None:
+    def step_aside(self, name: str) -> None:
         """Return when nothing of a run that goes on is shown any more: the visitor looks at another one now."""
-        self._wish(visitor, ASIDE, LONGEST_STEP)
+        self._wish(name, Wish.ASIDE, LONGEST_STEP)
 
-    def _wish(self, visitor: str, what: str, seconds: float = 0.0) -> None:
-        if (UNDER_WAY, visitor) in self.store:
-            self.store.put((WISH, visitor), what, self.store.visiting(visitor))
-            self.line.stop(visitor, seconds)
+    def _wish(self, name: str, wish: Wish, seconds: float = 0.0) -> None:
+        visitor = Visitor.known(self.store, name)
+        if visitor.under_way:
+            visitor.wish = wish
+            self.line.stop(name, seconds)
 
     def leave(self, request: gr.Request) -> None:
         """A closed tab frees its caches."""
         self.store.leave(request.session_hash)
 
-    async def ask(
-        self,
-        request: gr.Request,
-        picture: str | None,
-        question: str,
-        keep: float,
-        tokens: float,
-        temperature: float,
-        seed: float,
-        *names_and_options: object,
-    ) -> AsyncIterator[dict]:
+    async def ask(self, request: gr.Request, asked: Question) -> AsyncIterator[dict]:
         """Run one question on both sides, about eight messages for the view a second."""
-        names, values = names_and_options[:2], names_and_options[2:]
-        visitor, latest = request.session_hash, Latest()
-        self._refuse_a_second(visitor)
-        self.store.put((UNDER_WAY, visitor), "asked", self.store.visiting(visitor))
+        picture, question = asked.picture, asked.question
+        name, latest = request.session_hash, Latest()
+        self._refuse_a_second(name)
+        visitor = Visitor.known(self.store, name)
+        visitor.under_way = Coming.ASKED
         yield view.status("Starting" if self.model.ready.is_set() else "Waiting for the model to load")
         try:
             if picture is None:
                 raise ValueError("There is no picture yet. Pick an example, draw a scene or upload one.")
-            policies = [self._policy(side, name, keep / 100, values) for side, name in enumerate(names)]
+            policies = [read_policy(side) for side in asked.sides]
             self.uploads.used(picture)
             comparison = self._conversation(visitor, picture, policies)
             image, example = None, None
             if comparison is None:
                 image, example = await aside(self._opened, picture)
-                latest.note = FORGOTTEN.get(self.store.lost(visitor, CONVERSATION), "")
+                latest.note = FORGOTTEN.get(visitor.why_lost(CONVERSATION), "")
             if latest.note:
                 gr.Warning(latest.note, title="A new conversation")
             # A conversation's later questions cannot be asked by an address: it would begin a new one.
             link = link_of(example, question, policies)
             started = functools.partial(self._started, picture, policies, comparison, image, link, latest.note)
-            steps = self._answer(visitor, started, question, int(tokens), temperature, int(seed or 0), latest)
-            job = self.line.join(visitor, steps, lambda: "somebody's question")
-            if self.store.look((WISH, visitor)):  # stopped before there was anything to stop
-                self.line.stop(visitor)
+            steps = self._answer(name, started, asked, latest)
+            job = self.line.join(name, steps, lambda: "somebody's question")
+            if visitor.wish:  # stopped before there was anything to stop
+                self.line.stop(name)
             async with aclosing(self.line.follow(job)) as said:
                 async for value in said:
                     yield view.status(value) if isinstance(value, Waiting) else value
         except Refused as error:
-            wish = self.store.look((WISH, visitor))
-            if wish == STOP:
+            wish = visitor.wish
+            if wish is Wish.STOP:
                 yield latest.ended(f"{how_it_ended(latest.run)}." if latest.run else NOT_BEGUN)
-            elif wish == ANEW:
+            elif wish is Wish.ANEW:
                 yield None  # whatever of it came after the view was emptied
             elif wish is None:
                 yield latest.ended(str(error))
@@ -125,29 +114,23 @@ class Callbacks:
             yield latest.ended(str(error))
             raise gr.Error(str(error), title="Please check", print_exception=False) from error
         except Exception as error:
-            failure = self.broke_off(visitor, error, "The run broke off")
+            failure = self.broke_off(name, error, "The run broke off")
             yield latest.ended(explain(error))
             raise failure from error
         finally:
-            self.store.drop((UNDER_WAY, visitor))
-            self.store.drop((WISH, visitor))
+            visitor.under_way = visitor.wish = None
 
-    def broke_off(self, visitor: str, error: Exception, title: str) -> gr.Error:
+    def broke_off(self, name: str, error: Exception, title: str) -> gr.Error:
         """What a visitor should read of a run that failed; his conversation is freed, all where memory ran out."""
         traceback.print_exception(error)
-        self.store.drop((CONVERSATION, visitor))
+        Visitor.known(self.store, name).conversation = None
         if out_of_memory(error):
             self.store.drop_kind(CONVERSATION)
         return gr.Error(explain(error), title=title, print_exception=False)
 
-    def _policy(self, side: int, name: str, keep: float, values: tuple) -> Policy:
-        named = zip(self.option_names, values, strict=True)
-        chosen = {field: value for (s, policy, field), value in named if (s, policy) == (side, name)}
-        return build_policy(name, keep, chosen)
-
-    def _conversation(self, visitor: str, picture: str, policies: list[Policy]) -> object | None:
+    def _conversation(self, visitor: Visitor, picture: str, policies: list[Policy]) -> object | None:
         """The visitor's conversation, None where there is none or picture or policies have changed."""
-        comparison = self.store.get((CONVERSATION, visitor))
+        comparison = visitor.conversation
         if comparison is None or comparison.policies != policies or comparison.source != picture:
             return None
         return comparison
@@ -172,28 +155,22 @@ class Callbacks:
         return comparison
 
     def _answer(
-        self,
-        visitor: str,
-        started: Callable[[], object],
-        question: str,
-        tokens: int,
-        temperature: float,
-        seed: int,
-        latest: Latest,
+        self, name: str, started: Callable[[], object], asked: Question, latest: Latest
     ) -> Iterator[dict | None]:
         """The steps of an answer, with messages for the view between them; the visitor is there when they begin."""
-        comparison, visit, key = started(), self.store.visit(visitor), (CONVERSATION, visitor)
-        self.store.put(key, comparison, visit, size=lambda: comparison.nbytes)
+        comparison, visitor = started(), Visitor.acting(self.store, name)
+        visitor.conversation = comparison
         number, sent, due = 0, 0, 0.0
         try:
-            with closing(comparison.ask(question, tokens, temperature, seed)) as progress:
-                for line in progress:
-                    if not comparison.recorders:
-                        yield view.status(line)
-                    elif time.monotonic() >= due:
-                        run = latest.run = comparison.record()
-                        self.shown.put(visit, run) if not number else self.shown.update(run)
-                        yield view.message(run, number, sent, status=line)
+            wanted = asked.question, asked.tokens, asked.temperature, asked.seed
+            with closing(comparison.ask(*wanted)) as events:
+                for event in events:
+                    if not isinstance(event, Answering):
+                        yield view.status(line_of(event))
+                    elif time.monotonic() >= due and not isinstance(event, Ended):
+                        run = latest.run = event.record()
+                        self.shown.put(visitor, run) if not number else self.shown.update(run)
+                        yield view.message(run, number, sent, status=line_of(event))
                         # What a side that has ended wrote is sent; only those that go on have more to come.
                         going_on = [side.steps for side in run.sides if side.finish == "running"]
                         number, sent = number + 1, min(going_on, default=sent)
@@ -208,24 +185,21 @@ class Callbacks:
             raise
         if self.line.waited > WORTH_SAYING:
             comparison.note = f"{comparison.note} It waited {self.line.waited:.1f} s in line for the model.".strip()
-        if self.store.get(key) is comparison:  # as large as it has become
-            self.store.put(key, comparison, visit, size=lambda: comparison.nbytes)
-        yield self._last_message(comparison)
-
-    def _last_message(self, comparison: object) -> dict:
-        """The whole record of a turn, so that a view that missed messages is complete again."""
-        run = comparison.record()
+        if visitor.conversation is comparison:
+            visitor.conversation = comparison  # as large as it has become
+        # The whole record of the turn, so that a view that missed messages is complete again.
+        run = event.record()
         self.shown.update(run)
         said = how_it_ended(run)
-        return view.message(run, LATE, 0, status=f"{said}. {comparison.note}" if comparison.note else said, done=True)
+        yield view.message(run, LATE, 0, status=f"{said}. {comparison.note}" if comparison.note else said, done=True)
 
     def settle(self, request: gr.Request) -> tuple[object, object, object]:
         """After a run, however it ended: the buttons as they were; a sentence if it never came here."""
-        visitor = request.session_hash
-        if self.line.has(visitor):  # a second question was refused, or the next one is being answered already
+        visitor = Visitor.known(self.store, request.session_hash)
+        if self.line.has(visitor.name):  # a second question was refused, or the next one is being answered already
             return gr.skip(), gr.skip(), gr.skip()
-        value = view.status(NOT_ASKED) if self.store.look((UNDER_WAY, visitor)) == "pressed" else gr.skip()
-        self.store.drop((UNDER_WAY, visitor))
+        value = view.status(NOT_ASKED) if visitor.under_way is Coming.PRESSED else gr.skip()
+        visitor.under_way = None
         return value, gr.Button(interactive=True), gr.Button(interactive=False)
 
     def forget(self, request: gr.Request, moment: float | None = None) -> tuple[object, object, object]:
@@ -233,20 +207,16 @@ class Callbacks:
 
         A question that was asked after that `moment`, by the browser's clock, has overtaken this and is left alone.
         """
-        visitor = request.session_hash
-        key = (CONVERSATION, visitor)
-        earlier = self.store.look(key)
-        if not self._is_overtaken(visitor, moment):
-            self._wish(visitor, ANEW, LONGEST_STEP)
-            if earlier is not None and self.store.look(key) is earlier:
-                self.store.drop(key)
-        if self._is_overtaken(visitor, moment):  # perhaps only now
+        visitor = Visitor.known(self.store, request.session_hash)
+        earlier = visitor.conversation
+        if not _is_overtaken(visitor, moment):
+            self._wish(visitor.name, Wish.ANEW, LONGEST_STEP)
+            if visitor.conversation is earlier:
+                visitor.conversation = None
+        if _is_overtaken(visitor, moment):  # perhaps only now
             return gr.skip(), gr.skip(), gr.skip()
-        self.shown.leave(visitor)
+        visitor.looks_at = None
         return None, gr.Button(interactive=True), gr.Button(interactive=False)
-
-    def _is_overtaken(self, visitor: str, moment: float | None) -> bool:
-        return moment is not None and (self.store.look((BEGUN, visitor)) or 0.0) >= moment
 
     async def compare(
         self,
@@ -272,8 +242,8 @@ class Callbacks:
         self, picture: Image, policies: list[Policy], question: str, tokens: int
     ) -> Generator[None, None, tuple[str, str, dict]]:
         comparison = self.model.session.Comparison(self.model.llava, picture, policies)
-        with closing(comparison.ask(question, tokens)) as progress:
-            for _ in progress:
+        with closing(comparison.ask(question, tokens)) as events:
+            for _ in events:
                 yield
         a, b = comparison.record().sides
         figures = {"model": a.model, "first_difference": first_difference(a, b), "a": a.figures(), "b": b.figures()}
@@ -297,3 +267,7 @@ class Callbacks:
             raise gr.Error(str(error), print_exception=False) from error
         except Exception as error:
             raise self.broke_off("", error, "Error") from error
+
+
+def _is_overtaken(visitor: Visitor, moment: float | None) -> bool:
+    return moment is not None and (visitor.begun or 0.0) >= moment

@@ -1,20 +1,20 @@
 """What the events of the Compare tab do with one model. No layout here."""
 
-import math
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import gradio as gr
 
+from elastic.options import name_of, read_choice, read_share, write_policy
 from elastic.policies import POLICIES
-from page.callbacks import CONVERSATION, Callbacks
-from page.comparing import HIGH, LOW, Table, plan_rows, read_budgets, table_csv
+from page.asking import Question, Sides
+from page.callbacks import Callbacks
+from page.comparing import Table, plan_rows, read_budgets, table_csv
 from page.controls import with_links
 from page.incoming import aside, picture_of
 from page.job import Refused, Waiting
-from page.store import LOOKED_AT
+from page.visitor import TABLE, Visitor
 
-TABLE = "table"  # the kind of thing in the store
 GONE = "The server no longer holds this table: compare again."
 PUT_AWAY = "The table was put away to make room for other visitors: compare again."
 NO_PICTURE = "There is no picture yet. Pick an example, draw a scene or upload one."
@@ -24,7 +24,7 @@ class CompareEvents:
     """The tables of the visitors; `asking` are the events of the page's two sides."""
 
     def __init__(self, asking: Callbacks) -> None:
-        self.asking, self.model, self.keys = asking, asking.model, asking.option_names
+        self.asking, self.model = asking, asking.model
         self.store, self.line = asking.store, asking.line
 
     def begin(
@@ -35,7 +35,7 @@ class CompareEvents:
         methods: list[str],
         budgets: list[str],
         tokens: float,
-        *names_and_options: object,
+        chosen: Sides,
     ) -> tuple[dict, object, gr.Button, gr.Button]:
         """Check what is asked for, and show an empty table that can be stopped, not started again."""
         if self.line.has(_own(request)):
@@ -43,27 +43,17 @@ class CompareEvents:
         try:
             if picture is None:
                 raise ValueError(NO_PICTURE)
-            plans = plan_rows(methods, read_budgets(budgets), self._options(names_and_options))
+            plans = plan_rows(methods, read_budgets(budgets), _options(chosen))
             if self.model.session:  # else it is looked at once the model is there
                 question = self.model.session.checked_question(question)
             self.asking.uploads.used(picture)
             table = Table(picture, picture_of(picture), question, int(tokens or 0), plans)
         except ValueError as error:
             raise gr.Error(str(error), title="Please check", print_exception=False) from error
-        visit, key = self.store.visit(request.session_hash), (TABLE, request.session_hash)
-        self.store.put(key, table, visit, size=lambda: table.nbytes, seconds=LOOKED_AT)
+        Visitor.acting(self.store, request.session_hash).table = table
         table.status = "Waiting for the model"
         buttons = gr.Button(interactive=False), gr.Button("Stop", interactive=True)
         return message(table, running=True), gr.Plot(visible=False), *buttons
-
-    def _options(self, names_and_options: tuple) -> dict[str, dict]:
-        """Settings by method, of the methods that are sides now; where both are the same, side B's."""
-        names, values = names_and_options[:2], names_and_options[2:]
-        options = {}
-        for (side, policy, field), value in zip(self.keys, values, strict=True):
-            if names[side] == policy:
-                options.setdefault(policy, {})[field] = value
-        return options
 
     async def run(self, request: gr.Request) -> AsyncIterator[dict]:
         """Fill the visitor's table, row by row; whatever becomes of it, the last that is seen of it is a sentence."""
@@ -102,11 +92,14 @@ class CompareEvents:
             raise failure from error
 
     def _say_if_put_away(self, request: gr.Request) -> None:
-        if self.store.lost(request.session_hash, TABLE) in ("room", "time"):
+        if self._visitor(request).why_lost(TABLE) in ("room", "time"):
             raise gr.Error(PUT_AWAY, title="The table is gone", print_exception=False)
 
+    def _visitor(self, request: gr.Request) -> Visitor:
+        return Visitor.known(self.store, request.session_hash)
+
     def _table(self, request: gr.Request) -> Table | None:
-        return self.store.get((TABLE, request.session_hash))
+        return self._visitor(request).table
 
     def stopping(self, request: gr.Request) -> gr.Button:
         """Stop has been pressed; the step that is under way is still finished."""
@@ -132,8 +125,8 @@ class CompareEvents:
 
         return message(table, running=False), gr.Plot(one_picture(table.measured), visible=True), *buttons
 
-    def open_row(self, picture: str | None, request: gr.Request, event: gr.EventData) -> dict[str, object]:
-        """What the inputs must be for the full cache and a row's method to answer side by side, as the row says.
+    def open_row(self, request: gr.Request, event: gr.EventData) -> Question:
+        """The question that has the full cache and a row's method answer side by side, as the row says.
 
         Raises:
             gr.Error: if the table is no longer held, or the last question is still being answered.
@@ -146,20 +139,9 @@ class CompareEvents:
             self._say_if_put_away(request)
             raise gr.Error(GONE, print_exception=False)
         # The question is to be the first of a conversation, as it was here.
-        self.store.drop((CONVERSATION, request.session_hash))
-        plan = table.plans[number]
-        settings = [
-            getattr(plan.policy, field) if (side, policy) == (1, plan.name) else gr.skip()
-            for side, policy, field in self.keys
-        ]
-        return {
-            "picture": gr.skip() if picture == table.picture else table.picture,
-            "question": table.question,
-            "keep": gr.skip() if plan.keep is None else plan.keep * 100,
-            "tokens": table.tokens,
-            "names": ["full", plan.name],
-            "settings": settings,
-        }
+        self._visitor(request).conversation = None
+        sides = [write_policy(table.plans[row].policy) for row in (0, number)]
+        return Question(picture=table.picture, question=table.question, sides=sides, tokens=table.tokens)
 
     async def compare_all(
         self,
@@ -175,7 +157,7 @@ class CompareEvents:
         with self.asking.said_to_programs():
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
-            budgets = read_budgets(map(_percent, _parts(keeps)))
+            budgets = read_budgets(_parts(keeps), read_share)
             plans = plan_rows(_parts(policies), budgets, {})
             self.asking.uploads.of_program(image)
             picture = await aside(picture_of, image)
@@ -185,6 +167,14 @@ class CompareEvents:
         return table.rows
 
 
+def _options(chosen: Sides) -> dict[str, dict]:
+    """Settings by method, of the methods that are sides now; where both are the same, side B's."""
+    options = {}
+    for policy, of_policy in map(read_choice, chosen.sides):
+        options[name_of(policy)] = {name: value for name, value in of_policy.items() if name != "keep"}
+    return options
+
+
 def _own(request: gr.Request) -> str:
     """The name of a visitor's table in the line: the questions he asks meanwhile stand there under his own."""
     return f"{request.session_hash}/table"
@@ -192,16 +182,6 @@ def _own(request: gr.Request) -> str:
 
 def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _percent(text: str) -> str:
-    try:
-        fraction = float(text)
-    except ValueError:
-        fraction = math.nan
-    if not LOW / 100 <= fraction <= HIGH / 100:
-        raise ValueError(f"{text[:20]!r} is no fraction of the cache. Give numbers from 0.05 to 1, such as 0.5,0.2.")
-    return f"{fraction * 100:.10g}"
 
 
 def message(table: Table, running: bool) -> dict:

@@ -5,8 +5,9 @@ from pathlib import Path
 import gradio as gr
 
 from elastic.policies import POLICIES
+from page.asking import MOST_TOKENS
 from page.compare_events import CompareEvents, describe
-from page.live import PRESS_ASK, Live
+from page.live import Live
 from page.looking import PRIVATE
 from page.picture import Picture
 from page.scripted import Scripted
@@ -69,7 +70,14 @@ class CompareTab:
                 elem_id="compare-budgets",
             )
             self.tokens = gr.Slider(
-                1, 512, 128, step=1, label="Longest answer (tokens)", scale=2, min_width=220, elem_id="compare-tokens"
+                1,
+                MOST_TOKENS,
+                128,
+                step=1,
+                label="Longest answer (tokens)",
+                scale=2,
+                min_width=220,
+                elem_id="compare-tokens",
             )
             with gr.Column(scale=2, min_width=200), gr.Row(elem_id="compare-buttons"):
                 self.start = gr.Button("Compare", variant="primary", min_width=90, elem_id="compare")
@@ -82,9 +90,9 @@ class CompareTab:
         """Let the tab's buttons run the model and fill the table, and rows of it open the tab `live`."""
         live, events = self.live, self.events
         shown = [self.table, self.figure, self.start, self.stop]
-        values = [live.inputs.picture, live.inputs.question, self.methods, self.budgets, self.tokens]
-        values += [*live.sides.names, *live.sides.options]
-        started = self.start.click(events.begin, values, shown, **AT_ONCE)
+        values = [live.inputs.picture, live.inputs.question, self.methods, self.budgets, self.tokens, live.chosen]
+        chosen = self.start.click(None, live.side_inputs, live.chosen, js=live.choose_script, **PRIVATE)
+        started = chosen.then(events.begin, values, shown, **AT_ONCE)
         running = started.success(
             events.run,
             None,
@@ -102,19 +110,19 @@ class CompareTab:
         self._connect_rows(tabs)
 
     def _connect_rows(self, tabs: gr.Tabs) -> None:
-        """A row that is opened fills the inputs on the left, and Ask is pressed as the visitor would."""
+        """A row that is opened is asked in the live view, and fills the inputs on the left."""
         live, inputs = self.live, self.live.inputs
         longest, temperature, _ = live.answer
-        filled = [inputs.picture, inputs.question, inputs.keep, longest, temperature]
-        filled += [*live.sides.names, *live.sides.options]
+        filled = [inputs.picture, inputs.question, longest, temperature, inputs.keep, *live.side_inputs]
 
         def open_row(picture: str | None, request: gr.Request, event: gr.EventData) -> list:
-            row = self.events.open_row(picture, request, event)
-            values = [row["picture"], row["question"], row["keep"], row["tokens"], 0]
-            return [gr.Tabs(selected="live"), True, *values, *row["names"], *row["settings"]]
+            asked = self.events.open_row(request, event)
+            values = live.inputs_of(asked)
+            if asked.picture == picture:  # it stays as it is
+                values[0] = gr.skip()
+            return [gr.Tabs(selected="live"), asked, *values]
 
-        opened = self.table.pick(open_row, inputs.picture, [tabs, live.asked, *filled], **AT_ONCE)
-        opened.success(None, live.asked, None, js=PRESS_ASK, **PRIVATE)
+        self.table.pick(open_row, inputs.picture, [tabs, live.asked, *filled], **AT_ONCE)
 
 
 def compare_all_api(events: CompareEvents) -> None:

@@ -10,16 +10,15 @@ import math
 import traceback
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 
 from PIL import Image
 
 from elastic.archive import no_formula
+from elastic.options import build_policy, changed, options_of, percent, policy_named, read_percent
 from elastic.policies import POLICIES, Policy
-from page.controls import adjustable, build_policy
 from page.endings import out_of_memory
 
-LOW, HIGH = 5, 100  # per cent of the cache: what the page's slider offers
 MOST_ROWS = 120
 FIGURES = ("agreement", "kl", "rouge_l", "ms_per_token", "bytes_peak", "bytes_prompt", "bytes_full")
 FIGURES += ("agreement_before", "agreement_after", "repetition", "loss", "tokens", "compress_ms")
@@ -42,24 +41,16 @@ class Plan:
     @property
     def line(self) -> str:
         """The row in a few words."""
-        return self.title if self.keep in (None, 1.0) else f"{self.title} at {self.keep * 100:g} %"
+        return self.title if self.keep in (None, 1.0) else f"{self.title} at {percent(self.keep)} %"
 
 
-def read_budgets(given: Iterable[object]) -> list[float]:
-    """Shares of the cache from percentages as people write them, the largest first.
+def read_budgets(given: Iterable[object], read: Callable[[object], float] = read_percent) -> list[float]:
+    """Shares of the cache from texts as people write them, the largest first; `read` reads one.
 
     Raises:
-        ValueError: if there is none, or one is no number between LOW and HIGH.
+        ValueError: if there is none, or one is no budget.
     """
-    budgets = set()
-    for text in given:
-        try:
-            percent = float(str(text).strip().removesuffix("%").replace(",", "."))
-        except ValueError:
-            percent = math.nan
-        if not LOW <= percent <= HIGH:
-            raise ValueError(f"{str(text)[:20]!r} is no budget. Give percentages between {LOW} and {HIGH}, such as 20.")
-        budgets.add(percent / 100)
+    budgets = {read(text) for text in given}
     if not budgets:
         raise ValueError("There is no budget yet. Choose at least one, such as 20 %.")
     return sorted(budgets, reverse=True)
@@ -71,15 +62,14 @@ def plan_rows(names: Sequence[str], budgets: Sequence[float], options: Mapping[s
     Raises:
         ValueError: if a method does not exist, or there are none or too many rows.
     """
-    unknown = [name for name in names if name not in POLICIES]
-    if unknown:
-        raise ValueError(f"There is no method named {unknown[0][:40]!r}. Choose among: {', '.join(POLICIES)}.")
+    for name in names:
+        policy_named(name)
     chosen = [name for name in POLICIES if name in names and name != "full"]
     if not chosen:
         raise ValueError("There is no method yet. Choose at least one to compare with the full cache.")
     rows = [("full", None)]
     for name in chosen:
-        has_choice = any(option.name == "keep" for option in adjustable(POLICIES[name]))
+        has_choice = options_of(POLICIES[name])["keep"].is_free
         rows += [(name, keep) for keep in (budgets if has_choice else [None])]
     if len(rows) > MOST_ROWS:
         raise ValueError(f"That would be {len(rows)} rows, at most {MOST_ROWS} are measured. Choose fewer.")
@@ -196,8 +186,9 @@ def settings_of(plan: Plan) -> str:
     """The settings of a row that are not the method's defaults, `keep` aside."""
     if plan.policy is None:
         return ""
-    changed = [f for f in fields(plan.policy) if f.name != "keep" and getattr(plan.policy, f.name) != f.default]
-    return ", ".join(f"{f.name.replace('_', ' ')}: {_said(getattr(plan.policy, f.name))}" for f in changed)
+    options = options_of(type(plan.policy))
+    settings = {options[name].label: value for name, value in changed(plan.policy).items() if name != "keep"}
+    return ", ".join(f"{label}: {_said(value)}" for label, value in settings.items())
 
 
 def _said(value: object) -> str:

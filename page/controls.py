@@ -5,7 +5,7 @@ import random
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import Field, dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +13,10 @@ import gradio as gr
 from gradio.events import Dependency
 from gradio.utils import get_upload_folder
 
+from elastic.options import HIGH, LOW, Option, options_of
 from elastic.policies import POLICIES, Policy
 from page import incoming
+from page.asking import HOTTEST, MOST_TOKENS
 from page.looking import PRIVATE
 from page.picture import NO_PICTURE, NOW, Picture, check_upload, last_readable, note_picture, refuse
 from training.questions import suggestions
@@ -51,37 +53,14 @@ class Sides:
     options: list[gr.components.Component]
 
 
-def option_control(field: Field) -> gr.components.Component:
+def option_control(option: Option) -> gr.components.Component:
     """The control that fits a hyper-parameter."""
-    label, about = field.name.replace("_", " ").capitalize(), field.metadata["about"]
-    if isinstance(field.default, bool):
-        return gr.Checkbox(field.default, label=label, info=about, interactive=True)
-    if field.metadata["choices"]:
-        return gr.Dropdown(field.metadata["choices"], value=field.default, label=label, info=about, interactive=True)
-    low, high = field.metadata["low"], field.metadata["high"]
-    step = 1 if isinstance(field.default, int) else 0.01
-    return gr.Slider(low, high, field.default, step=step, label=label, info=about, interactive=True)
-
-
-def adjustable(policy: type[Policy]) -> list[Field]:
-    """The hyper-parameters that can take more than one value."""
-    return [
-        field
-        for field in fields(policy)
-        if field.metadata["low"] is None or field.metadata["low"] < field.metadata["high"]
-    ]
-
-
-def build_policy(name: str, keep: float, options: dict[str, object]) -> Policy:
-    """A policy from what the page's controls say; `keep` goes to those that have the choice.
-
-    Raises:
-        ValueError: if there is no policy of that name, or a value is out of its range.
-    """
-    if name not in POLICIES:
-        raise ValueError(f"There is no policy named {name!r}. Choose one of: {', '.join(POLICIES)}.")
-    names = {field.name for field in adjustable(POLICIES[name])}
-    return POLICIES[name](**{key: value for key, value in {"keep": keep, **options}.items() if key in names})
+    said = {"label": option.label.capitalize(), "info": option.about, "interactive": True}
+    if option.kind is bool:
+        return gr.Checkbox(option.default, **said)
+    if option.choices:
+        return gr.Dropdown(option.choices, value=option.default, **said)
+    return gr.Slider(option.low, option.high, option.default, step=1 if option.kind is int else 0.01, **said)
 
 
 def scene_example(seed: int) -> dict:
@@ -149,7 +128,7 @@ def ask_controls(pocket: bool) -> Ask:
         max_lines=6,
         elem_id="question",
     )
-    keep = gr.Slider(5, 100, 50, step=1, label="Cache kept (%)", elem_id="keep")
+    keep = gr.Slider(LOW, HIGH, 50, step=1, label="Cache kept (%)", elem_id="keep")
     with gr.Row(elem_id="buttons"):
         ask = gr.Button("Ask", variant="primary", elem_id="ask", min_width=70)
         stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop", min_width=70)
@@ -217,10 +196,10 @@ def side_controls() -> Sides:
             for name, policy in POLICIES.items():
                 with gr.Group(visible=name == chosen.value) as group:
                     gr.Markdown(with_links(policy), elem_classes=["about-policy"])
-                    for field in adjustable(policy):
-                        if field.name != "keep":
-                            keys.append((side, name, field.name))
-                            options.append(option_control(field))
+                    for option in options_of(policy).values():
+                        if option.is_free and option.name != "keep":
+                            keys.append((side, name, option.name))
+                            options.append(option_control(option))
                 groups.append(group)
             chosen.change(lambda now: [gr.Group(visible=name == now) for name in POLICIES], chosen, groups, **PRIVATE)
     return Sides(names, keys, options)
@@ -236,7 +215,7 @@ def answer_controls() -> list[gr.components.Component]:
     """Longest answer, temperature, seed."""
     with gr.Accordion("Answer", open=False):
         return [
-            gr.Slider(1, 512, 128, step=1, label="Longest answer (tokens)", elem_id="tokens"),
-            gr.Slider(0, 2, 0, step=0.1, label="Temperature (0 is greedy)", elem_id="temperature"),
+            gr.Slider(1, MOST_TOKENS, 128, step=1, label="Longest answer (tokens)", elem_id="tokens"),
+            gr.Slider(0, HOTTEST, 0, step=0.1, label="Temperature (0 is greedy)", elem_id="temperature"),
             gr.Number(0, precision=0, label="Seed", info="Both sides draw the same random numbers."),
         ]

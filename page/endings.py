@@ -1,7 +1,8 @@
-"""How runs end, in words: the last that a visitor sees of a question is one of these sentences."""
+"""How runs go on and end, in words: the last that a visitor sees of a question is one of these sentences."""
 
 from dataclasses import dataclass
 
+from elastic.events import Compressed, Encoding, Ended, Event, Read, Reading, Stepped
 from elastic.trace import Run
 from page.shown import LATE
 from viz import view
@@ -26,6 +27,26 @@ class Latest:
         """The last message of a run: a sentence, and all that there is of the answers."""
         said = f"{sentence} {self.note}".strip()
         return view.message(self.run, LATE, 0, status=said, done=True) if self.run else view.status(said)
+
+
+def line_of(event: Event) -> str:
+    """One line on what goes on."""
+    match event:
+        case Encoding():
+            return "Encoding the picture"
+        case Reading(together=True):
+            return f"Prefill: reading {event.tokens} tokens"
+        case Reading():
+            return f"Prefill: reading {event.tokens} more tokens on each side"
+        case Read():
+            return f"Prefill done in {event.seconds:.2f} s, compressing"
+        case Compressed():
+            slots = ", ".join(f"{held:.0f}" for held in event.slots)
+            return f"Compressed: {event.tokens} tokens, slots held per layer: {slots}"
+        case Stepped():
+            return f"Decoding {event.number}/{event.most}"
+        case Ended():
+            return how_it_ended(event.record())
 
 
 def how_it_ended(run: Run) -> str:

@@ -188,7 +188,7 @@ class Entrance:
             raise Refused(QUEUED.format(function.api_name))
         try:
             blocks = [self._as_seen(call.session_hash, block) for block in function.inputs]
-            has_file = any(isinstance(block, gr.Image | gr.File) for block in blocks)
+            has_file = any(isinstance(block, gr.Image | gr.File | Scripted) for block in blocks)
             # Aside: a picture in the call is decoded and written.
             if has_file:
                 given = await incoming.aside(gate.values, function, blocks, call.data)

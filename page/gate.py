@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from pydantic_core import from_json
 
 from page import incoming
+from page.scripted import Scripted
 
 MAX_TEXT = 20_000  # characters; what a question may have is said where it is asked
 MAX_EVENT = 4000  # characters of what the browser says of a click
@@ -127,11 +128,13 @@ def _value(block: Component, value: Any, name: str, is_public: bool) -> Any:
         return None  # which the server keeps itself
     if isinstance(block, gr.Image | gr.File):
         return file_value(value)
+    if isinstance(block, Scripted):
+        return block.checked(value)
     wanted, needed = _type_of(block, is_public)
     try:
         return TypeAdapter(wanted, config=ConfigDict(strict=True, allow_inf_nan=False)).validate_python(value)
     except ValidationError as error:
-        raise Refused(f"{name}: {needed} is needed, not {_said(value)}. Change it and send it again.") from error
+        raise Refused(f"{name}: {needed} is needed, not {said(value)}. Change it and send it again.") from error
 
 
 def _type_of(block: Component, is_public: bool) -> tuple[Any, str]:
@@ -208,7 +211,7 @@ def event_value(value: Any) -> dict[str, Any]:
     return value if is_small else {}
 
 
-def _said(value: Any) -> str:
+def said(value: Any) -> str:
     """What was sent, in a few words."""
     if isinstance(value, str):
         return repr(value[:20]) if len(value) <= 20 else f"a text of {len(value):,} characters"

@@ -1,11 +1,15 @@
 """The live part of the page: the inputs, and the events that run the model. Importing it imports torch."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import gradio as gr
 from gradio.events import Dependency
 
+from elastic.options import name_of, options_of, percent, read_percent, read_policy, write_choice
 from elastic.policies import POLICIES
+from page import incoming
+from page.asking import Question, Sides, Typed, scripts
 from page.callbacks import Callbacks
 from page.controls import answer_controls, ask_controls, find_example, show_example, side_controls
 from page.links import DEFAULTS, SIDES, read_link
@@ -14,9 +18,6 @@ from page.model import Model
 from page.picture import KEEP_PICTURE, NOW, Picture
 from page.shown import Shown, recording, recordings
 from viz import view
-
-# Once the inputs show what the link asks for, the page asks as the visitor would.
-PRESS_ASK = "asked => { if (asked) setTimeout(() => document.querySelector('#ask').click(), 200); }"
 
 # On a phone the view stands below the inputs: whoever asks wants to see the answers.
 SHOW_ANSWERS = """() => {
@@ -34,9 +35,9 @@ class Live:
         self.inputs = ask_controls(pocket=model.name is None)
         self.sides = side_controls()
         self.answer = answer_controls()
-        # Not a State, which the browser would not see.
-        self.asked = gr.Checkbox(False, visible="hidden")
-        self.events = Callbacks(model, shown, self.sides.keys)
+        self.asked = Typed(Question, elem_id="asked")  # whatever is written here is asked
+        self.chosen = Typed(Sides, elem_id="chosen")
+        self.events = Callbacks(model, shown)
         looking.make_way, looking.can_ask = self.events.step_aside, True
 
     def connect(self, page: gr.Blocks, badge: gr.Markdown, view: gr.HTML) -> list[Dependency]:
@@ -48,13 +49,15 @@ class Live:
         inputs, sides, events = self.inputs, self.sides, self.events
         at_once = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
         buttons = [inputs.ask, inputs.stop]
-        values = [inputs.picture, inputs.question, inputs.keep, *self.answer, *sides.names, *sides.options]
-        pressed = [inputs.ask.click, inputs.question.submit]
-        started = gr.on(pressed, events.begin, inputs.moment, [view, *buttons], js=NOW, **PRIVATE)
+        ask_script, self.choose_script = scripts(sides.keys)
+        self.side_inputs = [*sides.names, *sides.options]
+        values = [inputs.picture, inputs.question, *self.answer, inputs.keep, *self.side_inputs]
+        gr.on([inputs.ask.click, inputs.question.submit], None, values, self.asked, js=ask_script, **PRIVATE)
+        started = self.asked.given(events.begin, inputs.moment, [view, *buttons], js=NOW, **PRIVATE)
         started.then(None, None, None, js=SHOW_ANSWERS, **PRIVATE)
         running = started.success(
             events.ask,
-            values,
+            self.asked,
             view,
             trigger_mode="multiple",  # else a question is left out, without a word, where the last one is just ending
             **at_once,
@@ -73,9 +76,8 @@ class Live:
         )
         page.unload(events.leave)
         self.filled = [inputs.picture, inputs.question, inputs.suggested, inputs.scene_seed]
-        self.filled += [inputs.keep, *sides.names, *sides.options]
-        arrived = page.load(self.arrive, None, [view, self.asked, *self.filled], **PRIVATE)
-        arrived.success(None, self.asked, None, js=PRESS_ASK, **PRIVATE)
+        self.filled += [inputs.keep, *self.side_inputs]
+        page.load(self.arrive, None, [view, self.asked, *self.filled], **PRIVATE)
         return settled
 
     def arrive(self, request: gr.Request) -> list:
@@ -87,12 +89,12 @@ class Live:
         found, wrong = read_link(asked)
         if self._example(asked) is not None:
             told = view.with_wrong(view.status(""), wrong) if wrong else gr.skip()
-            return [told, True, *self._fill(asked, found)]
+            return [told, self._question(asked, found), *self._fill(asked, found)]
         shown = self.looking.arrive_at(asked, request)
         shown = view.with_wrong(shown, [*shown.get("wrong", []), *wrong])
         earlier = self.fill(request)
         own = [gr.skip(), found.get("q", gr.skip()), gr.skip(), gr.skip(), *self._settings(found)]
-        return [shown, False, *(e if o == gr.skip() else o for e, o in zip(earlier, own, strict=True))]
+        return [shown, gr.skip(), *(e if o == gr.skip() else o for e, o in zip(earlier, own, strict=True))]
 
     def fill(self, request: gr.Request) -> list:
         """The inputs as they were for the run the visitor looks at, where this model can be asked the same."""
@@ -106,6 +108,32 @@ class Live:
 
     def _example(self, asked: Mapping[str, str]) -> dict | None:
         return find_example(asked.get("example", ""), self.model.name is None)
+
+    def _question(self, asked: Mapping[str, str], found: Mapping[str, object]) -> Question:
+        """What a link asks about one of the pictures; whether its policies can be made is said where they are."""
+        picture, question, *_ = show_example(self._example(asked))
+        sides = []
+        for side in SIDES:
+            name = found.get(side, DEFAULTS[side])
+            options = {key[2:]: value for key, value in found.items() if key.startswith(f"{side}.")}
+            if options_of(POLICIES[name])["keep"].is_free:
+                options["keep"] = found.get("keep", read_percent(self.inputs.keep.value))
+            sides.append(write_choice(name, options))
+        # As the copy that the visitor's picture becomes, so that his next question goes on with the conversation.
+        picture = str(incoming.keep(incoming.content_of(picture), Path(picture).name))
+        return Question(picture=picture, question=found.get("q", question), sides=sides)
+
+    def inputs_of(self, asked: Question) -> list:
+        """The inputs that make a question: picture, text, longest answer, temperature, percent kept, and the sides."""
+        policies = [read_policy(side) for side in asked.sides]
+        names = [name_of(policy) for policy in policies]
+        kept = [policy.keep for policy in policies if options_of(type(policy))["keep"].is_free]
+        settings = [
+            getattr(policies[side], option) if names[side] == name else gr.skip()
+            for side, name, option in self.sides.keys
+        ]
+        keep = float(percent(kept[0])) if kept else gr.skip()
+        return [asked.picture, asked.question, asked.tokens, asked.temperature, keep, *names, *settings]
 
     def _fill(self, asked: Mapping[str, str], found: Mapping[str, object]) -> list:
         """Values of all inputs for what a link asks about one of the pictures."""
@@ -121,7 +149,8 @@ class Live:
             else gr.skip()
             for side, policy, field in self.sides.keys
         ]
-        return [found.get("keep", gr.skip()), *(said.get(side, gr.skip()) for side in SIDES), *settings]
+        keep = float(percent(found["keep"])) if "keep" in found else gr.skip()
+        return [keep, *(said.get(side, gr.skip()) for side in SIDES), *settings]
 
 
 def compare_api(events: Callbacks) -> None:

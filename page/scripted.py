@@ -25,6 +25,10 @@ class Scripted(gr.HTML):
         script = STYLE_ONCE.replace("@name@", name).replace("@style@", sheet) + script
         super().__init__(html_template=template, js_on_load=script, **kwargs)
 
+    def checked(self, value: object) -> str | None:
+        """The value that a request says it has: it has none here, where the server alone writes it."""
+        return None
+
     def get_block_name(self) -> str:
         return "html"
 

@@ -14,11 +14,12 @@ import numpy as np
 from elastic.archive import open_run, save_run, steps_csv
 from elastic.trace import Run
 from page.store import LOOKED_AT, Store, Visit
+from page.visitor import Visitor
 from viz import view
 from viz.replay import replay_html
 
 TRACES = Path(__file__).parent.parent / "assets" / "traces"
-RUN, LOOKS_AT = "run", "looks at"  # kinds of things in the store
+RUN = "run"  # the kind of thing in the store
 LATE = 1_000_000  # the number of a last message: above that of every other
 
 
@@ -50,12 +51,12 @@ class Shown:
         self.store = Store() if store is None else store
         self.lasting: dict[str, Run] = {}  # that come with the page and are never given up
 
-    def put(self, visitor: str | Visit, run: Run) -> None:
+    def put(self, visitor: str | Visitor, run: Run) -> None:
         """A visitor looks at a run from now on."""
-        visit = self.store.visit(visitor) if isinstance(visitor, str) else visitor
+        visitor = Visitor.acting(self.store, visitor) if isinstance(visitor, str) else visitor
         if run.name not in self.lasting:
-            self._hold(run, visit)
-        self.store.put((LOOKS_AT, visit.name), run.name, visit, seconds=LOOKED_AT)
+            self._hold(run, visitor.visit)
+        visitor.looks_at = run.name
 
     def update(self, run: Run) -> None:
         """The record of a run as it stands now, if it is still held."""
@@ -67,10 +68,6 @@ class Shown:
         size = held_bytes(run)
         self.store.put((RUN, run.name), run, visit, size=lambda: size, seconds=LOOKED_AT)
 
-    def leave(self, visitor: str) -> None:
-        """A visitor looks at nothing any more."""
-        self.store.drop((LOOKS_AT, visitor))
-
     def get(self, name: object) -> Run | None:
         """The run of that name, None where it is no longer held."""
         if not isinstance(name, str):
@@ -79,7 +76,7 @@ class Shown:
 
     def of(self, visitor: str) -> Run | None:
         """The run a visitor looks at."""
-        return self.get(self.store.get((LOOKS_AT, visitor)))
+        return self.get(Visitor.known(self.store, visitor).looks_at)
 
     def server_functions(self) -> list[Callable]:
         """What the view calls, as plain functions: Gradio puts a mark on them, which methods cannot carry."""

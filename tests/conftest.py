@@ -3,21 +3,14 @@
 import os
 import shutil
 
+import pytest
+
 # Before torch is imported: every core has a test process of its own, and threads that wait for each other only lose.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-import pytest
-import torch
-
-from elastic.engine import prefill
-from elastic.model import POCKET, Llava, load
-from elastic.policies import POLICIES
-from training.checkpoint import build_config, build_processor
-from training.scenes import random_scene, render
-
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+# What takes seconds to import is imported inside the fixtures: most files of tests need no model.
 
 LONG = ("test_page", "test_page_looking", "test_watch", "test_compare_browser", "test_ending_browser")
 
@@ -30,7 +23,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory):
     """A checkpoint of an untrained LLaVA with three layers and grouped-query attention."""
+    import torch
     from transformers import GenerationConfig, LlavaForConditionalGeneration, PreTrainedTokenizerFast
+
+    from elastic.model import POCKET
+    from training.checkpoint import build_config, build_processor
 
     torch.manual_seed(1)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(POCKET)
@@ -51,12 +48,16 @@ def tiny_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tiny(tiny_folder) -> Llava:
+def tiny(tiny_folder):
+    from elastic.model import load
+
     return load(tiny_folder, device="cpu")
 
 
 @pytest.fixture(scope="session")
-def pocket() -> Llava:
+def pocket():
+    from elastic.model import load
+
     return load(device="cpu")
 
 
@@ -70,6 +71,8 @@ def eager(tiny_folder):
 
 @pytest.fixture(scope="session")
 def picture():
+    from training.scenes import random_scene, render
+
     return render(random_scene("test"))[0]
 
 
@@ -81,6 +84,9 @@ def asked(tiny, picture):
 @pytest.fixture(scope="session")
 def start(tiny, asked):
     """One prompt, read for all methods."""
+    from elastic.engine import prefill
+    from elastic.policies import POLICIES
+
     return prefill(tiny, asked, frozenset().union(*(policy().needs for policy in POLICIES.values())))
 
 

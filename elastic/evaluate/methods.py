@@ -1,8 +1,9 @@
 """Which methods at which budgets: from the words of a command line to policies."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
+from elastic.options import options_of, read_choice, read_share
 from elastic.policies import POLICIES, Policy
 from elastic.policies.full import Full
 
@@ -34,19 +35,13 @@ def keeps(text: str) -> list[float]:
     """Budgets from `1.0,0.5`.
 
     Raises:
-        ValueError: if one is no number above 0 and up to 1.
+        ValueError: if one is no share that a method may keep.
     """
-    found = []
-    for part in text.split(","):
-        try:
-            found.append(float(part))
-        except ValueError:
-            found.append(0.0)
-        if not 0 < found[-1] <= 1:
-            raise ValueError(
-                f"--keep has {part.strip()!r}: each is the share of the cache that is kept, above 0 and up to 1."
-            )
-    return list(dict.fromkeys(found))
+    least = options_of(Policy)["keep"].low
+    try:
+        return list(dict.fromkeys(read_share(part, least) for part in text.split(",")))
+    except ValueError as error:
+        raise ValueError(f"--keep: {error}") from error
 
 
 def methods(text: str) -> dict[str, dict[str, object]]:
@@ -55,20 +50,14 @@ def methods(text: str) -> dict[str, dict[str, object]]:
     Raises:
         ValueError: if there is no such policy or option, or a value is not legal.
     """
-    found = {}
     asked = filter(None, map(str.strip, text.split(",")))
-    for label in (name for part in asked for name in (POLICIES if part == "all" else (part,))):
-        name, _, options = label.partition(":")
-        if name not in POLICIES:
-            raise ValueError(f"There is no policy named {name!r}. Choose from: {', '.join(POLICIES)}.")
-        found[label] = dict(_option(name, part) for part in options.split(";") if part.strip())
-        try:
-            POLICIES[name](**found[label])
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-    if not found:
+    labels = [name for part in asked for name in (POLICIES if part == "all" else (part,))]
+    if not labels:
         raise ValueError(f"--policies names no policy. Choose from: {', '.join(POLICIES)}.")
-    return found
+    try:
+        return {label: read_choice(label)[1] for label in labels}
+    except ValueError as error:
+        raise ValueError(f"{error} {ABOUT_OPTIONS}") from error
 
 
 def variants(
@@ -77,9 +66,9 @@ def variants(
     """Every method at every budget it can hold, `full` first and once; and why the others were left out."""
     found, left_out = {FULL.key: FULL}, {}
     for label, options in chosen.items():
-        kind = POLICIES[label.partition(":")[0]]
-        of_keep = next(field for field in fields(kind) if field.name == "keep").metadata
-        only = of_keep["low"] if of_keep["low"] == of_keep["high"] else options.get("keep")
+        kind, _ = read_choice(label)
+        of_keep = options_of(kind)["keep"]
+        only = options.get("keep") if of_keep.is_free else of_keep.default
         for keep in budgets if only is None else [only]:
             try:
                 variant = Variant(label, kind(**options | {"keep": keep}))
@@ -88,26 +77,3 @@ def variants(
                 continue
             found.setdefault(variant.key, variant)
     return tuple(found.values()), left_out
-
-
-def _option(name: str, text: str) -> tuple[str, object]:
-    """One `field=value` of a policy, the value in the field's own type."""
-    key, _, value = (part.strip() for part in text.partition("="))
-    legal = {field.name: field for field in fields(POLICIES[name])}
-    if key not in legal:
-        has = f"has the options {', '.join(legal)}" if legal else "has none"
-        raise ValueError(f"{name} has no option {key!r}: it {has}. {ABOUT_OPTIONS}")
-    field = legal[key]
-    try:
-        if isinstance(field.default, bool):
-            return key, {"true": True, "false": False}[value.lower()]
-        return key, type(field.default)(value)
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"{name}: {key} must be {_range(field.default, field.metadata)}, got {value!r}.") from error
-
-
-def _range(default: object, about: dict) -> str:
-    if isinstance(default, bool):
-        return "true or false"
-    number = "a whole number" if isinstance(default, int) else "a number"
-    return number if about["low"] is None else f"{number} between {about['low']:g} and {about['high']:g}"

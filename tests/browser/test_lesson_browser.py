@@ -109,7 +109,7 @@ def test_the_text_stands_alone_first(teach):
         assert (now["asks"], now["reply"], now["many"], now["switches"], now["options"]) == ("", "", 0, [], [])
         assert (now["box"], now["moving"]) == (False, 0)
         assert page.locator(".ls-chart, .ls-over").count() == 0
-        page.wait_for_timeout(60)
+        page.wait_for_timeout(60)  # for some frames nothing comes by itself
         assert seen(page) == now
         # The button does what the key does.
         page.click(".ls-go")

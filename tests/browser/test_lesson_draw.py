@@ -248,12 +248,14 @@ def test_revealed_the_true_total_and_the_distance_are_drawn(show):
     page = show()
     box = line(page)
     page.evaluate("bytes => draw.line.set(bytes)", FAR)
-    assert page.locator(".ls-real").count() == 0 and "7.43" not in page.locator(".line").text_content()
+    total = f"{GIVEN['total'] / 2**20:.2f} MiB"
+    assert page.locator(".ls-real").count() == 0 and total not in page.locator(".line text").all_text_contents()
     page.evaluate("draw.line.reveal(true)")
     assert noted(page)["revealed"] == "true" and float(noted(page)["total"]) == GIVEN["total"]
     zero, bytes_per_pixel = axis(page)
     assert y_of(page, ".ls-real") == pytest.approx(zero - GIVEN["total"] / bytes_per_pixel, abs=0.1)
-    assert page.text_content('.tv-label[data-end="real"]') == f"{GIVEN['total'] / 2**20:.2f} MiB"
+    assert page.text_content('.tv-label[data-end="real"]') == total
+    assert total in page.locator(".line text").all_text_contents()
     assert page.text_content('.ls-name[data-end="real"]') == "measured"
     start, end = (float(y) for y in re.search(r"M\S+ (\S+?)V([\d.]+)", page.get_attribute(".ls-gap", "d")).groups())
     assert (end - start) * bytes_per_pixel == pytest.approx(GIVEN["total"] - page.evaluate("draw.line.guess()"))

@@ -354,9 +354,7 @@ def test_the_line_of_the_program_is_shown(teach):
     for number in NUMBERS:
         code = go(page, number)["code"]
         page.locator(".ls-links .ls-term").click()
-        assert code["file"] in page.inner_text(".ls-dialog h3") and str(code["number"]) in page.inner_text(
-            ".ls-dialog h3"
-        )
+        assert page.inner_text(".ls-dialog h3") == f"{code['file']}, {code['number']}"
         lines = (ROOT / code["file"]).read_text(encoding="utf-8").splitlines()
         first = int(page.get_attribute(".ls-code", "start"))
         shown = page.locator(".ls-code li").all_text_contents()

@@ -59,7 +59,8 @@ def test_the_readout_says_what_a_step_did(show):
         data(page)
         moment = page.inner_text('.tv-moment[data-side="b"]')
         slots = (ELASTIC.slots[step - 1] if step else ELASTIC.prompt_slots).mean()
-        assert f"{ELASTIC.total_bytes[step] / 1024:.0f} KiB" in moment
+        held = page.inner_text('.tv-moment[data-side="b"] .tv-held')
+        assert held == f"{ELASTIC.total_bytes[step] / 1024:.0f} KiB"
         assert float(page.inner_text('.tv-moment[data-side="b"] .tv-slots')) == pytest.approx(slots, abs=0.06)
         assert (f"“{ELASTIC.answer_pieces[step - 1].strip()}”" if step else "prompt read") in moment
         says[step] = page.inner_text('.tv-gone[data-side="b"]')

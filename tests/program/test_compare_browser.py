@@ -131,7 +131,7 @@ def test_stop_leaves_what_was_measured_and_it_can_be_pressed_again(visit):
     page.wait_for_selector(DONE, timeout=60_000)
     count = int(page.get_attribute(".compare", "data-rows"))
     assert page.inner_text(".cp-status").startswith(f"Stopped: {count} of ")
-    page.wait_for_timeout(1000)
+    page.wait_for_timeout(1000)  # a row takes less: for that long no further one comes
     assert int(page.get_attribute(".compare", "data-rows")) == count, "it went on measuring"
     assert len(saved(page)) == count
     choose(page, "Elastic Cache")
@@ -180,7 +180,7 @@ def test_programs_get_all_rows(address):
     rows = client.predict(scene, "Where?", "elastic,think", "0.6,0.2", 8, api_name="/compare_all")
     assert [(row["policy"], row["keep"]) for row in rows[:3]] == [("full", None), ("elastic", 0.6), ("elastic", 0.2)]
     assert rows[0]["agreement"] == 1 and rows[4]["refused"].startswith("keep must be between")
-    with pytest.raises(Exception, match="no method named"):
+    with pytest.raises(Exception, match="no policy named"):
         client.predict(scene, "Where?", "best", "0.5", 8, api_name="/compare_all")
 
 

@@ -62,7 +62,6 @@ def test_changing_the_layer_redraws_without_the_model(visit):
             "(box, value) => { box.value = value; box.dispatchEvent(new Event('input')) }", str(layer)
         )
         page.wait_for_function("layer => document.querySelector('.trace-view').dataset.layer === layer", arg=str(layer))
-        page.wait_for_timeout(150)
         drawn.add(page.evaluate("document.querySelector('.trace-view').view.inspect().sides[1].fates"))
     assert len(drawn) == 3
     assert not calls
@@ -114,7 +113,7 @@ def test_stop_ends_a_long_answer_and_the_conversation_goes_on(visit):
     assert "stopped" in page.inner_text(".tv-status")
     written = tokens_of(page)[0]
     assert 3 <= written < 512
-    page.wait_for_timeout(700)
+    page.wait_for_timeout(700)  # tens of words long, none is written any more
     assert tokens_of(page)[0] == written, "it went on writing"
     slide(page, "#temperature", 0)
     slide(page, "#tokens", 32)
@@ -255,7 +254,6 @@ def test_two_visitors_at_once_get_their_own_answers(visit, address):
     first, second = visit(), visit()
     choose_example(first, 0, "Describe")
     choose_example(second, 1, "rabbits")
-    second.wait_for_timeout(500)
     ask(first, "Describe the image in detail.", wait=False)
     ask(second, "Describe this image.")
     first.wait_for_function("document.querySelector('.trace-view').dataset.done === 'true'", timeout=120_000)
@@ -297,12 +295,11 @@ def test_without_protection_the_question_loses_its_slots(visit):
         ]
 
     page.locator(".tv-layer").evaluate("box => { box.value = 1; box.dispatchEvent(new Event('input')) }")
-    page.wait_for_timeout(300)
+    page.wait_for_selector('.trace-view[data-layer="1"]')
     assert set(fates()) == {"kept"}
     page.get_by_text("Settings of side B").click()
     page.get_by_label("Protect text").uncheck()
     ask(page)
-    page.wait_for_timeout(300)
     assert "kept" not in fates()
 
 

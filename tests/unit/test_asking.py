@@ -1,6 +1,5 @@
 """The question event without a browser: conversations that go on, that are put away, and whose visitor is gone."""
 
-import asyncio
 import json
 import re
 import threading
@@ -12,11 +11,13 @@ import gradio as gr
 import pytest
 
 from elastic import session
-from page.callbacks import CONVERSATION, UNDER_WAY, WISH, Callbacks
+from page.asking import Question
+from page.callbacks import Callbacks
 from page.line import Line
 from page.model import Model
 from page.shown import RUN, Shown
 from page.store import Store
+from page.visitor import CONVERSATION, Coming, Visitor
 from tests.unit.loops import run_alone
 
 
@@ -31,7 +32,7 @@ class Page:
         self.model.line = Line(lambda *names: bool(self.listeners & set(names)))
         self.model.line.opened.set()
         self.store, self.scene = Store(limit=limit), scene
-        self.events = Callbacks(self.model, Shown(self.store), [])
+        self.events = Callbacks(self.model, Shown(self.store))
 
     def ask(self, visitor, question="What is here?", tokens=4, until=lambda message: False, listens=True):
         """Messages up to one that is as is wanted: then nobody listens any more."""
@@ -41,8 +42,8 @@ class Page:
 
         async def follow():
             request = SimpleNamespace(session_hash=visitor)
-            asked = (request, self.scene, question, 50, tokens, 0, 0, "full", "elastic")
-            async with aclosing(self.events.ask(*asked)) as said:
+            asked = Question(picture=self.scene, question=question, sides=["full", "elastic"], tokens=tokens)
+            async with aclosing(self.events.ask(request, asked)) as said:
                 async for message in said:
                     messages.append(message)
                     if until(message):
@@ -103,16 +104,24 @@ def test_nothing_is_begun_for_somebody_who_never_listens(page, monkeypatch):
     assert not len(page.store) and not page.store.visits()
 
 
-def test_whoever_had_to_wait_is_told_so(page):
+def test_whoever_had_to_wait_is_told_so(page, monkeypatch):
+    monkeypatch.setattr("page.callbacks.WORTH_SAYING", 0)
     page.listeners.add("other")
+    told = threading.Event()
 
     def other():
-        for _ in range(8):
-            yield run_alone(asyncio.sleep(0.1))
+        for _ in range(600):  # far more than it takes
+            if told.wait(0.1):
+                break
+            yield None
+
+    def tell(message):
+        if "you are next in line. It is busy with a program's table, row 3 of 7" in json.dumps(message):
+            told.set()
 
     page.model.line.join("other", other(), lambda: "a program's table, row 3 of 7")
-    messages = page.ask("a")
-    assert "you are next in line. It is busy with a program's table, row 3 of 7" in json.dumps(messages)
+    messages = page.ask("a", until=tell)
+    assert told.is_set()
     assert "s in line for the model." in messages[-1]["status"]
 
 
@@ -129,8 +138,8 @@ def request_of(visitor):
 
 def nothing_is_left(page, visitor):
     """Nothing of a question is held once it is answered or ended."""
-    kinds = {kind for kind, name in page.store._things if name == visitor}
-    return not kinds & {UNDER_WAY, WISH} and not page.model.line.has(visitor)
+    left = Visitor.known(page.store, visitor)
+    return left.under_way is None and left.wish is None and not page.model.line.has(visitor)
 
 
 def is_writing(message):
@@ -271,7 +280,7 @@ def test_a_question_that_overtook_a_new_beginning_is_answered(page):
 
 def test_a_question_asked_while_a_new_beginning_waits_for_the_last_step_keeps_its_view_and_buttons(page, monkeypatch):
     page.ask("a")
-    page.store.put((UNDER_WAY, "a"), "asked")
+    Visitor.known(page.store, "a").under_way = Coming.ASKED
     monkeypatch.setattr(page.model.line, "stop", lambda *_: page.events.begin(request_of("a"), 3.0))
     assert page.events.forget(request_of("a"), 2.0) == (gr.skip(),) * 3
     assert page.store.get((CONVERSATION, "a")) is None, "it is forgotten all the same"

@@ -12,13 +12,14 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
+from elastic.options import build_policy
 from elastic.policies import POLICIES, Policy
 from elastic.policies.base import option
 from elastic.session import Comparison, run
+from page.asking import Sides
 from page.callbacks import Callbacks
 from page.compare_events import CompareEvents, describe, message
 from page.comparing import COLUMNS, MOST_ROWS, Table, plan_rows, read_budgets, table_csv
-from page.controls import build_policy
 from page.line import Line
 from page.model import Model
 from page.shown import Shown
@@ -96,7 +97,7 @@ def test_the_full_cache_comes_first_and_then_every_method_in_the_order_of_the_me
     [
         ([], [0.5], "no method yet"),
         (["full"], [0.5], "no method yet"),
-        (["best"], [0.5], "no method named 'best'"),
+        (["best"], [0.5], "no policy named 'best'"),
         (["elastic"], [n / 1000 for n in range(50, 50 + MOST_ROWS)], f"{MOST_ROWS + 1} rows, at most"),
     ],
 )
@@ -200,18 +201,18 @@ def test_a_method_says_what_it_does_and_links_its_paper(odd_methods):
 class Page:
     """The events of the tab for one visitor after the other, without a browser."""
 
-    def __init__(self, llava, scene, keys=()):
+    def __init__(self, llava, scene):
         from elastic import session
 
         self.model = Model.__new__(Model)
         self.model.llava, self.model.session, self.model.error, self.model.line = llava, session, "", Line()
         self.model.line.opened.set()
-        self.events, self.scene = CompareEvents(Callbacks(self.model, Shown(), list(keys))), scene
+        self.events, self.scene = CompareEvents(Callbacks(self.model, Shown())), scene
         self.store = self.events.store
 
-    def begin(self, visitor="me", question=QUESTION, methods=("elastic",), budgets=("50", "20"), settings=()):
-        names = ("full", "elastic")
-        return self.events.begin(asked_by(visitor), self.scene, question, methods, budgets, 8, *names, *settings)
+    def begin(self, visitor="me", question=QUESTION, methods=("elastic",), budgets=("50", "20"), b="elastic"):
+        chosen = Sides(sides=["elastic:distance=3", b])
+        return self.events.begin(asked_by(visitor), self.scene, question, methods, budgets, 8, chosen)
 
     def run(self, visitor="me", until=lambda now: False):
         """Messages of the table that is filled, until one of them is as is wanted: then nobody follows any more."""
@@ -314,10 +315,14 @@ def test_a_table_of_somebody_who_left_is_not_filled(page):
 
 
 def test_the_sides_settings_apply_to_their_methods(tiny, scene):
-    page = Page(tiny, scene, [(0, "elastic", "protect_text"), (1, "elastic", "protect_text")])
-    page.begin(settings=(True, False))
+    page = Page(tiny, scene)
+    page.begin(b="elastic:protect_text=false")
     rows = page.run()[-1]["rows"]
     assert [row["settings"] for row in rows] == ["", "protect text: off", "protect text: off"]
+    page.begin(b="h2o:keep=0.9")
+    assert [row["settings"] for row in page.run()[-1]["rows"]] == ["", "distance: 3", "distance: 3"]
+    page.begin(b="elastic:keep=0.9")  # which is not a setting of the table's rows
+    assert [(row["settings"], row["keep"]) for row in page.run()[-1]["rows"][1:]] == [("", 0.5), ("", 0.2)]
 
 
 def test_without_memory_every_conversation_is_freed_and_it_is_said(page, odd_methods, monkeypatch):
@@ -366,18 +371,18 @@ def test_a_table_that_is_ended_for_others_reasons_says_why_with_its_last_message
 
 
 def test_a_row_that_is_opened_is_asked_anew_as_it_was(tiny, scene):
-    page = Page(tiny, scene, [(0, "elastic", "protect_text"), (1, "elastic", "protect_text")])
-    page.begin(settings=(True, False))
+    page = Page(tiny, scene)
+    page.begin(b="elastic:protect_text=false")
     page.run()
     page.store.put(("conversation", "me"), object(), page.store.visit("me"))
 
-    def opened(row, picture=scene):
-        return page.events.open_row(picture, asked_by("me"), SimpleNamespace(_data={"row": row}))
+    def opened(row):
+        return page.events.open_row(asked_by("me"), SimpleNamespace(_data={"row": row}))
 
-    inputs = opened(2)
-    assert (inputs["question"], inputs["keep"], inputs["tokens"]) == (QUESTION, 20, 8)
-    assert inputs["names"] == ["full", "elastic"] and inputs["settings"] == [gr.skip(), False]
-    assert inputs["picture"] == gr.skip() and opened(2, "other.png")["picture"] == scene
+    asked = opened(2)
+    assert (asked.picture, asked.question, asked.tokens, asked.temperature) == (scene, QUESTION, 8, 0)
+    assert asked.sides == ["full", "elastic:keep=0.2;protect_text=false"]
+    assert opened(2).number != asked.number, "it can be asked twice"
     assert page.store.get(("conversation", "me")) is None, "it would go on with an earlier conversation"
     for wrong in (0, 3, -1, "1", None, 1.5):
         with pytest.raises(gr.Error, match="no longer holds"):
@@ -396,9 +401,9 @@ def test_programs_get_the_rows_or_a_sentence(page, scene):
     for change, expected in (
         ({"image": None}, "no picture"),
         ({"question": ""}, "no question"),
-        ({"policies": "best"}, "no method named"),
-        ({"keeps": "half"}, "no fraction"),
-        ({"keeps": "20"}, "no fraction"),
+        ({"policies": "best"}, "no policy named"),
+        ({"keeps": "half"}, "no share of the cache"),
+        ({"keeps": "20"}, "no share of the cache"),
         ({"max_new_tokens": 0}, "1 token or more"),
     ):
         with pytest.raises(gr.Error, match=expected):

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import threading
-import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -22,9 +21,10 @@ class House:
     """A server that answers at once, but /late only once it is let; and sockets to it."""
 
     def __init__(self, port):
-        self.port, self.let = port, threading.Event()
+        self.port, self.asked, self.let = port, threading.Event(), threading.Event()
 
     async def answer(self, scope, receive, send):
+        self.asked.set()
         while scope["path"] == "/late" and not self.let.is_set():
             await asyncio.sleep(0.01)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
@@ -117,9 +117,10 @@ def test_requests_that_came_at_once_are_all_answered():
         assert read(connection).count(b"fine") == 3
 
 
-def test_where_too_many_wait_those_go_that_waited_longest():
+def test_where_too_many_wait_those_go_that_waited_longest(monkeypatch):
+    monkeypatch.setattr(connections, "AT_LEAST", 0)
     with served(HANG * 10, most=2) as house, house.connect() as first, house.connect(ASKED % b"late") as late:
-        time.sleep(1.2 * connections.AT_LEAST)
+        assert house.asked.wait(HANG)
         with house.connect() as second, house.connect() as third:
             assert read(first) == b""
             for connection in (second, third):

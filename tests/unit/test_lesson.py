@@ -6,8 +6,6 @@ import html
 import json
 import os
 import re
-import subprocess
-import sys
 import tomllib
 import zlib
 from functools import reduce
@@ -290,11 +288,3 @@ def test_the_file_asks_nobody_for_anything():
     assert re.search(r"""http-equiv="Content-Security-Policy" content="default-src 'none';""", page)
     assert {*re.findall(r"\w+://[^\s'\"]+", page)} == {"http://www.w3.org/2000/svg"}  # a name, never fetched
     assert not re.search(r"""<[^>]*\s(src|href)=|@import|url\((?!["']?(data:|#))""", page)
-
-
-def test_the_program_writes_that_file_without_torch(tmp_path):
-    command = [sys.executable, "-X", "importtime", "-m", "page.lesson", "--out", str(tmp_path / "x.html")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "viz.lesson_page" in modules and not {"torch", "transformers", "gradio"} & modules
-    assert (tmp_path / "x.html").read_text(encoding="utf-8") == lesson_file() and "x.html" in done.stdout

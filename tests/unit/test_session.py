@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from elastic.engine import compress, decode, extend, prefill
+from elastic.events import Answering, Compressed, Encoding, Ended, Read, Reading, Stepped
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
 from elastic.session import MAX_QUESTION, Comparison, judge, run
-from elastic.trace import first_difference
+from elastic.trace import ARRAYS, first_difference
 
 POLICIES = [Full(), Elastic(keep=0.3)]
 
@@ -37,18 +38,39 @@ def test_each_side_remembers_its_own_answers(pocket, picture):
     assert comparison.history == [[("What is here?", answer)] for answer in answers]
 
 
-def test_the_status_tells_every_stage_in_order(pocket, picture):
-    lines = list(Comparison(pocket, picture, POLICIES).ask("What is here?", 30))
-    stages = ["Encoding the picture", "Prefill: reading", "Prefill done", "Compressed", "Decoding 1/30"]
-    at = [next(i for i, line in enumerate(lines) if line.startswith(stage)) for stage in stages]
-    assert at == sorted(at)
+def test_events_tell_every_stage_in_order_and_what_can_be_recorded_by_then(pocket, picture):
+    comparison, kinds, steps = Comparison(pocket, picture, POLICIES), [], []
+    for event in comparison.ask("What is here?", 30):
+        kinds.append(type(event))
+        if isinstance(event, Answering):
+            steps.append(max(side.steps for side in event.record().sides))
+    stages = [Encoding, Reading, Read, Compressed]
+    assert kinds == [*stages, *[Stepped] * (len(kinds) - 5), Ended] and len(kinds) > 8
+    assert steps == list(range(len(steps))), "what had been written when it was told"
+    assert event.reasons == [side.finish for side in event.record().sides] == ["end", "end"]
+    kinds = [type(event) for event in comparison.ask("How many?", 3)]
+    assert kinds == [Reading, Compressed, Stepped, Stepped, Ended], "an earlier turn's picture is not encoded again"
+
+
+def test_a_record_that_was_made_in_the_midst_stays_as_it_was_and_is_how_the_last_one_begins(tiny, picture):
+    comparison = Comparison(tiny, picture, [Full(), Elastic(keep=0.3, distance=3)])
+    records = [event.record() for event in comparison.ask("What?", 70) if isinstance(event, Answering)]
+    last = records[-1]
+    for steps in (0, 1, 63, 64, 65, 69):  # on both sides of where the room for rows is doubled
+        for early, side in zip(records[steps].sides, last.sides, strict=True):
+            assert early.steps == steps and early.answer_pieces == side.answer_pieces[:steps]
+            for name, (shape, _) in ARRAYS.items():
+                now, then = getattr(early, name), getattr(side, name)
+                whole = then[: len(now), :, : now.shape[2]] if name == "looked" else then[: len(now)]
+                assert np.array_equal(now, whole if shape[0] == "N" else then, equal_nan=name != "channels"), name
+    assert [side.finish for side in last.sides] == ["limit", "limit"]
 
 
 def test_stopping_keeps_what_was_written_and_says_so(tiny, picture):
     comparison = Comparison(tiny, picture, POLICIES)
     with closing(comparison.ask("What is here?", 200)) as progress:
-        for line in progress:
-            if line.startswith("Decoding 5/"):
+        for event in progress:
+            if isinstance(event, Stepped) and event.number == 5:
                 break
     traces = comparison.record().sides
     assert [trace.steps for trace in traces] == [5, 5]
@@ -62,8 +84,8 @@ def test_stopping_before_the_first_word_leaves_the_conversation_whole(tiny, pict
     comparison = Comparison(tiny, picture, POLICIES)
     run(comparison, "What?", 5)
     with closing(comparison.ask("What is here?", 200)) as progress:
-        for line in progress:
-            if line.startswith("Compressed"):
+        for event in progress:
+            if isinstance(event, Compressed):
                 break
     assert [trace.finish for trace in comparison.record().sides] == ["stopped", "stopped"]
     assert all(trace.steps == 4 for trace in run(comparison, "And now?", 4).sides)

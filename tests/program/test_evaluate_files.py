@@ -19,7 +19,7 @@ from elastic.evaluate.measure import Outcome
 from elastic.evaluate.output import write_all
 from elastic.evaluate.records import Records
 from elastic.files import claimed
-from tests.unit.test_evaluate import counting, untimed
+from tests.program.test_evaluate import counting, untimed
 from tests.unit.test_files import little_room, names
 from viz import report
 

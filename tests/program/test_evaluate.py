@@ -278,7 +278,7 @@ def test_a_budget_that_a_method_cannot_hold_is_left_out_with_its_reason():
 @pytest.mark.parametrize(
     ("policies", "words"),
     [
-        ("elastik", "no policy named 'elastik'. Choose from: full, elastic"),
+        ("elastik", "no policy named 'elastik'. Choose one of: full, elastic"),
         ("", "names no policy"),
         ("elastic:size=3", "elastic has no option 'size'"),
         ("elastic:distance=ten", "distance must be a whole number between"),
@@ -295,7 +295,7 @@ def test_a_wrong_method_or_option_is_one_sentence_with_what_is_legal(policies, w
 
 @pytest.mark.parametrize("text", ["0", "1.5", "-0.1", "half", "0.5,", "nan"])
 def test_a_wrong_budget_is_refused(text):
-    with pytest.raises(ValueError, match="share of the cache that is kept, above 0 and up to 1"):
+    with pytest.raises(ValueError, match=r"no share of the cache that is kept\. Give numbers from 0.01 to 1"):
         keeps(text)
 
 

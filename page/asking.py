@@ -1,0 +1,125 @@
+"""What is asked, as one value of plain JSON: by the buttons, by a link and by a row of the Compare tab."""
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, ValidationError
+
+from elastic.options import options_of
+from elastic.policies import POLICIES
+from page import incoming
+from page.gate import MAX_TEXT, Refused, Strict, said
+from page.scripted import Scripted
+
+MOST_TOKENS, HOTTEST = 512, 2  # of an answer
+SIDE = Annotated[str, Field(max_length=1000)]  # the text of a policy, see `elastic.options`
+
+
+class Sides(Strict):
+    """The policies of both sides, as texts."""
+
+    needed: ClassVar[dict[str, str]] = {"sides": "Sides: the texts of two policies"}
+
+    sides: Annotated[list[SIDE], Field(min_length=2, max_length=2)]
+
+    @classmethod
+    def read(cls, text: object) -> Self:
+        """The value in a text of JSON.
+
+        Raises:
+            Refused: if it is none; says which part of it, and what that must be.
+        """
+        try:
+            return cls.model_validate_json(text if isinstance(text, str) else "")
+        except ValidationError as error:
+            wrong = error.errors(include_url=False, include_context=False)[0]
+            needed = cls.needed.get(str(wrong["loc"][0])) if wrong["loc"] else None
+            if needed is None or wrong["type"] == "missing":
+                raise Refused("What is asked cannot be read. Reload the page and ask again.") from error
+            raise Refused(f"{needed} is needed, not {said(wrong['input'])}. Change it and send it again.") from error
+
+
+class Question(Sides):
+    """A question to both sides; `picture` is the path of an upload, `number` another one whenever it is asked."""
+
+    needed: ClassVar[dict[str, str]] = Sides.needed | {
+        "picture": "Picture: an upload",
+        "question": f"Question for both sides: a text of at most {MAX_TEXT:,} characters",
+        "tokens": f"Longest answer (tokens): a whole number from 1 to {MOST_TOKENS}",
+        "temperature": f"Temperature (0 is greedy): a number from 0 to {HOTTEST}",
+        "seed": "Seed: a whole number",
+    }
+
+    picture: Annotated[str, Field(max_length=incoming.MAX_PATH)] | None
+    question: Annotated[str, Field(max_length=MAX_TEXT)]
+    tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 128
+    temperature: Annotated[float, Field(ge=0, le=HOTTEST)] = 0.0
+    seed: Annotated[int, Field(ge=-(10**15), le=10**15)] = 0
+    number: float = Field(default_factory=time.time)
+
+
+class Typed(Scripted):
+    """A value of one type, without looks. Its event `given` comes with every new value, whoever wrote it."""
+
+    def __init__(self, kind: type[Sides], **kwargs: object) -> None:
+        self.kind = kind
+        script = "const give = () => { if (props.value) trigger('given'); };\nwatch('value', give);\ngive();"
+        super().__init__("typed-style", "<span></span>", "", script, visible="hidden", **kwargs)
+
+    def checked(self, value: object) -> str | None:
+        """The value that a request says it has, of nothing but what was asked for; a picture is an upload from here on.
+
+        Raises:
+            Refused: if it has none, or one of another type.
+        """
+        read = self.kind.read(value)
+        if isinstance(read, Question) and read.picture is not None:
+            try:
+                read = read.model_copy(update={"picture": str(incoming.as_upload(read.picture))})
+            except ValueError as error:
+                raise Refused(str(error)) from error
+        return read.model_dump_json()
+
+    def preprocess(self, payload: str | None) -> Sides:
+        return self.kind.model_validate_json(self.checked(payload))
+
+    def postprocess(self, value: Sides | None) -> str | None:
+        return None if value is None else value.model_dump_json()
+
+
+# What the inputs say as texts of two policies: of each, what is not its default.
+SIDES = """const keys = @keys@, defaults = @defaults@;
+  const sides = [a, b].map((policy, side) => {
+    const said = { ...defaults[policy], ...shared };
+    keys.forEach(([of, name, option], i) => { if (of === side && name === policy) said[option] = values[i]; });
+    const changed = Object.keys(defaults[policy]).filter((option) => said[option] !== defaults[policy][option]);
+    return changed.length ? policy + ':' + changed.map((option) => option + '=' + said[option]).join(';') : policy;
+  });"""
+ASK = """(picture, question, tokens, temperature, seed, keep, a, b, ...values) => {
+  const shared = { keep: keep / 100 };
+  @sides@
+  const whole = Math.round(seed ?? 0);
+  const asked = { picture: picture?.path ?? null, question: question ?? '', tokens, temperature, seed: whole, sides };
+  return [JSON.stringify({ ...asked, number: Date.now() })];
+}"""
+TELL_SIDES = """(a, b, ...values) => {
+  const shared = {};
+  @sides@
+  return [JSON.stringify({ sides })];
+}"""
+
+
+def scripts(keys: Sequence[tuple[int, str, str]]) -> tuple[str, str]:
+    """What makes a `Question` and the `Sides` of the page's inputs, in the browser.
+
+    The inputs are, of a question, picture, text, longest answer, temperature, seed and percent kept; of `Sides`, which
+    keep their defaults, none of these; then both policies, and the value of each option in `keys`: side, policy, name.
+    """
+    defaults = {
+        name: {option.name: option.default for option in options_of(policy).values() if option.is_free}
+        for name, policy in POLICIES.items()
+    }
+    sides = SIDES.replace("@keys@", json.dumps(keys)).replace("@defaults@", json.dumps(defaults))
+    return ASK.replace("@sides@", sides), TELL_SIDES.replace("@sides@", sides)

@@ -1,0 +1,58 @@
+"""What a browser makes of the inputs when a question is asked: of each side its policy's text, as short as can be."""
+
+import json
+
+import pytest
+
+from elastic.options import name_of, options_of, read_policy
+from elastic.policies import POLICIES
+from page.asking import Question, scripts
+
+OPTIONS = [
+    (side, name, option)
+    for side in (0, 1)
+    for name, policy in POLICIES.items()
+    for option in options_of(policy).values()
+    if option.is_free and option.name != "keep"
+]
+KEYS = [(side, name, option.name) for side, name, option in OPTIONS]
+
+
+@pytest.fixture(scope="module")
+def in_browser(browser):
+    page = browser.new_page()
+    yield lambda script, *inputs: json.loads(page.evaluate(f"inputs => ({script})(...inputs)[0]", list(inputs)))
+    page.close()
+
+
+def controls(**changes):
+    """The values of all options' controls, those of side B changed."""
+    return [changes.get(option.name, option.default) if side else option.default for side, _, option in OPTIONS]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_browser_says_of_each_policy_what_is_not_its_default_and_nothing_of_the_others(in_browser, name):
+    ask, tell = scripts(KEYS)
+    free = {option.name: option for option in options_of(POLICIES[name]).values() if option.is_free}
+    changes = {"keep": 0.6} if "keep" in free else {}
+    for option in list(free.values())[1:]:
+        other = [choice for choice in option.choices if choice != option.default]
+        changes[option.name] = other[0] if other else not option.default if option.kind is bool else option.low
+    values = ["full", name, *controls(**changes)]
+    said = in_browser(ask, {"path": "/a/b.png"}, "What?", 64, 0.5, 7, 60, *values)
+    assert said["sides"][0] == "full" and read_policy(said["sides"][1]) == POLICIES[name](**changes)
+    assert (said["picture"], said["question"], said["tokens"], said["seed"]) == ("/a/b.png", "What?", 64, 7)
+    assert Question.read(json.dumps(said)).temperature == 0.5
+    sides = in_browser(tell, *values)["sides"]
+    assert "keep=" not in sides[1] and name_of(read_policy(sides[1])) == name
+
+
+def test_a_browser_asks_what_was_not_touched_as_short_as_can_be(in_browser):
+    ask, tell = scripts(KEYS)
+    said = in_browser(ask, None, None, 128, 0, None, 50, "full", "elastic", *controls())
+    assert said["sides"] == ["full", "elastic"] == in_browser(tell, "full", "elastic", *controls())["sides"]
+    assert said["picture"] is None and said["question"] == "" and said["seed"] == 0
+    assert in_browser(ask, None, "", 8, 0, 1.6, 7, "h2o", "think", *controls())["sides"] == [
+        "h2o:keep=0.07",
+        "think:keep=0.07",
+    ]

@@ -1,5 +1,13 @@
 // What the scripts hand to one another. For the type checker and for who reads; nothing of it is served.
 
+// What the functions that the scripts are the bodies of are given.
+declare const element: any; // what is found in it is anything
+declare const props: { value: any; [name: string]: any };
+declare const server: Record<string, (...values: any[]) => Promise<string | null>> | undefined;
+declare const watch: (name: string, changed: () => void) => void;
+declare const trigger: (name: string, value: any) => void;
+declare const Plotly: any; // of the report's page
+
 /** What a picture shows: which heat, fill and frames are switched on. */
 interface Look {
   heat: string;

@@ -162,7 +162,11 @@ def test_what_nobody_answered_can_be_revealed(teach, keys):
         check_nothing_is_given_away(page)
         if ask["kind"] == "reach" and isinstance(ask["until"], int) and keys[1] == "PageDown":
             page.keyboard.press(keys[1])  # plays until there
-            page.wait_for_selector(f'.trace-view[data-playing="false"][data-step="{ask["until"]}"]')
+            page.wait_for_function(
+                "step => { const now = document.querySelector('.trace-view').view.inspect();"
+                " return !now.playing && now.step === step; }",
+                arg=ask["until"],
+            )
         page.keyboard.press(keys[1])
         now = seen(page)
         if ask["kind"] == "choose":

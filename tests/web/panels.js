@@ -1,6 +1,5 @@
 // Panels: those around the pictures alone, on a page of their own, drawn when a test says so.
 
-import { cacheBytes, calculate } from '../../assets/web/core/calculator.js';
 import { openSide, newSide, takeSteps } from '../../assets/web/core/messages.js';
 import { frame } from '../../assets/web/frame.js';
 import { buildCalculator, drawTraffic } from '../../assets/web/view/calculator.js';
@@ -35,4 +34,4 @@ buildLayers(find('.tv-layers'));
 buildCalculator(find('.tv-calculate'), state.shape);
 buildSave(find('.tv-save'), state);
 drawAll();
-window.panels = { state, drawAll, cacheBytes, calculate, buildSave };
+window.panels = { state, drawAll, buildSave };

@@ -64,6 +64,7 @@ export function calculate(shape, gpu, { batch, prompt, answer, keep }) {
 
 // ---- the calculator
 
+/** @type {Entry[]} */
 export const CALCULATOR_NUMBERS = [
   { name: 'batch', label: 'Batch, sequences', value: 1, low: 1, high: 4096, isWhole: true },
   { name: 'prompt', label: 'Prompt, tokens', value: 640, low: 1, high: 1000000, isWhole: true },

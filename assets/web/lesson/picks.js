@@ -104,7 +104,10 @@ function paintGrid(pen, { width, height, ratio }) {
   for (let column = 1; column < columns; column++) pen.fillRect(Math.round(column * width / columns), 0, ratio, height);
 }
 
-// Of a patch at the edge, so that a disc around it is not cut off.
+/**
+ * Of a patch at the edge, so that a disc around it is not cut off.
+ * @returns {[number, number]}
+ */
 function middleOf(sheet, [x, y, w, h], room) {
   const inside = (value, most) => Math.max(room, Math.min(most - room, value));
   return [inside(x + w / 2, sheet.width), inside(y + h / 2, sheet.height)];

@@ -46,7 +46,7 @@ export const lessonAddress = () => new URLSearchParams(window.location.search);
 // Another page of the lesson, in the same language if it names none.
 export function visit(parameters) {
   const language = lessonAddress().get('lang');
-  window.location.search = new URLSearchParams({ ...(language ? { lang: language } : {}), ...parameters });
+  window.location.search = String(new URLSearchParams({ ...(language ? { lang: language } : {}), ...parameters }));
 }
 
 export function askedStep() {
@@ -72,7 +72,7 @@ export function wrongOfLesson() {
 export function writeAddress(isShown) {
   const address = lessonAddress();
   if (address.get('handout') === '1') return;
-  if (isShown) address.set('lesson', lesson.step);
+  if (isShown) address.set('lesson', String(lesson.step));
   else address.delete('lesson');
   const text = String(address);
   history.replaceState(history.state, '', window.location.pathname + (text ? '?' + text : '') + window.location.hash);

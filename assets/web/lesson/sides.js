@@ -57,7 +57,7 @@ export function smallPicture(side, look) {
   const canvas = tag('canvas', 'ls-small');
   canvas.setAttribute('aria-hidden', 'true');
   Object.assign(canvas, { width: 320, height: Math.round(320 * state.grid[0] / state.grid[1]), ratio: 2 });
-  const switches = { ...readMode(look.mode), step: look.t, opacity: 0.62 };
+  const switches = /** @type {Look & { step: number }} */ ({ ...readMode(look.mode), step: look.t, opacity: 0.62 });
   const where = planesOf(side, look.layer, oneHead(side, switches));
   const scene = sceneOf(side, where, sharesOf(side, where, Math.min(look.t, side.steps)), switches);
   scene.heat = heatOf(side, look, switches.heat);

@@ -72,7 +72,8 @@ function showParts(parts) {
 // What the quick action leaves behind.
 function settle({ mode, layer, t, unfold }) {
   if (unfold !== undefined) state.sides.forEach((side) => { side.unfolded = unfold; });
-  const change = { ...(mode ? readMode(mode) : {}), blind: stepNow().ask.kind === 'pick' && !isAnswered() };
+  const blind = stepNow().ask.kind === 'pick' && !isAnswered();
+  const change = /** @type {Record<string, any>} */ ({ ...(mode ? readMode(mode) : {}), blind });
   if (layer !== undefined) change.layer = layer;
   if (t !== undefined) change.step = t;
   choose(change, 'patches', 'chart');

@@ -1,14 +1,16 @@
 // Report: curves, tables that can be sorted, and pictures that are drawn when somebody looks.
 
 const read = (name) => JSON.parse(document.getElementById(name).textContent);
+/** @type {(selector: string, within?: any) => any[]} */
+const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const figures = read('figures');
 const pictures = read('pictures');
-const curves = document.querySelector('.curves');
+const [curves] = all('.curves');
 
 // Of several tables one is shown, and what is written above them says so too.
-for (const select of document.querySelectorAll('select[data-switch]')) {
+for (const select of all('select[data-switch]')) {
   const choose = () => {
-    for (const panel of document.querySelectorAll(`[data-panel="${select.dataset.switch}"]`)) {
+    for (const panel of all(`[data-panel="${select.dataset.switch}"]`)) {
       panel.hidden = panel.dataset.is !== select.value;
     }
     if (select.dataset.switch === 'measure') draw(select.value);
@@ -30,7 +32,7 @@ if (curves) {
   const show = (points) => {
     const near = new Set(points.map((point) => `trace${point.fullData.uid}`));
     curves.classList.toggle('looked-at', near.size > 0);
-    for (const line of curves.querySelectorAll('.scatterlayer .trace')) {
+    for (const line of all('.scatterlayer .trace', curves)) {
       line.classList.toggle('near', [...line.classList].some((name) => near.has(name)));
     }
   };
@@ -39,7 +41,7 @@ if (curves) {
 }
 
 // A table's head sorts it, the best first; once more, the worst. The full cache stays above, what is missing below.
-for (const button of document.querySelectorAll('th button')) {
+for (const button of all('th button')) {
   button.addEventListener('click', () => {
     const head = button.closest('th');
     const table = head.closest('table');
@@ -51,14 +53,14 @@ for (const button of document.querySelectorAll('th button')) {
     const sign = order === 'ascending' ? 1 : -1;
     const value = (row) => parseFloat(row.cells[head.cellIndex].dataset.value);
     const rows = [...table.tBodies[0].rows].filter((row) => !row.classList.contains('full'));
-    rows.sort((a, b) => (isNaN(value(a)) - isNaN(value(b))) || sign * (value(a) - value(b)) || 0);
+    rows.sort((a, b) => (Number(isNaN(value(a))) - Number(isNaN(value(b)))) || sign * (value(a) - value(b)) || 0);
     table.tBodies[0].append(...rows);
   });
 }
 
 // Each picture is in the file once, and drawn when somebody looks.
-for (const details of document.querySelectorAll('details')) {
+for (const details of all('details')) {
   details.addEventListener('toggle', () => {
-    for (const image of details.querySelectorAll('img:not([src])')) image.src = pictures[image.dataset.picture];
+    for (const image of all('img:not([src])', details)) image.src = pictures[image.dataset.picture];
   });
 }

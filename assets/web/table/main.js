@@ -12,6 +12,7 @@ let compared = []; // the rows of `shown`, with how their answers differ from th
 let drawn = new Map(); // row number -> its node
 let sorting = { key: null, down: false };
 
+/** @type {any[]} */
 const COLUMNS = [
   { key: 'title', label: 'Method', hint: 'Sort by name', of: (row) => row.title, fill: methodCell },
   { key: 'keep', label: 'Kept', hint: 'Share of the cache the method was given', of: (row) => row.keep, fill: keptCell },

@@ -41,7 +41,7 @@ export function sorted(rows, figure, isDown) {
   const [first, ...others] = rows;
   others.sort((a, b) => {
     const [x, y] = [figure(a), figure(b)];
-    if (x === null || y === null) return (x === null) - (y === null) || a.number - b.number;
+    if (x === null || y === null) return Number(x === null) - Number(y === null) || a.number - b.number;
     const order = typeof x === 'string' ? x.localeCompare(y) : x - y;
     return (isDown ? -order : order) || a.number - b.number;
   });

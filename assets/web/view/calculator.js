@@ -52,6 +52,7 @@ function choiceOf(name, items, chosen = 0) {
   return select;
 }
 
+/** @param {Entry} entry */
 function numberInput({ name, value, low, high, isWhole }) {
   const input = document.createElement('input');
   return Object.assign(input, { type: 'number', name, min: low, max: high, step: isWhole ? 1 : 'any', value });
@@ -70,7 +71,8 @@ function showResult(details, shapes, problem, result) {
   if (problems.length) return;
   const shape = shapes[entry('model').value];
   const gpu = GPUS[entry('gpu').value];
-  const given = Object.fromEntries(CALCULATOR_NUMBERS.map(({ name }) => [name, Number(entry(name).value)]));
+  const numbers = Object.fromEntries(CALCULATOR_NUMBERS.map(({ name }) => [name, Number(entry(name).value)]));
+  const given = /** @type {Load} */ (/** @type {any} */ (numbers));
   const at = (batch, keep) => calculate(shape, gpu, { ...given, batch, keep });
   const keep = given.keep / 100;
   result.replaceChildren(
@@ -83,14 +85,14 @@ function showResult(details, shapes, problem, result) {
 }
 
 function sizesTable(full, kept, given, gpu) {
-  const rows = [
+  const rows = /** @type {[string, string, (value: number) => string][]} */ ([
     ['cache', 'Cache at the end of the answer', gibText],
     ['weights', 'Weights', gibText],
     ['largest', 'Largest batch in the ' + gpu.name + '’s ' + gpu.memory / 1e9 + ' GB', (count) => (count ? countText(count) : 'none: too little memory')],
     ['perSequence', 'Speed limit, tokens per second and sequence', countText],
     ['total', 'Speed limit, tokens per second in all', countText],
     ['share', 'Cache in a step’s traffic, halfway', percentText],
-  ];
+  ]);
   return table(['', 'Full cache', countText(given.keep) + ' % kept'], rows.map(([name, label, text]) => [
     label, ...[['full', full], ['kept', kept]].map(([side, figures]) => ({ name: side + '-' + name, value: figures[name], text: text(figures[name]) })),
   ]));

@@ -54,7 +54,7 @@ export function fitHeads() {
   setText(find('.tv-heads-name'), own.length < state.sides.length && own.length ? 'Head of ' + own[0].letter.toUpperCase() : 'Head');
   find('.tv-head-choice').replaceChildren(...Array.from({ length: count + 1 }, (_, head) => {
     const option = document.createElement('option');
-    option.value = head;
+    option.value = String(head);
     option.textContent = head ? head + ' of ' + count : 'all ' + count;
     return option;
   }));

@@ -61,7 +61,7 @@ function sameItems(a, b) {
 
 function columnFor(sides, number) {
   const figures = sides.map((side) => layerFigures(side, number));
-  const column = document.createElement('button');
+  const column = /** @type {any} */ (document.createElement('button'));
   column.type = 'button';
   column.className = 'tv-column';
   column.setAttribute('role', 'radio');

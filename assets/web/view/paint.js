@@ -131,6 +131,7 @@ function paintGone(context, scene, ink, ratio) {
 }
 
 export function cellsOf(canvas, scene) {
+  /** @returns {[number, number, number, number]} */
   return (patch) => {
     const row = Math.floor(patch / scene.columns);
     const column = patch % scene.columns;
@@ -244,6 +245,7 @@ export function paintHover(canvas, base, scene, hover, ink) {
   if (!hover) return;
   const w = canvas.width / scene.columns;
   const h = canvas.height / scene.rows;
+  /** @returns {[number, number]} */
   const corner = (patch) => [(patch % scene.columns) * w, Math.floor(patch / scene.columns) * h];
   const stroke = (path, width, colour) => {
     for (const [line, tint] of [[width + 2, 'rgba(0, 0, 0, 0.85)'], [width, colour]]) {

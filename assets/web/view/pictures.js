@@ -25,7 +25,13 @@ export function drawPatches() {
   root.classList.toggle('tv-mean', openSides().some((side) => !isSingle(side)));
 }
 
-// What a picture shows of a side; `look` says what is switched on, as the state does.
+/**
+ * What a picture shows of a side; the last argument says what is switched on, as the state does.
+ * @param {Side} side
+ * @param {number[]} where
+ * @param {Shares} shares
+ * @param {Look & { step: number }} look
+ */
 export function sceneOf(side, where, shares, { fill, groups, anchors, opacity, step }) {
   const [rows, columns] = state.grid;
   const after = Math.min(step, side.steps);

@@ -37,7 +37,7 @@ export async function drawPoster(state) {
 
 async function posterParts(state) {
   const sides = state.sides.filter((side) => side.opened);
-  const marks = sides.length > 1 ? differing(...sides) : [[]];
+  const marks = sides.length > 1 ? differing(sides[0], sides[1]) : [[]];
   return {
     question: state.question,
     facts: viewFacts(state, sides),

@@ -22,7 +22,7 @@ export function buildStrip(strip, side) {
       nodes.push(side.boxes[token] = tokenBox(side, token));
     } else if (!side.isImage[token - 1]) {
       const box = stripBox(null, 'tv-token tv-image');
-      box.setAttribute('aria-expanded', false);
+      box.setAttribute('aria-expanded', 'false');
       side.blocks.push({ box, first: token, cells: null });
       nodes.push(box);
     }

@@ -63,9 +63,14 @@ def state(page):
     return page.evaluate("({...document.querySelector('.trace-view').dataset})")
 
 
+def inspected(page):
+    """What the live view says when it is asked."""
+    return page.evaluate("document.querySelector('.trace-view').view.inspect()")
+
+
 def tokens_of(page):
-    """How many answer tokens each side has, as the live view says when it is asked."""
-    return page.evaluate("document.querySelector('.trace-view').view.inspect().sides.map((side) => side.tokens)")
+    """How many answer tokens each side has."""
+    return [side["tokens"] for side in inspected(page)["sides"]]
 
 
 def ask(page, question=None, wait=True):

@@ -121,12 +121,14 @@ def read_choice(text: str) -> tuple[type[Policy], dict[str, object]]:
     """The policy that a text names, and the options that it sets.
 
     Raises:
-        ValueError: if there is no such policy or option, or a value is not legal.
+        ValueError: if there is no such policy or option, one is set twice, or a value is not legal.
     """
     name, _, options = text.partition(":")
     policy, found = policy_named(name.strip()), {}
     for part in filter(None, map(str.strip, options.split(";"))):
         key, _, value = (side.strip() for side in part.partition("="))
+        if key in found:
+            raise ValueError(f"{name.strip()} has the option {key} set twice. Set it once.")
         found[key] = read_option(policy, key, value)
     return policy, found
 

@@ -60,6 +60,7 @@ def test_texts_are_short():
         ("elastic:protect_text=maybe", "protect_text must be true or false, got 'maybe'."),
         ("elastic:score=luck", "score must be one of frequency, visible frequency"),
         ("full:keep=0.5", "keep must be between 1 and 1, got 0.5."),
+        ("elastic:distance=3;distance=4", "elastic has the option distance set twice"),
     ],
 )
 def test_what_is_no_policy_gets_a_sentence_with_what_is_legal(text, sentence):

@@ -27,8 +27,8 @@ from elastic.policies import POLICIES, Policy
 from elastic.policies.elastic import SCORES, Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
-from training.questions import SHORT_SKILLS, ask
-from training.scenes import random_scene, render
+from scenes.questions import SHORT_SKILLS, ask
+from scenes.scene import random_scene, render
 
 METHODS: dict[str, Policy] = {
     "elastic, as in the paper": Elastic(protect_text=False),

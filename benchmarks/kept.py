@@ -19,7 +19,7 @@ from elastic.model import Llava, load
 from elastic.picture import open_picture
 from elastic.policies import Policy
 from elastic.policies.base import PATCH
-from training.scenes import random_scene, render
+from scenes.scene import random_scene, render
 
 SIDE, GAP, TEXT, COLUMNS = 288, 24, 84, 6
 SMALL, LARGE = ImageFont.load_default(13), ImageFont.load_default(16)

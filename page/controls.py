@@ -19,8 +19,8 @@ from page import incoming
 from page.asking import HOTTEST, MOST_TOKENS
 from page.looking import PRIVATE
 from page.picture import NO_PICTURE, NOW, Picture, check_upload, last_readable, note_picture, refuse
-from training.questions import suggestions
-from training.scenes import random_scene, render
+from scenes.questions import suggestions
+from scenes.scene import random_scene, render
 
 ASSETS = Path(__file__).parent.parent / "assets"
 
@@ -37,6 +37,7 @@ class Ask:
     keep: gr.Slider
     suggested: gr.Dataset
     scene_seed: gr.Number | gr.State
+    note: gr.Markdown
     ask: gr.Button
     stop: gr.Button
     moment: gr.Number
@@ -113,6 +114,7 @@ def ask_controls(pocket: bool) -> Ask:
         label="Picture",
         elem_id="picture",
     )
+    note = gr.Markdown(elem_id="picture-note")  # what the model makes of a picture that was uploaded
     picture_sample = gr.Image(visible=False)
     samples = [[example["path"]] for example in shown]
     chosen = gr.Dataset(
@@ -156,7 +158,7 @@ def ask_controls(pocket: bool) -> Ask:
     if new_scene is not None:
         new_scene.click(lambda: draw_scene(None), None, [picture, scene_seed, suggested], **PRIVATE)
         scene_seed.submit(draw_scene, scene_seed, [picture, scene_seed, suggested], **PRIVATE)
-    return Ask(picture, question, keep, suggested, scene_seed, ask, stop, moment, renewed, uploaded)
+    return Ask(picture, question, keep, suggested, scene_seed, note, ask, stop, moment, renewed, uploaded)
 
 
 def scene_controls(seed: int) -> tuple[gr.Number, gr.Button]:

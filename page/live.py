@@ -12,6 +12,7 @@ from page import incoming
 from page.asking import Question, Sides, Typed, scripts
 from page.callbacks import Callbacks
 from page.controls import answer_controls, ask_controls, find_example, show_example, side_controls
+from page.glance import Glance, note_of
 from page.links import DEFAULTS, SIDES, read_link
 from page.looking import PRIVATE, Looking
 from page.model import Model
@@ -70,6 +71,8 @@ class Live:
         gr.on(inputs.renewed, events.forget, inputs.moment, [view, *buttons], **PRIVATE)
         # A picture that was refused leaves everything as it was.
         inputs.uploaded.success(events.forget, inputs.moment, [view, *buttons], **PRIVATE)
+        if self.model.name is None:
+            self._glance()
         page.load(None, None, None, js=KEEP_PICTURE, **PRIVATE)
         page.load(
             self.model.statuses, None, badge, show_progress="hidden", concurrency_limit=None, api_visibility="private"
@@ -79,6 +82,14 @@ class Live:
         self.filled += [inputs.keep, *self.side_inputs]
         page.load(self.arrive, None, [view, self.asked, *self.filled], **PRIVATE)
         return settled
+
+    def _glance(self) -> None:
+        """Say of a picture that was uploaded that it is no scene, before a question is asked in vain."""
+        inputs, seen = self.inputs, gr.State((None, ""))
+        in_line = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+        looked = inputs.uploaded.success(Glance(self.model).look, inputs.picture, seen, **in_line)
+        # Another picture may have been chosen while the model looked: only what is shown is spoken of.
+        gr.on([looked.success, inputs.picture.change], note_of, [seen, inputs.picture], inputs.note, **PRIVATE)
 
     def arrive(self, request: gr.Request) -> list:
         """What an address asks for: a bundled picture with its settings, to be asked at once, or a recorded run.

@@ -65,7 +65,7 @@ def check_upload(path: str | None) -> tuple[str, gr.Dataset]:
     Raises:
         gr.Error: if it cannot be read as a picture.
     """
-    fitting = gr.Dataset(samples=[["Describe the image in detail."], ["How many objects are there?"]])
+    fitting = gr.Dataset(samples=[["How many objects are there?"], ["Describe the image in detail."]])
     try:
         return incoming.shown_by_browsers(path), fitting
     except ValueError as error:

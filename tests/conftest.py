@@ -71,7 +71,7 @@ def eager(tiny_folder):
 
 @pytest.fixture(scope="session")
 def picture():
-    from training.scenes import random_scene, render
+    from scenes.scene import random_scene, render
 
     return render(random_scene("test"))[0]
 

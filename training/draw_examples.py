@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from training.scenes import random_scene, render
+from scenes.scene import random_scene, render
 
 SCENES = Path(__file__).parent.parent / "assets" / "scenes"
 EXAMPLES = {  # seed: question

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from training.scenes import OBJECTS, SPRITES
+from scenes.scene import OBJECTS, SPRITES
 
 STRIKE = 109  # the one bitmap size, in pixels, that the font holds
 SIDE = 96  # longest side of a stored sprite, pixels

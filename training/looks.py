@@ -11,8 +11,8 @@ import torch
 
 from elastic.command_line import Options, whole_number
 from elastic.model import Llava, load
-from training.questions import ask
-from training.scenes import patch_things, random_scene, render
+from scenes.questions import ask
+from scenes.scene import patch_things, random_scene, render
 
 SKILLS = ("where", "size", "is_there", "count_object")
 

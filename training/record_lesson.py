@@ -24,8 +24,8 @@ from elastic.policies.streaming import Streaming
 from elastic.session import Comparison, run
 from elastic.trace import Run
 from page.links import link_of
-from training.questions import Question, ask
-from training.scenes import Scene, patch_things, random_scene, render
+from scenes.questions import Question, ask
+from scenes.scene import Scene, patch_things, random_scene, render
 
 FOLDER = Path(__file__).parent.parent / "assets" / "lessons"
 KEEP = 0.5

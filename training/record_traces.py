@@ -25,9 +25,11 @@ from elastic.policies.vlcache import VLCache
 from elastic.session import Comparison, run
 from elastic.trace import Run, Trace
 from page.links import link_of
+from scenes.questions import Question, ask
+from scenes.scene import Scene, Thing, patch_things, random_scene, render
+from scenes.talk import conversation
+from scenes.words import NUMBERS
 from training.looking import HEADS
-from training.questions import NUMBERS, Question, ask, conversation
-from training.scenes import Scene, Thing, patch_things, random_scene, render
 
 TRACES = Path(__file__).parent.parent / "assets" / "traces"
 LONGEST = 96  # answer tokens

@@ -8,12 +8,15 @@ from pathlib import Path
 from PIL import Image
 
 from elastic.picture import open_picture
-from training.questions import SHORT_SKILLS, ask, conversation
-from training.scenes import random_scene, render
+from scenes.questions import SHORT_SKILLS, ask
+from scenes.scene import random_scene, render
+from scenes.talk import conversation
 
 SHORT_TOKENS = 48  # more than any short answer about a scene has
 TURNS = 3
 DESCRIBE = "describe"
+# A number is exact where a thing is forgiving: averaged digits are wrong ones.
+SKILLS = (*SHORT_SKILLS, "number")
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,12 @@ def scene_samples(seed: int, questions: int, descriptions: int, conversations: i
     The first samples of a seed are the same however many are asked for.
     """
     samples: list[Sample] = []
-    per_scene = len(SHORT_SKILLS)
+    per_scene = len(SKILLS)
     for number in range(max(-(-questions // per_scene), descriptions, conversations)):
         name = f"evaluate {seed} {number}"
         scene, rng = random_scene(name), random.Random(name)
-        asked = {skill: ask(scene, skill, rng) for skill in (*SHORT_SKILLS, DESCRIBE)}
-        wanted = [*SHORT_SKILLS[: max(0, questions - number * per_scene)], *[DESCRIBE] * (number < descriptions)]
+        asked = {skill: ask(scene, skill, rng) for skill in (*SKILLS, DESCRIBE)}
+        wanted = [*SKILLS[: max(0, questions - number * per_scene)], *[DESCRIBE] * (number < descriptions)]
         for skill in wanted:
             question = asked[skill]
             most = None if skill == DESCRIBE else SHORT_TOKENS

@@ -8,7 +8,7 @@ from elastic.model import together
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
-from training.scenes import random_scene, render
+from scenes.scene import random_scene, render
 
 QUESTION = "Describe the image in detail."
 FREQUENCY = {"frequency"}

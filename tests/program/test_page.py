@@ -187,6 +187,21 @@ def test_a_picture_that_is_taken_begins_anew(visit):
     assert all(answers(page)) and not page.locator('.tv-answer[data-side="a"] .tv-past').is_visible()
 
 
+def test_of_a_picture_that_is_no_scene_it_is_said_so_before_anybody_asks(visit):
+    page, upload = visit(), "#picture input[type=file]"
+    note = page.locator("#picture-note")
+    page.locator(upload).set_input_files(ROOT / "assets" / "photos" / "cat.jpg")
+    page.wait_for_function("() => document.querySelector('#picture-note').innerText.includes('no emoji scene')")
+    assert state(page)["sides"] == "0", "nothing was asked"
+    page.locator("#examples button, #examples .gallery-item").nth(1).click()
+    page.wait_for_function("() => !document.querySelector('#picture-note').innerText.trim()")
+    # Of a scene nothing is said, however long one waits: a look at it takes less time than an answer.
+    page.locator(upload).set_input_files(SCENE)
+    page.wait_for_selector('.trace-view[data-sides="0"]', state="attached")
+    ask(page, "How many objects are there?")
+    assert not note.inner_text().strip()
+
+
 @pytest.mark.parametrize("give_up", ["#clear", "#new-scene", "#stop"])
 def test_what_is_asked_as_soon_as_it_can_be_after_another_run_was_given_up_is_answered(visit, give_up):
     page = visit()

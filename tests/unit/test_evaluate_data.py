@@ -8,8 +8,8 @@ import pytest
 
 from elastic.evaluate.data import Sample, scene_samples
 from elastic.evaluate.files import read_file
-from training.questions import SHORT_SKILLS, ask
-from training.scenes import random_scene, render
+from scenes.questions import SHORT_SKILLS, ask
+from scenes.scene import random_scene, render
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from elastic.evaluate.measure import Baseline, answer_ids, baseline, baselines, 
 from elastic.model import together
 from elastic.policies import POLICIES
 from elastic.policies.full import Full
-from training.scenes import random_scene, render
+from scenes.scene import random_scene, render
 
 QUESTIONS = ("Where is the dog?", "Where is the cat?", "Where is the bus?")
 ANSWERS = ("There is a dog at the top.", "There is one.", None)

@@ -12,10 +12,10 @@ from PIL import Image
 
 from elastic.policies import POLICIES
 from page.lesson import RESULTS, lesson_run
+from scenes.questions import Question
+from scenes.scene import CATEGORIES, patch_things, random_scene, render
 from tests.view_traces import ELASTIC, FULL, HEADS, PLUS, run_of
-from training.questions import Question
 from training.record_lesson import teaches
-from training.scenes import CATEGORIES, patch_things, random_scene, render
 from viz.facts import facts
 
 RUN, NAMES = lesson_run()

@@ -9,7 +9,7 @@ from elastic.engine import compress, decode, extend, prefill
 from elastic.model import together
 from elastic.policies import POLICIES
 from elastic.policies.elastic import LEAST_FREE
-from training.scenes import random_scene, render
+from scenes.scene import random_scene, render
 
 STEPS = 24
 ANSWER = [20 + 7 * number % 150 for number in range(STEPS)]  # no end of sequence among them

@@ -7,6 +7,7 @@ training nor the evaluation draws.
 
 import json
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from elastic.files import one_sentence, out_folder, write
 from elastic.model import Llava, load
 from elastic.policies import Policy
 from elastic.policies.elastic import Elastic
+from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
 from elastic.policies.h2o import H2O
 from elastic.policies.vlcache import VLCache
@@ -91,6 +93,17 @@ def miscounted(questions: list[Question], runs: list[Run]) -> bool:
     """The full cache counts right; the other begins with the same words and then names another number."""
     words = [text.split() for text in answers(runs[-1])]
     return only_full_is_right(questions, runs) and len(questions[-1].about) >= 2 and words[1][:1] == ["There"]
+
+
+def misread(questions: list[Question], runs: list[Run]) -> bool:
+    """The full cache reads a number right; the other reads another one of as many digits."""
+    digits = [[len(number) for number in re.findall(r"\d+", text)] for text in answers(runs[-1])]
+    return only_full_is_right(questions, runs) and len(digits[0]) == 1 and digits[0] == digits[1]
+
+
+def read_from_little(questions: list[Question], runs: list[Run]) -> bool:
+    """Both sides read the same number of four digits or more."""
+    return both_right(questions, runs) and bool(re.search(r"\d{4}", answers(runs[-1])[1]))
 
 
 def long_and_right(questions: list[Question], runs: list[Run]) -> bool:
@@ -209,6 +222,24 @@ LESSONS = (
         room_where_needed,
         "kept",
         layer=narrowest,
+    ),
+    Lesson(
+        "misread-number",
+        "A number is misread",
+        "A dog half averaged away is still a dog; a digit is right or wrong. Look at Groups where the number stands.",
+        Elastic(keep=0.3),
+        one("number"),
+        misread,
+        "groups",
+    ),
+    Lesson(
+        "number-survives",
+        "A number survives",
+        "As little memory as where one was misread, but slots go to what the question looks at: the digits keep theirs.",
+        ElasticPlus(keep=0.3),
+        one("number"),
+        read_from_little,
+        "kept",
     ),
 )
 

@@ -267,6 +267,9 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
     began = time.time()
     with (args.out / f"{args.stage}.jsonl").open("a") as log:
         for step, (pictures, batch) in enumerate(samples(args, run.processor, run.start, rank), start=run.start):
+            parent = multiprocessing.parent_process()
+            if parent and not parent.is_alive():
+                return  # a run that was killed must not go on, unseen, beside the next one
             schedule(run.optimizers, step, args.steps, args.decay)
             run.update(run.loss(pictures, batch))
             if rank == 0 and (step + 1) % 25 == 0:

@@ -235,7 +235,7 @@ LESSONS = (
     Lesson(
         "number-survives",
         "A number survives",
-        "As little memory as where one was misread, but slots go to what the question looks at: the digits keep theirs.",
+        "As little memory as where one was misread, but slots go to what the question looks at: digits keep theirs.",
         ElasticPlus(keep=0.3),
         one("number"),
         read_from_little,

@@ -17,6 +17,61 @@ interface Look {
   opacity?: number;
 }
 
+/** What the mouse or the keyboard is on, of a side; `numbers` are the answer tokens of a word. */
+interface Hover {
+  side: number;
+  patch?: number;
+  token?: number;
+  numbers?: number[];
+}
+
+/** What the address asks for, as far as it is not shown yet. */
+interface Wanted {
+  layer: number | null;
+  head: number | null;
+  step: number | null;
+  mode: string;
+  isWrong?: boolean;
+}
+
+/** What the view shows: a run as far as it is here, and how it is looked at. */
+interface State extends Look {
+  opacity: number;
+  run: string | null;
+  seq: number;
+  done: boolean;
+  status: string;
+  question: string;
+  grid: number[];
+  picture: HTMLImageElement | null;
+  patchColours: number[][] | null;
+  sides: Side[];
+  shape: Shape | null;
+  about: Record<string, string>;
+  link: Record<string, string>;
+  size: string;
+  layer: number;
+  head: number;
+  hideSinks: boolean;
+  step: number;
+  follow: boolean;
+  playing: boolean;
+  speed: number;
+  hover: Hover | null;
+  locked: boolean;
+  lit: string;
+  litColour: string;
+  blind: boolean;
+  differs: number | null;
+  wanted: Wanted | null;
+  askedFrom: number | null;
+  fetching: boolean;
+  noLayers: boolean;
+}
+
+/** A part of the view that may be out of date. */
+type Part = 'answers' | 'patches' | 'heat' | 'chart' | 'hover';
+
 /** A model's shape, as the calculator needs it. */
 interface Shape {
   layers: number;

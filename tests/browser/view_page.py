@@ -1,13 +1,12 @@
 """A page with the live view alone, a way to send it messages made by hand, and how to read what it shows."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from elastic.messages import as_json, of_layer, of_run
 from tests.view_traces import ELASTIC, FULL, HEADS, MESSAGES, PAIR, cut, run_of, steps_of, whole
-from viz import view
 
 OTHER = replace(HEADS, answer_pieces=["The", " picture", " shows", " a", " cat", ".", "</s>"], finish="end")
 RUNS = {  # what the server has
@@ -31,14 +30,14 @@ def fetch_layer(asked):
     """What the answers of a run looked at in a layer."""
     run, layer, since = asked
     ASKED.append(("layer", run, layer, since))
-    return json.dumps(view.layer(RUNS[run], layer, since)) if run in RUNS else None
+    return as_json(of_layer(RUNS[run], layer, since)) if run in RUNS else None
 
 
 def fetch_steps(asked):
     """A message with the steps that a view missed."""
     run, since = asked
     ASKED.append(("steps", run, since))
-    return json.dumps(view.message(RUNS[run], 0, since)) if run in RUNS else None
+    return as_json(of_run(RUNS[run], 0, since)) if run in RUNS else None
 
 
 @pytest.fixture(scope="module", name="address")

@@ -81,10 +81,10 @@ def test_a_view_that_missed_steps_gets_them():
     shown.put("visitor", run_of("run", [cut(side, 6) for side in PAIR]))
     missed = json.loads(shown.fetch_steps("run", 4))
     assert (missed["since"], missed["done"], missed["opening"]) == (4, False, None)
-    assert missed["sides"][1]["pieces"] == PAIR[1].answer_pieces[4:6]
+    assert missed["sides"][1]["answer_pieces"] == PAIR[1].answer_pieces[4:6]
     shown.update(run_of("run", PAIR))
     whole = json.loads(shown.fetch_steps("run", 4))
-    assert whole["done"] and whole["opening"] and whole["sides"][0]["pieces"] == PAIR[0].answer_pieces
+    assert whole["done"] and whole["opening"] and whole["sides"][0]["answer_pieces"] == PAIR[0].answer_pieces
 
 
 def test_a_layer_is_given_from_any_step_on():
@@ -187,7 +187,7 @@ def arrived(asked, can_ask):
     looking = Looking(Shown())
     looking.can_ask = can_ask
     message = looking.arrive_at(asked, SimpleNamespace(session_hash="visitor"))
-    return message["run"], message["status"], " ".join(message.get("wrong", []))
+    return message.run, message.status, " ".join(message.wrong)
 
 
 FIRST = recordings()[0]["name"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from page.lesson import lesson, lesson_file, lesson_run
-from tests.browser.view_page import fates, gaze
+from tests.oracles import fates, gaze
 from viz.facts import size
 from viz.lesson_texts import plain
 

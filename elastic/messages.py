@@ -1,6 +1,6 @@
 """What a view is sent of a run: the one schema that server and browser share, and how a run becomes it.
 
-`assets/web/message.d.ts` is written from the classes here (`python -m viz.contract`): a field has one name on both
+`assets/web/message.d.ts` is written from the classes here (`python -m tests.contract`): a field has one name on both
 sides. Numbers and booleans travel as such, for the view to put into words; large arrays as the base64 of their bytes.
 """
 

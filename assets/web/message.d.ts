@@ -1,4 +1,4 @@
-// What the server sends. Written from elastic/messages.py by `python -m viz.contract`; not to be edited.
+// What the server sends. Written from elastic/messages.py by `python -m tests.contract`; not to be edited.
 
 /** A stretch of a run, or, without sides, a sentence about what is going on. */
 interface Message {

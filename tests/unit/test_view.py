@@ -10,8 +10,9 @@ from pydantic import TypeAdapter
 
 from elastic import messages
 from elastic.messages import steps_of as steps_of_side
+from tests import contract
 from tests.view_traces import ELASTIC, FULL, PAIR, PLUS, THIN, cut, run_of, steps_of
-from viz import contract, view
+from viz import view
 
 MESSAGES = list(steps_of("run", PAIR, 0, 5))
 
@@ -82,7 +83,7 @@ def test_what_is_sent_has_the_types_that_are_declared(message):
 
 
 def test_the_browsers_types_are_those_that_the_server_sends():
-    assert contract.FILE.read_text(encoding="utf-8") == contract.declarations(), "run python -m viz.contract"
+    assert contract.FILE.read_text(encoding="utf-8") == contract.declarations(), "run python -m tests.contract"
 
 
 def test_templates_hold_nothing_that_a_template_engine_would_read():

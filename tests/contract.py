@@ -1,16 +1,14 @@
-"""The browser's types of what the server sends, written from `elastic.messages`: `python -m viz.contract`."""
+"""The browser's types of what the server sends, written from `elastic.messages`: `python -m tests.contract`."""
 
 import types
 import typing
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-from elastic.command_line import Options
-from elastic.files import one_sentence, write
 from elastic.messages import LayerLooked, Message
 
 FILE = Path(__file__).parent.parent / "assets" / "web" / "message.d.ts"
-HEAD = "// What the server sends. Written from elastic/messages.py by `python -m viz.contract`; not to be edited.\n"
+HEAD = "// What the server sends. Written from elastic/messages.py by `python -m tests.contract`; not to be edited.\n"
 PLAIN = {str: "string", bool: "boolean", int: "number", float: "number", type(None): "null"}
 
 
@@ -55,12 +53,5 @@ def _typescript(hint: object, found: dict[type, str]) -> str:
     raise TypeError(f"A message cannot hold {hint}: JSON has no such thing.")
 
 
-def main() -> None:
-    """Write the file."""
-    Options(__doc__).parse_args()
-    with one_sentence():
-        write(FILE, declarations())
-
-
 if __name__ == "__main__":
-    main()
+    FILE.write_text(declarations(), encoding="utf-8")

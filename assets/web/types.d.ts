@@ -167,6 +167,10 @@ interface Side {
   looked: Uint8Array[];
   layerLooked: Map<number, Uint8Array[]>;
   unfolded: boolean;
+  // what is there of its answer, to tell what has to be drawn anew
+  words?: ShownWord[];
+  shown?: string;
+  scrolling?: number;
   // once it is opened
   model: string;
   policy: string;
@@ -207,6 +211,50 @@ interface Word {
   end: number;
   look: string;
   numbers?: number[];
+}
+
+/** A word that stands in an answer: its element, and the blank after it. */
+interface ShownWord extends Word {
+  numbers: number[];
+  node: HTMLElement;
+  tail: Text;
+}
+
+/** A row of the Compare tab's table. Where the method refused, there are no figures: they are null, and none is shown. */
+interface Row {
+  title: string;
+  keep: number | null;
+  settings: string;
+  answer: string;
+  bytes_peak: number;
+  ms_per_token: number | null;
+  agreement: number | null;
+  kl: number | null;
+  refused: string;
+}
+
+/** How many words of its answer are not in the full cache's (`own`), how many of that are not in its (`missing`). */
+interface ComparedRow extends Row {
+  number: number;
+  marks: boolean[];
+  own: number;
+  missing: number;
+  differs: number;
+}
+
+/** What the rows are sorted by. */
+type Figure = (row: ComparedRow) => string | number | null;
+
+/** The Compare tab's table, as far as it is filled. */
+interface Comparison {
+  name: string;
+  running: boolean;
+  status: string;
+  total: number;
+  question: string;
+  picture: string;
+  rows: Row[];
+  csv: string;
 }
 
 /** The numbers of a layer; those that a side has not are NaN. */

@@ -22,6 +22,7 @@ export function read() {
 
 let awaited = 0;
 
+/** @param {any} value */
 export function take(value) {
   clearTimeout(awaited);
   if (value?.awaits) awaited = setTimeout(() => say(UNHEARD), value.awaits * 1000);
@@ -46,10 +47,13 @@ export function take(value) {
   fillGap();
 }
 
-// Also what the server sends when asked for steps that were missed.
+/**
+ * Also what the server sends when asked for steps that were missed.
+ * @param {any} value
+ */
 function takeMessage(value) {
   if (value.opening && !isOpen()) open(value.opening);
-  value.sides.forEach((given, number) => takeSteps(state.sides[number], given, value.since));
+  value.sides.forEach((/** @type {any} */ given, /** @type {number} */ number) => takeSteps(state.sides[number], given, value.since));
   if (state.follow) state.step = lastStep();
   takeWanted();
   choose({}, 'answers', 'patches', 'chart');
@@ -68,6 +72,10 @@ async function fillGap() {
   takeMessage(value);
 }
 
+/**
+ * @param {string | null} run
+ * @param {number} count
+ */
 function reset(run, count) {
   stopClock();
   if (state.picture) state.picture.onload = null;
@@ -77,21 +85,22 @@ function reset(run, count) {
     hover: null, locked: false, differs: null, askedFrom: null, noLayers: false, shape: null, about: {}, link: {},
     sides: Array.from({ length: Math.min(count, 2) }, (_, number) => newSide(number)),
   });
-  root.dataset.sides = state.sides.length;
+  root.dataset.sides = String(state.sides.length);
   both('.tv-text, .tv-question, .tv-history, .tv-strip, .tv-chips, .tv-says').forEach((box) => box.replaceChildren());
 }
 
+/** @param {any} opening */
 function open(opening) {
   const { question, grid, shape, about, link, show } = opening;
   Object.assign(state, { question, grid, shape, about, link });
-  opening.sides.forEach((given, number) => openSide(state.sides[number], given));
+  opening.sides.forEach((/** @type {any} */ given, /** @type {number} */ number) => openSide(state.sides[number], given));
   if (opening.picture) {
     state.picture = new Image();
     state.picture.onload = () => redraw('patches');
     state.picture.src = opening.picture;
   }
   state.wanted ??= show && { layer: show.layer ?? null, head: show.head ?? null, step: show.t ?? null, mode: show.mode ?? '' };
-  if (show && state.wanted.isWrong) Object.assign(state.wanted, { mode: show.mode ?? '', isWrong: false });
+  if (show && state.wanted?.isWrong) Object.assign(state.wanted, { mode: show.mode ?? '', isWrong: false });
   state.layer = Math.min(state.layer, state.sides[0].layers);
   state.sides.forEach(openPanels);
   buildCalculator(find('.tv-calculator-box'), state.shape);
@@ -100,6 +109,7 @@ function open(opening) {
   fitCanvases();
 }
 
+/** @param {Side} side */
 function openPanels(side) {
   both('[data-side="' + side.letter + '"] .tv-title').forEach((box) => { box.textContent = side.title; });
   const answer = ofSide('.tv-answer', side);
@@ -117,6 +127,10 @@ function openPanels(side) {
   buildStrip(ofSide('.tv-strip', side), side);
 }
 
+/**
+ * @param {string} className
+ * @param {string} text
+ */
 function turn(className, text) {
   return Object.assign(tag('p', className, text), { dir: 'auto' });
 }

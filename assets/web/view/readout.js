@@ -12,7 +12,7 @@ export function drawReadout() {
   const step = state.step;
   state.sides.forEach((side) => {
     const row = ofSide('.tv-moment', side);
-    const cell = (name, text) => setText(row.querySelector('.tv-' + name), text);
+    const cell = (/** @type {string} */ name, /** @type {string} */ text) => setText(row.querySelector('.tv-' + name), text);
     cell('wrote', !step ? 'prompt read' : step > side.known ? (side.finish === 'running' ? '–' : 'has ended') : '“' + visiblePiece(side.pieces[step - 1]) + '”');
     cell('slots', slotsText(side));
     cell('held', side.opened ? bytesText(bytesAfter(side, stepOn(side))) : '–');
@@ -21,7 +21,10 @@ export function drawReadout() {
   });
 }
 
-// Slots alive after the shown step, the mean over the shown layers.
+/**
+ * Slots alive after the shown step, the mean over the shown layers.
+ * @param {Side} side
+ */
 function slotsText(side) {
   const step = stepOn(side);
   const slots = step ? side.slots[step - 1] : side.promptSlots;

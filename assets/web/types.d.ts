@@ -201,6 +201,13 @@ interface Side {
   tally: Tally | null;
   slotTable: { layer: number; first: Slots; now: Slots | null } | null;
   overlaps?: number[];
+  // once it is drawn
+  scene: Scene;
+  base?: HTMLCanvasElement; // the picture as it is under what is pointed at
+  boxes: StripBox[]; // of the strip, per token; without those of a folded image
+  blocks: StripBlock[];
+  marked?: Record<string, StripBox | undefined>;
+  lights?: Record<string, Set<StripBox>>;
 }
 
 /** A word of an answer: where it stands, whether it differs, and which answer tokens it is made of. */
@@ -280,4 +287,123 @@ interface GivenUp {
   token: number;
   into: number;
   planes: number[];
+}
+
+// ---- what the view draws, and on what
+
+/** The colours of the page's theme: those that patches are filled with as [red, green, blue]. */
+interface Ink {
+  anchor: string;
+  veil: number[];
+  blank: number[];
+  hatch: string;
+  edge: string;
+  text: string;
+  plain: string;
+  groups: number[][];
+}
+
+interface Grid {
+  rows: number;
+  columns: number;
+}
+
+/** A grid and what is in its cells, row by row. */
+interface Cells extends Grid {
+  patches: ArrayLike<number>;
+}
+
+/** All that the base of a side's picture needs to know; `borders`, `fill` and `anchors` are switched on, as in a Look. */
+interface Scene extends Cells {
+  picture: HTMLImageElement | null;
+  patches: number[];
+  shares: Shares;
+  at: number[] | null; // the holder per patch, null for a mean
+  colours: number[] | null; // per patch, if groups are filled
+  means: (number[] | null)[] | null;
+  fill: string;
+  borders: boolean;
+  anchors: string;
+  opacity: number;
+  heat: Float32Array | null;
+  range: number[];
+}
+
+/** What the colours stand for; `numbers` are the answer tokens that are pointed at. */
+interface Heat {
+  kind: string;
+  numbers: number[] | null;
+}
+
+/** A canvas that knows how many of its pixels make one of the page. */
+interface FineCanvas extends HTMLCanvasElement {
+  ratio: number;
+}
+
+/** A token in a strip. What it shows is remembered beside it. */
+interface StripBox extends HTMLSpanElement {
+  fate?: string;
+  level?: number;
+}
+
+/** The image in a strip; `cells` are there while it is unfolded. */
+interface StripBlock {
+  box: StripBox;
+  first: number;
+  cells: HTMLElement | null;
+}
+
+/** A layer's column. What is said of it is remembered beside it. */
+interface Column extends HTMLButtonElement {
+  words: { text: string; mark?: string; side?: Side }[];
+}
+
+interface Room {
+  width: number;
+  height: number;
+  em: number;
+}
+
+/** A chart's box: its size, and where the steps are in it. */
+interface Chart extends SVGSVGElement {
+  room?: Room;
+  chart?: Plot['steps'];
+}
+
+/** What a share of a cache costs: bytes, sequences, tokens per second. */
+interface Cost {
+  cache: number;
+  weights: number;
+  largest: number;
+  share: number;
+  perSequence: number;
+  total: number;
+}
+
+/** A number in a table, and what the page's tests find it by. */
+interface TableCell {
+  name: string;
+  value: number;
+  text: string;
+}
+
+/** x, y, width, height. */
+type PosterBox = [number, number, number, number];
+
+interface PosterPen {
+  context: CanvasRenderingContext2D;
+  font: string;
+  colours: Record<string, string>;
+}
+
+interface PosterSide {
+  side: Side;
+  step: number;
+  marks: boolean[];
+  canvas: FineCanvas;
+}
+
+interface PosterWord {
+  text: string;
+  differs?: boolean;
 }

@@ -8,7 +8,14 @@ import { bytesText, niceSteps, percentText, shortTick, unitFor } from '../core/n
 import { visiblePiece } from '../core/words.js';
 import { svg } from './dom.js';
 
-// Fits the drawing to its box: the edges, and where steps and values are. Ticks are in units of `size`.
+/**
+ * Fits the drawing to its box: the edges, and where steps and values are. Ticks are in units of `size`.
+ * @param {Chart} box
+ * @param {number[]} ticks
+ * @param {number} size
+ * @param {number} last
+ * @param {number} top
+ */
 function plotIn(box, ticks, size, last, top) {
   // Measured where the size changes: asking here would lay the page out in the middle of a frame.
   const room = box.room ?? roomIn(box);
@@ -18,10 +25,22 @@ function plotIn(box, ticks, size, last, top) {
   return plot;
 }
 
+/**
+ * @param {Element} box
+ * @returns {Room}
+ */
 export function roomIn(box) {
   return { width: box.clientWidth || 300, height: box.clientHeight || 160, em: parseFloat(getComputedStyle(box).fontSize) };
 }
 
+/**
+ * @param {Plot} plot
+ * @param {number[]} ticks
+ * @param {string} unit
+ * @param {number} size
+ * @param {number} last
+ * @returns {SVGElement[]}
+ */
 function axes({ width, edge, x, y }, ticks, unit, size, last) {
   const nodes = ticks.flatMap((tick) => [
     svg('line', { class: 'tv-grid', x1: edge.left, x2: width - edge.right, y1: y(tick * size), y2: y(tick * size) }),
@@ -34,16 +53,26 @@ function axes({ width, edge, x, y }, ticks, unit, size, last) {
   return nodes;
 }
 
+/**
+ * @param {Plot} plot
+ * @param {number} step
+ */
 function nowLine({ edge, x, y }, step) {
   return svg('line', { class: 'tv-now', x1: x(step), x2: x(step), y1: edge.top - 6, y2: y(0) });
 }
 
+/**
+ * @param {Chart} box
+ * @param {Side[]} sides
+ * @param {number} step
+ * @param {number} last
+ */
 export function drawMemory(box, sides, step, last) {
   const open = sides.filter((side) => side.opened);
   if (!open.length) { box.replaceChildren(); return; }
-  const lines = open.flatMap((side) => [
+  const lines = open.flatMap((side) => /** @type {[Side, string, number[][]][]} */ ([
     [side, 'tv-room', roomPoints(side)], [side, 'tv-limit', limitPoints(side)], [side, 'tv-line', memoryPoints(side)],
-  ]).filter(([, , points]) => points.length);
+  ])).filter(([, , points]) => points.length);
   const high = lines.flatMap(([, , points]) => points).reduce((most, [, bytes]) => Math.max(most, bytes), 1);
   const [unit, size] = unitFor(high);
   const ticks = niceSteps(high * 1.12 / size, 4);
@@ -60,6 +89,10 @@ export function drawMemory(box, sides, step, last) {
     + open.map((side) => memoryWords(side, step)).join(', '));
 }
 
+/**
+ * @param {Plot} plot
+ * @param {Side[]} limited
+ */
 function limitKey({ width, em, edge }, limited) {
   if (!limited.length) return [];
   const whose = limited.length > 1 ? 'the policies aim' : shortTitle(limited[0]) + ' aims';
@@ -73,7 +106,12 @@ function limitKey({ width, em, edge }, limited) {
   ];
 }
 
-// The name and the bytes at the marked step, at the end of each line.
+/**
+ * The name and the bytes at the marked step, at the end of each line.
+ * @param {Side[]} sides
+ * @param {Plot} plot
+ * @param {number} step
+ */
 function endLabels(sides, plot, step) {
   return labelPlaces(sides, plot, step).map(({ side, bytes, at }) => svg(
     'text', { class: 'tv-label', 'data-side': side.letter, x: plot.width - plot.edge.right - 9, y: at, 'text-anchor': 'end' },
@@ -81,6 +119,12 @@ function endLabels(sides, plot, step) {
   ));
 }
 
+/**
+ * @param {Chart} box
+ * @param {Side[]} sides
+ * @param {number} step
+ * @param {number} last
+ */
 export function drawCertainty(box, sides, step, last) {
   const open = sides.filter((side) => side.opened);
   if (!open.length) { box.replaceChildren(); return; }
@@ -104,13 +148,23 @@ export function drawCertainty(box, sides, step, last) {
     + open.map((side, i) => side.title + ' ' + sureWords(side, first, all[i], step)).join(', '));
 }
 
-// The area between both lines: where it opens, the compressed side is about to say something else.
+/**
+ * The area between both lines: where it opens, the compressed side is about to say something else.
+ * @param {number[][][]} lines
+ * @param {Plot} plot
+ */
 function gapBetween([own, other], { x, y }) {
   const shared = Math.min(own.length, other.length);
   const around = [...own.slice(0, shared), ...other.slice(0, shared).reverse()];
   return svg('path', { class: 'tv-gap', 'data-side': 'b', d: around.length ? path(around, x, y) + 'Z' : '' });
 }
 
+/**
+ * @param {Side} side
+ * @param {Side} first
+ * @param {Plot} plot
+ * @param {number[][]} points
+ */
 function differsMark(side, first, { width, edge, x, y }, points) {
   const at = differsAt(side, first);
   if (at === null) return [];
@@ -124,10 +178,17 @@ function differsMark(side, first, { width, edge, x, y }, points) {
   ];
 }
 
-// One row above the plot per side, and a dot on its line at the marked step.
+/**
+ * One row above the plot per side, and a dot on its line at the marked step.
+ * @param {Side} side
+ * @param {number} row
+ * @param {number[] | undefined} point
+ * @param {Plot} plot
+ */
 function sureKey(side, row, point, { edge, x, y }) {
   const left = edge.left + 4;
   const top = 7 + 17 * row;
+  /** @type {SVGElement[]} */
   const nodes = [
     svg('line', { class: 'tv-sure', 'data-side': side.letter, x1: left, x2: left + 30, y1: top, y2: top }),
     svg('text', { class: 'tv-tick tv-sure-now', x: left + 37, y: top + 4 }, shortTitle(side) + (point ? ' ' + percentText(point[1]) : '')),

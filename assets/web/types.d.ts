@@ -138,32 +138,23 @@ interface Channels {
   bitAt: (i: number) => number;
 }
 
-/** One of the two answers: what the messages say of it, put together. Planes are layers x heads. */
-interface Side {
+/** What a side's opening carries as it is; the rest of it is decoded. */
+type Opened = Omit<SideOpening, 'owner' | 'score' | 'channels' | 'sparsity' | 'prefill_seconds' | 'compress_seconds'>;
+/** What its steps carry as it is: none of the numbers that there may be none of, nor what is decoded. */
+type Stepped = Omit<SideSteps, 'logprob' | 'reference_logprob' | 'divergence' | 'seconds' | 'looked'>;
+
+/** One of the two answers: what the messages say of it, under their names, put together. Planes are layers x heads. */
+interface Side extends Opened, Stepped {
   number: number;
   letter: string;
-  title: string;
-  kept: string;
   opened: boolean;
-  history: [string, string][];
-  answer: string;
-  finish: string;
-  steps: number; // answer tokens that there are
-  known: number; // those that have arrived without a gap
-  msPerToken: number | null;
+  known: number; // steps that have arrived without a gap
   sparsity: number[];
-  // per step; null where a message is missing or has no number, which Number.isFinite tells
-  pieces: string[];
+  // per step, as are the lists of `Stepped`; null where a message is missing or has no number, which Number.isFinite tells
   logprob: number[];
-  reference: number[];
+  reference_logprob: number[];
   divergence: number[];
-  ms: number[];
-  bytes: number[];
-  allocated: number[];
-  limit: number[];
-  slots: number[][];
-  dropped: (number[] | null)[];
-  joined: (number[] | null)[];
+  seconds: number[];
   looked: Uint8Array[];
   layerLooked: Map<number, Uint8Array[]>;
   unfolded: boolean;
@@ -172,21 +163,9 @@ interface Side {
   shown?: string;
   scrolling?: number;
   // once it is opened
-  model: string;
-  policy: string;
-  options: Record<string, unknown>;
-  unseen: string;
-  promptPieces: string[];
-  promptSlots: number[];
-  promptBytes: number;
-  promptLimit: number;
-  prefillSeconds: number;
-  compressSeconds: number;
+  prefill_seconds: number;
+  compress_seconds: number;
   channels: Channels | null;
-  isImage: number[];
-  isPrompt: number[];
-  layers: number;
-  heads: number;
   tokens: number; // before the answer
   owner: Int16Array; // planes x tokens
   score: Float32Array; // layers x tokens

@@ -44,8 +44,8 @@ function sheetWords(side, layer) {
   const shares = sharesOf(side, [plane], 0);
   const boxes = [];
   for (let token = 0; token < side.tokens; token++) {
-    if (side.isImage[token]) {
-      if (!side.isImage[token - 1]) boxes.push(tag('span', 'tv-token tv-image', imageSummary(side, shares)));
+    if (side.is_image[token]) {
+      if (!side.is_image[token - 1]) boxes.push(tag('span', 'tv-token tv-image', imageSummary(side, shares)));
       continue;
     }
     const box = tag('span', 'tv-token', pieceOf(side, token));

@@ -29,7 +29,7 @@ export function drawAnswers() {
  * @param {number | null} differs
  */
 function showAnswer(box, side, marks, differs) {
-  const spans = alignPieces(side.pieces.slice(0, side.known), side.answer);
+  const spans = alignPieces(side.answer_pieces.slice(0, side.known), side.answer);
   const words = answerWords(side.answer, marks, differs === null ? undefined : spans[differs]);
   const standing = side.words ??= [];
   const names = /** @type {const} */ (['bare', 'blank', 'look']);
@@ -110,16 +110,16 @@ function chipsOf(side, first) {
   const mean = (/** @type {number[]} */ list) => list.reduce((sum, value) => sum + value, 0) / list.length;
   const bytes = side.opened ? bytesAfter(side, side.steps) : NaN;
   const saved = side !== first && side.opened ? 1 - bytes / bytesAfter(first, first.steps) : NaN;
-  const slots = side.steps ? side.slots[side.steps - 1] : side.promptSlots;
+  const slots = side.steps ? side.slots[side.steps - 1] : side.prompt_slots;
   /** @type {[string, string, string | null][]} */
   const chips = [
     ['bytes', 'KV cache', Number.isFinite(bytes) ? bytesText(bytes) : '–'],
     ['saved', saved < 0 ? 'more' : 'saved', Number.isFinite(saved) ? Math.round(Math.abs(saved) * 100) + ' %' : null],
     ['slots', 'slots held', slots ? shortNumber(mean(slots)) : '–'],
     ['tokens', side.steps === 1 ? 'token' : 'tokens', String(side.steps)],
-    ['ms', 'per token', side.msPerToken === null ? '–' : shortNumber(side.msPerToken) + ' ms'],
-    ['prefill', 'prefill', side.opened ? shortNumber(side.prefillSeconds * 1000) + ' ms' : '–'],
-    ['merging', side.merges ? 'merging' : 'choosing', side.opened && (side.kept || side.chooses) ? shortNumber(side.compressSeconds * 1000) + ' ms' : null],
+    ['ms', 'per token', side.milliseconds_per_token === null ? '–' : shortNumber(side.milliseconds_per_token) + ' ms'],
+    ['prefill', 'prefill', side.opened ? shortNumber(side.prefill_seconds * 1000) + ' ms' : '–'],
+    ['merging', side.merges ? 'merging' : 'choosing', side.opened && (side.is_compressed || side.chooses) ? shortNumber(side.compress_seconds * 1000) + ' ms' : null],
   ];
   return chips.filter(([, , value]) => value !== null);
 }

@@ -144,7 +144,7 @@ export function drawCertainty(box, sides, step, last) {
   open.forEach((side, i) => nodes.push(...differsMark(side, first, plot, all[i])));
   box.replaceChildren(...nodes);
   box.setAttribute('aria-label', 'Probability of ' + first.title + '’s own answer tokens'
-    + (step ? ', token ' + step + ' “' + visiblePiece(first.pieces[step - 1] ?? '') + '”: ' : ': ')
+    + (step ? ', token ' + step + ' “' + visiblePiece(first.answer_pieces[step - 1] ?? '') + '”: ' : ': ')
     + open.map((side, i) => side.title + ' ' + sureWords(side, first, all[i], step)).join(', '));
 }
 

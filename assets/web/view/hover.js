@@ -24,7 +24,7 @@ function tokenOn(side) {
   const own = state.sides[hover.side];
   if (side === own) return hover.token;
   if (hover.token >= own.tokens) return hover.token - own.tokens < side.known ? side.tokens + hover.token - own.tokens : null;
-  return side.tokens === own.tokens && side.promptPieces[hover.token] === own.promptPieces[hover.token] ? hover.token : null;
+  return side.tokens === own.tokens && side.pieces[hover.token] === own.pieces[hover.token] ? hover.token : null;
 }
 
 export function drawHover() {

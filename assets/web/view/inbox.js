@@ -113,7 +113,7 @@ function open(opening) {
 function openPanels(side) {
   both('[data-side="' + side.letter + '"] .tv-title').forEach((box) => { box.textContent = side.title; });
   const answer = ofSide('.tv-answer', side);
-  answer.querySelector('.tv-kept').textContent = side.kept;
+  answer.querySelector('.tv-kept').textContent = keptText(side);
   answer.querySelector('.tv-question').textContent = state.question;
   answer.querySelector('.tv-question').title = state.question;
   const turns = side.history.length;

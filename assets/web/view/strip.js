@@ -27,9 +27,9 @@ export function buildStrip(strip, side) {
   side.blocks = [];
   const nodes = [];
   for (let token = 0; token < side.tokens; token++) {
-    if (!side.isImage[token]) {
+    if (!side.is_image[token]) {
       nodes.push(side.boxes[token] = tokenBox(side, token));
-    } else if (!side.isImage[token - 1]) {
+    } else if (!side.is_image[token - 1]) {
       const box = stripBox(null, 'tv-token tv-image');
       box.setAttribute('aria-expanded', 'false');
       side.blocks.push({ box, first: token, cells: null });
@@ -46,7 +46,7 @@ export function buildStrip(strip, side) {
  */
 function tokenBox(side, token) {
   const box = stripBox(token, 'tv-token');
-  box.dataset.by = token >= side.tokens || !side.isPrompt[token] ? 'model' : 'prompt';
+  box.dataset.by = token >= side.tokens || !side.is_prompt[token] ? 'model' : 'prompt';
   const word = document.createElement('bdi');
   word.textContent = pieceOf(side, token);
   box.append(word);
@@ -64,7 +64,7 @@ function unfold(side, block, isOpen) {
   block.box.setAttribute('aria-expanded', String(isOpen));
   if (!isOpen) {
     block.cells?.remove();
-    for (let token = block.first; side.isImage[token]; token++) delete side.boxes[token];
+    for (let token = block.first; side.is_image[token]; token++) delete side.boxes[token];
     block.cells = null;
     return;
   }
@@ -72,7 +72,7 @@ function unfold(side, block, isOpen) {
   block.cells.className = 'tv-cells';
   block.cells.setAttribute('role', 'group');
   block.cells.setAttribute('aria-label', 'Image patches');
-  for (let token = block.first; side.isImage[token]; token++) {
+  for (let token = block.first; side.is_image[token]; token++) {
     const cell = stripBox(token, 'tv-cell');
     side.boxes[token] = cell;
     block.cells.append(cell);

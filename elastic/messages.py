@@ -63,13 +63,25 @@ class Show:
 
 
 @dataclass(frozen=True)
+class ModelShape:
+    """The language model's shape, and the bytes of a number in its cache and of all its weights."""
+
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    element_bytes: int
+    weight_bytes: int
+
+
+@dataclass(frozen=True)
 class Opening:
     """Everything about a run that its steps do not change."""
 
     picture: str | None  # data URL
     grid: list[int]  # rows and columns of patches
     question: str
-    shape: dict[str, int]
+    shape: ModelShape
     about: dict[str, str]
     link: dict[str, str]
     sides: list[SideOpening]
@@ -156,8 +168,8 @@ def opening(run: Run, show: Show | None = None) -> Opening:
     """Everything about a run that its steps do not change."""
     picture = "data:image/jpeg;base64," + base64.b64encode(run.picture).decode() if run.picture else None
     sides = [_side(*side) for side in zip(run.sides, run.history, run.titles, strict=True)]
-    first = run.sides[0]
-    return Opening(picture, list(first.grid), first.question, run.shape, run.about, run.link, sides, show)
+    first, shape = run.sides[0], ModelShape(**run.shape)
+    return Opening(picture, list(first.grid), first.question, shape, run.about, run.link, sides, show)
 
 
 def _side(side: Trace, history: list[tuple[str, str]], title: str) -> SideOpening:

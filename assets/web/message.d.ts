@@ -19,11 +19,21 @@ interface Opening {
   picture: string | null;
   grid: number[];
   question: string;
-  shape: Record<string, number>;
+  shape: ModelShape;
   about: Record<string, string>;
   link: Record<string, string>;
   sides: SideOpening[];
   show: Show | null;
+}
+
+/** The language model's shape, and the bytes of a number in its cache and of all its weights. */
+interface ModelShape {
+  layers: number;
+  heads: number;
+  kv_heads: number;
+  head_dim: number;
+  element_bytes: number;
+  weight_bytes: number;
 }
 
 /** Everything about a side that its steps do not change; the arrays are those of `Trace`. */

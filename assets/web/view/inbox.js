@@ -1,6 +1,7 @@
 // Inbox: what comes from the page, and what it makes of the state.
 
 import { MESSAGE_VERSION, newSide, openSide, takeSteps } from '../core/messages.js';
+import { keptText } from '../core/numbers.js';
 import { frame } from '../frame.js';
 import { takeWanted, tellNothingWrong, tellWrong } from './address.js';
 import { say } from './aloud.js';
@@ -22,11 +23,11 @@ export function read() {
 
 let awaited = 0;
 
-/** @param {any} value */
+/** @param {Message | null} value */
 export function take(value) {
   clearTimeout(awaited);
   if (value?.awaits) awaited = setTimeout(() => say(UNHEARD), value.awaits * 1000);
-  if (value?.v !== MESSAGE_VERSION) {
+  if (value?.version !== MESSAGE_VERSION) {
     reset(null, 0);
     say('');
     setText(find('.tv-aloud'), '');
@@ -34,7 +35,7 @@ export function take(value) {
     return;
   }
   if (value.sides.length && (value.run !== state.run || value.seq === 0)) reset(value.run, value.sides.length);
-  tellWrong(value.wrong ?? []);
+  tellWrong(value.wrong);
   if (!value.sides.length) {
     say(value.status);
     return;
@@ -49,11 +50,11 @@ export function take(value) {
 
 /**
  * Also what the server sends when asked for steps that were missed.
- * @param {any} value
+ * @param {Message} value
  */
 function takeMessage(value) {
   if (value.opening && !isOpen()) open(value.opening);
-  value.sides.forEach((/** @type {any} */ given, /** @type {number} */ number) => takeSteps(state.sides[number], given, value.since));
+  value.sides.forEach((given, number) => takeSteps(state.sides[number], given, value.since));
   if (state.follow) state.step = lastStep();
   takeWanted();
   choose({}, 'answers', 'patches', 'chart');
@@ -89,18 +90,18 @@ function reset(run, count) {
   both('.tv-text, .tv-question, .tv-history, .tv-strip, .tv-chips, .tv-says').forEach((box) => box.replaceChildren());
 }
 
-/** @param {any} opening */
+/** @param {Opening} opening */
 function open(opening) {
   const { question, grid, shape, about, link, show } = opening;
   Object.assign(state, { question, grid, shape, about, link });
-  opening.sides.forEach((/** @type {any} */ given, /** @type {number} */ number) => openSide(state.sides[number], given));
+  opening.sides.forEach((given, number) => openSide(state.sides[number], given));
   if (opening.picture) {
     state.picture = new Image();
     state.picture.onload = () => redraw('patches');
     state.picture.src = opening.picture;
   }
-  state.wanted ??= show && { layer: show.layer ?? null, head: show.head ?? null, step: show.t ?? null, mode: show.mode ?? '' };
-  if (show && state.wanted?.isWrong) Object.assign(state.wanted, { mode: show.mode ?? '', isWrong: false });
+  state.wanted ??= show && { layer: show.layer, head: show.head, step: show.t, mode: show.mode };
+  if (show && state.wanted?.isWrong) Object.assign(state.wanted, { mode: show.mode, isWrong: false });
   state.layer = Math.min(state.layer, state.sides[0].layers);
   state.sides.forEach(openPanels);
   buildCalculator(find('.tv-calculator-box'), state.shape);

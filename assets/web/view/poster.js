@@ -3,7 +3,7 @@
 
 import { bytesAfter, shortTitle } from '../core/charts.js';
 import { cividis } from '../core/colours.js';
-import { bytesText } from '../core/numbers.js';
+import { bytesText, keptText } from '../core/numbers.js';
 import { differing, splitWords } from '../core/words.js';
 import { drawCertainty, drawMemory } from './charts.js';
 import { SVG, find, ofSide, root, svg } from './dom.js';

@@ -38,13 +38,13 @@ export async function fetchLayer() {
 
 /**
  * @param {number} layer
- * @param {any} given
+ * @param {LayerLooked} given
  * @param {number} since
  */
 function takeLayerRows(layer, given, since) {
   state.sides.forEach((side, number) => {
     const rows = side.layerLooked.get(layer) ?? [];
-    given[number]?.forEach((/** @type {string} */ text, /** @type {number} */ i) => { rows[since + i] ??= decodeBase64(text, Uint8Array); });
+    given.sides[number]?.forEach((text, i) => { rows[since + i] ??= decodeBase64(text, Uint8Array); });
     side.layerLooked.delete(layer);
     side.layerLooked.set(layer, rows);
     // A run of many steps and layers would fill the tab: the layers looked at last stay.

@@ -90,7 +90,7 @@ def test_a_view_that_missed_steps_gets_them():
 def test_a_layer_is_given_from_any_step_on():
     shown = Shown()
     shown.put("visitor", run_of("run", PAIR))
-    first, second = json.loads(shown.fetch_layer("run", 1, 3))
+    first, second = json.loads(shown.fetch_layer("run", 1, 3))["sides"]
     assert len(first) == len(second) == PAIR[0].steps - 3
     weights = (np.frombuffer(base64.b64decode(second[0]), np.uint8) / 255) ** 2
     assert np.allclose(weights, PAIR[1].looked[3, 1, : len(weights)], atol=0.004)

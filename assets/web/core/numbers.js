@@ -34,7 +34,7 @@ export function shortNumber(value) {
  * How much of the cache a side keeps, '' where that is all of it.
  * @param {{ keep: number, is_compressed: boolean }} side
  */
-export function keptText({ keep, is_compressed }) {
+export function keptWords({ keep, is_compressed }) {
   return is_compressed ? Number((keep * 100).toPrecision(6)) + ' % kept' : '';
 }
 

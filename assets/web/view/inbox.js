@@ -1,7 +1,7 @@
 // Inbox: what comes from the page, and what it makes of the state.
 
 import { MESSAGE_VERSION, newSide, openSide, takeSteps } from '../core/messages.js';
-import { keptText } from '../core/numbers.js';
+import { keptWords } from '../core/numbers.js';
 import { frame } from '../frame.js';
 import { takeWanted, tellNothingWrong, tellWrong } from './address.js';
 import { say } from './aloud.js';
@@ -114,7 +114,7 @@ function open(opening) {
 function openPanels(side) {
   both('[data-side="' + side.letter + '"] .tv-title').forEach((box) => { box.textContent = side.title; });
   const answer = ofSide('.tv-answer', side);
-  answer.querySelector('.tv-kept').textContent = keptText(side);
+  answer.querySelector('.tv-kept').textContent = keptWords(side);
   answer.querySelector('.tv-question').textContent = state.question;
   answer.querySelector('.tv-question').title = state.question;
   const turns = side.history.length;

@@ -3,7 +3,7 @@
 
 import { bytesAfter, shortTitle } from '../core/charts.js';
 import { cividis } from '../core/colours.js';
-import { bytesText, keptText } from '../core/numbers.js';
+import { bytesText, keptWords } from '../core/numbers.js';
 import { differing, splitWords } from '../core/words.js';
 import { drawCertainty, drawMemory } from './charts.js';
 import { SVG, find, ofSide, root, svg } from './dom.js';
@@ -63,7 +63,7 @@ function viewFacts(state, sides) {
   const single = state.layer ? 'layer ' + state.layer + ' of ' + sides[0].layers : 'mean of ' + sides[0].layers + ' layers';
   const isPerHead = state.layer && sides.some((side) => side.heads > 1);
   const head = isPerHead ? [state.head ? 'head ' + state.head : 'mean of heads'] : [];
-  return [sides[0].model, ...sides.map((side) => side.title + (side.is_compressed ? ' ' + keptText(side) : '')), single, ...head,
+  return [sides[0].model, ...sides.map((side) => side.title + (side.is_compressed ? ' ' + keptWords(side) : '')), single, ...head,
     'after answer token ' + state.step].filter(Boolean).join(' · ');
 }
 
@@ -145,7 +145,7 @@ function paintPoster(context, parts) {
 function paintAnswer(pen, { side, step, marks }, x, y, width) {
   const { context, colours } = pen;
   sampleLine(context, side, colours[side.letter], x, y + 8, width);
-  const title = side.title + (side.is_compressed ? ' · ' + keptText(side) : '') + ' · ' + bytesText(bytesAfter(side, step));
+  const title = side.title + (side.is_compressed ? ' · ' + keptWords(side) : '') + ' · ' + bytesText(bytesAfter(side, step));
   const top = paintLines(pen, [[{ text: title }]], x, y + 20, width, 20, 'bold 15', colours.text, 1);
   const words = splitWords(side.answer).map((text, i) => ({ text, differs: marks[i] }));
   return paintLines(pen, paragraphs(words), x, top + 6, width, 25, '18', colours.text, 16);

@@ -136,11 +136,9 @@ function textWidth(chart, text, kind) {
  * @param {SVGGElement} handle
  */
 function showLine(box, own, plot, handle) {
-  const { place, guess, isShown, given } = own;
+  const { place, guess, isShown } = own;
   box.dataset.guess = String(guess ?? '');
   box.dataset.revealed = String(isShown);
-  if (isShown) box.dataset.total = String(given.total);
-  else delete box.dataset.total;
   handle.setAttribute('aria-valuenow', String(guess ?? 0));
   handle.setAttribute('aria-valuetext', guess === null ? '–' : bytesText(guess));
   handle.setAttribute('aria-readonly', String(isShown));

@@ -27,7 +27,6 @@ export function buildPicks(canvas, count, changed) {
   const own = { picks: [], answer: null };
   const { sheet, lift } = layOver(canvas, (each) => paintPicks(each, own));
   const show = () => {
-    notePicks(canvas, own);
     if (sheet.ratio && sheet.width) paintPicks(sheet, own);
   };
   const toggle = (/** @type {number} */ patch) => {
@@ -41,6 +40,7 @@ export function buildPicks(canvas, count, changed) {
   show();
   return {
     picks: () => [...own.picks],
+    fates: () => own.answer && own.picks.map((patch) => [patch, fateOfPick(patch, /** @type {PickAnswer} */ (own.answer))]),
     set(picks) {
       const patches = state.grid[0] * state.grid[1];
       own.picks = [...new Set(picks)].filter((patch) => patch >= 0 && patch < patches).slice(0, count);
@@ -54,7 +54,6 @@ export function buildPicks(canvas, count, changed) {
     stop() {
       unlisten();
       lift();
-      ['picks', 'hits', 'owners'].forEach((name) => delete canvas.dataset[name]);
     },
   };
 }
@@ -87,18 +86,6 @@ function fateOfPick(patch, { anchors, ownerOf }) {
   if (anchors.has(patch)) return 'hit';
   const owner = ownerOf(patch);
   return owner === null ? 'dropped' : owner < 0 ? 'text' : owner;
-}
-
-/**
- * @param {HTMLCanvasElement} canvas
- * @param {Picked} own
- */
-function notePicks(canvas, { picks, answer }) {
-  canvas.dataset.picks = picks.join(',');
-  if (!answer) return;
-  const fates = picks.map((patch) => [patch, fateOfPick(patch, answer)]);
-  canvas.dataset.hits = fates.filter(([, fate]) => fate === 'hit').map(([patch]) => patch).join(',');
-  canvas.dataset.owners = fates.filter(([, fate]) => fate !== 'hit').map(([patch, fate]) => patch + '>' + fate).join(',');
 }
 
 // ---- painting

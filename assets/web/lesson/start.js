@@ -143,6 +143,13 @@ function onLessonClick(event) {
   }
 }
 
+/** What the reader has picked on the picture, for whoever asks from beside the lesson. */
+function inspectPicks() {
+  const { drawn } = lesson;
+  return drawn && 'picks' in drawn ? { picks: drawn.picks(), fates: drawn.fates() } : { picks: [], fates: null };
+}
+
+Object.assign(lessonRoot, { lesson: { inspect: inspectPicks } });
 document.addEventListener('keydown', onLessonKey, true);
 lessonRoot.addEventListener('click', onLessonClick);
 // Another tab of the page hides the lesson: then the address names it no longer, and the page's inputs come back.

@@ -246,6 +246,7 @@ interface Picked {
 /** Patches that the reader picks, as the step has them. */
 interface DrawnPicks {
   picks: () => number[];
+  fates: () => [number, string | number][] | null; // per pick, once that is revealed
   set: (picks: number[]) => void;
   reveal: (answer: PickAnswer) => void;
   stop: () => void;

@@ -135,9 +135,8 @@ export function drawCertainty(box, sides, step, last) {
   const all = open.map((side) => surePoints(side, first));
   if (all.length > 1) nodes.push(gapBetween(all, plot));
   open.forEach((side, i) => {
-    const probabilities = all[i].map(([, value]) => value.toFixed(4)).join(',');
     const d = path(all[i], plot.x, plot.y);
-    nodes.push(svg('path', { class: 'tv-sure', 'data-side': side.letter, 'data-values': probabilities, d }));
+    nodes.push(svg('path', { class: 'tv-sure', 'data-side': side.letter, d }));
   });
   if (last) nodes.push(nowLine(plot, step));
   open.forEach((side, i) => nodes.push(...sureKey(side, i, all[i][step - 1], plot)));

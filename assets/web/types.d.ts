@@ -310,6 +310,7 @@ interface Room {
 interface Chart extends SVGSVGElement {
   room?: Room;
   chart?: Plot['steps'];
+  layers?: { key: string; first: Side; plot: Plot; drawn: any; moving: SVGElement } | null;
 }
 
 /** What a share of a cache costs: bytes, sequences, tokens per second. */

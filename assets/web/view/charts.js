@@ -54,6 +54,29 @@ function axes({ width, edge, x, y }, ticks, unit, size, last) {
 }
 
 /**
+ * A chart has two layers: over what only more steps or another size change lies what moves with time. The lower one is
+ * drawn anew where its key is another, so that scrubbing a long answer draws a line and some words.
+ * @template Drawn
+ * @param {Chart} box
+ * @param {Side[]} sides
+ * @param {number} last
+ * @param {() => { nodes: SVGElement[], plot: Plot, drawn: Drawn }} draw
+ * @returns {{ plot: Plot, drawn: Drawn, moving: SVGElement }}
+ */
+function onLayers(box, sides, last, draw) {
+  const key = JSON.stringify([last, box.room ?? roomIn(box), sides.map((side) => [side.title, side.known, side.steps, side.finish])]);
+  // A new run has new sides.
+  if (box.layers?.key !== key || box.layers.first !== sides[0]) {
+    const { nodes, plot, drawn } = draw();
+    const [still, moving] = [svg('g', {}), svg('g', {})];
+    still.append(...nodes);
+    box.replaceChildren(still, moving);
+    box.layers = { key, first: sides[0], plot, drawn, moving };
+  }
+  return box.layers;
+}
+
+/**
  * @param {Plot} plot
  * @param {number} step
  */
@@ -69,7 +92,25 @@ function nowLine({ edge, x, y }, step) {
  */
 export function drawMemory(box, sides, step, last) {
   const open = sides.filter((side) => side.opened);
-  if (!open.length) { box.replaceChildren(); return; }
+  if (!open.length) { empty(box); return; }
+  const { plot, moving } = onLayers(box, open, last, () => memoryLines(box, open, last));
+  moving.replaceChildren(...last ? [nowLine(plot, step)] : [], ...endLabels(open, plot, step));
+  box.setAttribute('aria-label', 'Bytes of keys and values after ' + step + ' answer tokens: '
+    + open.map((side) => memoryWords(side, step)).join(', '));
+}
+
+/** @param {Chart} box */
+function empty(box) {
+  box.replaceChildren();
+  box.layers = null;
+}
+
+/**
+ * @param {Chart} box
+ * @param {Side[]} open
+ * @param {number} last
+ */
+function memoryLines(box, open, last) {
   const lines = open.flatMap((side) => /** @type {[Side, string, number[][]][]} */ ([
     [side, 'tv-room', roomPoints(side)], [side, 'tv-limit', limitPoints(side)], [side, 'tv-line', memoryPoints(side)],
   ])).filter(([, , points]) => points.length);
@@ -82,11 +123,7 @@ export function drawMemory(box, sides, step, last) {
     nodes.push(svg('path', { class: kind, 'data-side': side.letter, d: path(points, plot.x, plot.y) }));
   });
   nodes.push(...limitKey(plot, open.filter((side) => limitPoints(side).length)));
-  if (last) nodes.push(nowLine(plot, step));
-  nodes.push(...endLabels(open, plot, step));
-  box.replaceChildren(...nodes);
-  box.setAttribute('aria-label', 'Bytes of keys and values after ' + step + ' answer tokens: '
-    + open.map((side) => memoryWords(side, step)).join(', '));
+  return { nodes, plot, drawn: null };
 }
 
 /**
@@ -127,8 +164,23 @@ function endLabels(sides, plot, step) {
  */
 export function drawCertainty(box, sides, step, last) {
   const open = sides.filter((side) => side.opened);
-  if (!open.length) { box.replaceChildren(); return; }
+  if (!open.length) { empty(box); return; }
   const [first] = sides;
+  const { plot, drawn, moving } = onLayers(box, open, last, () => certaintyLines(box, open, first, last));
+  const keys = open.flatMap((side, i) => sureKey(side, i, drawn[i][step - 1], plot));
+  moving.replaceChildren(...last ? [nowLine(plot, step)] : [], ...keys);
+  box.setAttribute('aria-label', 'Probability of ' + first.title + '’s own answer tokens'
+    + (step ? ', token ' + step + ' “' + visiblePiece(first.answer_pieces[step - 1] ?? '') + '”: ' : ': ')
+    + open.map((side, i) => side.title + ' ' + sureWords(side, first, drawn[i], step)).join(', '));
+}
+
+/**
+ * @param {Chart} box
+ * @param {Side[]} open
+ * @param {Side} first
+ * @param {number} last
+ */
+function certaintyLines(box, open, first, last) {
   const ticks = [0, 50, 100];
   const plot = plotIn(box, ticks, 0.01, last, 12 + 17 * open.length);
   const nodes = axes(plot, ticks, '%', 0.01, last);
@@ -138,13 +190,8 @@ export function drawCertainty(box, sides, step, last) {
     const d = path(all[i], plot.x, plot.y);
     nodes.push(svg('path', { class: 'tv-sure', 'data-side': side.letter, d }));
   });
-  if (last) nodes.push(nowLine(plot, step));
-  open.forEach((side, i) => nodes.push(...sureKey(side, i, all[i][step - 1], plot)));
   open.forEach((side, i) => nodes.push(...differsMark(side, first, plot, all[i])));
-  box.replaceChildren(...nodes);
-  box.setAttribute('aria-label', 'Probability of ' + first.title + '’s own answer tokens'
-    + (step ? ', token ' + step + ' “' + visiblePiece(first.answer_pieces[step - 1] ?? '') + '”: ' : ': ')
-    + open.map((side, i) => side.title + ' ' + sureWords(side, first, all[i], step)).join(', '));
+  return { nodes, plot, drawn: all };
 }
 
 /**

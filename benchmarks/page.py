@@ -26,8 +26,8 @@ from benchmarks.made_up import made_up_run, up_to
 from benchmarks.start import free_port, wait_for_page
 from elastic.command_line import Options
 from elastic.files import one_sentence, out_file, write
+from elastic.messages import of_run
 from page.trace_view import TraceView
-from viz import view
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run")
@@ -88,7 +88,7 @@ def made_up_page(steps: int) -> Iterator[str]:
     def send(order: str) -> Iterator[dict]:
         kind, number = order.split()
         if kind == "whole":
-            yield view.message(replace(runs[int(number)], name=order), 1, 0, done=True)
+            yield of_run(replace(runs[int(number)], name=order), 1, 0, done=True)
         elif kind == "short":
             yield from stream(replace(up_to(long, 64), name=order), 8, pause=0.02)
         else:
@@ -110,10 +110,10 @@ def stream(run: object, per_message: float, pause: float) -> Iterator[dict]:
     total = run.sides[0].steps
     while sent < total:
         now = min(total, int((number + 1) * per_message))
-        yield view.message(up_to(run, now), number, sent, status=f"Decoding {now}/{total}")
+        yield of_run(up_to(run, now), number, sent, status=f"Decoding {now}/{total}")
         sent, number = now, number + 1
         time.sleep(max(0, began + number * pause - time.monotonic()))
-    yield view.message(run, number, 0, status="finished", done=True)
+    yield of_run(run, number, 0, status="finished", done=True)
 
 
 def order(page: Page, text: str, timeout: float = 120_000) -> float:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from elastic.policies import POLICIES, Policy
 
 LOW, HIGH = 5, 100  # percent of the cache that people choose between
+MAX_QUESTION = 2000  # characters
 LEAST = LOW / 100  # the same as a share
 # A number as people write it: not inf, not 1_000, not ١.
 PLAIN = re.compile(r"-?\d{1,9}(\.\d{1,20})?(e-?\d{1,3})?", re.ASCII)

@@ -13,12 +13,11 @@ from torch import Tensor
 from elastic.engine import State, compress, decode, extend, prefill
 from elastic.events import Compressed, Encoding, Ended, Event, Read, Reading, Stepped
 from elastic.model import Llava
+from elastic.options import MAX_QUESTION
 from elastic.picture import small_jpeg
 from elastic.policies import Policy
 from elastic.record import RECORDED, Recorder
 from elastic.trace import Run
-
-MAX_QUESTION = 2000  # characters
 
 
 class Comparison:

@@ -10,7 +10,9 @@ import gradio as gr
 from gradio.context import LocalContext
 from PIL.Image import Image
 
+from elastic import messages
 from elastic.events import Answering, Ended
+from elastic.messages import Message
 from elastic.options import build_policy, read_policy
 from elastic.policies import Policy
 from elastic.trace import first_difference
@@ -25,7 +27,6 @@ from page.model import Model
 from page.shown import LATE, Shown
 from page.uploads import Uploads
 from page.visitor import CONVERSATION, Coming, Visitor, Wish
-from viz import view
 
 UPDATES_PER_SECOND = 8  # more make the browser slower, not the answers faster
 WORTH_SAYING = 0.5  # seconds in line
@@ -42,12 +43,12 @@ class Callbacks:
         self.model, self.shown = model, shown
         self.store, self.line, self.uploads = shown.store, model.line, Uploads(shown.store)
 
-    def begin(self, request: gr.Request, moment: float | None = None) -> tuple[dict, gr.Button, gr.Button]:
+    def begin(self, request: gr.Request, moment: float | None = None) -> tuple[Message, gr.Button, gr.Button]:
         """While a run goes on it can be stopped, not started again; `moment` is when, by the browser's clock."""
         self._refuse_a_second(request.session_hash)
         visitor = Visitor.acting(self.store, request.session_hash)
         visitor.wish, visitor.begun, visitor.under_way = None, moment or 0.0, Coming.PRESSED
-        return view.awaiting("Asking", UNHEARD), gr.Button(interactive=False), gr.Button(interactive=True)
+        return messages.of_status("Asking", UNHEARD), gr.Button(interactive=False), gr.Button(interactive=True)
 
     def _refuse_a_second(self, visitor: str) -> None:
         if self.line.has(visitor):
@@ -71,14 +72,14 @@ class Callbacks:
         """A closed tab frees its caches."""
         self.store.leave(request.session_hash)
 
-    async def ask(self, request: gr.Request, asked: Question) -> AsyncIterator[dict]:
+    async def ask(self, request: gr.Request, asked: Question) -> AsyncIterator[Message | None]:
         """Run one question on both sides, about eight messages for the view a second."""
         picture, question = asked.picture, asked.question
         name, latest = request.session_hash, Latest()
         self._refuse_a_second(name)
         visitor = Visitor.known(self.store, name)
         visitor.under_way = Coming.ASKED
-        yield view.status("Starting" if self.model.ready.is_set() else "Waiting for the model to load")
+        yield messages.of_status("Starting" if self.model.ready.is_set() else "Waiting for the model to load")
         try:
             if picture is None:
                 raise ValueError("There is no picture yet. Pick an example, draw a scene or upload one.")
@@ -100,7 +101,7 @@ class Callbacks:
                 self.line.stop(name)
             async with aclosing(self.line.follow(job)) as said:
                 async for value in said:
-                    yield view.status(value) if isinstance(value, Waiting) else value
+                    yield messages.of_status(value) if isinstance(value, Waiting) else value
         except Refused as error:
             wish = visitor.wish
             if wish is Wish.STOP:
@@ -156,7 +157,7 @@ class Callbacks:
 
     def _answer(
         self, name: str, started: Callable[[], object], asked: Question, latest: Latest
-    ) -> Iterator[dict | None]:
+    ) -> Iterator[Message | None]:
         """The steps of an answer, with messages for the view between them; the visitor is there when they begin."""
         comparison, visitor = started(), Visitor.acting(self.store, name)
         visitor.conversation = comparison
@@ -166,11 +167,11 @@ class Callbacks:
             with closing(comparison.ask(*wanted)) as events:
                 for event in events:
                     if not isinstance(event, Answering):
-                        yield view.status(line_of(event))
+                        yield messages.of_status(line_of(event))
                     elif time.monotonic() >= due and not isinstance(event, Ended):
                         run = latest.run = event.record()
                         self.shown.put(visitor, run) if not number else self.shown.update(run)
-                        yield view.message(run, number, sent, status=line_of(event))
+                        yield messages.of_run(run, number, sent, status=line_of(event))
                         # What a side that has ended wrote is sent; only those that go on have more to come.
                         going_on = [side.steps for side in run.sides if side.finish == "running"]
                         number, sent = number + 1, min(going_on, default=sent)
@@ -191,14 +192,14 @@ class Callbacks:
         run = event.record()
         self.shown.update(run)
         said = how_it_ended(run)
-        yield view.message(run, LATE, 0, status=f"{said}. {comparison.note}" if comparison.note else said, done=True)
+        yield messages.of_run(run, LATE, 0, status=f"{said}. {comparison.note}" if comparison.note else said, done=True)
 
     def settle(self, request: gr.Request) -> tuple[object, object, object]:
         """After a run, however it ended: the buttons as they were; a sentence if it never came here."""
         visitor = Visitor.known(self.store, request.session_hash)
         if self.line.has(visitor.name):  # a second question was refused, or the next one is being answered already
             return gr.skip(), gr.skip(), gr.skip()
-        value = view.status(NOT_ASKED) if visitor.under_way is Coming.PRESSED else gr.skip()
+        value = messages.of_status(NOT_ASKED) if visitor.under_way is Coming.PRESSED else gr.skip()
         visitor.under_way = None
         return value, gr.Button(interactive=True), gr.Button(interactive=False)
 

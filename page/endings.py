@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from elastic import messages
 from elastic.events import Compressed, Encoding, Ended, Event, Read, Reading, Stepped
 from elastic.trace import Run
 from page.shown import LATE
-from viz import view
 
 NOT_BEGUN = "Stopped before the answers began."
 NOT_ASKED = "The question did not reach the model. Ask again in a minute."
@@ -23,10 +23,10 @@ class Latest:
     run: Run | None = None
     note: str = ""
 
-    def ended(self, sentence: str) -> dict:
+    def ended(self, sentence: str) -> messages.Message:
         """The last message of a run: a sentence, and all that there is of the answers."""
         said = f"{sentence} {self.note}".strip()
-        return view.message(self.run, LATE, 0, status=said, done=True) if self.run else view.status(said)
+        return messages.of_run(self.run, LATE, 0, status=said, done=True) if self.run else messages.of_status(said)
 
 
 def line_of(event: Event) -> str:

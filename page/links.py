@@ -4,14 +4,22 @@ import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 
-from elastic.options import changed, name_of, percent, policy_named, read_option, read_percent, write_value
+from elastic.options import (
+    MAX_QUESTION,
+    changed,
+    name_of,
+    percent,
+    policy_named,
+    read_option,
+    read_percent,
+    write_value,
+)
 from elastic.policies import Policy
 
 SIDES = "ab"
 DEFAULTS = {"a": "full", "b": "elastic"}
 # All parts that are read: here, by the view in the browser, by the lesson.
 KNOWN = ("example", "q", "keep", *SIDES, "layer", "head", "t", "mode", "present", "lesson", "lang", "handout")
-MAX_QUESTION = 2000  # characters, as where it is asked
 
 
 def link_of(example: str | None, question: str, policies: list[Policy]) -> dict[str, str]:

@@ -1,11 +1,13 @@
 """The live part of the page: the inputs, and the events that run the model. Importing it imports torch."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
 from gradio.events import Dependency
 
+from elastic import messages
 from elastic.options import name_of, options_of, percent, read_percent, read_policy, write_choice
 from elastic.policies import POLICIES
 from page import incoming
@@ -18,7 +20,6 @@ from page.looking import PRIVATE, Looking
 from page.model import Model
 from page.picture import KEEP_PICTURE, NOW, Picture
 from page.shown import Shown, recording, recordings
-from viz import view
 
 # On a phone the view stands below the inputs: whoever asks wants to see the answers.
 SHOW_ANSWERS = """() => {
@@ -99,10 +100,10 @@ class Live:
         asked = dict(request.query_params)
         found, wrong = read_link(asked)
         if self._example(asked) is not None:
-            told = view.with_wrong(view.status(""), wrong) if wrong else gr.skip()
+            told = replace(messages.of_status(""), wrong=wrong) if wrong else gr.skip()
             return [told, self._question(asked, found), *self._fill(asked, found)]
         shown = self.looking.arrive_at(asked, request)
-        shown = view.with_wrong(shown, [*shown.get("wrong", []), *wrong])
+        shown = replace(shown, wrong=[*shown.wrong, *wrong])
         earlier = self.fill(request)
         own = [gr.skip(), found.get("q", gr.skip()), gr.skip(), gr.skip(), *self._settings(found)]
         return [shown, gr.skip(), *(e if o == gr.skip() else o for e, o in zip(earlier, own, strict=True))]

@@ -10,10 +10,10 @@ import gradio as gr
 from gradio.events import Dependency
 
 from elastic.archive import read_run
+from elastic.messages import Message, Show
 from page import incoming
 from page.incoming import TraceFile, content_of, label_of
 from page.shown import RUN, Shown, recording, recordings, whole
-from viz import view
 
 PRIVATE = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 PLOTS = 6
@@ -37,12 +37,12 @@ class Looking:
         self.make_way: Callable[[str], None] = lambda visitor: None
         self.can_ask = False
 
-    def show_recording(self, number: int, request: gr.Request) -> dict:
+    def show_recording(self, number: int, request: gr.Request) -> Message:
         """One of the recorded runs, by its place in the list."""
         self.make_way(request.session_hash)
         return self.show(recordings()[number]["name"], request)
 
-    def show(self, name: str, request: gr.Request) -> dict:
+    def show(self, name: str, request: gr.Request) -> Message:
         """The recorded run of that name.
 
         Raises:
@@ -53,9 +53,9 @@ class Looking:
         run = self.shown.lasting.setdefault(name, replace(run, link={"example": name}))
         self.shown.put(request.session_hash, run)
         line = f"Recorded earlier with {run.sides[0].model} · {entry['title']}. {entry['about']}"
-        return whole(run, line, entry["show"])
+        return whole(run, line, Show(**entry["show"]))
 
-    def open_file(self, path: str | None, request: gr.Request) -> tuple[dict | object, None]:
+    def open_file(self, path: str | None, request: gr.Request) -> tuple[Message | object, None]:
         """The run in a file that was dropped, and an empty place for the next one.
 
         Raises:
@@ -81,25 +81,26 @@ class Looking:
         self.shown.put(request.session_hash, run)
         return message, None
 
-    def arrive(self, request: gr.Request) -> dict:
+    def arrive(self, request: gr.Request) -> Message:
         """What a visitor sees first: the recorded run that the address names, or the first one."""
         return self.arrive_at(request.query_params, request)
 
-    def arrive_at(self, asked: Mapping[str, str], request: gr.Request) -> dict:
+    def arrive_at(self, asked: Mapping[str, str], request: gr.Request) -> Message:
         """The recorded run of an address; where there is none, a sentence and the first one."""
         name, names = asked.get("example"), [entry["name"] for entry in recordings()]
         message = self.show(name if name in names else names[0], request)
         asks = [part[:40] for part in asked if part in ("q", "keep") or re.match(r"[ab]$|[a-zA-Z]\.", part)]
         if name in names:
             wrong = [(IN_INPUTS if self.can_ask else NO_EFFECT).format(name, ", ".join(asks)[:200])] if asks else []
-            return view.with_wrong(message, wrong)
+            return replace(message, wrong=wrong)
         if not self.can_ask and (asks or is_picture(name)):
-            return message | {"status": RECORDED_ONLY}
+            return replace(message, status=RECORDED_ONLY)
         if name is None:
-            return view.with_wrong(message, [NO_PICTURE] if "q" in asked else [])
+            return replace(message, wrong=[NO_PICTURE] if "q" in asked else [])
         kinds = "no picture and no recorded run" if self.can_ask else "no recorded run"
         listed = ", ".join(names)
-        return message | {"status": f"There is {kinds} named {name[:60]!r}. Recorded are: {listed}. This is the first."}
+        first = f"There is {kinds} named {name[:60]!r}. Recorded are: {listed}. This is the first."
+        return replace(message, status=first)
 
     def leave(self, request: gr.Request) -> None:
         """A tab was closed."""

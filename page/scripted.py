@@ -32,6 +32,6 @@ class Scripted(gr.HTML):
     def get_block_name(self) -> str:
         return "html"
 
-    def postprocess(self, value: dict | None) -> str | None:
+    def postprocess(self, value: object | None) -> str | None:
         # As one string: Gradio 6.31 streams differences, and its differences of nested lists that shrink are wrong.
-        return None if value is None else json.dumps(value)
+        return None if value is None else json.dumps(value, default=vars)

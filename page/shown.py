@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from elastic.archive import open_run, save_run, steps_csv
+from elastic.messages import Message, Show, as_json, of_layer, of_run
 from elastic.trace import Run
 from page.store import LOOKED_AT, Store, Visit
 from page.visitor import Visitor
-from viz import view
 from viz.replay import replay_html
 
 TRACES = Path(__file__).parent.parent / "assets" / "traces"
@@ -99,14 +99,14 @@ class Shown:
         if run is None or not run.sides:
             return None
         done = all(side.finish != "running" for side in run.sides)
-        return json.dumps(view.message(run, seq=0 if since == 0 else 1, since=_number(since), done=done))
+        return as_json(of_run(run, seq=0 if since == 0 else 1, since=_number(since), done=done))
 
     def fetch_layer(self, name: object, layer: object, since: object) -> str | None:
         """What the steps from `since` on looked at in one layer, counted from 0."""
         run = self.get(name)
         if run is None or not 0 <= _number(layer) < run.sides[0].layers:
             return None
-        return json.dumps(view.layer(run, _number(layer), _number(since)))
+        return as_json(of_layer(run, _number(layer), _number(since)))
 
     def save(self, name: object, kind: object) -> str | None:
         """A run as a file to take home: kind `trace`, `csv` or `html`; JSON with its name, type and content."""
@@ -152,6 +152,6 @@ def recording(name: str) -> tuple[Run, dict]:
     return replace(open_run(TRACES / f"{name}.zip"), name=name), listed[name]
 
 
-def whole(run: Run, line: str, show: dict | None = None) -> dict:
-    """The message that shows a finished run at once; `show` as in `view.message`."""
-    return view.message(run, LATE, 0, status=line, done=True, show=show)
+def whole(run: Run, line: str, show: Show | None = None) -> Message:
+    """The message that shows a finished run at once."""
+    return of_run(run, LATE, 0, status=line, done=True, show=show)

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
+from elastic.messages import of_run
 from elastic.picture import small_jpeg
 from elastic.trace import Run, Trace
-from viz import view
 
 WORDS = ("The", " picture", " shows", " a", " dog", " and", " a", " red", " ball")
 
@@ -167,16 +167,16 @@ def run_of(name, sides, titles=None, history=None, link=None):
 
 def whole(sides, name="run", status="", **more):
     """One message that says all."""
-    return view.message(run_of(name, sides, **more), 0, 0, status=status, done=True)
+    return of_run(run_of(name, sides, **more), 0, 0, status=status, done=True)
 
 
 def steps_of(name, sides, *counts):
     """Messages of a run at those numbers of answer tokens, then the last."""
     seen = 0
     for seq, count in enumerate(counts):
-        yield view.message(run_of(name, [cut(side, count) for side in sides]), seq, seen, status=f"at {count}")
+        yield of_run(run_of(name, [cut(side, count) for side in sides]), seq, seen, status=f"at {count}")
         seen = count
-    yield view.message(run_of(name, sides), len(counts), 0, status="finished", done=True)
+    yield of_run(run_of(name, sides), len(counts), 0, status="finished", done=True)
 
 
 MESSAGES = {

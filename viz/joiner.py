@@ -8,7 +8,7 @@ IMPORT = re.compile(r"^import (?:\{([^}]*)\} from )?'([^']*)';\n", re.M)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|let|class)\b)", re.M)
 NAME = re.compile(r"^(export )?(?:async )?(?:function|const|let|class) (\w+)", re.M)
 # Whole lines of them, and types wherever they stand: they are for who reads the files.
-COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*.*?\*/)\n|/\*\*.*?\*/ ?", re.M | re.S)
+COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*(?:(?!\*/).)*\*/)\n|/\*\*.*?\*/ ?", re.M | re.S)
 ELSE = re.compile(r"^(?:import|export)\b[^\n]*", re.M)
 
 

@@ -4,6 +4,7 @@ from functools import cache
 
 from markupsafe import Markup
 
+from elastic.messages import of_layer
 from elastic.trace import Run
 from viz import view
 from viz.joiner import joined
@@ -15,7 +16,7 @@ TEACH = """
   const sidesOf = (run) => [...new Set([0, value.names.indexOf(run.split('/')[1])])];
   const server = {
     fetch_layer: async (run, layer, since) => (
-      JSON.stringify(sidesOf(run).map((side) => layers[layer][side].slice(since)))
+      JSON.stringify({ sides: sidesOf(run).map((side) => layers[layer].sides[side].slice(since)) })
     ),
   };
   teach(document.querySelector('#replay'), { value: JSON.stringify(value) }, server, () => {}, () => {});
@@ -51,7 +52,7 @@ def script() -> str:
 
 def lesson_html(value: dict, run: Run, language: str = "en") -> str:
     """A self-contained page that tells a lesson, the value of `lesson_value`, without a server or a network."""
-    layers = [view.layer(run, number) for number in range(run.sides[0].layers)]
+    layers = [of_layer(run, number) for number in range(run.sides[0].layers)]
     show = f"const teach = (element, props, server, watch, trigger) => {{\n{script()}\n}};"
     parts = {
         "language": language,

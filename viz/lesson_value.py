@@ -1,7 +1,7 @@
-"""The lesson with its run, as one value of plain JSON: what the page's script and the exported file are fed with."""
+"""The lesson with its run, as one value: what the page's script and the exported file are fed with."""
 
+from elastic.messages import of_run
 from elastic.trace import Run
-from viz import view
 from viz.facts import facts
 from viz.lesson import MOST_WORDS, ROOT, Ask, Box, Choose, Code, Lesson, Multiples, Step
 from viz.lesson_texts import SLOTS, Writer, count_words, plain
@@ -36,7 +36,7 @@ def lesson_value(lesson: Lesson, run: Run, names: list[str], results: list[dict]
         "steps": [teller.step(step, number) for number, step in enumerate(lesson.steps, start=1)],
         "names": names,
         "paper": "https://arxiv.org/abs/2407.18121",
-        "run": view.message(run, 0, 0, done=True),
+        "run": of_run(run, 0, 0, done=True),
     }
     problems = [*teller.writer.problems, *unreached(value)]
     if problems:

@@ -3,10 +3,12 @@
 import base64
 import json
 import zlib
+from dataclasses import replace
 from functools import cache
 
 from markupsafe import Markup
 
+from elastic import messages
 from elastic.trace import Run
 from viz import view
 from viz.templates import filled
@@ -54,7 +56,9 @@ CLOSING = """
 SHOW = """
   const { message, layers } = record;
   const server = {
-    fetch_layer: async (run, layer, since) => JSON.stringify(layers[layer].map((side) => side.slice(since))),
+    fetch_layer: async (run, layer, since) => (
+      JSON.stringify({ sides: layers[layer].sides.map((side) => side.slice(since)) })
+    ),
   };
   show(document.querySelector('#replay'), { value: JSON.stringify(message) }, server, () => {}, () => {});
 """
@@ -62,15 +66,14 @@ SHOW = """
 
 def packed(record: dict) -> Markup:
     """A record as the text that a file carries. Base 64 has no sign that could end the script element."""
-    return Markup(base64.b64encode(zlib.compress(json.dumps(record).encode(), 9)).decode())
+    return Markup(base64.b64encode(zlib.compress(json.dumps(record, default=vars).encode(), 9)).decode())
 
 
 def replay_html(run: Run) -> str:
     """A self-contained page that shows a run as the live view does, without a server or a network."""
     # No links: they ask a server, and there is none.
-    message = view.message(run, 0, 0, status="Recorded run", done=True)
-    message["opening"] |= {"link": {}}
-    layers = [view.layer(run, number) for number in range(run.sides[0].layers)]
+    message = messages.of_run(replace(run, link={}), 0, 0, status="Recorded run", done=True)
+    layers = [messages.of_layer(run, number) for number in range(run.sides[0].layers)]
     question, model = run.sides[0].question, run.sides[0].model
     about = ", ".join(f"{name} {value}" for name, value in run.about.items() if name != "recorded")
     recorded = f" {run.about['recorded']}" if "recorded" in run.about else ""

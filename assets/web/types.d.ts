@@ -17,6 +17,66 @@ interface Look {
   opacity?: number;
 }
 
+/** What the mouse or the keyboard is on, of a side; `numbers` are the answer tokens of a word. */
+interface Hover {
+  side: number;
+  patch?: number;
+  token?: number;
+  numbers?: number[];
+}
+
+/** What the address asks for, as far as it is not shown yet. */
+interface Wanted {
+  layer: number | null;
+  head: number | null;
+  step: number | null;
+  mode: string;
+  isWrong?: boolean;
+}
+
+/** What the view shows: a run as far as it is here, and how it is looked at. */
+interface State extends Look {
+  opacity: number;
+  run: string | null;
+  seq: number;
+  done: boolean;
+  status: string;
+  question: string;
+  grid: number[];
+  picture: HTMLImageElement | null;
+  patchColours: number[][] | null;
+  sides: Side[];
+  shape: Shape | null;
+  about: Record<string, string>;
+  link: Record<string, string>;
+  size: string;
+  layer: number;
+  head: number;
+  hideSinks: boolean;
+  step: number;
+  follow: boolean;
+  playing: boolean;
+  speed: number;
+  hover: Hover | null;
+  locked: boolean;
+  lit: string;
+  litColour: string;
+  blind: boolean;
+  differs: number | null;
+  wanted: Wanted | null;
+  askedFrom: number | null;
+  fetching: boolean;
+  noLayers: boolean;
+}
+
+/** A part of the view that may be out of date. */
+type Part = 'answers' | 'patches' | 'heat' | 'chart' | 'hover';
+
+/** A canvas that knows how many of its pixels make one of the page. */
+interface FineCanvas extends HTMLCanvasElement {
+  ratio: number;
+}
+
 /** A model's shape, as the calculator needs it. */
 interface Shape {
   layers: number;
@@ -83,51 +143,34 @@ interface Channels {
   bitAt: (i: number) => number;
 }
 
-/** One of the two answers: what the messages say of it, put together. Planes are layers x heads. */
-interface Side {
+/** What a side's opening carries as it is; the rest of it is decoded. */
+type Opened = Omit<SideOpening, 'owner' | 'score' | 'channels' | 'sparsity' | 'prefill_seconds' | 'compress_seconds'>;
+/** What its steps carry as it is: none of the numbers that there may be none of, nor what is decoded. */
+type Stepped = Omit<SideSteps, 'logprob' | 'reference_logprob' | 'divergence' | 'seconds' | 'looked'>;
+
+/** One of the two answers: what the messages say of it, under their names, put together. Planes are layers x heads. */
+interface Side extends Opened, Stepped {
   number: number;
   letter: string;
-  title: string;
-  kept: string;
   opened: boolean;
-  history: [string, string][];
-  answer: string;
-  finish: string;
-  steps: number; // answer tokens that there are
-  known: number; // those that have arrived without a gap
-  msPerToken: number | null;
+  known: number; // steps that have arrived without a gap
   sparsity: number[];
-  // per step; null where a message is missing or has no number, which Number.isFinite tells
-  pieces: string[];
+  // per step, as are the lists of `Stepped`; null where a message is missing or has no number, which Number.isFinite tells
   logprob: number[];
-  reference: number[];
+  reference_logprob: number[];
   divergence: number[];
-  ms: number[];
-  bytes: number[];
-  allocated: number[];
-  limit: number[];
-  slots: number[][];
-  dropped: (number[] | null)[];
-  joined: (number[] | null)[];
+  seconds: number[];
   looked: Uint8Array[];
   layerLooked: Map<number, Uint8Array[]>;
   unfolded: boolean;
+  // what is there of its answer, to tell what has to be drawn anew
+  words?: ShownWord[];
+  shown?: string;
+  scrolling?: number;
   // once it is opened
-  model: string;
-  policy: string;
-  options: Record<string, unknown>;
-  unseen: string;
-  promptPieces: string[];
-  promptSlots: number[];
-  promptBytes: number;
-  promptLimit: number;
-  prefillSeconds: number;
-  compressSeconds: number;
+  prefill_seconds: number;
+  compress_seconds: number;
   channels: Channels | null;
-  isImage: number[];
-  isPrompt: number[];
-  layers: number;
-  heads: number;
   tokens: number; // before the answer
   owner: Int16Array; // planes x tokens
   score: Float32Array; // layers x tokens
@@ -142,6 +185,13 @@ interface Side {
   tally: Tally | null;
   slotTable: { layer: number; first: Slots; now: Slots | null } | null;
   overlaps?: number[];
+  // once it is drawn
+  scene: Scene;
+  base?: HTMLCanvasElement; // the picture as it is under what is pointed at
+  boxes: StripBox[]; // of the strip, per token; without those of a folded image
+  blocks: StripBlock[];
+  marked?: Record<string, StripBox | undefined>;
+  lights?: Record<string, Set<StripBox>>;
 }
 
 /** A word of an answer: where it stands, whether it differs, and which answer tokens it is made of. */
@@ -152,6 +202,13 @@ interface Word {
   end: number;
   look: string;
   numbers?: number[];
+}
+
+/** A word that stands in an answer: its element, and the blank after it. */
+interface ShownWord extends Word {
+  numbers: number[];
+  node: HTMLElement;
+  tail: Text;
 }
 
 /** The numbers of a layer; those that a side has not are NaN. */
@@ -177,4 +234,119 @@ interface GivenUp {
   token: number;
   into: number;
   planes: number[];
+}
+
+// ---- what the view draws, and on what
+
+/** The colours of the page's theme: those that patches are filled with as [red, green, blue]. */
+interface Ink {
+  anchor: string;
+  veil: number[];
+  blank: number[];
+  hatch: string;
+  edge: string;
+  text: string;
+  plain: string;
+  groups: number[][];
+}
+
+interface Grid {
+  rows: number;
+  columns: number;
+}
+
+/** A grid and what is in its cells, row by row. */
+interface Cells extends Grid {
+  patches: ArrayLike<number>;
+}
+
+/** All that the base of a side's picture needs to know; `borders`, `fill` and `anchors` are switched on, as in a Look. */
+interface Scene extends Cells {
+  picture: HTMLImageElement | null;
+  patches: number[];
+  shares: Shares;
+  at: number[] | null; // the holder per patch, null for a mean
+  colours: number[] | null; // per patch, if groups are filled
+  means: (number[] | null)[] | null;
+  fill: string;
+  borders: boolean;
+  anchors: string;
+  opacity: number;
+  heat: Float32Array | null;
+  range: number[];
+}
+
+/** What the colours stand for; `numbers` are the answer tokens that are pointed at. */
+interface Heat {
+  kind: string;
+  numbers: number[] | null;
+}
+
+/** A token in a strip. What it shows is remembered beside it. */
+interface StripBox extends HTMLSpanElement {
+  fate?: string;
+  level?: number;
+}
+
+/** The image in a strip; `cells` are there while it is unfolded. */
+interface StripBlock {
+  box: StripBox;
+  first: number;
+  cells: HTMLElement | null;
+}
+
+/** A layer's column. What is said of it is remembered beside it. */
+interface Column extends HTMLButtonElement {
+  words: { text: string; mark?: string; side?: Side }[];
+}
+
+interface Room {
+  width: number;
+  height: number;
+  em: number;
+}
+
+/** A chart's box: its size, and where the steps are in it. */
+interface Chart extends SVGSVGElement {
+  room?: Room;
+  chart?: Plot['steps'];
+  layers?: { key: string; first: Side; plot: Plot; drawn: any; moving: SVGElement } | null;
+}
+
+/** What a share of a cache costs: bytes, sequences, tokens per second. */
+interface Cost {
+  cache: number;
+  weights: number;
+  largest: number;
+  share: number;
+  perSequence: number;
+  total: number;
+}
+
+/** A number in a table, and what the page's tests find it by. */
+interface TableCell {
+  name: string;
+  value: number;
+  text: string;
+}
+
+/** x, y, width, height. */
+type PosterBox = [number, number, number, number];
+
+interface PosterPen {
+  context: CanvasRenderingContext2D;
+  font: string;
+  colours: Record<string, string>;
+}
+
+interface PosterSide {
+  side: Side;
+  step: number;
+  marks: boolean[];
+  canvas: FineCanvas;
+}
+
+interface PosterWord {
+  text: string;
+  differs?: boolean;
 }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from page.lesson import lesson, lesson_file, lesson_run
-from tests.browser.view_page import fates, gaze
+from tests.oracles import fates, gaze
 from viz.facts import size
 from viz.lesson_texts import plain
 
@@ -41,7 +41,7 @@ SEEN = """
   done({
     lesson: {...root.dataset},
     view: { lit: one('.trace-view').dataset.lit ?? '', ...one('.trace-view').view.inspect() },
-    pictures: perSide((side) => ({...one('canvas.tv-patches' + side).dataset})),
+    picks: root.lesson.inspect(),
     shown: [...'ab'].filter((side) => seen(one(`canvas.tv-patches[data-side="${side}"]`))).join(''),
     parts: [...new Set(all('[data-part]').filter(seen).map((node) => node.dataset.part))].sort(),
     answers: perSide((side) => text(`.tv-answer${side} .tv-text`)),

@@ -1,10 +1,10 @@
 """A page with the panels around the pictures alone: drawn by `web/panels.js`."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from elastic.messages import Message, as_json
 from viz import view
 from viz.joiner import joined
 
@@ -31,9 +31,9 @@ BODY = """
 """
 
 
-def panels_page(message: dict, *, server: str = "{}", style: str = "") -> str:
+def panels_page(message: Message, *, server: str = "{}", style: str = "") -> str:
     """The page as HTML; `server` is a JavaScript expression."""
-    given = json.dumps(message).replace("<", "\\u003c")
+    given = as_json(message).replace("<", "\\u003c")
     return (
         f"<!doctype html><html lang=en><title>panels</title>"
         f"<style>body {{ margin: 16px; font-family: sans-serif; {style} }} #box {{ {view.style()} }}</style>"

@@ -23,7 +23,7 @@ from tests.browser.lesson_page import (
     slide_time,
     state_of,
 )
-from tests.browser.view_page import fates, gaze
+from tests.oracles import fates, gaze
 from viz.lesson_texts import plain
 
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.browser.view_page import data, fates, page_address, page_opener, point, send, side_data, slide  # noqa: F401 (fixtures)
+from tests.browser.view_page import data, page_address, page_opener, point, send, side_data, slide  # noqa: F401 (fixtures)
+from tests.oracles import fates
 from tests.view_traces import ELASTIC, FULL, HEADS, LARGE, NASTY, PAIR
 
 

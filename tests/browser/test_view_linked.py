@@ -8,8 +8,6 @@ from tests.browser.view_page import (  # noqa: F401 (fixtures)
     OTHER,
     RUNS,
     data,
-    fates,
-    gaze,
     numbers,
     page_address,
     page_opener,
@@ -20,6 +18,7 @@ from tests.browser.view_page import (  # noqa: F401 (fixtures)
     strip,
     word,
 )
+from tests.oracles import fates, gaze
 from tests.view_traces import ELASTIC, FULL, PAIR
 
 TOKENS = len(FULL.pieces)

@@ -3,10 +3,7 @@
 import numpy as np
 
 from tests.browser.view_page import (  # noqa: F401 (fixtures)
-    all_owners,
     data,
-    fates,
-    gaze,
     numbers,
     page_address,
     page_opener,
@@ -16,6 +13,7 @@ from tests.browser.view_page import (  # noqa: F401 (fixtures)
     slide,
     strip,
 )
+from tests.oracles import all_owners, fates, gaze
 from tests.view_traces import ELASTIC, LONG, PLUS
 
 TOKENS = len(PLUS.pieces)

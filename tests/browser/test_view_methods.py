@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from elastic.picture import small_jpeg
-from tests.browser.view_page import data, fates, side_data, slide
+from tests.browser.view_page import data, side_data, slide
+from tests.oracles import fates
 from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, THIN, make, run_of
 from viz.replay import replay_html
 

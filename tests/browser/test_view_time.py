@@ -11,8 +11,6 @@ from tests.browser.view_page import (  # noqa: F401 (fixtures)
     OTHER,
     RUNS,
     data,
-    fates,
-    gaze,
     numbers,
     page_address,
     page_opener,
@@ -23,6 +21,7 @@ from tests.browser.view_page import (  # noqa: F401 (fixtures)
     strip,
     word,
 )
+from tests.oracles import gaze
 from tests.view_traces import ELASTIC, FULL, NASTY
 
 TOKENS = len(FULL.pieces)

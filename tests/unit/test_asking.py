@@ -1,6 +1,5 @@
 """The question event without a browser: conversations that go on, that are put away, and whose visitor is gone."""
 
-import json
 import re
 import threading
 import warnings
@@ -72,7 +71,7 @@ def test_a_conversation_goes_on_and_is_counted_with_all_it_has_become(page):
     first = page.ask("a")[-1]
     small = page.store.bytes
     second = page.ask("a", "And what else?")[-1]
-    assert first["done"] and second["done"] and len(second["opening"]["sides"][0]["history"]) == 1
+    assert first.done and second.done and len(second.opening.sides[0].history) == 1
     held = page.store.get((CONVERSATION, "a"))
     assert page.store.bytes > held.nbytes > 0 and small > 0
 
@@ -87,13 +86,13 @@ def test_whoever_is_put_out_for_room_is_told_with_the_next_question(tiny, scene)
     page.ask("b")
     assert page.store.get((CONVERSATION, "a")) is None and page.store.get((CONVERSATION, "b"))
     told = page.ask("a")[-1]
-    assert "put away to make room for other visitors: this question begins a new one" in told["status"]
-    assert told["opening"]["sides"][0]["history"] == [] and "put away" not in page.ask("a")[-1]["status"]
+    assert "put away to make room for other visitors: this question begins a new one" in told.status
+    assert told.opening.sides[0].history == [] and "put away" not in page.ask("a")[-1].status
     page.model.line.close("over")
 
 
 def test_nothing_is_held_for_somebody_who_went_while_being_answered(page):
-    page.ask("a", tokens=500, until=lambda message: page.store.leave("a") or message["sides"])
+    page.ask("a", tokens=500, until=lambda message: page.store.leave("a") or message.sides)
     assert not len(page.store) and page.store.bytes == 0 and not page.model.line.has("a")
 
 
@@ -116,13 +115,13 @@ def test_whoever_had_to_wait_is_told_so(page, monkeypatch):
             yield None
 
     def tell(message):
-        if "you are next in line. It is busy with a program's table, row 3 of 7" in json.dumps(message):
+        if "you are next in line. It is busy with a program's table, row 3 of 7" in message.status:
             told.set()
 
     page.model.line.join("other", other(), lambda: "a program's table, row 3 of 7")
     messages = page.ask("a", until=tell)
     assert told.is_set()
-    assert "s in line for the model." in messages[-1]["status"]
+    assert "s in line for the model." in messages[-1].status
 
 
 def test_a_fault_of_the_model_is_said_in_a_sentence_and_the_conversation_cleared(page, monkeypatch, capsys):
@@ -143,7 +142,7 @@ def nothing_is_left(page, visitor):
 
 
 def is_writing(message):
-    return bool(message and message["sides"] and message["sides"][0]["steps"])
+    return bool(message and message.sides and message.sides[0].steps)
 
 
 def when_writing(action):
@@ -161,28 +160,28 @@ def test_a_stop_before_the_first_step_stops(page):
     page.events.begin(request_of("early"))
     page.events.stop(request_of("early"))
     messages = page.ask("early", tokens=40)
-    assert messages[-1]["status"] == "Stopped before the answers began." and nothing_is_left(page, "early")
+    assert messages[-1].status == "Stopped before the answers began." and nothing_is_left(page, "early")
     page.events.begin(request_of("early"))  # and the next question is answered
-    assert page.ask("early")[-1]["done"]
+    assert page.ask("early")[-1].done
 
 
 def test_a_stop_in_line_stops(page):
     page.model.line.opened.clear()
     stops = []
     messages = page.ask("a", until=lambda message: stops.append(page.events.stop(request_of("a"))))
-    assert messages[-1]["status"] == "Stopped before the answers began." and nothing_is_left(page, "a")
+    assert messages[-1].status == "Stopped before the answers began." and nothing_is_left(page, "a")
 
 
 def test_a_stop_in_the_midst_ends_with_all_that_was_written(page):
     last = page.ask("a", tokens=500, until=when_writing(lambda: page.events.stop(request_of("a"))))[-1]
-    steps = [side["steps"] for side in last["sides"]]
-    assert last["done"] and all(0 < count < 500 for count in steps)
-    assert last["status"] == f"A: stopped after {steps[0]} tokens; B: stopped after {steps[1]} tokens."
-    assert [len(side["pieces"]) for side in last["sides"]] == steps and last["opening"]
-    assert [side["finish"] for side in last["sides"]] == ["stopped", "stopped"]
+    steps = [side.steps for side in last.sides]
+    assert last.done and all(0 < count < 500 for count in steps)
+    assert last.status == f"A: stopped after {steps[0]} tokens; B: stopped after {steps[1]} tokens."
+    assert [len(side.answer_pieces) for side in last.sides] == steps and last.opening
+    assert [side.finish for side in last.sides] == ["stopped", "stopped"]
     assert [side.steps for side in page.store.get((CONVERSATION, "a")).record().sides] == steps
     assert page.events.shown.of("a").sides[0].steps == steps[0] and nothing_is_left(page, "a")
-    assert len(page.ask("a", "And now?")[-1]["opening"]["sides"][0]["history"]) == 1
+    assert len(page.ask("a", "And now?")[-1].opening.sides[0].history) == 1
 
 
 def close_aside(page, why):
@@ -209,8 +208,8 @@ def test_an_answer_that_is_ended_says_why_with_its_last_message_and_keeps_what_w
         page.ask("a", tokens=500, until=when_writing(lambda: ENDS[sentence](page, monkeypatch)))
     last = page.said[-1]
     page.model.line.stop("a", 60)  # the step that was under way is over
-    assert last["done"] and last["status"].startswith(sentence) and is_writing(last)
-    assert len(last["sides"][0]["pieces"]) == last["sides"][0]["steps"] and nothing_is_left(page, "a")
+    assert last.done and last.status.startswith(sentence) and is_writing(last)
+    assert len(last.sides[0].answer_pieces) == last.sides[0].steps and nothing_is_left(page, "a")
     view, ask, stop = page.events.settle(request_of("a"))
     assert view == gr.skip() and ask.interactive and not stop.interactive
 
@@ -222,7 +221,7 @@ def test_a_question_that_cannot_be_asked_says_so_where_answers_stand_and_they_st
     page.ask("a")
     with pytest.raises(gr.Error, match=sentence):
         page.ask("a", question)
-    assert page.said[-1]["status"].startswith(sentence) and page.said[-1]["sides"] == []
+    assert page.said[-1].status.startswith(sentence) and page.said[-1].sides == []
     assert page.events.settle(request_of("a"))[0] == gr.skip() and nothing_is_left(page, "a")
 
 
@@ -232,14 +231,14 @@ def test_a_conversation_that_is_put_away_in_the_midst_ends_as_any(page):
         page.store.drop_kind(RUN)
 
     last = page.ask("a", tokens=12, until=when_writing(put_away))[-1]
-    assert last["done"] and last["status"].startswith("A: ") and is_writing(last)
+    assert last.done and last.status.startswith("A: ") and is_writing(last)
     assert page.events.settle(request_of("a"))[0] == gr.skip()
 
 
 def test_a_question_that_never_came_is_told_after_the_press(page):
     page.events.begin(request_of("a"))
     value, ask, _ = page.events.settle(request_of("a"))
-    assert value["status"] == "The question did not reach the model. Ask again in a minute." and ask.interactive
+    assert value.status == "The question did not reach the model. Ask again in a minute." and ask.interactive
     assert nothing_is_left(page, "a")
 
 
@@ -250,7 +249,7 @@ def test_a_second_question_is_refused_and_the_first_goes_on_untouched(page):
         assert page.events.settle(request_of("a")) == (gr.skip(),) * 3
 
     last = page.ask("a", tokens=300, until=when_writing(second))[-1]
-    assert last["done"] and "stopped" not in last["status"]
+    assert last.done and "stopped" not in last.status
 
 
 def test_beginning_anew_ends_what_goes_on_and_empties_the_view_last(page):
@@ -275,7 +274,7 @@ def test_a_question_that_overtook_a_new_beginning_is_answered(page):
         assert page.events.forget(request_of("a"), 1.0) == (gr.skip(),) * 3
 
     last = page.ask("a", tokens=12, until=when_writing(late))[-1]
-    assert last["done"] and "stopped" not in last["status"]
+    assert last.done and "stopped" not in last.status
 
 
 def test_a_question_asked_while_a_new_beginning_waits_for_the_last_step_keeps_its_view_and_buttons(page, monkeypatch):
@@ -295,4 +294,4 @@ def test_whoever_looks_at_another_run_sees_no_more_of_the_one_that_went_on(page)
 
     messages = page.ask("a", tokens=500, until=when_writing(look_elsewhere))
     threads[0].join()
-    assert not any(message["done"] for message in messages) and nothing_is_left(page, "a")
+    assert not any(message.done for message in messages) and nothing_is_left(page, "a")

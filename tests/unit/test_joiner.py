@@ -37,6 +37,11 @@ def test_types_and_comments_are_for_who_reads_the_files(modules):
     assert joined(entry) == "'use strict';\nfunction f(x) {\n  return 2 * ((x));\n}"
 
 
+def test_a_line_that_begins_with_a_type_keeps_its_code(modules):
+    entry = modules(a="let a = 1;\n/** @type {any} */ (a).b = 2;\na = 3;\n/** @type {number} */\nlet c = 4;\n")
+    assert joined(entry) == "'use strict';\nlet a = 1;\n(a).b = 2;\na = 3;\nlet c = 4;"
+
+
 @pytest.mark.parametrize(
     "texts, wrong",
     [

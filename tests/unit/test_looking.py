@@ -81,16 +81,16 @@ def test_a_view_that_missed_steps_gets_them():
     shown.put("visitor", run_of("run", [cut(side, 6) for side in PAIR]))
     missed = json.loads(shown.fetch_steps("run", 4))
     assert (missed["since"], missed["done"], missed["opening"]) == (4, False, None)
-    assert missed["sides"][1]["pieces"] == PAIR[1].answer_pieces[4:6]
+    assert missed["sides"][1]["answer_pieces"] == PAIR[1].answer_pieces[4:6]
     shown.update(run_of("run", PAIR))
     whole = json.loads(shown.fetch_steps("run", 4))
-    assert whole["done"] and whole["opening"] and whole["sides"][0]["pieces"] == PAIR[0].answer_pieces
+    assert whole["done"] and whole["opening"] and whole["sides"][0]["answer_pieces"] == PAIR[0].answer_pieces
 
 
 def test_a_layer_is_given_from_any_step_on():
     shown = Shown()
     shown.put("visitor", run_of("run", PAIR))
-    first, second = json.loads(shown.fetch_layer("run", 1, 3))
+    first, second = json.loads(shown.fetch_layer("run", 1, 3))["sides"]
     assert len(first) == len(second) == PAIR[0].steps - 3
     weights = (np.frombuffer(base64.b64decode(second[0]), np.uint8) / 255) ** 2
     assert np.allclose(weights, PAIR[1].looked[3, 1, : len(weights)], atol=0.004)
@@ -187,7 +187,7 @@ def arrived(asked, can_ask):
     looking = Looking(Shown())
     looking.can_ask = can_ask
     message = looking.arrive_at(asked, SimpleNamespace(session_hash="visitor"))
-    return message["run"], message["status"], " ".join(message.get("wrong", []))
+    return message.run, message.status, " ".join(message.wrong)
 
 
 FIRST = recordings()[0]["name"]

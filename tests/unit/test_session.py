@@ -8,10 +8,11 @@ import torch
 
 from elastic.engine import compress, decode, extend, prefill
 from elastic.events import Answering, Compressed, Encoding, Ended, Read, Reading, Stepped
+from elastic.options import MAX_QUESTION
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
-from elastic.session import MAX_QUESTION, Comparison, judge, run
+from elastic.session import Comparison, judge, run
 from elastic.trace import ARRAYS, first_difference
 
 POLICIES = [Full(), Elastic(keep=0.3)]

@@ -18,7 +18,7 @@ from elastic.policies.think import ThinK
 from elastic.record import RECORDED, Recorder
 from elastic.statistics import FREQUENCY
 from elastic.trace import first_difference
-from tests.browser.view_page import all_owners
+from tests.oracles import all_owners
 from tests.view_traces import PLUS
 
 

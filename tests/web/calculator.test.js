@@ -63,7 +63,7 @@ test('it says whether a batch fits, with all of the cache or with a part', () =>
 });
 
 test('a side’s share of the traffic is its bytes at the step shown beside the weights', () => {
-  const sides = [{ title: 'Full', steps: 2, promptBytes: 1e6, bytes: [2e6, 3e6] }, { title: 'Less', steps: 1, promptBytes: 5e5, bytes: [6e5] }];
+  const sides = [{ title: 'Full', steps: 2, prompt_bytes: 1e6, bytes_held: [2e6, 3e6] }, { title: 'Less', steps: 1, prompt_bytes: 5e5, bytes_held: [6e5] }];
   const shape = { weight_bytes: 1e7 };
   assert.deepEqual(trafficShares(sides, shape, 0), [1 / 11, 0.5 / 10.5]);
   assert.deepEqual(trafficShares(sides, shape, 2), [3 / 13, 0.6 / 10.6]); // the second has ended by then

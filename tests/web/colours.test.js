@@ -17,7 +17,7 @@ test('groups that touch have different colours, a patch alone has none', () => {
       const at = side.patches.map((token) => owners[token]);
       const colours = groupColours(side, 2, step, 3, 6);
       at.forEach((owner, patch) => {
-        const isGroup = owner >= 0 && owner < side.tokens && side.isImage[owner] && at.filter((each) => each === owner).length > 1;
+        const isGroup = owner >= 0 && owner < side.tokens && side.is_image[owner] && at.filter((each) => each === owner).length > 1;
         assert.equal(colours[patch] >= 0, Boolean(isGroup));
         for (const beside of [(patch + 1) % 3 ? patch + 1 : -1, patch + 3 < 9 ? patch + 3 : -1]) {
           if (beside < 0 || colours[patch] < 0 || colours[beside] < 0) continue;
@@ -29,7 +29,7 @@ test('groups that touch have different colours, a patch alone has none', () => {
 });
 
 test('a group has the mean colour of its patches, what is in no slot of the picture has none', () => {
-  const side = { isImage: [0, 1, 1, 1, 1] };
+  const side = { is_image: [0, 1, 1, 1, 1] };
   const colours = [[0, 0, 0], [10, 20, 30], [255, 255, 255], [1, 1, 1]];
   assert.deepEqual(groupMeans(side, [1, 1, 0, -1], colours), [[5, 10, 15], [5, 10, 15], null, null]);
 });

@@ -31,7 +31,7 @@ for (const merges of [true, false]) {
           assert.equal(shares.kept[token], of((at) => at === token));
           assert.equal(shares.dropped[token], of((at) => at === -1));
           assert.equal(shares.evicted[token], of((at) => at === -2));
-          const isPatch = (at) => at < TOKENS && side.isImage[at];
+          const isPatch = (at) => at < TOKENS && side.is_image[at];
           const intoText = of((at) => at >= 0 && at !== token && !isPatch(at));
           assert.equal(shares.intoText[token], isPatch(token) ? intoText : 0);
           const sum = ['kept', 'merged', 'intoText', 'dropped', 'evicted'].reduce((total, name) => total + shares[name][token], 0);

@@ -22,7 +22,7 @@ function overlap(side, layer) {
 
 test('a layer’s figures are what it kept, how alike it is to the one before, and how sparse', () => {
   for (const seed of [1, 2]) {
-    const side = Object.assign(randomSide(seed, { layers: 3 }), { letter: 'b', promptSlots: [7, 10, 14], sparsity: [0.1, 0.2, null] });
+    const side = Object.assign(randomSide(seed, { layers: 3 }), { letter: 'b', prompt_slots: [7, 10, 14], sparsity: [0.1, 0.2, null] });
     assert.equal(layerFigures(side, 2).kept, 10 / 14);
     assert.equal(layerFigures(side, 2).slots, 10);
     assert.ok(Number.isNaN(layerFigures(side, 1).overlap));

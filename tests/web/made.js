@@ -20,13 +20,13 @@ export const TOKENS = 14;
 export function openingOf(owner, { layers = 2, heads = 1, ...more } = {}) {
   const score = Float32Array.from({ length: layers * TOKENS }, (_, i) => (i % TOKENS) / 10 + Math.floor(i / TOKENS));
   return {
-    title: 'Made', kept: '40 % kept', model: 'by hand', policy: 'made', options: {}, history: [],
+    title: 'Made', keep: 0.4, is_compressed: true, model: 'by hand', policy: 'made', options: {}, history: [],
     pieces: Array.from({ length: TOKENS }, (_, token) => (token >= IMAGE[0] && token < IMAGE[1] ? '' : ' w' + token)),
-    isImage: Array.from({ length: TOKENS }, (_, token) => Number(token >= IMAGE[0] && token < IMAGE[1])),
-    isPrompt: Array(TOKENS).fill(1), shape: [layers, heads, TOKENS],
+    is_image: Array.from({ length: TOKENS }, (_, token) => token >= IMAGE[0] && token < IMAGE[1]),
+    is_prompt: Array(TOKENS).fill(true), layers, heads,
     owner: encoded(Int16Array.from(owner)), score: encoded(score),
-    promptSlots: Array(layers).fill(TOKENS), promptBytes: 2048, promptLimit: 4096, sparsity: Array(layers).fill(0.5),
-    prefillSeconds: 0.1, compressSeconds: 0.02, channels: null, unseen: '', ...more,
+    prompt_slots: Array(layers).fill(TOKENS), prompt_bytes: 2048, prompt_limit_bytes: 4096, sparsity: Array(layers).fill(0.5),
+    prefill_seconds: 0.1, compress_seconds: 0.02, channels: null, unseen: '', ...more,
   };
 }
 
@@ -35,9 +35,9 @@ export function stepsOf(dropped, joined, looked, more = {}) {
   const steps = dropped.length;
   const each = (value) => Array.from({ length: steps }, (_, step) => (typeof value === 'function' ? value(step) : value));
   return {
-    answer: each((step) => 'a' + step).join(' '), finish: 'limit', steps, msPerToken: 1,
-    pieces: each((step) => (step ? ' a' : 'a') + step), logprob: each(-0.5), reference: each(-0.6), divergence: each(0.1),
-    ms: each(1), bytes: each((step) => 2048 + 64 * step), allocated: each(8192), limit: each(4096), slots: each([1, 1]),
+    answer: each((step) => 'a' + step).join(' '), finish: 'limit', steps, milliseconds_per_token: 1,
+    answer_pieces: each((step) => (step ? ' a' : 'a') + step), logprob: each(-0.5), reference_logprob: each(-0.6), divergence: each(0.1),
+    seconds: each(0.001), bytes_held: each((step) => 2048 + 64 * step), bytes_allocated: each(8192), limit_bytes: each(4096), slots: each([1, 1]),
     dropped, joined, looked: looked.map((row) => encoded(Uint8Array.from(row))), ...more,
   };
 }

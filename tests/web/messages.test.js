@@ -19,10 +19,10 @@ test('messages may come late, twice, or not at all: what is missing is known to 
   const side = newSide(0);
   takeSteps(side, part(0, 2), 0);
   takeSteps(side, part(4, 6), 4);
-  assert.deepEqual([side.known, side.steps, side.answer, side.bytes[2]], [2, 6, 'to 6', null]);
+  assert.deepEqual([side.known, side.steps, side.answer, side.bytes_held[2]], [2, 6, 'to 6', null]);
   takeSteps(side, part(2, 4), 2); // late: its text is older
   assert.deepEqual([side.known, side.steps, side.answer], [6, 6, 'to 6']);
-  assert.deepEqual(side.pieces, ALL.pieces);
+  assert.deepEqual(side.answer_pieces, ALL.answer_pieces);
   takeSteps(side, part(0, 6), 0);
   assert.deepEqual(side.looked.map((row) => row.length), LOOKED.map((row) => row.length));
 });

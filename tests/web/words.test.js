@@ -36,7 +36,7 @@ test('what a running answer has not reached does not differ, nor does half a wor
 });
 
 test('the first token that differs is told as far as both are written', () => {
-  const side = (pieces, more = {}) => ({ pieces, known: pieces.length, steps: pieces.length, finish: 'limit', ...more });
+  const side = (pieces, more = {}) => ({ answer_pieces: pieces, known: pieces.length, steps: pieces.length, finish: 'limit', ...more });
   assert.equal(firstDifference(side(['a', 'b']), side(['a', 'c'])), 1);
   assert.equal(firstDifference(side(['a', 'b']), side(['a', 'b'])), null);
   assert.equal(firstDifference(side(['a', 'b']), side(['a'])), 1);

@@ -36,7 +36,7 @@ export function alignPieces(pieces, text) {
  */
 export function firstDifference(a, b) {
   const shared = Math.min(a.known, b.known);
-  for (let number = 0; number < shared; number++) if (a.pieces[number] !== b.pieces[number]) return number;
+  for (let number = 0; number < shared; number++) if (a.answer_pieces[number] !== b.answer_pieces[number]) return number;
   const [short, long] = a.known < b.known ? [a, b] : [b, a];
   return short.known < long.known && short.finish !== 'running' && short.known === short.steps ? shared : null;
 }

@@ -9,7 +9,7 @@ import { bytesText, percentText, shortTick } from './numbers.js';
  * @param {Side} side
  */
 export function memoryPoints(side) {
-  return withPrompt(side.promptBytes, side.bytes);
+  return withPrompt(side.prompt_bytes, side.bytes_held);
 }
 
 /**
@@ -17,7 +17,7 @@ export function memoryPoints(side) {
  * @param {Side} side
  */
 export function limitPoints(side) {
-  return side.kept && Number.isFinite(side.promptLimit) ? withPrompt(side.promptLimit, side.limit) : [];
+  return side.is_compressed && Number.isFinite(side.prompt_limit_bytes) ? withPrompt(side.prompt_limit_bytes, side.limit_bytes) : [];
 }
 
 /**
@@ -30,7 +30,7 @@ function withPrompt(first, rest) {
 
 /** @param {Side} side */
 export function roomPoints(side) {
-  return side.allocated.map((bytes, i) => [i + 1, bytes]).filter(([, bytes]) => Number.isFinite(bytes));
+  return side.bytes_allocated.map((bytes, i) => [i + 1, bytes]).filter(([, bytes]) => Number.isFinite(bytes));
 }
 
 /**
@@ -39,7 +39,7 @@ export function roomPoints(side) {
  */
 export function bytesAfter(side, step) {
   const at = Math.min(step, side.steps);
-  return at ? side.bytes[at - 1] ?? NaN : side.promptBytes;
+  return at ? side.bytes_held[at - 1] ?? NaN : side.prompt_bytes;
 }
 
 /** @param {Side} side */
@@ -64,7 +64,7 @@ export function memoryWords(side, step) {
  * @param {Side} first
  */
 export function surePoints(side, first) {
-  const logs = side === first ? side.logprob : side.reference;
+  const logs = side === first ? side.logprob : side.reference_logprob;
   const end = logs.findIndex((value) => !Number.isFinite(value));
   return (end < 0 ? logs : logs.slice(0, end)).map((value, i) => [i + 1, Math.exp(value)]);
 }
@@ -77,7 +77,7 @@ export function surePoints(side, first) {
 export function differsAt(side, first) {
   const judged = surePoints(side, first).length;
   if (side === first || !judged) return null;
-  const unlike = side.pieces[judged - 1] !== first.pieces[judged - 1];
+  const unlike = side.answer_pieces[judged - 1] !== first.answer_pieces[judged - 1];
   const endedEarly = first.steps > judged && side.finish === 'end';
   return unlike || side.steps > judged || endedEarly ? judged : null;
 }

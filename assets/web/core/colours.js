@@ -39,7 +39,7 @@ export function groupMeans(side, at, colours) {
     sums.set(owner, sum);
   });
   return at.map((owner) => {
-    if (owner < 0 || !side.isImage[owner]) return null;
+    if (owner < 0 || !side.is_image[owner]) return null;
     const [red, green, blue, count] = sums.get(owner);
     return [red / count, green / count, blue / count].map(Math.round);
   });
@@ -57,7 +57,7 @@ export function groupColours(side, plane, step, columns, palette) {
   const at = side.patches.map((token) => holder(side, plane, token, step));
   const size = new Map();
   at.forEach((owner) => size.set(owner, (size.get(owner) ?? 0) + 1));
-  const isGroup = (/** @type {number} */ owner) => owner >= 0 && side.isImage[owner] && size.get(owner) > 1;
+  const isGroup = (/** @type {number} */ owner) => owner >= 0 && side.is_image[owner] && size.get(owner) > 1;
   const near = new Map();
   at.forEach((owner) => { if (isGroup(owner)) near.set(owner, new Set()); });
   const touch = (/** @type {number} */ p, /** @type {number} */ q) => {

@@ -119,7 +119,7 @@ export function topAnswer(side, token, asked) {
  */
 export function topPrompt(side, numbers, asked) {
   const layer = layerSeen(side, numbers, asked);
-  const words = [...Array(side.tokens).keys()].filter((token) => !side.isImage[token]);
+  const words = [...Array(side.tokens).keys()].filter((token) => !side.is_image[token]);
   const shares = meanShares(side, numbers, layer, words);
   return largest(words.map((token, i) => [token, shares?.[i] ?? 0]), TOP_PROMPT);
 }

@@ -29,8 +29,8 @@ export function layerFigures(side, number) {
   };
   return {
     side,
-    slots: isUneven(side) ? pick(side.promptSlots) : NaN,
-    kept: pick(side.promptSlots.map((slots) => slots / side.tokens)),
+    slots: isUneven(side) ? pick(side.prompt_slots) : NaN,
+    kept: pick(side.prompt_slots.map((slots) => slots / side.tokens)),
     overlap: side.chooses ? pick(anchorOverlaps(side)) : NaN,
     sparsity: pick(side.sparsity ?? []),
   };
@@ -40,7 +40,7 @@ export function layerFigures(side, number) {
  * Whether layers hold different numbers of slots: then these are told, too.
  * @param {Side} given
  */
-export const isUneven = ({ promptSlots }) => promptSlots.some((slots) => slots !== promptSlots[0]);
+export const isUneven = ({ prompt_slots }) => prompt_slots.some((slots) => slots !== prompt_slots[0]);
 
 /**
  * Per layer how alike its anchors and those of the layer before are: common to both / in either. Where heads choose for

@@ -2,10 +2,13 @@
 
 import { noteMoves, startMoves } from './holders.js';
 
-export const MESSAGE_VERSION = 3;
+export const MESSAGE_VERSION = 4;
 
 // What a message carries of every step.
-const PER_STEP = ['pieces', 'logprob', 'reference', 'divergence', 'ms', 'bytes', 'allocated', 'limit', 'slots', 'dropped', 'joined'];
+const PER_STEP = /** @type {const} */ ([
+  'answer_pieces', 'logprob', 'reference_logprob', 'divergence', 'seconds', 'bytes_held', 'bytes_allocated', 'limit_bytes', 'slots',
+  'dropped', 'joined',
+]);
 
 /**
  * @param {string} text
@@ -24,8 +27,8 @@ export function decodeBase64(text, Type) {
  */
 export function newSide(number) {
   return /** @type {any} */ ({
-    number, letter: 'ab'[number], title: 'Side ' + 'AB'[number], kept: '', opened: false, history: [],
-    answer: '', finish: 'running', steps: 0, msPerToken: null, sparsity: [], promptLimit: null,
+    number, letter: 'ab'[number], title: 'Side ' + 'AB'[number], keep: 1, is_compressed: false, opened: false, history: [],
+    answer: '', finish: 'running', steps: 0, milliseconds_per_token: null, sparsity: [], prompt_limit_bytes: null,
     ...Object.fromEntries(PER_STEP.map((name) => [name, []])),
     known: 0, // steps that have arrived without a gap
     looked: [], // per step the bytes of what its query looked at, the mean over layers
@@ -37,24 +40,19 @@ export function newSide(number) {
 /**
  * Take what the opening says of one side.
  * @param {Side} side
- * @param {any} given
+ * @param {SideOpening} given
  */
 export function openSide(side, given) {
-  const [layers, heads, tokens] = given.shape;
-  Object.assign(side, {
-    title: given.title, kept: given.kept, model: given.model, policy: given.policy, options: given.options,
-    history: given.history, promptPieces: given.pieces,
-    promptSlots: given.promptSlots, promptBytes: given.promptBytes, promptLimit: given.promptLimit, sparsity: given.sparsity,
-    prefillSeconds: given.prefillSeconds, compressSeconds: given.compressSeconds,
-    channels: readChannels(given.channels), unseen: given.unseen,
-    isImage: given.isImage, isPrompt: given.isPrompt, layers, heads, tokens,
+  const tokens = given.pieces.length;
+  Object.assign(side, given, {
+    tokens, channels: readChannels(given.channels),
     owner: decodeBase64(given.owner, Int16Array), score: decodeBase64(given.score, Float32Array),
     opened: true,
   });
   // Whether some token of the prompt holds no slot of its own.
   side.chooses = side.owner.some((owner, i) => owner !== i % tokens);
   side.merges = side.owner.some((owner, i) => owner >= 0 && owner !== i % tokens);
-  side.patches = given.isImage.flatMap((/** @type {number} */ image, /** @type {number} */ token) => (image ? [token] : []));
+  side.patches = given.is_image.flatMap((image, token) => (image ? [token] : []));
   side.patchOf = new Int32Array(tokens).fill(-1);
   side.patches.forEach((token, patch) => { side.patchOf[token] = patch; });
   startMoves(side);
@@ -63,7 +61,7 @@ export function openSide(side, given) {
 
 /**
  * The bits of a message, one number per channel.
- * @param {{ shape: number[], bits: string } | null} given
+ * @param {ChannelBits | null} given
  * @returns {Channels | null}
  */
 function readChannels(given) {
@@ -77,19 +75,19 @@ function readChannels(given) {
 /**
  * Older messages may come after newer ones, and some never: what is missing is null.
  * @param {Side} side
- * @param {any} given
+ * @param {SideSteps} given
  * @param {number} since
  */
 export function takeSteps(side, given, since) {
-  const { answer, finish, msPerToken, steps } = given;
-  if (steps >= side.steps) Object.assign(side, { answer, finish, msPerToken, steps });
+  const { answer, finish, milliseconds_per_token, steps } = given;
+  if (steps >= side.steps) Object.assign(side, { answer, finish, milliseconds_per_token, steps });
   const lists = /** @type {Record<string, any>} */ (side);
   for (const name of PER_STEP) while (lists[name].length < since) lists[name].push(null);
-  given.pieces.forEach((/** @type {string} */ _, /** @type {number} */ i) => {
+  given.answer_pieces.forEach((_, i) => {
     const step = since + i;
     for (const name of PER_STEP) lists[name][step] = given[name][i];
     side.looked[step] ??= decodeBase64(given.looked[i], Uint8Array);
     if (side.opened) noteMoves(side, step);
   });
-  while (typeof side.pieces[side.known] === 'string') side.known++;
+  while (typeof side.answer_pieces[side.known] === 'string') side.known++;
 }

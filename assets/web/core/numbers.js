@@ -30,6 +30,14 @@ export function shortNumber(value) {
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 3).replace(/\.0+$/, '');
 }
 
+/**
+ * How much of the cache a side keeps, '' where that is all of it.
+ * @param {{ keep: number, is_compressed: boolean }} side
+ */
+export function keptWords({ keep, is_compressed }) {
+  return is_compressed ? Number((keep * 100).toPrecision(6)) + ' % kept' : '';
+}
+
 /** @param {number} share */
 export function percentText(share) {
   const percent = share * 100;

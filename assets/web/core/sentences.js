@@ -67,7 +67,7 @@ function fateSentence(side, token, plane, step, grid) {
   const at = holder(side, plane, token, step);
   if (at === DROPPED) return 'was dropped';
   const moved = movedAfter(side, plane, token, step);
-  if (at === EVICTED) return 'evicted after answer token ' + moved + ' (“' + visiblePiece(side.pieces[moved - 1] ?? '') + '”)';
+  if (at === EVICTED) return 'evicted after answer token ' + moved + ' (“' + visiblePiece(side.answer_pieces[moved - 1] ?? '') + '”)';
   const others = membersOf(side, plane, token, step).filter((member) => member !== token);
   if (at === token) return 'keeps its own slot' + tookInText(side, token, others);
   const more = others.length - 1;
@@ -81,7 +81,7 @@ function fateSentence(side, token, plane, step, grid) {
  * @param {number[]} grid
  */
 function holderName(side, at, grid) {
-  if (at < side.tokens && side.isImage[at]) return 'anchor at ' + placeText(side.patchOf[at], grid);
+  if (at < side.tokens && side.is_image[at]) return 'anchor at ' + placeText(side.patchOf[at], grid);
   return (at < side.tokens ? 'text' : 'answer') + ' token “' + pieceOf(side, at) + '”';
 }
 
@@ -93,9 +93,9 @@ function holderName(side, at, grid) {
  */
 function tookInText(side, token, others) {
   if (!others.length) return '';
-  if ([token, ...others].every((each) => side.isImage[each])) return ' (anchor of ' + (others.length + 1) + ' patches)';
+  if ([token, ...others].every((each) => side.is_image[each])) return ' (anchor of ' + (others.length + 1) + ' patches)';
   const kinds = { patch: 0, word: 0, 'answer token': 0 };
-  others.forEach((each) => { kinds[each >= side.tokens ? 'answer token' : side.isImage[each] ? 'patch' : 'word']++; });
+  others.forEach((each) => { kinds[each >= side.tokens ? 'answer token' : side.is_image[each] ? 'patch' : 'word']++; });
   const counts = Object.entries(kinds).filter(([, count]) => count)
     .map(([kind, count]) => count + ' ' + (count === 1 ? kind : kind === 'patch' ? 'patches' : kind + 's'));
   return ', took in ' + [counts.slice(0, -1).join(', '), counts.at(-1)].filter(Boolean).join(' and ');
@@ -144,7 +144,7 @@ function quoted(pieces) {
  */
 export function lookersText(side, top) {
   if (!top.length) return '';
-  const names = top.map(([number], i) => '“' + visiblePiece(side.pieces[number]) + '” (' + (i ? '' : 'token ') + (number + 1) + ')');
+  const names = top.map(([number], i) => '“' + visiblePiece(side.answer_pieces[number]) + '” (' + (i ? '' : 'token ') + (number + 1) + ')');
   return ' · looked at most by ' + names.join(', ');
 }
 
@@ -226,7 +226,7 @@ export function givenUpText(side, step, planes, grid) {
  * @param {number[]} grid
  */
 function movedText(side, { token, into, planes }, shown, grid) {
-  const name = (/** @type {number} */ each) => (each < side.tokens && side.isImage[each]
+  const name = (/** @type {number} */ each) => (each < side.tokens && side.is_image[each]
     ? 'patch ' + placeText(side.patchOf[each], grid) : '“' + pieceOf(side, each) + '”');
   return name(token) + (into < 0 ? '' : ' into ' + name(into)) + planesText(side, planes, shown);
 }

@@ -7,7 +7,7 @@ import { visiblePiece } from './words.js';
  * @param {number} token
  */
 export function pieceOf(side, token) {
-  return visiblePiece(token < side.tokens ? side.promptPieces[token] : side.pieces[token - side.tokens] ?? '');
+  return visiblePiece(token < side.tokens ? side.pieces[token] : side.answer_pieces[token - side.tokens] ?? '');
 }
 
 /**
@@ -24,7 +24,7 @@ export function placeText(patch, grid) {
  * @param {number[]} grid
  */
 export function tokenName(side, token, grid) {
-  if (token < side.tokens && side.isImage[token]) return 'Patch ' + placeText(side.patchOf[token], grid);
+  if (token < side.tokens && side.is_image[token]) return 'Patch ' + placeText(side.patchOf[token], grid);
   const kind = token >= side.tokens ? 'Answer token ' + (token - side.tokens + 1) + ' ' : 'Token ';
   return kind + '“' + pieceOf(side, token) + '”';
 }
@@ -35,7 +35,7 @@ export function tokenName(side, token, grid) {
  * @param {number} first
  */
 export function wordsFrom(side, first) {
-  return [...Array(side.tokens).keys()].filter((token) => token >= first && !side.isImage[token]);
+  return [...Array(side.tokens).keys()].filter((token) => token >= first && !side.is_image[token]);
 }
 
 /**

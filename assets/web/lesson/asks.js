@@ -13,17 +13,20 @@ import { ownersOf } from './sides.js';
 import { answerNow, isAnswered, lesson, stepNow } from './state.js';
 import { textNodes, wordsOf } from './texts.js';
 
-// `answer` takes what the reader did.
+/**
+ * `answer` takes what the reader did.
+ * @type {Record<LessonAsk['kind'], AskKind>}
+ */
 export const ASKS = {
   point: {
     goesOn: true, // another patch, another reply
     follow: (answer) => {
       // Held by a click: a mouse that passes over the picture has not pointed at anything.
       const patch = state.locked ? state.hover?.patch : undefined;
-      if (patch !== undefined) answer({ patch, number: state.sides[state.hover.side].patches[patch] + 1 });
+      if (state.hover && patch !== undefined) answer({ patch, number: state.sides[state.hover.side].patches[patch] + 1 });
     },
-    slots: ({ patch, number }) => ({ place: placeWords(patch), number }),
-    restore: ({ patch }) => hoverOn({ side: 0, patch }, true),
+    slots: (/** @type {{ patch: number, number: number }} */ { patch, number }) => ({ place: placeWords(patch), number }),
+    restore: (/** @type {{ patch: number }} */ { patch }) => hoverOn({ side: 0, patch }, true),
     unasked: (answer) => {
       hoverOn({ side: 0, patch: 0 }, true);
       answer({ patch: 0, number: state.sides[0].patches[0] + 1 });
@@ -31,7 +34,9 @@ export const ASKS = {
   },
   line: {
     draw: drawLineAsk,
-    slots: ({ guess }, { total }) => ({ guess: bytesText(guess), measured: bytesText(total), distance: distanceWords(guess, total) }),
+    slots: (/** @type {{ guess: number | null }} */ { guess }, /** @type {LineAsk} */ { total }) => (
+      { guess: bytesText(guess ?? 0), measured: bytesText(total), distance: distanceWords(guess ?? 0, total) }
+    ),
     unasked: (answer) => answer({ guess: null }),
   },
   pick: {
@@ -53,16 +58,24 @@ export const ASKS = {
 
 // ---- drawing
 
-// `does` is what can be done from here: answer, tryAgain, explore.
+/**
+ * `does` is what can be done from here: answer, tryAgain, explore.
+ * @param {AskDoes} does
+ */
 export function drawAsk(does) {
   const { ask } = stepNow();
   const isOpen = lesson.phase === 'act' && !lesson.free;
   part('question').replaceChildren(...(isOpen ? [tag('p', 'ls-asks', ...textNodes(ask.text))] : []));
-  if (isOpen && ASKS[ask.kind].draw) part('question').append(...[ASKS[ask.kind].draw(ask, does.answer)].filter(Boolean));
+  if (isOpen && ASKS[ask.kind].draw) part('question').append(...[ASKS[ask.kind].draw?.(ask, does.answer)].filter(Boolean));
   drawReply(ask, isOpen, does);
   drawBox(isOpen);
 }
 
+/**
+ * @param {LessonAsk} ask
+ * @param {boolean} isOpen
+ * @param {AskDoes} does
+ */
 export function drawReply(ask, isOpen, { tryAgain, explore }) {
   const box = part('reply');
   const given = answerNow();
@@ -73,30 +86,39 @@ export function drawReply(ask, isOpen, { tryAgain, explore }) {
   if (lesson.step === lesson.value.steps.length) box.append(tag('p', 'ls-done-all', wordsOf('done')), press('ls-main ls-explore-last', wordsOf('explore'), () => explore(true)));
 }
 
+/**
+ * @param {LessonAsk} ask
+ * @param {LessonAnswer} given
+ */
 function replyNodes(ask, given) {
-  if (ask.unasked && (given.guess === null || given.picks?.length === 0)) return textNodes(ask.unasked, ASKS[ask.kind].slots(given, ask));
-  if (ask.kind !== 'choose') return textNodes(ask.reply, ASKS[ask.kind].slots(given, ask));
+  if (ask.unasked && (given.guess === null || given.picks?.length === 0)) return textNodes(ask.unasked, ASKS[ask.kind].slots?.(given, ask));
+  if (ask.kind !== 'choose') return textNodes(ask.reply, ASKS[ask.kind].slots?.(given, ask));
   // Nobody has chosen: what is right is said, and nobody was right.
-  const { right, reply, text } = ask.options[given.choice] ?? ask.options.find((option) => option.right);
+  const rightOne = /** @type {ChooseAsk['options'][0]} */ (ask.options.find((option) => option.right));
+  const { right, reply, text } = ask.options[given.choice ?? -1] ?? rightOne;
   const verdict = given.choice === null ? tag('b', '', text + '.') : tag('b', right ? 'ls-yes' : 'ls-no', wordsOf(right ? 'right' : 'wrong'));
   return [verdict, ' ', ...textNodes(reply)];
 }
 
+/** @param {boolean} isOpen */
 function drawBox(isOpen) {
   const { box } = stepNow();
   const aside = part('box');
   aside.hidden = !box || !isOpen || !isAnswered();
-  if (aside.hidden) return aside.replaceChildren();
+  if (!box || aside.hidden) return aside.replaceChildren();
+  /** @type {HTMLElement[]} */
   const nodes = [tag('h4', '', box.title), tag('p', '', ...textNodes(box.text))];
   if (box.hide_sinks) nodes.push(sinkSwitch());
   if (box.bars.length) nodes.push(barsOf(box.bars));
   aside.replaceChildren(...nodes);
 }
 
+/** @param {LessonBox['bars']} bars */
 function barsOf(bars) {
   return tag('dl', 'ls-bars', ...bars.flatMap(({ text, value }) => {
     const bar = tag('dd', '', tag('i', 'ls-bar'), tag('span', '', value));
-    bar.firstChild.style.width = parseFloat(value) * 0.75 + '%';
+    const filled = /** @type {HTMLElement} */ (bar.firstChild);
+    filled.style.width = parseFloat(value) * 0.75 + '%';
     return [tag('dt', '', text), bar];
   }));
 }
@@ -109,13 +131,17 @@ function sinkSwitch() {
 
 // ---- choices
 
+/**
+ * @param {ChooseAsk} ask
+ * @param {AskDoes['answer']} answer
+ */
 function drawChoices({ options }, answer) {
   const given = answerNow();
   const buttons = options.map((option, i) => {
     const button = press('ls-option', option.text, () => answer({ choice: i }));
     Object.assign(button.dataset, { option: i, number: i + 1 });
-    button.setAttribute('aria-pressed', given?.choice === i);
-    if (isAnswered() && (option.right || given.choice === i)) button.classList.add(option.right ? 'ls-is-right' : 'ls-is-wrong');
+    button.setAttribute('aria-pressed', String(given?.choice === i));
+    if (isAnswered() && (option.right || given?.choice === i)) button.classList.add(option.right ? 'ls-is-right' : 'ls-is-wrong');
     return button;
   });
   return tag('div', 'ls-options', ...buttons);
@@ -123,16 +149,21 @@ function drawChoices({ options }, answer) {
 
 // ---- a line drawn by the reader
 
+/**
+ * @param {LineAsk} ask
+ * @param {AskDoes['answer']} answer
+ */
 function drawLineAsk(ask, answer) {
-  lesson.drawn ??= buildLine(part('line'), {
+  const drawn = /** @type {DrawnLine} */ (lesson.drawn ??= buildLine(part('line'), {
     tokens: ask.tokens, perToken: ask.perToken, total: ask.total,
     texts: lineTexts(),
-  }, () => { const button = part('reveal'); if (button) button.disabled = false; });
-  if (answerNow() !== undefined) lesson.drawn.set(answerNow().guess);
-  lesson.drawn.reveal(isAnswered());
-  if (answerNow() !== undefined) return null;
-  const button = press('ls-main ls-reveal', wordsOf('reveal'), () => answer({ guess: lesson.drawn.guess() }));
-  button.disabled = lesson.drawn.guess() === null;
+  }, () => { const button = part('reveal'); if (button) button.disabled = false; }));
+  const given = answerNow();
+  if (given !== undefined) drawn.set(given.guess ?? null);
+  drawn.reveal(isAnswered());
+  if (given !== undefined) return null;
+  const button = press('ls-main ls-reveal', wordsOf('reveal'), () => answer({ guess: drawn.guess() }));
+  button.disabled = drawn.guess() === null;
   return button;
 }
 
@@ -140,7 +171,11 @@ export function lineTexts() {
   return Object.fromEntries(['axis', 'start', 'yours', 'measured', 'handle'].map((name) => [name, wordsOf('line_' + name)]));
 }
 
-// How far a guess is from what was measured: too little, too much, or right within some percent.
+/**
+ * How far a guess is from what was measured: too little, too much, or right within some percent.
+ * @param {number} guess
+ * @param {number} total
+ */
 function distanceWords(guess, total) {
   const factor = total / Math.max(guess, total / 1000);
   if (Math.abs(factor - 1) < 0.15) return wordsOf('exact', { percent: Math.round(Math.abs(factor - 1) * 100) + ' %' });
@@ -149,20 +184,32 @@ function distanceWords(guess, total) {
 
 // ---- patches picked by the reader
 
+/**
+ * @param {PickAsk} ask
+ * @param {AskDoes['answer']} answer
+ */
 function drawPickAsk(ask, answer) {
   const canvas = find('.tv-patches[data-side="b"]');
-  lesson.drawn ??= buildPicks(canvas, ask.count, (picks) => countPicks(part('reveal'), picks, ask.count));
-  if (answerNow() !== undefined) lesson.drawn.set(answerNow().picks);
+  const drawn = /** @type {DrawnPicks} */ (
+    lesson.drawn ??= buildPicks(canvas, ask.count, (picks) => countPicks(part('reveal'), picks, ask.count))
+  );
+  const given = answerNow();
+  if (given !== undefined) drawn.set(given.picks ?? []);
   if (isAnswered()) {
     choose({ ...readMode(ask.mode), blind: false }, 'patches');
-    lesson.drawn.reveal({ anchors: anchorPatches(), ownerOf: ownersOf(state.sides[1]) });
+    drawn.reveal({ anchors: anchorPatches(), ownerOf: ownersOf(state.sides[1]) });
   }
-  if (answerNow() !== undefined) return null;
-  const button = press('ls-main ls-reveal', wordsOf('reveal'), () => answer({ picks: lesson.drawn.picks() }));
-  countPicks(button, lesson.drawn.picks(), ask.count);
+  if (given !== undefined) return null;
+  const button = press('ls-main ls-reveal', wordsOf('reveal'), () => answer({ picks: drawn.picks() }));
+  countPicks(button, drawn.picks(), ask.count);
   return button;
 }
 
+/**
+ * @param {HTMLButtonElement | null} button
+ * @param {number[]} picks
+ * @param {number} count
+ */
 function countPicks(button, picks, count) {
   if (!button) return;
   button.disabled = picks.length < count;
@@ -174,12 +221,15 @@ function anchorPatches() {
   return new Set(state.sides[1].patches.map((_, patch) => patch).filter((patch) => ownerOf(patch) === patch));
 }
 
-// How many picks are anchors, how many a blind choice would hit, and how far the others are from theirs in the row.
+/**
+ * How many picks are anchors, how many a blind choice would hit, and how far the others are from theirs in the row.
+ * @param {{ picks: number[] }} given
+ */
 function pickSlots({ picks }) {
   const anchors = anchorPatches();
   const ownerOf = ownersOf(state.sides[1]);
   const [rows, columns] = state.grid;
-  const away = picks.map((patch) => [patch, ownerOf(patch)]).filter(([patch, at]) => at !== patch && at >= 0 && at !== null)
+  const away = picks.map((patch) => [patch, ownerOf(patch) ?? -1]).filter(([patch, at]) => at !== patch && at >= 0)
     .map(([patch, at]) => Math.abs(patch - at));
   return {
     hits: picks.filter((patch) => anchors.has(patch)).length, count: picks.length,
@@ -190,11 +240,15 @@ function pickSlots({ picks }) {
 
 // ---- places in the picture and in time
 
+/** @param {number} patch */
 function placeWords(patch) {
   return wordsOf('place', { row: Math.floor(patch / state.grid[1]) + 1, column: patch % state.grid[1] + 1 });
 }
 
-// An answer that plays stops there; who looks for the first time something happens has to find it.
+/**
+ * An answer that plays stops there; who looks for the first time something happens has to find it.
+ * @param {AskDoes['answer']} answer
+ */
 function followTime(answer) {
   const [step, until] = [reachStep(), stepNow().ask.until];
   if (until === 'given up' ? state.step === step : state.step >= step) {
@@ -205,7 +259,8 @@ function followTime(answer) {
 
 // The step that has to be reached: a token, or the first after which the compressed side gave something up.
 function reachStep() {
-  if (stepNow().ask.until !== 'given up') return stepNow().ask.until;
+  const { until } = /** @type {ReachAsk} */ (stepNow().ask);
+  if (until !== 'given up') return until;
   const first = state.sides[1].dropped.findIndex((planesGiven) => planesGiven?.some((token) => token >= 0));
   return first < 0 ? lastStep() : first + 1;
 }

@@ -5,9 +5,17 @@ import { svg } from '../view/dom.js';
 import { GUESS_STEPS, guessAxis, snapped } from './axis.js';
 import { drawOn, isStill } from './motion.js';
 
+/** @type {Record<string, number | undefined>} */
 const GUESS_KEYS = { ArrowUp: 2, ArrowRight: 2, ArrowDown: -2, ArrowLeft: -2, PageUp: 20, PageDown: -20, Home: -200, End: 200 };
 
+/**
+ * @param {HTMLElement} box
+ * @param {LineGiven} given
+ * @param {(bytes: number) => void} changed
+ * @returns {DrawnLine}
+ */
 export function buildLine(box, given, changed) {
+  /** @type {Prediction} */
   const own = { given, axis: guessAxis(given.total), guess: null, isShown: false, place: null };
   const chart = svg('svg', { class: 'ls-chart' });
   const plot = svg('g', {});
@@ -16,7 +24,7 @@ export function buildLine(box, given, changed) {
   box.classList.add('ls-line');
   box.replaceChildren(chart);
   const show = () => showLine(box, own, plot, handle);
-  const guessed = (bytes) => {
+  const guessed = (/** @type {number} */ bytes) => {
     const next = snapped(bytes, own.axis);
     if (own.isShown || next === own.guess) return;
     own.guess = next;
@@ -45,8 +53,14 @@ export function buildLine(box, given, changed) {
   };
 }
 
+/**
+ * @param {SVGSVGElement} chart
+ * @param {SVGGElement} handle
+ * @param {Prediction} own
+ * @param {(bytes: number) => void} guessed
+ */
 function listenGuess(chart, handle, own, guessed) {
-  const follow = (event) => {
+  const follow = (/** @type {PointerEvent} */ event) => {
     if (own.place) guessed(own.place.bytesAt(event.clientY - chart.getBoundingClientRect().top));
   };
   chart.addEventListener('pointerdown', (event) => {
@@ -71,12 +85,17 @@ function listenGuess(chart, handle, own, guessed) {
 
 // ---- drawing
 
-// Where everything is. The labels of both ends have the right margin to themselves: no line crosses it.
+/**
+ * Where everything is. The labels of both ends have the right margin to themselves: no line crosses it.
+ * @param {SVGSVGElement} chart
+ * @param {Prediction} own
+ * @returns {GuessPlace}
+ */
 function guessPlace(chart, { given, axis }) {
   const { clientWidth: width, clientHeight: height } = chart;
   const em = parseFloat(getComputedStyle(chart).fontSize);
   chart.setAttribute('viewBox', '0 0 ' + width + ' ' + height);
-  const wide = (texts, kind) => Math.max(...texts.map((text) => textWidth(chart, text, kind)));
+  const wide = (/** @type {string[]} */ texts, /** @type {string} */ kind) => Math.max(...texts.map((text) => textWidth(chart, text, kind)));
   const { yours, measured, start } = given.texts;
   const label = Math.max(wide([yours, measured], 'ls-name'), wide(['00.00 MiB', bytesText(given.total)], 'tv-label'));
   const tokens = textWidth(chart, tokensText(given), 'tv-tick');
@@ -94,8 +113,14 @@ function guessPlace(chart, { given, axis }) {
   };
 }
 
+/** @param {LineGiven} given */
 const tokensText = ({ tokens, texts }) => tokens + ' ' + texts.axis;
 
+/**
+ * @param {SVGSVGElement} chart
+ * @param {string} text
+ * @param {string} kind
+ */
 function textWidth(chart, text, kind) {
   const node = svg('text', { class: kind }, text);
   chart.append(node);
@@ -104,24 +129,34 @@ function textWidth(chart, text, kind) {
   return width;
 }
 
+/**
+ * @param {HTMLElement} box
+ * @param {Prediction} own
+ * @param {SVGGElement} plot
+ * @param {SVGGElement} handle
+ */
 function showLine(box, own, plot, handle) {
-  const { place, guess, isShown, given } = own;
-  box.dataset.guess = guess ?? '';
-  box.dataset.revealed = isShown;
-  if (isShown) box.dataset.total = given.total;
-  else delete box.dataset.total;
-  handle.setAttribute('aria-valuenow', guess ?? 0);
+  const { place, guess, isShown } = own;
+  box.dataset.guess = String(guess ?? '');
+  box.dataset.revealed = String(isShown);
+  handle.setAttribute('aria-valuenow', String(guess ?? 0));
   handle.setAttribute('aria-valuetext', guess === null ? '–' : bytesText(guess));
-  handle.setAttribute('aria-readonly', isShown);
+  handle.setAttribute('aria-readonly', String(isShown));
   if (!place) return;
   const { em, right, y } = place;
   handle.setAttribute('transform', 'translate(' + right + ' ' + y(guess ?? 0) + ')');
   // Not the handle itself: the ring of the focus around it would grow too.
-  handle.firstChild.setAttribute('transform', 'scale(' + em * (isShown ? 0.5 : 1) + ')');
-  plot.replaceChildren(...frameOfLine(own), ...linesOf(own), ...endsOf(own));
+  const shape = /** @type {SVGGElement} */ (handle.firstChild);
+  shape.setAttribute('transform', 'scale(' + em * (isShown ? 0.5 : 1) + ')');
+  const placed = { ...own, place };
+  plot.replaceChildren(...frameOfLine(placed), ...linesOf(placed), ...endsOf(placed));
 }
 
-// In units of the font's size, around the place of the guess.
+/**
+ * In units of the font's size, around the place of the guess.
+ * @param {LineGiven} given
+ * @param {GuessAxis} axis
+ */
 function guessHandle({ texts }, { top }) {
   const handle = svg('g', {
     class: 'ls-handle', role: 'slider', tabindex: 0, 'aria-label': texts.handle, 'aria-orientation': 'vertical',
@@ -133,6 +168,7 @@ function guessHandle({ texts }, { top }) {
   return handle;
 }
 
+/** @param {Prediction & { place: GuessPlace }} own */
 function frameOfLine({ given, axis, place }) {
   const { left, right, top, em, x, y, axisRow, startRow, axisEnd } = place;
   return [
@@ -148,32 +184,46 @@ function frameOfLine({ given, axis, place }) {
   ];
 }
 
+/** @param {Prediction & { place: GuessPlace }} own */
 function linesOf({ given, guess, isShown, place: { em, right, x, y } }) {
+  /** @type {(kind: string, bytes: number) => SVGElement} */
   const line = (kind, bytes) => svg('line', { class: kind, x1: x(0), y1: y(0), x2: right, y2: y(bytes) });
+  /** @type {SVGElement[]} */
   const nodes = guess === null ? [] : [line('ls-guess', guess)];
   if (!isShown) return guess === null ? [arrow('ls-hint', right, y(0) - 1.1 * em, y(0) - 4 * em, 0.35 * em)] : nodes;
   if (guess !== null) nodes.push(arrow('ls-gap', right, y(guess), y(given.total), 0.35 * em, 0.5 * em));
   const real = line('ls-real', given.total);
-  real.setAttribute('pathLength', 1);
+  real.setAttribute('pathLength', '1');
   return [...nodes, real, svg('circle', { class: 'ls-end', cx: right, cy: y(given.total), r: 0.35 * em })];
 }
 
-// A double arrow; its heads stand back from the ends by `inset`, where dots cover these.
+/**
+ * A double arrow; its heads stand back from the ends by `inset`, where dots cover these.
+ * @param {string} kind
+ * @param {number} x
+ * @param {number} from
+ * @param {number} to
+ * @param {number} head
+ */
 function arrow(kind, x, from, to, head, inset = 0) {
   const [low, high] = [Math.max(from, to), Math.min(from, to)];
+  /** @type {(y: number, turn: number) => string} */
   const tip = (y, turn) => 'M' + (x - head) + ' ' + (y + turn * head) + 'L' + x + ' ' + y + 'L' + (x + head) + ' ' + (y + turn * head);
   const heads = low - high > 3 * (head + inset) ? tip(high + inset, 1) + tip(low - inset, -1) : '';
   return svg('path', { class: kind, d: 'M' + x + ' ' + high + 'V' + low + heads });
 }
 
-// The names and values beside both ends, pushed apart where they would touch.
+/**
+ * The names and values beside both ends, pushed apart where they would touch.
+ * @param {Prediction & { place: GuessPlace }} own
+ */
 function endsOf({ given: { texts, total }, guess, isShown, place }) {
   const { em, right, bottom, y } = place;
   const ends = [];
   if (guess !== null || !isShown) ends.push({ kind: 'guess', name: texts.yours, value: guess === null ? '?' : bytesText(guess), end: y(guess ?? 0) });
   if (isShown) ends.push({ kind: 'real', name: texts.measured, value: bytesText(total), end: y(total) });
   ends.sort((a, b) => a.end - b.end);
-  const [high, low] = [ends[0].end, ends.at(-1).end];
+  const [high, low] = [ends[0].end, ends[ends.length - 1].end];
   const apart = Math.max(2.5 * em * (ends.length - 1), low - high);
   const first = Math.max(1.3 * em, Math.min((high + low - apart) / 2, bottom - em - apart));
   return ends.flatMap(({ kind, name, value, end }, i) => {

@@ -10,12 +10,17 @@ const MOTION_LIMIT = 1200; // of slow frames, or of none in a tab that is not se
 const DELAY_MOST = 0.25; // how much later than the first the last piece starts, of the whole
 
 export const isStill = () => window.matchMedia('(prefers-reduced-motion: reduce)').matches;
-const eased = (share) => (share < 0.5 ? 2 * share ** 2 : 1 - 2 * (1 - share) ** 2);
+const eased = (/** @type {number} */ share) => (share < 0.5 ? 2 * share ** 2 : 1 - 2 * (1 - share) ** 2);
 // The own time of a piece that starts later.
-const delayed = (share, delay) => Math.min(1, Math.max(0, (share - delay) / (1 - DELAY_MOST)));
+const delayed = (/** @type {number} */ share, /** @type {number} */ delay) => Math.min(1, Math.max(0, (share - delay) / (1 - DELAY_MOST)));
 
-// Calls `paint` with a sheet over the canvas and the share of the time gone by, and `done` once: at the end, when
-// cancelled, or at once where nothing would be seen.
+/**
+ * Calls `paint` with a sheet over the canvas and the share of the time gone by, and `done` once: at the end, when
+ * cancelled, or at once where nothing would be seen.
+ * @param {HTMLCanvasElement} canvas
+ * @param {(sheet: FineCanvas, share: number) => void} paint
+ * @param {() => void} done
+ */
 function playOver(canvas, paint, done) {
   const isSeen = canvas.clientWidth && canvas.clientHeight && state.picture?.complete && state.picture.naturalWidth;
   if (isStill() || !isSeen || document.hidden) {
@@ -36,7 +41,7 @@ function playOver(canvas, paint, done) {
   };
   const limit = setTimeout(finish, MOTION_LIMIT);
   const start = performance.now();
-  const next = (now) => {
+  const next = (/** @type {number} */ now) => {
     share = Math.max(0, (now - start) / MOTION_MS);
     if (share >= 1) return finish();
     if (sheet.width && sheet.height) paint(sheet, share);
@@ -46,8 +51,9 @@ function playOver(canvas, paint, done) {
   return finish;
 }
 
+/** @param {FineCanvas} sheet */
 function paintGround(sheet) {
-  const pen = sheet.getContext('2d');
+  const pen = /** @type {CanvasRenderingContext2D} */ (sheet.getContext('2d'));
   pen.globalAlpha = 1;
   pen.fillStyle = ink().plain;
   pen.fillRect(0, 0, sheet.width, sheet.height);
@@ -56,11 +62,15 @@ function paintGround(sheet) {
 
 const allPatches = () => [...Array(state.grid[0] * state.grid[1]).keys()];
 
-// The picture's patches drift apart, those in the middle first, and settle with thin gaps.
+/**
+ * The picture's patches drift apart, those in the middle first, and settle with thin gaps.
+ * @param {HTMLCanvasElement} canvas
+ * @param {() => void} done
+ */
 export function cutMotion(canvas, done) {
   return playOver(canvas, (sheet, share) => {
     const pen = paintGround(sheet);
-    const picture = scaled(state.picture, sheet.width, sheet.height);
+    const picture = scaled(/** @type {HTMLImageElement} */ (state.picture), sheet.width, sheet.height);
     const cell = patchesOn(sheet);
     allPatches().forEach((patch) => {
       const [x, y, w, h] = cell(patch);
@@ -72,16 +82,21 @@ export function cutMotion(canvas, done) {
   }, done);
 }
 
-// Every patch's piece slides under the anchor that its token is merged into; what is in no slot of the image fades.
+/**
+ * Every patch's piece slides under the anchor that its token is merged into; what is in no slot of the image fades.
+ * @param {HTMLCanvasElement} canvas
+ * @param {(patch: number) => number | null} ownerOf
+ * @param {() => void} done
+ */
 export function slideMotion(canvas, ownerOf, done) {
   const owners = allPatches().map(ownerOf);
-  const isAnchor = (patch) => owners[patch] === patch;
+  const isAnchor = (/** @type {number} */ patch) => owners[patch] === patch;
   return playOver(canvas, (sheet, share) => {
     const pen = paintGround(sheet);
     const cell = patchesOn(sheet);
     // The last moments belong to what is left.
     const now = Math.min(1, share / 0.85);
-    const draw = pieceDrawer(pen, scaled(state.picture, sheet.width, sheet.height), cell);
+    const draw = pieceDrawer(pen, scaled(/** @type {HTMLImageElement} */ (state.picture), sheet.width, sheet.height), cell);
     owners.forEach((owner, patch) => {
       if (isAnchor(patch)) return;
       if (owner === null || owner < 0) draw(patch, patch, 0, 1 - eased(Math.min(1, now / 0.6)));
@@ -92,7 +107,15 @@ export function slideMotion(canvas, ownerOf, done) {
   }, done);
 }
 
-// Those with a short way start first.
+/**
+ * Those with a short way start first.
+ * @param {(patch: number, to: number, way: number, alpha: number) => void} draw
+ * @param {(patch: number) => CellBox} cell
+ * @param {number} patch
+ * @param {number} owner
+ * @param {number} now
+ * @param {number} longest
+ */
 function slidePiece(draw, cell, patch, owner, now, longest) {
   const [[fromX, fromY], [toX, toY]] = [cell(patch), cell(owner)];
   const delay = DELAY_MOST * Math.hypot(toX - fromX, toY - fromY) / longest;
@@ -101,6 +124,12 @@ function slidePiece(draw, cell, patch, owner, now, longest) {
   if (own < 1) draw(patch, owner, own, 1);
 }
 
+/**
+ * @param {CanvasRenderingContext2D} pen
+ * @param {HTMLCanvasElement} picture
+ * @param {(patch: number) => CellBox} cell
+ * @returns {(patch: number, to: number, way: number, alpha: number) => void}
+ */
 function pieceDrawer(pen, picture, cell) {
   return (patch, to, way, alpha) => {
     const [x, y, w, h] = cell(patch);
@@ -111,6 +140,12 @@ function pieceDrawer(pen, picture, cell) {
   };
 }
 
+/**
+ * @param {CanvasRenderingContext2D} pen
+ * @param {(patch: number) => CellBox} cell
+ * @param {number[]} anchors
+ * @param {number} ratio
+ */
 function strokeAnchors(pen, cell, anchors, ratio) {
   pen.strokeStyle = ink().anchor;
   pen.lineWidth = 1.5 * ratio;
@@ -120,9 +155,12 @@ function strokeAnchors(pen, cell, anchors, ratio) {
   });
 }
 
-// The line first, then what explains it.
+/**
+ * The line first, then what explains it.
+ * @param {SVGGElement} plot
+ */
 export function drawOn(plot) {
-  const dash = (offset) => ({ strokeDasharray: 1, strokeDashoffset: offset });
+  const dash = (/** @type {number} */ offset) => ({ strokeDasharray: 1, strokeDashoffset: offset });
   plot.querySelector('.ls-real')?.animate([dash(1), dash(0)], { duration: 600, easing: 'ease-out' });
   plot.querySelectorAll('.ls-gap, .ls-end, [data-end="real"]').forEach((node) => {
     node.animate([{ opacity: 0 }, { opacity: 0, offset: 0.6 }, { opacity: 1 }], { duration: 900 });

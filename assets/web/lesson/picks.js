@@ -7,20 +7,29 @@ import { layOver, patchesOn } from './sheet.js';
 
 const PICK_DARK = 'rgba(22, 22, 28, 0.95)';
 const PICK_GREY = '#5b5b66';
-// Instead of the number, as strokes around the middle of a disc of radius 1.
+/**
+ * Instead of the number, as strokes around the middle of a disc of radius 1.
+ * @type {Record<string, number[][][]>}
+ */
 const PICK_SIGNS = {
   hit: [[[-0.42, 0.05], [-0.1, 0.38], [0.45, -0.35]]],
   dropped: [[[-0.35, -0.35], [0.35, 0.35]], [[0.35, -0.35], [-0.35, 0.35]]],
 };
 
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} count
+ * @param {(picks: number[]) => void} changed
+ * @returns {DrawnPicks}
+ */
 export function buildPicks(canvas, count, changed) {
+  /** @type {Picked} */
   const own = { picks: [], answer: null };
   const { sheet, lift } = layOver(canvas, (each) => paintPicks(each, own));
   const show = () => {
-    notePicks(canvas, own);
     if (sheet.ratio && sheet.width) paintPicks(sheet, own);
   };
-  const toggle = (patch) => {
+  const toggle = (/** @type {number} */ patch) => {
     const { picks } = own;
     if (!picks.includes(patch) && picks.length >= count) return;
     own.picks = picks.includes(patch) ? picks.filter((each) => each !== patch) : [...picks, patch];
@@ -31,6 +40,7 @@ export function buildPicks(canvas, count, changed) {
   show();
   return {
     picks: () => [...own.picks],
+    fates: () => own.answer && own.picks.map((patch) => [patch, fateOfPick(patch, /** @type {PickAnswer} */ (own.answer))]),
     set(picks) {
       const patches = state.grid[0] * state.grid[1];
       own.picks = [...new Set(picks)].filter((patch) => patch >= 0 && patch < patches).slice(0, count);
@@ -44,59 +54,68 @@ export function buildPicks(canvas, count, changed) {
     stop() {
       unlisten();
       lift();
-      ['picks', 'hits', 'owners'].forEach((name) => delete canvas.dataset[name]);
     },
   };
 }
 
-// Before the view's own listeners, which would hold the patch.
+/**
+ * Before the view's own listeners, which would hold the patch.
+ * @param {HTMLCanvasElement} canvas
+ * @param {(patch: number) => void} toggle
+ */
 function listenPicks(canvas, toggle) {
-  const press = (event) => {
+  const press = (/** @type {Event} */ event) => {
     const isClick = event.type === 'click';
-    const patch = isClick ? patchAt(canvas, event) : event.key === 'Enter' ? state.hover?.patch ?? null : null;
+    const { key, repeat } = /** @type {KeyboardEvent} */ (event); // a click has neither
+    const patch = isClick ? patchAt(canvas, /** @type {MouseEvent} */ (event)) : key === 'Enter' ? state.hover?.patch ?? null : null;
     if (!isClick && patch === null) return;
     event.stopImmediatePropagation();
     event.preventDefault();
-    if (patch !== null && !event.repeat) toggle(patch);
+    if (patch !== null && !repeat) toggle(patch);
   };
   ['click', 'keydown'].forEach((kind) => canvas.addEventListener(kind, press, true));
   return () => ['click', 'keydown'].forEach((kind) => canvas.removeEventListener(kind, press, true));
 }
 
-// Where the token of a pick is: 'hit' in a slot of its own, 'text', 'dropped', or the patch that it was merged into.
+/**
+ * Where the token of a pick is: 'hit' in a slot of its own, 'text', 'dropped', or the patch that it was merged into.
+ * @param {number} patch
+ * @param {PickAnswer} answer
+ */
 function fateOfPick(patch, { anchors, ownerOf }) {
   if (anchors.has(patch)) return 'hit';
   const owner = ownerOf(patch);
   return owner === null ? 'dropped' : owner < 0 ? 'text' : owner;
 }
 
-function notePicks(canvas, { picks, answer }) {
-  canvas.dataset.picks = picks.join(',');
-  if (!answer) return;
-  const fates = picks.map((patch) => [patch, fateOfPick(patch, answer)]);
-  canvas.dataset.hits = fates.filter(([, fate]) => fate === 'hit').map(([patch]) => patch).join(',');
-  canvas.dataset.owners = fates.filter(([, fate]) => fate !== 'hit').map(([patch, fate]) => patch + '>' + fate).join(',');
-}
-
 // ---- painting
 
+/**
+ * @param {FineCanvas} sheet
+ * @param {Picked} own
+ */
 function paintPicks(sheet, { picks, answer }) {
-  const pen = sheet.getContext('2d');
+  const pen = /** @type {CanvasRenderingContext2D} */ (sheet.getContext('2d'));
   const cell = patchesOn(sheet);
   const { anchor } = ink();
   const fates = picks.map((patch) => (answer ? fateOfPick(patch, answer) : null));
   const [, , w, h] = cell(0);
   const size = Math.max(10 * sheet.ratio, Math.min(20 * sheet.ratio, 0.4 * Math.min(w, h)));
-  const centre = (patch) => middleOf(sheet, cell(patch), size + 3.5 * sheet.ratio);
+  const centre = (/** @type {number} */ patch) => middleOf(sheet, cell(patch), size + 3.5 * sheet.ratio);
   pen.clearRect(0, 0, sheet.width, sheet.height);
   if (!answer) paintGrid(pen, sheet);
   picks.forEach((patch, i) => {
-    if (Number.isInteger(fates[i])) paintOwner(pen, centre(patch), cell(fates[i]), sheet.ratio, anchor);
+    const fate = fates[i];
+    if (typeof fate === 'number') paintOwner(pen, centre(patch), cell(fate), sheet.ratio, anchor);
   });
   picks.forEach((patch, i) => paintPick(pen, centre(patch), size, String(i + 1), fates[i], anchor, sheet.ratio));
 }
 
-// What can be picked.
+/**
+ * What can be picked.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {FineCanvas} sheet
+ */
 function paintGrid(pen, { width, height, ratio }) {
   const [rows, columns] = state.grid;
   pen.fillStyle = 'rgba(0, 0, 0, 0.28)';
@@ -106,23 +125,41 @@ function paintGrid(pen, { width, height, ratio }) {
 
 /**
  * Of a patch at the edge, so that a disc around it is not cut off.
+ * @param {FineCanvas} sheet
+ * @param {CellBox} cell
+ * @param {number} room
  * @returns {[number, number]}
  */
 function middleOf(sheet, [x, y, w, h], room) {
-  const inside = (value, most) => Math.max(room, Math.min(most - room, value));
+  const inside = (/** @type {number} */ value, /** @type {number} */ most) => Math.max(room, Math.min(most - room, value));
   return [inside(x + w / 2, sheet.width), inside(y + h / 2, sheet.height)];
 }
 
-// Twice, so that it can be read on any picture: first wider, in the colour of the edge.
+/**
+ * Twice, so that it can be read on any picture: first wider, in the colour of the edge.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {Path2D} path
+ * @param {number} width
+ * @param {string} colour
+ * @param {string} edge
+ * @param {number} ratio
+ */
 function strokeTwice(pen, path, width, colour, edge, ratio) {
-  for (const [line, tint] of [[width + 3, edge], [width, colour]]) {
+  for (const [line, tint] of /** @type {[number, string][]} */ ([[width + 3, edge], [width, colour]])) {
     pen.lineWidth = line * ratio;
     pen.strokeStyle = tint;
     pen.stroke(path);
   }
 }
 
-// From a pick to the patch in whose slot its token is.
+/**
+ * From a pick to the patch in whose slot its token is.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {[number, number]} from
+ * @param {CellBox} cell
+ * @param {number} ratio
+ * @param {string} anchor
+ */
 function paintOwner(pen, [fromX, fromY], [x, y, w, h], ratio, anchor) {
   const line = new Path2D();
   line.moveTo(fromX, fromY);
@@ -137,6 +174,15 @@ function paintOwner(pen, [fromX, fromY], [x, y, w, h], ratio, anchor) {
   strokeTwice(pen, end, 3, anchor, PICK_DARK, ratio);
 }
 
+/**
+ * @param {CanvasRenderingContext2D} pen
+ * @param {[number, number]} centre
+ * @param {number} size
+ * @param {string} number
+ * @param {string | number | null} fate
+ * @param {string} anchor
+ * @param {number} ratio
+ */
 function paintPick(pen, [x, y], size, number, fate, anchor, ratio) {
   const disc = new Path2D();
   disc.arc(x, y, size, 0, 7);
@@ -147,12 +193,20 @@ function paintPick(pen, [x, y], size, number, fate, anchor, ratio) {
   if (fate === 'text') pen.setLineDash([0.1, 4.5 * ratio]);
   strokeTwice(pen, disc, 2, '#fff', PICK_DARK, ratio);
   pen.setLineDash([]);
-  if (fate in PICK_SIGNS) return paintSign(pen, [x, y], size, PICK_SIGNS[fate], fate === 'hit' ? '#16161c' : '#fff', ratio);
+  if (fate !== null && fate in PICK_SIGNS) return paintSign(pen, [x, y], size, PICK_SIGNS[fate], fate === 'hit' ? '#16161c' : '#fff', ratio);
   Object.assign(pen, { fillStyle: '#fff', textAlign: 'center', textBaseline: 'middle' });
   pen.font = '700 ' + size * (number.length > 1 ? 1 : 1.25) + 'px sans-serif';
   pen.fillText(number, x, y + 0.06 * size);
 }
 
+/**
+ * @param {CanvasRenderingContext2D} pen
+ * @param {[number, number]} centre
+ * @param {number} size
+ * @param {number[][][]} strokes
+ * @param {string} colour
+ * @param {number} ratio
+ */
 function paintSign(pen, [x, y], size, strokes, colour, ratio) {
   pen.beginPath();
   strokes.forEach((points) => points.forEach(([dx, dy], i) => pen[i ? 'lineTo' : 'moveTo'](x + dx * size, y + dy * size)));

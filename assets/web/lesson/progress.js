@@ -7,7 +7,7 @@ const PROGRESS = 'elastic-lesson';
 // A browser may refuse to remember anything: then a reload begins anew.
 export function readProgress() {
   try {
-    const kept = JSON.parse(localStorage.getItem(PROGRESS)) ?? {};
+    const kept = JSON.parse(localStorage.getItem(PROGRESS) ?? 'null') ?? {};
     const step = Number.isInteger(kept.step) ? kept.step : 1;
     return { step, answers: knownAnswers(kept.answers ?? {}) };
   } catch {
@@ -15,16 +15,22 @@ export function readProgress() {
   }
 }
 
-// What another version of the page has kept may have another form.
+/**
+ * What another version of the page has kept may have another form.
+ * @param {Record<string, any>} answers
+ */
 function knownAnswers(answers) {
-  const isKnown = ([step, given]) => {
-    const ask = lesson.value.steps[step - 1]?.ask;
+  const isKnown = (/** @type {[string, any]} */ [step, given]) => {
+    const ask = lesson.value.steps[Number(step) - 1]?.ask;
     return ask && given && typeof given === 'object' && ANSWERS[ask.kind](given, ask);
   };
   return Object.fromEntries(Object.entries(answers).filter(isKnown));
 }
 
-// Per kind of ask the form of its answers.
+/**
+ * Per kind of ask the form of its answers.
+ * @type {Record<LessonAsk['kind'], (given: any, ask: any) => boolean>}
+ */
 const ANSWERS = {
   point: ({ patch, number }) => [patch, number].every(Number.isInteger),
   line: ({ guess }) => Number.isFinite(guess),
@@ -43,7 +49,10 @@ export function keepProgress() {
 
 export const lessonAddress = () => new URLSearchParams(window.location.search);
 
-// Another page of the lesson, in the same language if it names none.
+/**
+ * Another page of the lesson, in the same language if it names none.
+ * @param {Record<string, string>} parameters
+ */
 export function visit(parameters) {
   const language = lessonAddress().get('lang');
   window.location.search = String(new URLSearchParams({ ...(language ? { lang: language } : {}), ...parameters }));
@@ -58,6 +67,7 @@ export function askedStep() {
 export function wrongOfLesson() {
   const [step, language] = [lessonAddress().get('lesson'), lessonAddress().get('lang')];
   const { steps, code } = lesson.value;
+  /** @type {string[]} */
   const wrong = [];
   if (step !== null && String(askedStep()) !== step.replace(/^0/, '')) {
     wrong.push('The link asks for step ' + JSON.stringify(step.slice(0, 20)) + ' of the lesson, which has the steps 1 to ' + steps.length + '.');
@@ -68,7 +78,10 @@ export function wrongOfLesson() {
   return wrong;
 }
 
-// A reload comes back to this step; another tab of the page is not the lesson any more.
+/**
+ * A reload comes back to this step; another tab of the page is not the lesson any more.
+ * @param {boolean} isShown
+ */
 export function writeAddress(isShown) {
   const address = lessonAddress();
   if (address.get('handout') === '1') return;

@@ -4,10 +4,14 @@ import { tag } from '../view/dom.js';
 import { cellsOf } from '../view/paint.js';
 import { state } from '../view/state.js';
 
-// A canvas over another one, of its place and size, that lets every event through. `paint` is called at each fitting.
+/**
+ * A canvas over another one, of its place and size, that lets every event through. `paint` is called at each fitting.
+ * @param {HTMLCanvasElement} canvas
+ * @param {(sheet: FineCanvas) => void} paint
+ */
 export function layOver(canvas, paint) {
-  const sheet = tag('canvas', 'ls-over');
-  const parent = canvas.parentElement;
+  const sheet = /** @type {FineCanvas} */ (tag('canvas', 'ls-over'));
+  const parent = /** @type {HTMLElement} */ (canvas.parentElement);
   sheet.setAttribute('aria-hidden', 'true');
   // What is above the canvas may grow: the sheet is placed within the parent, not the page.
   parent.classList.add('ls-under');
@@ -32,7 +36,11 @@ export function layOver(canvas, paint) {
   };
 }
 
-// Per patch of the grid [x, y, width, height] on a sheet.
+/**
+ * Per patch of the grid [x, y, width, height] on a sheet.
+ * @param {FineCanvas} sheet
+ * @returns {(patch: number) => CellBox}
+ */
 export function patchesOn(sheet) {
   const [rows, columns] = state.grid;
   return cellsOf(sheet, { rows, columns });

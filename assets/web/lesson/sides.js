@@ -14,25 +14,33 @@ import { part, press } from './dom.js';
 import { lesson, stepNow } from './state.js';
 import { wordsOf } from './texts.js';
 
+/** @param {string} name */
 function pairName(name) {
   return 'lesson/' + name;
 }
 
-// The full cache and one other side, or the full cache alone, as a message the view takes.
+/**
+ * The full cache and one other side, or the full cache alone, as a message the view takes.
+ * @param {string} name
+ */
 export function showPair(name) {
   if (state.run === pairName(name)) return;
   const { run, names } = lesson.value;
   const number = names.indexOf(name);
-  const pick = (list) => (number ? [list[0], list[number]] : [list[0]]);
+  const pick = (/** @type {any[]} */ list) => (number ? [list[0], list[number]] : [list[0]]);
   take({ ...run, run: pairName(name), opening: { ...run.opening, link: {}, sides: pick(run.opening.sides) }, sides: pick(run.sides) });
 }
 
-// A side of the run that the view need not show.
+/**
+ * A side of the run that the view need not show.
+ * @param {string} name
+ */
 export function sideNamed(name) {
   lesson.sides[name] ??= makeSide(lesson.value.names.indexOf(name));
   return lesson.sides[name];
 }
 
+/** @param {number} number */
 function makeSide(number) {
   const { opening, sides } = lesson.value.run;
   const side = newSide(1);
@@ -41,7 +49,11 @@ function makeSide(number) {
   return side;
 }
 
-// The patch that holds each patch: -1 where that is a word, null where it was dropped.
+/**
+ * The patch that holds each patch: -1 where that is a word, null where it was dropped.
+ * @param {Side} side
+ * @returns {(patch: number) => number | null}
+ */
 export function ownersOf(side) {
   const [plane] = planes(side);
   return (patch) => {
@@ -52,25 +64,37 @@ export function ownersOf(side) {
 
 // ---- small pictures
 
-// A canvas that shows a side as `look` says: mode, layer (0: all), t.
+/**
+ * A canvas that shows a side as `look` says: mode, layer (0: all), t.
+ * @param {Side} side
+ * @param {SmallLook} look
+ */
 export function smallPicture(side, look) {
-  const canvas = tag('canvas', 'ls-small');
+  const canvas = Object.assign(tag('canvas', 'ls-small'), { width: 320, height: Math.round(320 * state.grid[0] / state.grid[1]), ratio: 2 });
   canvas.setAttribute('aria-hidden', 'true');
-  Object.assign(canvas, { width: 320, height: Math.round(320 * state.grid[0] / state.grid[1]), ratio: 2 });
-  const switches = /** @type {Look & { step: number }} */ ({ ...readMode(look.mode), step: look.t, opacity: 0.62 });
+  const switches = /** @type {Required<Look> & { step: number }} */ ({ ...readMode(look.mode), step: look.t, opacity: 0.62 });
   const where = planesOf(side, look.layer, oneHead(side, switches));
   const scene = sceneOf(side, where, sharesOf(side, where, Math.min(look.t, side.steps)), switches);
   scene.heat = heatOf(side, look, switches.heat);
-  if (scene.heat) scene.range = heatRange([scene.heat], false);
+  if (scene.heat) scene.range = /** @type {number[]} */ (heatRange([scene.heat], false));
   paintBase(canvas, scene, ink());
   return canvas;
 }
 
-// Groups are those of one head where heads choose for themselves.
+/**
+ * Groups are those of one head where heads choose for themselves.
+ * @param {Side} side
+ * @param {Look} look
+ */
 function oneHead(side, { groups, fill }) {
   return side.heads > 1 && (groups || fill === 'colours') ? 1 : 0;
 }
 
+/**
+ * @param {Side} side
+ * @param {SmallLook} look
+ * @param {string} kind
+ */
 function heatOf(side, { layer, t }, kind) {
   if (kind === 'importance') return patchScores(side, layer);
   return kind === 'looked' ? patchGaze(side, [Math.max(0, t - 1)], layer) : null;
@@ -87,6 +111,10 @@ export function drawMany() {
   box.replaceChildren(...figures);
 }
 
+/**
+ * @param {Multiples} multiples
+ * @param {LessonLook} look
+ */
 function figuresOfLayers(multiples, look) {
   const side = sideNamed(lesson.value.names[0]);
   const numbers = [...Array(side.layers).keys()].map((layer) => layer + 1);
@@ -96,6 +124,10 @@ function figuresOfLayers(multiples, look) {
   ));
 }
 
+/**
+ * @param {Multiples} multiples
+ * @param {LessonLook} look
+ */
 function figuresOfSides(multiples, look) {
   const full = lesson.value.run.sides[0].answer;
   return multiples.sides.map((name, i) => {
@@ -109,10 +141,17 @@ function figuresOfSides(multiples, look) {
   });
 }
 
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {(string | Node)[]} label
+ * @param {boolean} isChosen
+ * @param {Filled} data
+ * @param {() => void} action
+ */
 function manyButton(canvas, label, isChosen, data, action) {
   const button = press('ls-one', '', () => { action(); drawMany(); drawKeys(); });
   button.append(canvas, tag('span', 'ls-label', ...label));
-  button.setAttribute('aria-pressed', isChosen);
+  button.setAttribute('aria-pressed', String(isChosen));
   Object.assign(button.dataset, data);
   return button;
 }
@@ -125,7 +164,7 @@ export function drawSwitches() {
   const buttons = shown.map(({ side, text }) => {
     const button = press('ls-switch', text, () => switchTo(side));
     button.dataset.side = side;
-    button.setAttribute('aria-pressed', state.run === pairName(side));
+    button.setAttribute('aria-pressed', String(state.run === pairName(side)));
     return button;
   });
   const chosen = shown.find(({ side }) => state.run === pairName(side));
@@ -148,7 +187,10 @@ export function drawKeys() {
   setText(part('drawn'), isNamed ? wordsOf('drawn', { n: state.layer }) : '');
 }
 
-// Another side as B, everything else as it is.
+/**
+ * Another side as B, everything else as it is.
+ * @param {string} name
+ */
 function switchTo(name) {
   const { layer, head, step, heat, fill, anchors, groups, opacity, size, hideSinks } = state;
   showPair(name);

@@ -32,7 +32,10 @@ function openLesson() {
   part('text').focus({ preventScroll: true });
 }
 
-// Small pictures show the picture itself: they wait for it.
+/**
+ * Small pictures show the picture itself: they wait for it.
+ * @param {() => void} draw
+ */
 function whenPainted(draw) {
   if (!state.picture || state.picture.complete) return draw();
   state.picture.addEventListener('load', draw, { once: true });
@@ -52,6 +55,7 @@ function fillWords() {
 
 // ---- keys
 
+/** @type {Record<string, (() => void) | undefined>} */
 const LESSON_KEYS = {
   ArrowRight: () => goToStep(lesson.step + 1),
   ArrowLeft: () => goToStep(lesson.step - 1),
@@ -62,12 +66,15 @@ const LESSON_KEYS = {
   ' ': proceed,
   r: revealAnswer,
   g: () => openGlossary(''),
-  Escape: () => { if (lesson.presenting) visit({ lesson: lesson.step }); },
+  Escape: () => { if (lesson.presenting) visit({ lesson: String(lesson.step) }); },
 };
 
-// The lesson's before the view's; while somebody explores, the view's alone.
+/**
+ * The lesson's before the view's; while somebody explores, the view's alone.
+ * @param {KeyboardEvent} event
+ */
 function onLessonKey(event) {
-  const isHere = event.target === document.body || lessonRoot.contains(event.target);
+  const isHere = event.target === document.body || lessonRoot.contains(/** @type {Node | null} */ (event.target));
   if (!isHere || !lessonRoot.offsetParent || !lesson.value || part('page').hidden) return;
   if (part('dialog').open) return onDialogKey(event);
   if (lesson.free) {
@@ -75,7 +82,7 @@ function onLessonKey(event) {
     return;
   }
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const option = /^[1-4]$/.test(key) ? part('question').querySelector('[data-option="' + (key - 1) + '"]') : null;
+  const option = /^[1-4]$/.test(key) ? part('question').querySelector('[data-option="' + (Number(key) - 1) + '"]') : null;
   const action = option ? () => option.click() : LESSON_KEYS[key];
   if (!action || !isOurs(event, key)) return;
   event.preventDefault();
@@ -83,30 +90,39 @@ function onLessonKey(event) {
   action();
 }
 
-// In front of a class every key is the lesson's, whatever was clicked before, but for those that move a slider.
+/**
+ * In front of a class every key is the lesson's, whatever was clicked before, but for those that move a slider.
+ * @param {KeyboardEvent} event
+ * @param {string} key
+ */
 function isOurs(event, key) {
   if (event.altKey || event.ctrlKey || event.metaKey) return false;
+  const target = /** @type {Element} */ (event.target);
   const isMoving = key === 'ArrowUp' || key === 'ArrowDown';
   // Elsewhere these scroll the page.
   if (isMoving && !lesson.presenting) return false;
-  if (lesson.presenting) return !event.target.closest(isMoving ? 'input, select, [role="slider"]' : 'select');
-  return isFree(event) && !(key === ' ' && event.target.closest('button, summary, a'));
+  if (lesson.presenting) return !target.closest(isMoving ? 'input, select, [role="slider"]' : 'select');
+  return isFree(event) && !(key === ' ' && target.closest('button, summary, a'));
 }
 
+/** @param {KeyboardEvent} event */
 function onDialogKey(event) {
   const dialog = part('dialog');
-  const by = { ArrowDown: 60, ArrowUp: -60 }[event.key];
+  const by = /** @type {Record<string, number | undefined>} */ ({ ArrowDown: 60, ArrowUp: -60 })[event.key];
   if (event.key.toLowerCase() === 'g') dialog.close();
   else if (by) dialog.scrollBy(0, by);
   else return;
   event.preventDefault();
 }
 
-// What the step lets one change: a line's end, time, a side, a layer.
+/**
+ * What the step lets one change: a line's end, time, a side, a layer.
+ * @param {number} by
+ */
 function nudge(by) {
   if (lesson.phase !== 'act') return;
   const handle = part('line').querySelector('[role="slider"]');
-  const choices = [...lessonRoot.querySelectorAll('.ls-switch, .ls-one')];
+  const choices = /** @type {HTMLElement[]} */ ([...lessonRoot.querySelectorAll('.ls-switch, .ls-one')]);
   const next = choices[choices.findIndex((each) => each.getAttribute('aria-pressed') === 'true') + by];
   if (handle) {
     handle.focus();
@@ -115,14 +131,25 @@ function nudge(by) {
   else if (stepNow().look.parts.includes('time')) goTo(state.step + by);
 }
 
-// A button that was pressed with the mouse gives the keys back to the lesson.
+/**
+ * A button that was pressed with the mouse gives the keys back to the lesson.
+ * @param {MouseEvent} event
+ */
 function onLessonClick(event) {
-  if (event.target.closest('.ls-see')) return;
-  if (event.detail && event.target.closest('.ls-text, .ls-ask, .ls-dots, .ls-switches, .ls-many')?.contains(document.activeElement)) {
+  const target = /** @type {Element} */ (event.target);
+  if (target.closest('.ls-see')) return;
+  if (event.detail && target.closest('.ls-text, .ls-ask, .ls-dots, .ls-switches, .ls-many')?.contains(document.activeElement)) {
     part('text').focus({ preventScroll: true });
   }
 }
 
+/** What the reader has picked on the picture, for whoever asks from beside the lesson. */
+function inspectPicks() {
+  const { drawn } = lesson;
+  return drawn && 'picks' in drawn ? { picks: drawn.picks(), fates: drawn.fates() } : { picks: [], fates: null };
+}
+
+Object.assign(lessonRoot, { lesson: { inspect: inspectPicks } });
 document.addEventListener('keydown', onLessonKey, true);
 lessonRoot.addEventListener('click', onLessonClick);
 // Another tab of the page hides the lesson: then the address names it no longer, and the page's inputs come back.

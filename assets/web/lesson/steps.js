@@ -19,6 +19,7 @@ import { openCode, openGlossary, textNodes, wordsOf } from './texts.js';
 
 const PARTS = ['answers', 'bar', 'layers', 'pictures', 'says', 'legend', 'show', 'when', 'time', 'memory', 'certainty', 'strips', 'strip-legend', 'extras'];
 
+/** @param {number} number */
 export function goToStep(number) {
   const to = Math.min(Math.max(1, number), lesson.value.steps.length);
   leaveStep();
@@ -45,13 +46,17 @@ function enterStep() {
   takeLook(look);
   if (lesson.phase === 'act') settle(then);
   drawStep();
-  if (isAnswered()) {
-    ASKS[stepNow().ask.kind].restore?.(answerNow());
+  const given = answerNow();
+  if (given && isAnswered()) {
+    ASKS[stepNow().ask.kind].restore?.(given);
     pointOut();
   }
 }
 
-// The state of the view that a step begins with.
+/**
+ * The state of the view that a step begins with.
+ * @param {LessonLook} look
+ */
 function takeLook({ mode, layer, t, size, unfold, parts }) {
   state.sides.forEach((side) => { side.unfolded = unfold; });
   choose({
@@ -61,15 +66,19 @@ function takeLook({ mode, layer, t, size, unfold, parts }) {
   showParts(parts);
 }
 
+/** @param {string[]} parts */
 function showParts(parts) {
-  const isOn = (name) => lesson.free || parts.includes(name)
+  const isOn = (/** @type {string} */ name) => lesson.free || parts.includes(name)
     || (name === 'when' && ['time', 'memory', 'certainty'].some((each) => parts.includes(each)));
   PARTS.forEach((name) => both('[data-part="' + name + '"]').forEach((node) => node.classList.toggle('ls-off', !isOn(name))));
   root.classList.toggle('ls-one-column', !isOn('when') || !isOn('pictures'));
   lessonRoot.dataset.parts = parts.join(' ');
 }
 
-// What the quick action leaves behind.
+/**
+ * What the quick action leaves behind.
+ * @param {LessonChange} then
+ */
 function settle({ mode, layer, t, unfold }) {
   if (unfold !== undefined) state.sides.forEach((side) => { side.unfolded = unfold; });
   const blind = stepNow().ask.kind === 'pick' && !isAnswered();
@@ -108,12 +117,13 @@ function act() {
     // Where there is one column, what happens is shown, with the question below it.
     if (part('stage').getBoundingClientRect().left < 60) part('stage').scrollIntoView();
   };
-  const motion = MOTIONS[then.motion];
+  const motion = then.motion && MOTIONS[then.motion];
   if (!motion) return done();
   const stop = motion(canvas, done);
   if (lesson.phase === 'move') lesson.stop = stop;
 }
 
+/** @type {Record<'cut' | 'slide', (canvas: HTMLCanvasElement, done: () => void) => () => void>} */
 const MOTIONS = {
   cut: (canvas, done) => cutMotion(canvas, done),
   slide: (canvas, done) => slideMotion(canvas, ownersOf(state.sides[1]), done),
@@ -123,7 +133,10 @@ const MOTIONS = {
 
 const DOES = { answer, tryAgain, explore };
 
-// What the reader did; said to be right or wrong now, or in front of a class when it is asked for.
+/**
+ * What the reader did; said to be right or wrong now, or in front of a class when it is asked for.
+ * @param {LessonAnswer} given
+ */
 function answer(given) {
   const isFirst = answerNow() === undefined;
   if (!isFirst && JSON.stringify(answerNow()) === JSON.stringify(given)) return;
@@ -173,7 +186,10 @@ export function followView() {
 
 // ---- exploring
 
-// The whole view, as the step has left it; coming back puts it into the step's state again.
+/**
+ * The whole view, as the step has left it; coming back puts it into the step's state again.
+ * @param {boolean} isFree
+ */
 export function explore(isFree) {
   if (isFree === lesson.free) return;
   const now = lesson.step;
@@ -240,10 +256,11 @@ function drawLinks() {
 }
 
 function drawTools() {
+  /** @type {HTMLElement[]} */
   const tools = [press('ls-plain', wordsOf('explore'), () => explore(true)), press('ls-plain', wordsOf('glossary'), () => openGlossary(''))];
   tools[0].classList.add('ls-explore');
-  tools.push(press('ls-plain ls-wide', wordsOf('handout'), () => visit({ handout: 1 })));
-  tools.push(press('ls-plain ls-wide', wordsOf('present'), () => visit({ lesson: lesson.step, present: 1 })));
+  tools.push(press('ls-plain ls-wide', wordsOf('handout'), () => visit({ handout: '1' })));
+  tools.push(press('ls-plain ls-wide', wordsOf('present'), () => visit({ lesson: String(lesson.step), present: '1' })));
   if (canAsk('save_lesson')) tools.push(press('ls-plain ls-wide ls-save', wordsOf('save'), saveLesson));
   if (lesson.value.languages.length > 1) tools.push(languageChoice());
   part('tools').replaceChildren(...tools);
@@ -253,7 +270,7 @@ function languageChoice() {
   const select = tag('select', 'ls-languages', ...lesson.value.languages.map(([code, name]) => new Option(name, code)));
   select.value = lesson.value.code;
   select.setAttribute('aria-label', wordsOf('language'));
-  select.addEventListener('change', () => visit({ lesson: lesson.step, lang: select.value }));
+  select.addEventListener('change', () => visit({ lesson: String(lesson.step), lang: select.value }));
   return select;
 }
 

@@ -1,6 +1,7 @@
 // Report: curves, tables that can be sorted, and pictures that are drawn when somebody looks.
 
-const read = (name) => JSON.parse(document.getElementById(name).textContent);
+/** @type {(name: string) => any} */
+const read = (name) => JSON.parse(/** @type {HTMLElement} */ (document.getElementById(name)).textContent);
 /** @type {(selector: string, within?: any) => any[]} */
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const figures = read('figures');
@@ -19,6 +20,7 @@ for (const select of all('select[data-switch]')) {
   choose();
 }
 
+/** @param {string} measure */
 function draw(measure) {
   const { data, layout } = figures[measure];
   const narrow = innerWidth <= 640; // the legend takes more lines there
@@ -29,14 +31,14 @@ function draw(measure) {
 
 // The line under the pointer stands out: without drawing anew, which would take the text from under the pointer.
 if (curves) {
-  const show = (points) => {
+  const show = (/** @type {any[]} */ points) => {
     const near = new Set(points.map((point) => `trace${point.fullData.uid}`));
     curves.classList.toggle('looked-at', near.size > 0);
     for (const line of all('.scatterlayer .trace', curves)) {
       line.classList.toggle('near', [...line.classList].some((name) => near.has(name)));
     }
   };
-  curves.on('plotly_hover', (event) => show(event.points));
+  curves.on('plotly_hover', (/** @type {any} */ event) => show(event.points));
   curves.on('plotly_unhover', () => show([]));
 }
 
@@ -51,7 +53,7 @@ for (const button of all('th button')) {
     table.querySelector('[aria-sort]')?.removeAttribute('aria-sort');
     head.setAttribute('aria-sort', order);
     const sign = order === 'ascending' ? 1 : -1;
-    const value = (row) => parseFloat(row.cells[head.cellIndex].dataset.value);
+    const value = (/** @type {any} */ row) => parseFloat(row.cells[head.cellIndex].dataset.value);
     const rows = [...table.tBodies[0].rows].filter((row) => !row.classList.contains('full'));
     rows.sort((a, b) => (Number(isNaN(value(a))) - Number(isNaN(value(b)))) || sign * (value(a) - value(b)) || 0);
     table.tBodies[0].append(...rows);

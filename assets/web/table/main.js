@@ -6,13 +6,18 @@ import { frame } from '../frame.js';
 import { compare, comparedText, keptText, klText, percent, sorted } from './rows.js';
 
 const box = frame.element.querySelector('.compare');
+/** @type {(name: string) => any} */
 const part = (name) => box.querySelector('.cp-' + name);
-let shown = null;
+/** @type {Comparison} */
+let shown; // nothing is drawn before it has come
+/** @type {ComparedRow[]} */
 let compared = []; // the rows of `shown`, with how their answers differ from the full cache's
+/** @type {Map<number, HTMLElement>} */
 let drawn = new Map(); // row number -> its node
+/** @type {{ key: string | null, down: boolean }} */
 let sorting = { key: null, down: false };
 
-/** @type {any[]} */
+/** @type {{ key: string, label: string, hint?: string, of?: Figure, fill: (cell: HTMLElement, row: ComparedRow) => void }[]} */
 const COLUMNS = [
   { key: 'title', label: 'Method', hint: 'Sort by name', of: (row) => row.title, fill: methodCell },
   { key: 'keep', label: 'Kept', hint: 'Share of the cache the method was given', of: (row) => row.keep, fill: keptCell },
@@ -24,6 +29,13 @@ const COLUMNS = [
   { key: 'open', label: '', fill: openCell },
 ];
 
+/**
+ * @template {keyof HTMLElementTagNameMap} Name
+ * @param {Name} name
+ * @param {string} className
+ * @param {string} [text]
+ * @returns {HTMLElementTagNameMap[Name]}
+ */
 function node(name, className, text = '') {
   const made = document.createElement(name);
   if (className) made.className = className;
@@ -31,24 +43,36 @@ function node(name, className, text = '') {
   return made;
 }
 
+/**
+ * @param {HTMLElement} cell
+ * @param {ComparedRow} row
+ */
 function methodCell(cell, row) {
   cell.append(node('b', '', row.title));
   if (row.number === 0) cell.append(node('small', '', 'the reference'));
   if (row.settings) cell.append(node('small', '', row.settings));
 }
 
+/**
+ * @param {HTMLElement} cell
+ * @param {ComparedRow} row
+ */
 function keptCell(cell, row) {
   cell.append(keptText(row));
 }
 
-// The words, those that the full cache's answer does not have marked, and how many differ in words.
+/**
+ * The words, those that the full cache's answer does not have marked, and how many differ in words.
+ * @param {HTMLElement} cell
+ * @param {ComparedRow} row
+ */
 function answerCell(cell, row) {
   const text = node('p', 'cp-words');
   text.dir = 'auto';
   splitWords(row.answer).forEach((word, i) => {
     const bare = word.trimEnd();
     const made = row.marks[i] ? node('mark', 'cp-differs', bare) : document.createTextNode(bare);
-    if (row.marks[i]) made.setAttribute('aria-description', 'differs');
+    if (made instanceof Element) made.setAttribute('aria-description', 'differs');
     text.append(made, word.slice(bare.length));
   });
   if (!row.answer) text.append(node('i', '', 'nothing'));
@@ -56,32 +80,57 @@ function answerCell(cell, row) {
   if (row.number > 0) cell.append(node('small', row.differs ? 'cp-other' : 'cp-same', comparedText(row)));
 }
 
+/**
+ * @param {HTMLElement} cell
+ * @param {string} text
+ * @param {number | null} share
+ */
 function bar(cell, text, share) {
   cell.append(text);
   if (share === null || !Number.isFinite(share)) return;
   const line = node('span', 'cp-bar');
-  line.style.setProperty('--share', Math.max(0, Math.min(1, share)));
+  line.style.setProperty('--share', String(Math.max(0, Math.min(1, share))));
   cell.append(line);
 }
 
+/**
+ * @param {HTMLElement} cell
+ * @param {ComparedRow} row
+ */
 function memoryCell(cell, row) {
   const full = shown.rows[0].bytes_peak;
   const share = row.bytes_peak / full;
   bar(cell, bytesText(row.bytes_peak) + (row.number > 0 ? ' · ' + percent(share) : ''), share);
 }
 
+/**
+ * @param {HTMLElement} cell
+ * @param {ComparedRow} row
+ */
 function timeCell(cell, row) {
   cell.append(row.ms_per_token === null ? '–' : row.ms_per_token.toFixed(1));
 }
 
+/**
+ * @param {HTMLElement} cell
+ * @param {ComparedRow} row
+ */
 function agreementCell(cell, row) {
   bar(cell, percent(row.agreement), row.agreement);
 }
 
+/**
+ * @param {HTMLElement} cell
+ * @param {ComparedRow} row
+ */
 function klCell(cell, row) {
   cell.append(klText(row.kl));
 }
 
+/**
+ * @param {HTMLElement} cell
+ * @param {ComparedRow} row
+ */
 function openCell(cell, row) {
   if (row.number === 0) return;
   const button = node('button', 'cp-look', 'Look inside');
@@ -93,9 +142,10 @@ function openCell(cell, row) {
   cell.append(button);
 }
 
+/** @param {ComparedRow} row */
 function rowNode(row) {
   const made = node('tr', row.refused ? 'cp-refused' : row.number === 0 ? 'cp-full' : '');
-  made.dataset.row = row.number;
+  made.dataset.row = String(row.number);
   const cells = row.refused ? COLUMNS.slice(0, 2) : COLUMNS;
   for (const column of cells) {
     const cell = node(column.key === 'title' ? 'th' : 'td', 'cp-' + column.key);
@@ -117,9 +167,13 @@ function inOrder() {
   return column ? sorted(compared, (row) => figureOf(row, column), sorting.down) : compared;
 }
 
-// A row that was not measured has its name and its budget only.
+/**
+ * A row that was not measured has its name and its budget only.
+ * @param {ComparedRow} row
+ * @param {{ key: string, of?: Figure }} column
+ */
 function figureOf(row, { key, of }) {
-  return row.refused && key !== 'title' && key !== 'keep' ? null : of(row);
+  return row.refused && key !== 'title' && key !== 'keep' ? null : of?.(row) ?? null;
 }
 
 function drawHeader() {
@@ -140,7 +194,10 @@ function drawHeader() {
   box.querySelector('thead tr').replaceChildren(...cells);
 }
 
-// Up, down, and as measured again.
+/**
+ * Up, down, and as measured again.
+ * @param {string} key
+ */
 function sortBy(key) {
   const same = sorting.key === key;
   sorting = same && sorting.down ? { key: null, down: false } : { key, down: same };
@@ -151,7 +208,9 @@ function sortBy(key) {
 
 function draw() {
   const { rows, total, running } = shown;
-  for (const [name, isShown] of [['head', true], ['empty', false], ['table', rows.length], ['legend', rows.length]]) {
+  for (const [name, isShown] of /** @type {[string, boolean | number][]} */ ([
+    ['head', true], ['empty', false], ['table', rows.length], ['legend', rows.length],
+  ])) {
     part(name).hidden = !isShown;
   }
   part('picture').src = shown.picture;

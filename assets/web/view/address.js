@@ -36,13 +36,21 @@ export function takeWanted() {
   state.wanted = null;
 }
 
-// A number of the address, or the last there is of what it counts, which is said.
+/**
+ * A number of the address, or the last there is of what it counts, which is said.
+ * @param {number} number
+ * @param {number} last
+ * @param {string} what
+ */
 function atMost(number, last, what) {
   tellWrong(tooMany(number, last, what));
   return Math.min(number, last);
 }
 
-// What is wrong with the address stands above the view until another run is shown.
+/**
+ * What is wrong with the address stands above the view until another run is shown.
+ * @param {string[]} sentences
+ */
 export function tellWrong(sentences) {
   const box = find('.tv-wrong');
   const said = new Set([...box.children].map((line) => line.textContent));

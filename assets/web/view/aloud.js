@@ -2,9 +2,13 @@
 
 import { find, root, setText } from './dom.js';
 
-// Said aloud at most once a second, the last word in any case.
 let summary = '';
 let saying = 0;
+
+/**
+ * Said aloud at most once a second, the last word in any case.
+ * @param {string} text
+ */
 export function summarize(text) {
   summary = text;
   saying ||= setTimeout(() => {
@@ -13,6 +17,7 @@ export function summarize(text) {
   }, 1000);
 }
 
+/** @param {string} status */
 export function say(status) {
   setText(find('.tv-status'), status);
   if (status) summarize(status);

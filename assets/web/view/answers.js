@@ -21,32 +21,47 @@ export function drawAnswers() {
   });
 }
 
-// An answer as words that can be pointed at, the differing ones marked. An answer grows: what stands is left standing.
+/**
+ * An answer as words that can be pointed at, the differing ones marked. An answer grows: what stands is left standing.
+ * @param {HTMLElement} box
+ * @param {Side} side
+ * @param {boolean[]} marks
+ * @param {number | null} differs
+ */
 function showAnswer(box, side, marks, differs) {
-  const spans = alignPieces(side.pieces.slice(0, side.known), side.answer);
-  const words = answerWords(side.answer, marks, spans[differs]);
-  side.words ??= [];
-  const isSame = (word, i) => ['bare', 'blank', 'look'].every((name) => side.words[i]?.[name] === word[name]);
+  const spans = alignPieces(side.answer_pieces.slice(0, side.known), side.answer);
+  const words = answerWords(side.answer, marks, differs === null ? undefined : spans[differs]);
+  const standing = side.words ??= [];
+  const names = /** @type {const} */ (['bare', 'blank', 'look']);
+  const isSame = (/** @type {Word} */ word, /** @type {number} */ i) => names.every((name) => standing[i]?.[name] === word[name]);
   const changed = words.findIndex((word, i) => !isSame(word, i));
   const stays = changed < 0 ? words.length : changed;
-  side.words.splice(stays).forEach(({ node, tail }) => { node.remove(); tail.remove(); });
+  standing.splice(stays).forEach(({ node, tail }) => { node.remove(); tail.remove(); });
   for (const word of words.slice(stays)) {
-    const shown = { ...word, node: wordNode(word, side.words.length), tail: document.createTextNode(word.blank) };
-    side.words.push(shown);
+    const shown = { ...word, numbers: [], node: wordNode(word, standing.length), tail: document.createTextNode(word.blank) };
+    standing.push(shown);
     box.append(shown.node, shown.tail);
   }
-  linkTokens(side.words, spans);
+  linkTokens(standing, spans);
 }
 
+/**
+ * @param {Word} word
+ * @param {number} number
+ */
 function wordNode({ bare, look }, number) {
   const node = document.createElement(look ? 'mark' : 'span');
   node.className = 'tv-word';
   node.textContent = bare;
-  node.dataset.word = number;
+  node.dataset.word = String(number);
   if (look) markWord(node, look === 'first');
   return node;
 }
 
+/**
+ * @param {HTMLElement} node
+ * @param {boolean} isFirst
+ */
 function markWord(node, isFirst) {
   node.classList.add('tv-differs');
   if (isFirst) node.classList.add('tv-first');
@@ -54,10 +69,14 @@ function markWord(node, isFirst) {
   node.setAttribute('aria-description', 'differs');
 }
 
-// Words still to come at the shown step are pale, the one that was just written is underlined.
+/**
+ * Words still to come at the shown step are pale, the one that was just written is underlined.
+ * @param {Side} side
+ */
 export function drawWords(side) {
   const step = stepOn(side);
   const isReplay = step < side.steps;
+  /** @type {HTMLElement | null} */
   let current = null;
   side.words?.forEach(({ node, numbers }) => {
     if (!numbers.length) return;
@@ -71,7 +90,11 @@ export function drawWords(side) {
   if (current) side.scrolling = setTimeout(keepInSight, 0, current, ofSide('.tv-answer', side).querySelector('.tv-text'));
 }
 
-// Scroll within the box only, never the page.
+/**
+ * Scroll within the box only, never the page.
+ * @param {HTMLElement} node
+ * @param {HTMLElement} box
+ */
 function keepInSight(node, box) {
   if (box.scrollHeight <= box.clientHeight) return;
   const top = node.offsetTop - box.offsetTop;
@@ -79,23 +102,32 @@ function keepInSight(node, box) {
   else if (top + node.offsetHeight > box.scrollTop + box.clientHeight) box.scrollTop = top + node.offsetHeight - box.clientHeight;
 }
 
+/**
+ * @param {Side} side
+ * @param {Side} first
+ */
 function chipsOf(side, first) {
-  const mean = (list) => list.reduce((sum, value) => sum + value, 0) / list.length;
+  const mean = (/** @type {number[]} */ list) => list.reduce((sum, value) => sum + value, 0) / list.length;
   const bytes = side.opened ? bytesAfter(side, side.steps) : NaN;
   const saved = side !== first && side.opened ? 1 - bytes / bytesAfter(first, first.steps) : NaN;
-  const slots = side.steps ? side.slots[side.steps - 1] : side.promptSlots;
+  const slots = side.steps ? side.slots[side.steps - 1] : side.prompt_slots;
+  /** @type {[string, string, string | null][]} */
   const chips = [
     ['bytes', 'KV cache', Number.isFinite(bytes) ? bytesText(bytes) : '–'],
     ['saved', saved < 0 ? 'more' : 'saved', Number.isFinite(saved) ? Math.round(Math.abs(saved) * 100) + ' %' : null],
     ['slots', 'slots held', slots ? shortNumber(mean(slots)) : '–'],
     ['tokens', side.steps === 1 ? 'token' : 'tokens', String(side.steps)],
-    ['ms', 'per token', side.msPerToken === null ? '–' : shortNumber(side.msPerToken) + ' ms'],
-    ['prefill', 'prefill', side.opened ? shortNumber(side.prefillSeconds * 1000) + ' ms' : '–'],
-    ['merging', side.merges ? 'merging' : 'choosing', side.opened && (side.kept || side.chooses) ? shortNumber(side.compressSeconds * 1000) + ' ms' : null],
+    ['ms', 'per token', side.milliseconds_per_token === null ? '–' : shortNumber(side.milliseconds_per_token) + ' ms'],
+    ['prefill', 'prefill', side.opened ? shortNumber(side.prefill_seconds * 1000) + ' ms' : '–'],
+    ['merging', side.merges ? 'merging' : 'choosing', side.opened && (side.is_compressed || side.chooses) ? shortNumber(side.compress_seconds * 1000) + ' ms' : null],
   ];
   return chips.filter(([, , value]) => value !== null);
 }
 
+/**
+ * @param {any} list
+ * @param {[string, string, string | null][]} chips
+ */
 function fillChips(list, chips) {
   chips.forEach(([name, label, value], i) => {
     let chip = list.children[i];

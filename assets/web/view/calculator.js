@@ -7,14 +7,24 @@ import {
 import { bytesText, percentText } from '../core/numbers.js';
 import { tag } from './dom.js';
 
+/**
+ * @param {HTMLElement} box
+ * @param {Side[]} sides
+ * @param {Shape | null} shape
+ * @param {number} step
+ */
 export function drawTraffic(box, sides, shape, step) {
   const open = sides.filter((side) => side.opened);
-  const known = open.length > 0 && shape?.weight_bytes > 0;
+  const known = open.length > 0 && shape && shape.weight_bytes > 0;
   box.hidden = !known;
   if (!known) return;
   box.textContent = trafficText(open, shape, step);
 }
 
+/**
+ * @param {HTMLElement} box
+ * @param {Shape | null} shape
+ */
 export function buildCalculator(box, shape) {
   const known = JSON.stringify(shape ?? null);
   if (box.dataset.shape === known) return;
@@ -41,14 +51,23 @@ export function buildCalculator(box, shape) {
   calculateAgain();
 }
 
+/**
+ * @param {string} text
+ * @param {HTMLElement} input
+ */
 function labelled(text, input) {
   return tag('label', 'tv-field', tag('span', '', text), input);
 }
 
+/**
+ * @param {string} name
+ * @param {{ name: string }[]} items
+ * @param {number} [chosen]
+ */
 function choiceOf(name, items, chosen = 0) {
   const select = tag('select', '', ...items.map((item, i) => Object.assign(tag('option', '', item.name), { value: i })));
   select.name = name;
-  select.value = chosen;
+  select.value = String(chosen);
   return select;
 }
 
@@ -58,7 +77,14 @@ function numberInput({ name, value, low, high, isWhole }) {
   return Object.assign(input, { type: 'number', name, min: low, max: high, step: isWhole ? 1 : 'any', value });
 }
 
+/**
+ * @param {HTMLElement} details
+ * @param {Shape[]} shapes
+ * @param {HTMLElement} problem
+ * @param {HTMLElement} result
+ */
 function showResult(details, shapes, problem, result) {
+  /** @type {(name: string) => any} */
   const entry = (name) => details.querySelector('[name="' + name + '"]');
   const problems = CALCULATOR_NUMBERS.map((number) => {
     const text = problemWith(number, entry(number.name).value);
@@ -73,7 +99,7 @@ function showResult(details, shapes, problem, result) {
   const gpu = GPUS[entry('gpu').value];
   const numbers = Object.fromEntries(CALCULATOR_NUMBERS.map(({ name }) => [name, Number(entry(name).value)]));
   const given = /** @type {Load} */ (/** @type {any} */ (numbers));
-  const at = (batch, keep) => calculate(shape, gpu, { ...given, batch, keep });
+  const at = (/** @type {number} */ batch, /** @type {number} */ keep) => calculate(shape, gpu, { ...given, batch, keep });
   const keep = given.keep / 100;
   result.replaceChildren(
     sizesTable(at(given.batch, 1), at(given.batch, keep), given, gpu),
@@ -84,8 +110,14 @@ function showResult(details, shapes, problem, result) {
   );
 }
 
+/**
+ * @param {Cost} full
+ * @param {Cost} kept
+ * @param {Load} given
+ * @param {Gpu} gpu
+ */
 function sizesTable(full, kept, given, gpu) {
-  const rows = /** @type {[string, string, (value: number) => string][]} */ ([
+  const rows = /** @type {[keyof Cost, string, (value: number) => string][]} */ ([
     ['cache', 'Cache at the end of the answer', gibText],
     ['weights', 'Weights', gibText],
     ['largest', 'Largest batch in the ' + gpu.name + '’s ' + gpu.memory / 1e9 + ' GB', (count) => (count ? countText(count) : 'none: too little memory')],
@@ -94,10 +126,15 @@ function sizesTable(full, kept, given, gpu) {
     ['share', 'Cache in a step’s traffic, halfway', percentText],
   ]);
   return table(['', 'Full cache', countText(given.keep) + ' % kept'], rows.map(([name, label, text]) => [
-    label, ...[['full', full], ['kept', kept]].map(([side, figures]) => ({ name: side + '-' + name, value: figures[name], text: text(figures[name]) })),
+    label, .../** @type {[string, Cost][]} */ ([['full', full], ['kept', kept]])
+      .map(([side, figures]) => ({ name: side + '-' + name, value: figures[name], text: text(figures[name]) })),
   ]));
 }
 
+/**
+ * @param {[number, Cost, Cost][]} batches
+ * @param {Load} given
+ */
 function batchesTable(batches, given) {
   const kept = countText(given.keep) + ' % kept';
   return table(['Batch', 'Cache in the traffic: full', kept, 'Faster by at most'], batches.map(([batch, full, less]) => [
@@ -108,6 +145,10 @@ function batchesTable(batches, given) {
   ]));
 }
 
+/**
+ * @param {string[]} heads
+ * @param {[string, ...TableCell[]][]} rows
+ */
 function table(heads, rows) {
   const head = tag('tr', '', ...heads.map((text) => Object.assign(tag('th', '', text), { scope: 'col' })));
   const body = rows.map(([label, ...cells]) => tag('tr', '',

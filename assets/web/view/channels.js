@@ -7,6 +7,7 @@ import { ink } from './ink.js';
 import { hatching, paintCells, paintPattern } from './paint.js';
 import { layerName, state } from './state.js';
 
+/** @param {Side} side */
 export function drawChannels(side) {
   if (!side.channels) return;
   const box = ofSide('.tv-thin', side);
@@ -19,14 +20,18 @@ export function drawChannels(side) {
   if (canvas.width) paintChannels(canvas, { rows: heads, columns: dim, patches: shares });
 }
 
-// A channel that is held is lit as an anchor is, one that is not is hatched as a dropped patch is.
+/**
+ * A channel that is held is lit as an anchor is, one that is not is hatched as a dropped patch is.
+ * @param {FineCanvas} canvas
+ * @param {Cells} scene
+ */
 function paintChannels(canvas, scene) {
-  const context = canvas.getContext('2d');
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
   const { blank, hatch, anchor } = ink();
   context.globalAlpha = 1;
   context.fillStyle = 'rgb(' + blank.join(',') + ')';
   context.fillRect(0, 0, canvas.width, canvas.height);
-  const share = (cell) => scene.patches[cell];
+  const share = (/** @type {number} */ cell) => scene.patches[cell];
   paintPattern(context, scene, hatching(context, canvas.ratio, hatch, 'transparent'), (cell) => 1 - share(cell));
   context.globalAlpha = 1;
   paintCells(context, scene, () => hexParts(anchor), share);
@@ -36,11 +41,17 @@ function paintChannels(canvas, scene) {
   }
 }
 
-// Rows high enough to be told apart, of which many still are a small picture.
+/**
+ * Rows high enough to be told apart, of which many still are a small picture.
+ * @param {FineCanvas} canvas
+ * @param {Side} side
+ * @param {number} ratio
+ */
 export function fitChannels(canvas, side, ratio) {
-  const row = side.channels.heads > 8 ? 5 : 12;
-  canvas.style.height = row * side.channels.heads + 'px';
-  const [width, height] = [canvas.clientWidth, row * side.channels.heads].map((size) => Math.round(size * ratio));
+  const { heads } = /** @type {Channels} */ (side.channels);
+  const row = heads > 8 ? 5 : 12;
+  canvas.style.height = row * heads + 'px';
+  const [width, height] = [canvas.clientWidth, row * heads].map((size) => Math.round(size * ratio));
   canvas.ratio = ratio;
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
 }

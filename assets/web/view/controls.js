@@ -19,7 +19,7 @@ export function fitControls() {
   fitHead();
   both('.tv-mode').forEach((button) => button.setAttribute('aria-pressed', button.dataset.mode === presetName(state)));
   both('.tv-size').forEach((button) => button.setAttribute('aria-pressed', button.dataset.size === state.size));
-  for (const name of ['heat', 'fill', 'anchors', 'opacity']) find('.tv-choice-' + name).value = state[name];
+  for (const name of /** @type {const} */ (['heat', 'fill', 'anchors', 'opacity'])) find('.tv-choice-' + name).value = state[name];
   find('.tv-choice-groups').checked = state.groups;
   find('.tv-hide-sinks').checked = state.hideSinks;
   fitTime();
@@ -82,7 +82,9 @@ export function fitCanvases() {
 }
 
 function listenSwitches() {
-  const change = (selector, event, read) => find(selector).addEventListener(event, ({ target }) => choose(read(target), 'patches', 'chart'));
+  /** @type {(selector: string, event: string, read: (control: any) => Partial<State>) => void} */
+  const change = (selector, event, read) => find(selector)
+    .addEventListener(event, (/** @type {Event} */ { target }) => choose(read(target), 'patches', 'chart'));
   both('.tv-mode').forEach((button) => {
     button.addEventListener('click', () => choose(PRESETS[button.dataset.mode], 'patches'));
   });
@@ -101,21 +103,21 @@ function listenSwitches() {
 }
 
 function listenTime() {
-  find('.tv-step').addEventListener('input', (event) => goTo(Number(event.target.value)));
+  find('.tv-step').addEventListener('input', (/** @type {{ target: any }} */ event) => goTo(Number(event.target.value)));
   find('.tv-latest').addEventListener('click', () => goTo(lastStep()));
   find('.tv-play').addEventListener('click', () => play(!state.playing));
   find('.tv-back').addEventListener('click', () => goTo(state.step - 1));
   find('.tv-next').addEventListener('click', () => goTo(state.step + 1));
   find('.tv-jump').addEventListener('click', jumpToDifference);
-  find('.tv-speed').addEventListener('change', (event) => choose({ speed: Number(event.target.value) }));
+  find('.tv-speed').addEventListener('change', (/** @type {{ target: any }} */ event) => choose({ speed: Number(event.target.value) }));
   both('.tv-memory, .tv-certainty').forEach((chart) => {
-    const seek = (event) => {
+    const seek = (/** @type {PointerEvent} */ event) => {
       if (!chart.chart || !lastStep()) return;
       const { x0, x1, last } = chart.chart;
       goTo(Math.round((event.clientX - chart.getBoundingClientRect().left - x0) / (x1 - x0) * last));
     };
     chart.addEventListener('pointerdown', seek);
-    chart.addEventListener('pointermove', (event) => { if (event.buttons) seek(event); });
+    chart.addEventListener('pointermove', (/** @type {PointerEvent} */ event) => { if (event.buttons) seek(event); });
   });
 }
 

@@ -12,15 +12,19 @@ import { paintHover } from './paint.js';
 import { hoveredNumbers, openSides, planes, planesName, state, stepOn } from './state.js';
 import { lightTokens } from './strip.js';
 
-// The token of a side that is pointed at; a word of one side stands for the same word of the other.
+/**
+ * The token of a side that is pointed at; a word of one side stands for the same word of the other.
+ * @param {Side} side
+ */
 function tokenOn(side) {
   const { hover } = state;
   if (!hover || !side.opened) return null;
   if (hover.patch !== undefined) return side.patches[hover.patch] ?? null;
+  if (hover.token === undefined) return null;
   const own = state.sides[hover.side];
   if (side === own) return hover.token;
   if (hover.token >= own.tokens) return hover.token - own.tokens < side.known ? side.tokens + hover.token - own.tokens : null;
-  return side.tokens === own.tokens && side.promptPieces[hover.token] === own.promptPieces[hover.token] ? hover.token : null;
+  return side.tokens === own.tokens && side.pieces[hover.token] === own.pieces[hover.token] ? hover.token : null;
 }
 
 export function drawHover() {
@@ -31,12 +35,16 @@ export function drawHover() {
   return own?.text ?? '';
 }
 
+/**
+ * @param {Side} side
+ * @param {number[] | null} numbers
+ */
 export function hoverOf(side, numbers) {
   const token = tokenOn(side);
   const where = planes(side);
   const step = stepOn(side);
   const at = token !== null && where.length === 1 && !state.blind ? holder(side, where[0], token, step) : -1;
-  const members = at >= 0 ? membersOf(side, where[0], token, step) : [];
+  const members = token !== null && at >= 0 ? membersOf(side, where[0], token, step) : [];
   const lookers = token !== null && !numbers ? topAnswer(side, token, state.layer) : [];
   const seen = token !== null && numbers ? topPrompt(side, numbers, state.layer) : [];
   const lookText = token === null ? idleGaze(side) : numbers ? lookedText(side, side.scene.heat ?? [NaN], seen) : lookersText(side, lookers);
@@ -46,15 +54,17 @@ export function hoverOf(side, numbers) {
   return { side, token, at, members, lookers, seen, numbers, text: text + lookText };
 }
 
+/** @param {Side} side */
 function idleGaze(side) {
   return state.heat === 'looked' && side.scene.heat ? lookedText(side, side.scene.heat, []) : '';
 }
 
+/** @param {ReturnType<typeof hoverOf>} given */
 function showHover({ side, token, at, members, lookers, seen, numbers, text }) {
   const canvas = ofSide('.tv-patches', side);
-  const patchOf = (member) => (member >= 0 && member < side.tokens ? side.patchOf[member] : -1);
+  const patchOf = (/** @type {number} */ member) => (member >= 0 && member < side.tokens ? side.patchOf[member] : -1);
   const lit = litTokens(side);
-  const onPicture = (tokens) => tokens.map(patchOf).filter((patch) => patch >= 0);
+  const onPicture = (/** @type {number[]} */ tokens) => tokens.map(patchOf).filter((patch) => patch >= 0);
   paintHover(canvas, side.base, side.scene, token === null && !lit.length ? null : {
     patch: patchOf(token ?? -1), anchor: patchOf(at), members: onPicture(members), lit: onPicture(lit), tint: state.litColour,
   }, ink());
@@ -70,6 +80,10 @@ function showHover({ side, token, at, members, lookers, seen, numbers, text }) {
   side.words?.forEach((word) => setClass(word.node, 'tv-lit', answerTokens.some((number) => word.numbers.includes(number))));
 }
 
+/**
+ * @param {Side} side
+ * @param {number} token
+ */
 function received(side, token) {
   const score = state.heat === 'importance' && token < side.tokens ? side.scene.heat?.[side.patchOf[token]] : undefined;
   return score === undefined || Number.isNaN(score) ? '' : ' · attention received ' + shortNumber(score);

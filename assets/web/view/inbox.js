@@ -1,6 +1,7 @@
 // Inbox: what comes from the page, and what it makes of the state.
 
 import { MESSAGE_VERSION, newSide, openSide, takeSteps } from '../core/messages.js';
+import { keptWords } from '../core/numbers.js';
 import { frame } from '../frame.js';
 import { takeWanted, tellNothingWrong, tellWrong } from './address.js';
 import { say } from './aloud.js';
@@ -22,10 +23,11 @@ export function read() {
 
 let awaited = 0;
 
+/** @param {Message | null} value */
 export function take(value) {
   clearTimeout(awaited);
   if (value?.awaits) awaited = setTimeout(() => say(UNHEARD), value.awaits * 1000);
-  if (value?.v !== MESSAGE_VERSION) {
+  if (value?.version !== MESSAGE_VERSION) {
     reset(null, 0);
     say('');
     setText(find('.tv-aloud'), '');
@@ -33,7 +35,7 @@ export function take(value) {
     return;
   }
   if (value.sides.length && (value.run !== state.run || value.seq === 0)) reset(value.run, value.sides.length);
-  tellWrong(value.wrong ?? []);
+  tellWrong(value.wrong);
   if (!value.sides.length) {
     say(value.status);
     return;
@@ -46,7 +48,10 @@ export function take(value) {
   fillGap();
 }
 
-// Also what the server sends when asked for steps that were missed.
+/**
+ * Also what the server sends when asked for steps that were missed.
+ * @param {Message} value
+ */
 function takeMessage(value) {
   if (value.opening && !isOpen()) open(value.opening);
   value.sides.forEach((given, number) => takeSteps(state.sides[number], given, value.since));
@@ -68,6 +73,10 @@ async function fillGap() {
   takeMessage(value);
 }
 
+/**
+ * @param {string | null} run
+ * @param {number} count
+ */
 function reset(run, count) {
   stopClock();
   if (state.picture) state.picture.onload = null;
@@ -77,10 +86,11 @@ function reset(run, count) {
     hover: null, locked: false, differs: null, askedFrom: null, noLayers: false, shape: null, about: {}, link: {},
     sides: Array.from({ length: Math.min(count, 2) }, (_, number) => newSide(number)),
   });
-  root.dataset.sides = state.sides.length;
+  root.dataset.sides = String(state.sides.length);
   both('.tv-text, .tv-question, .tv-history, .tv-strip, .tv-chips, .tv-says').forEach((box) => box.replaceChildren());
 }
 
+/** @param {Opening} opening */
 function open(opening) {
   const { question, grid, shape, about, link, show } = opening;
   Object.assign(state, { question, grid, shape, about, link });
@@ -90,8 +100,8 @@ function open(opening) {
     state.picture.onload = () => redraw('patches');
     state.picture.src = opening.picture;
   }
-  state.wanted ??= show && { layer: show.layer ?? null, head: show.head ?? null, step: show.t ?? null, mode: show.mode ?? '' };
-  if (show && state.wanted.isWrong) Object.assign(state.wanted, { mode: show.mode ?? '', isWrong: false });
+  state.wanted ??= show && { layer: show.layer, head: show.head, step: show.t, mode: show.mode };
+  if (show && state.wanted?.isWrong) Object.assign(state.wanted, { mode: show.mode, isWrong: false });
   state.layer = Math.min(state.layer, state.sides[0].layers);
   state.sides.forEach(openPanels);
   buildCalculator(find('.tv-calculator-box'), state.shape);
@@ -100,10 +110,11 @@ function open(opening) {
   fitCanvases();
 }
 
+/** @param {Side} side */
 function openPanels(side) {
   both('[data-side="' + side.letter + '"] .tv-title').forEach((box) => { box.textContent = side.title; });
   const answer = ofSide('.tv-answer', side);
-  answer.querySelector('.tv-kept').textContent = side.kept;
+  answer.querySelector('.tv-kept').textContent = keptWords(side);
   answer.querySelector('.tv-question').textContent = state.question;
   answer.querySelector('.tv-question').title = state.question;
   const turns = side.history.length;
@@ -117,6 +128,10 @@ function openPanels(side) {
   buildStrip(ofSide('.tv-strip', side), side);
 }
 
+/**
+ * @param {string} className
+ * @param {string} text
+ */
 function turn(className, text) {
   return Object.assign(tag('p', className, text), { dir: 'auto' });
 }

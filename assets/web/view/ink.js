@@ -3,6 +3,7 @@
 import { PALETTE, hexParts } from '../core/colours.js';
 import { root } from './dom.js';
 
+/** @type {Ink | null} */
 let known = null;
 
 // Read once: what a style says takes long to ask.
@@ -15,9 +16,10 @@ export function forgetInk() {
   known = null;
 }
 
+/** @returns {Ink} */
 function readColours() {
   const style = getComputedStyle(root);
-  const get = (name) => style.getPropertyValue('--tv-' + name).trim();
+  const get = (/** @type {string} */ name) => style.getPropertyValue('--tv-' + name).trim();
   return {
     anchor: get('anchor'), veil: hexParts(get('veil')), blank: hexParts(get('blank')), hatch: get('hatch'), edge: get('edge'),
     text: get('merged'), plain: get('plain'),
@@ -25,13 +27,18 @@ function readColours() {
   };
 }
 
-// The mean colour of every patch of a picture, [red, green, blue] each; null while it is not there.
+/**
+ * The mean colour of every patch of a picture, [red, green, blue] each; null while it is not there.
+ * @param {HTMLImageElement | null} picture
+ * @param {number} rows
+ * @param {number} columns
+ */
 export function patchColours(picture, rows, columns) {
   if (!picture?.complete || !picture.naturalWidth) return null;
   const scale = Math.max(1, Math.floor(Math.min(picture.naturalWidth / columns, picture.naturalHeight / rows, 16)));
   const canvas = document.createElement('canvas');
   Object.assign(canvas, { width: columns * scale, height: rows * scale });
-  const pen = canvas.getContext('2d', { willReadFrequently: true });
+  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d', { willReadFrequently: true }));
   pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
   const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
   const sums = Array.from({ length: rows * columns }, () => [0, 0, 0]);

@@ -3,6 +3,7 @@
 import { isUneven, layerAfterKey, layerFigures, layerWords } from '../core/layers.js';
 import { shortNumber } from '../core/numbers.js';
 
+/** @param {any} box */
 export function buildLayers(box) {
   const group = document.createElement('div');
   group.className = 'tv-columns';
@@ -11,8 +12,9 @@ export function buildLayers(box) {
   const says = document.createElement('p');
   says.className = 'tv-layer-says';
   box.replaceChildren(group, says);
-  const columnOf = (event) => event.target.closest('.tv-column');
-  group.addEventListener('click', (event) => { if (columnOf(event)) takeLayer(box, Number(columnOf(event).dataset.layer)); });
+  /** @type {(event: Event) => Column | null} */
+  const columnOf = (event) => /** @type {Element} */ (event.target).closest('.tv-column');
+  group.addEventListener('click', (event) => { if (columnOf(event)) takeLayer(box, Number(columnOf(event)?.dataset.layer)); });
   group.addEventListener('pointerover', (event) => sayLayer(box, columnOf(event)));
   group.addEventListener('focusin', (event) => sayLayer(box, columnOf(event)));
   group.addEventListener('pointerleave', () => sayLayer(box, chosenColumn(box)));
@@ -26,16 +28,30 @@ export function buildLayers(box) {
   });
 }
 
+/**
+ * @param {any} box
+ * @param {number} layer
+ */
 function takeLayer(box, layer) {
   box.querySelector('[data-layer="' + layer + '"]').focus();
   box.choose(layer);
 }
 
+/**
+ * @param {any} box
+ * @returns {Column | null}
+ */
 function chosenColumn(box) {
   return box.querySelector('[aria-checked="true"]');
 }
 
-// Columns are made anew for another run only; otherwise the choice moves.
+/**
+ * Columns are made anew for another run only; otherwise the choice moves.
+ * @param {any} box
+ * @param {Side[]} sides
+ * @param {number} layer
+ * @param {(layer: number) => void} choose
+ */
 export function drawLayers(box, sides, layer, choose) {
   const open = sides.filter((side) => side.opened);
   const group = box.querySelector('.tv-columns');
@@ -53,18 +69,27 @@ export function drawLayers(box, sides, layer, choose) {
   sayLayer(box, group.querySelector(':hover') ?? chosenColumn(box));
 }
 
+/**
+ * @param {Side[]} a
+ * @param {Side[]} b
+ */
 function sameItems(a, b) {
   return a.length === b.length && a.every((item, i) => item === b[i]);
 }
 
 // ---- drawing
 
+/**
+ * @param {Side[]} sides
+ * @param {number} number
+ */
 function columnFor(sides, number) {
   const figures = sides.map((side) => layerFigures(side, number));
-  const column = /** @type {any} */ (document.createElement('button'));
+  const column = /** @type {Column} */ (document.createElement('button'));
   column.type = 'button';
   column.className = 'tv-column';
   column.setAttribute('role', 'radio');
+  /** @type {(name: 'kept' | 'overlap' | 'sparsity') => string} */
   const list = (name) => figures.map((figure) => (Number.isFinite(figure[name]) ? figure[name].toFixed(4) : '')).join(',');
   Object.assign(column.dataset, { layer: number, kept: list('kept'), overlap: list('overlap'), sparsity: list('sparsity') });
   const parts = layerWords(figures, number, sides[0].layers);
@@ -80,7 +105,7 @@ function columnFor(sides, number) {
   if (Number.isFinite(figures[0].sparsity)) plot.append(layerMark('tv-sparse', figures[0].side, 'bottom', figures[0].sparsity));
   const name = document.createElement('span');
   name.className = 'tv-number';
-  name.textContent = number || 'mean';
+  name.textContent = String(number || 'mean');
   const counts = document.createElement('span');
   counts.className = 'tv-counts';
   counts.append(...figures.filter(({ slots }) => Number.isFinite(slots)).map(({ slots }) => countOf(slots)));
@@ -88,18 +113,29 @@ function columnFor(sides, number) {
   return column;
 }
 
+/** @param {number} slots */
 function countOf(slots) {
   const count = document.createElement('span');
   count.textContent = shortNumber(Math.round(slots));
   return count;
 }
 
+/**
+ * @param {string} className
+ * @param {Side} side
+ * @param {'height' | 'bottom'} property
+ * @param {number} share
+ */
 function layerMark(className, side, property, share) {
   const mark = markOf(className, side);
   mark.style[property] = (100 * Math.min(1, Math.max(0, share))).toFixed(1) + '%';
   return mark;
 }
 
+/**
+ * @param {string} className
+ * @param {Side} side
+ */
 function markOf(className, side) {
   const mark = document.createElement('i');
   mark.className = className;
@@ -107,6 +143,10 @@ function markOf(className, side) {
   return mark;
 }
 
+/**
+ * @param {any} box
+ * @param {Column | null} column
+ */
 function sayLayer(box, column) {
   const says = box.querySelector('.tv-layer-says');
   const words = column?.words ?? [];
@@ -114,7 +154,7 @@ function sayLayer(box, column) {
   says.words = words;
   says.replaceChildren(...words.map(({ mark, side, text }) => {
     const part = document.createElement('span');
-    if (mark) part.append(markOf(mark, side));
+    if (mark && side) part.append(markOf(mark, side));
     part.append(text);
     return part;
   }));

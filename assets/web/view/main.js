@@ -19,6 +19,7 @@ import { stopClock } from './time.js';
 
 let heatDrawn = '';
 
+/** @param {Set<Part>} due */
 function draw(due) {
   if (due.has('answers')) drawAnswers();
   if (due.has('answers') || due.has('patches')) fitTime();
@@ -28,6 +29,7 @@ function draw(due) {
   note();
 }
 
+/** @param {Set<Part>} due */
 function drawPictures(due) {
   if (due.has('patches')) {
     drawPatches();
@@ -69,7 +71,7 @@ const sizes = new ResizeObserver(() => {
 onChoice(fitControls);
 onFrame(draw);
 onFrame(fetchMissing);
-root.view = { inspect };
+Object.assign(root, { view: { inspect } });
 listen();
 themes.observe(document.body, { attributes: true, attributeFilter: ['class'] });
 both('.tv-patches, .tv-memory, .tv-certainty').forEach((box) => sizes.observe(box));

@@ -2,18 +2,29 @@
 
 import { cividisParts } from '../core/colours.js';
 
-// A small tile, drawn once per paint, that repeats as a fill.
+/**
+ * A small tile, drawn once per paint, that repeats as a fill.
+ * @param {CanvasRenderingContext2D} context
+ * @param {number} size
+ * @param {(pen: CanvasRenderingContext2D, size: number) => void} draw
+ */
 function tile(context, size, draw) {
   const small = document.createElement('canvas');
   small.width = small.height = size;
-  draw(small.getContext('2d'), size);
-  return context.createPattern(small, 'repeat');
+  draw(/** @type {CanvasRenderingContext2D} */ (small.getContext('2d')), size);
+  return /** @type {CanvasPattern} */ (context.createPattern(small, 'repeat'));
 }
 
-// Dark lines with a light edge, or light ones with a dark edge: heat may be dark or bright behind them.
+/**
+ * Dark lines with a light edge, or light ones with a dark edge: heat may be dark or bright behind them.
+ * @param {CanvasRenderingContext2D} context
+ * @param {number} ratio
+ * @param {string} colour
+ * @param {string} edge
+ */
 export function hatching(context, ratio, colour, edge) {
   return tile(context, Math.round(8 * ratio), (pen, size) => {
-    for (const [line, tint] of [[3, edge], [1.4, colour]]) {
+    for (const [line, tint] of /** @type {[number, string][]} */ ([[3, edge], [1.4, colour]])) {
       pen.strokeStyle = tint;
       pen.lineWidth = line * ratio;
       for (const shift of [-size, 0, size]) {
@@ -26,6 +37,11 @@ export function hatching(context, ratio, colour, edge) {
   });
 }
 
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {number} ratio
+ * @param {string} colour
+ */
 export function dots(context, ratio, colour) {
   return tile(context, Math.round(5 * ratio), (pen, size) => {
     pen.fillStyle = colour;
@@ -35,38 +51,52 @@ export function dots(context, ratio, colour) {
   });
 }
 
-// The picture at the size of the canvases: scaling it anew for every frame is the dearest part of one.
+/**
+ * The picture at the size of the canvases: scaling it anew for every frame is the dearest part of one.
+ * @param {HTMLImageElement & { scaled?: HTMLCanvasElement }} picture
+ * @param {number} width
+ * @param {number} height
+ */
 export function scaled(picture, width, height) {
   const known = picture.scaled;
   if (known?.width === width && known.height === height) return known;
   picture.scaled = Object.assign(document.createElement('canvas'), { width, height });
-  picture.scaled.getContext('2d').drawImage(picture, 0, 0, width, height);
+  const pen = /** @type {CanvasRenderingContext2D} */ (picture.scaled.getContext('2d'));
+  pen.drawImage(picture, 0, 0, width, height);
   return picture.scaled;
 }
 
-// Everything the base of one canvas needs to know is in `scene`: {rows, columns, picture, patches, shares,
-// at (holder per patch, null for a mean), colours or means (per patch, if groups are filled), heat, range and what is
-// switched on: {fill, borders, anchors, opacity}}
+/**
+ * Everything the base of one canvas needs to know is in `scene`.
+ * @param {FineCanvas} canvas
+ * @param {Scene} scene
+ * @param {Ink} ink
+ */
 export function paintBase(canvas, scene, ink) {
-  const context = canvas.getContext('2d');
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
   const { width, height, ratio } = canvas;
   context.globalAlpha = 1;
   context.fillStyle = ink.plain;
   context.fillRect(0, 0, width, height);
   if (scene.picture?.complete && scene.picture.naturalWidth) context.drawImage(scaled(scene.picture, width, height), 0, 0);
   paintFill(context, scene, ink, ratio);
-  if (scene.heat) paintHeat(context, scene);
+  paintHeat(context, scene);
   if (scene.borders) paintBorders(context, scene, ratio);
   paintGone(context, scene, ink, ratio);
   if (scene.anchors !== 'none') paintAnchors(context, scene, ink, ratio);
   context.globalAlpha = 1;
 }
 
-// One pixel per patch, [red, green, blue] and how opaque, blown up without smoothing.
+/**
+ * One pixel per patch, [red, green, blue] and how opaque, blown up without smoothing.
+ * @param {Cells} scene
+ * @param {(patch: number) => number[]} colourOf
+ * @param {(patch: number) => number} alphaOf
+ */
 function cellMap(scene, colourOf, alphaOf) {
   const small = document.createElement('canvas');
   Object.assign(small, { width: scene.columns, height: scene.rows });
-  const pen = small.getContext('2d');
+  const pen = /** @type {CanvasRenderingContext2D} */ (small.getContext('2d'));
   const image = pen.createImageData(scene.columns, scene.rows);
   let isEmpty = true;
   for (let patch = 0; patch < scene.patches.length; patch++) {
@@ -80,6 +110,12 @@ function cellMap(scene, colourOf, alphaOf) {
   return isEmpty ? null : small;
 }
 
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Cells} scene
+ * @param {(patch: number) => number[]} colourOf
+ * @param {(patch: number) => number} alphaOf
+ */
 export function paintCells(context, scene, colourOf, alphaOf) {
   const map = cellMap(scene, colourOf, alphaOf);
   if (!map) return;
@@ -89,14 +125,20 @@ export function paintCells(context, scene, colourOf, alphaOf) {
   context.imageSmoothingEnabled = true;
 }
 
-// A pattern over the patches, as opaque as `alphaOf` says.
+/**
+ * A pattern over the patches, as opaque as `alphaOf` says.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Cells} scene
+ * @param {CanvasPattern} pattern
+ * @param {(patch: number) => number} alphaOf
+ */
 export function paintPattern(context, scene, pattern, alphaOf) {
   const map = cellMap(scene, () => [0, 0, 0], alphaOf);
   if (!map) return;
   const { width, height } = context.canvas;
   const layer = document.createElement('canvas');
   Object.assign(layer, { width, height });
-  const pen = layer.getContext('2d');
+  const pen = /** @type {CanvasRenderingContext2D} */ (layer.getContext('2d'));
   pen.imageSmoothingEnabled = false;
   pen.drawImage(map, 0, 0, width, height);
   pen.globalCompositeOperation = 'source-in';
@@ -106,32 +148,53 @@ export function paintPattern(context, scene, pattern, alphaOf) {
   context.drawImage(layer, 0, 0);
 }
 
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Scene} given
+ */
 function paintHeat(context, { heat, range: [low, high], ...scene }) {
-  const colourOf = (patch) => cividisParts(high > low ? (heat[patch] - low) / (high - low) : 0);
+  if (!heat) return;
+  const colourOf = (/** @type {number} */ patch) => cividisParts(high > low ? (heat[patch] - low) / (high - low) : 0);
   paintCells(context, scene, colourOf, (patch) => (Number.isNaN(heat[patch]) ? 0 : scene.opacity));
 }
 
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Scene} scene
+ * @param {Ink} ink
+ * @param {number} ratio
+ */
 function paintFill(context, scene, ink, ratio) {
   const { fill, opacity, colours, means, shares: { merged, intoText }, patches } = scene;
   if (fill === 'none') return;
   if (fill === 'colours' && colours) paintCells(context, scene, (patch) => ink.groups[colours[patch]], (patch) => (colours[patch] < 0 ? 0 : opacity));
-  if (fill === 'mean' && means) paintCells(context, scene, (patch) => means[patch], (patch) => (means[patch] ? opacity : 0));
+  if (fill === 'mean' && means) paintCells(context, scene, (patch) => means[patch] ?? [], (patch) => (means[patch] ? opacity : 0));
   if (fill === 'fade') paintCells(context, scene, () => ink.veil, (patch) => opacity * merged[patches[patch]]);
-  const inText = (patch) => intoText[patches[patch]];
+  const inText = (/** @type {number} */ patch) => intoText[patches[patch]];
   paintCells(context, scene, () => ink.blank, (patch) => 0.7 * inText(patch));
   paintPattern(context, scene, dots(context, ratio, ink.text), inText);
 }
 
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Scene} scene
+ * @param {Ink} ink
+ * @param {number} ratio
+ */
 function paintGone(context, scene, ink, ratio) {
   const { dropped, evicted } = scene.shares;
-  const gone = (patch) => Math.min(1, dropped[scene.patches[patch]] + evicted[scene.patches[patch]]);
+  const gone = (/** @type {number} */ patch) => Math.min(1, dropped[scene.patches[patch]] + evicted[scene.patches[patch]]);
   // The heat of a dropped patch is worth seeing: only lines go over it.
   if (!scene.heat) paintCells(context, scene, () => ink.blank, (patch) => 0.7 * gone(patch));
   paintPattern(context, scene, hatching(context, ratio, ink.hatch, scene.heat ? ink.edge : 'transparent'), gone);
 }
 
+/**
+ * @param {{ width: number, height: number }} canvas
+ * @param {Grid} scene
+ */
 export function cellsOf(canvas, scene) {
-  /** @returns {[number, number, number, number]} */
+  /** @type {(patch: number) => [number, number, number, number]} */
   return (patch) => {
     const row = Math.floor(patch / scene.columns);
     const column = patch % scene.columns;
@@ -145,18 +208,26 @@ export function cellsOf(canvas, scene) {
 
 // Shapes that are equally strong are drawn together: thousands of strokes of their own take long.
 function byStrength() {
+  /** @type {Map<number, Path2D>} */
   const paths = new Map();
   return {
     paths,
+    /** @param {number} strength */
     at(strength) {
       const level = Math.ceil(strength * 16) / 16;
       if (!paths.has(level)) paths.set(level, new Path2D());
-      return paths.get(level);
+      return /** @type {Path2D} */ (paths.get(level));
     },
   };
 }
 
-// Where every patch is an anchor, one frame says it and leaves the picture readable.
+/**
+ * Where every patch is an anchor, one frame says it and leaves the picture readable.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Scene} scene
+ * @param {Ink} ink
+ * @param {number} ratio
+ */
 function paintAnchors(context, scene, ink, ratio) {
   const { canvas } = context;
   context.strokeStyle = ink.anchor;
@@ -168,6 +239,11 @@ function paintAnchors(context, scene, ink, ratio) {
   else paintOutlines(context, scene, ratio);
 }
 
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Scene} scene
+ * @param {number} ratio
+ */
 function paintOutlines(context, scene, ratio) {
   const cell = cellsOf(context.canvas, scene);
   const levels = byStrength();
@@ -186,6 +262,12 @@ function paintOutlines(context, scene, ratio) {
   });
 }
 
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Scene} scene
+ * @param {Ink} ink
+ * @param {number} ratio
+ */
 function paintDots(context, scene, ink, ratio) {
   const cell = cellsOf(context.canvas, scene);
   const levels = byStrength();
@@ -206,15 +288,21 @@ function paintDots(context, scene, ink, ratio) {
   });
 }
 
-// A line between neighbours in different slots, weak between two that share theirs with nobody.
+/**
+ * A line between neighbours in different slots, weak between two that share theirs with nobody.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Scene} scene
+ * @param {number} ratio
+ */
 function paintBorders(context, scene, ratio) {
   const { at, columns } = scene;
   if (!at) return;
   const sizes = new Map();
   at.forEach((owner) => sizes.set(owner, (sizes.get(owner) ?? 0) + 1));
-  const isAlone = (patch) => at[patch] >= 0 && sizes.get(at[patch]) < 2;
+  const isAlone = (/** @type {number} */ patch) => at[patch] >= 0 && sizes.get(at[patch]) < 2;
   const cell = cellsOf(context.canvas, scene);
   const levels = byStrength();
+  /** @type {(p: number, q: number, x1: number, y1: number, x2: number, y2: number) => void} */
   const line = (p, q, x1, y1, x2, y2) => {
     if (at[p] === at[q]) return;
     const path = levels.at(isAlone(p) && isAlone(q) ? 0.25 : 0.9);
@@ -234,10 +322,17 @@ function paintBorders(context, scene, ratio) {
   });
 }
 
-// The base again and, over it, the hovered patch, its anchor and its fellows.
+/**
+ * The base again and, over it, the hovered patch, its anchor and its fellows.
+ * @param {FineCanvas} canvas
+ * @param {HTMLCanvasElement | undefined} base
+ * @param {Grid} scene
+ * @param {{ patch: number, anchor: number, members: number[], lit?: number[], tint?: string } | null} hover
+ * @param {Ink} ink
+ */
 export function paintHover(canvas, base, scene, hover, ink) {
   if (!base?.width || !canvas.width) return;
-  const context = canvas.getContext('2d');
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
   const ratio = canvas.ratio;
   context.globalAlpha = 1;
   context.clearRect(0, 0, canvas.width, canvas.height);
@@ -245,16 +340,16 @@ export function paintHover(canvas, base, scene, hover, ink) {
   if (!hover) return;
   const w = canvas.width / scene.columns;
   const h = canvas.height / scene.rows;
-  /** @returns {[number, number]} */
+  /** @type {(patch: number) => [number, number]} */
   const corner = (patch) => [(patch % scene.columns) * w, Math.floor(patch / scene.columns) * h];
-  const stroke = (path, width, colour) => {
-    for (const [line, tint] of [[width + 2, 'rgba(0, 0, 0, 0.85)'], [width, colour]]) {
+  const stroke = (/** @type {Path2D} */ path, /** @type {number} */ width, /** @type {string} */ colour) => {
+    for (const [line, tint] of /** @type {[number, string][]} */ ([[width + 2, 'rgba(0, 0, 0, 0.85)'], [width, colour]])) {
       context.lineWidth = line * ratio;
       context.strokeStyle = tint;
       context.stroke(path);
     }
   };
-  const frame = (patch, colour) => {
+  const frame = (/** @type {number} */ patch, /** @type {string} */ colour) => {
     const path = new Path2D();
     path.rect(...corner(patch), w, h);
     stroke(path, 2.5, colour);
@@ -269,12 +364,20 @@ export function paintHover(canvas, base, scene, hover, ink) {
   if (hover.patch >= 0 && hover.patch !== hover.anchor) frame(hover.patch, '#fff');
 }
 
-// The edges of a set of patches.
+/**
+ * The edges of a set of patches.
+ * @param {number[]} patches
+ * @param {number} columns
+ * @param {(patch: number) => [number, number]} corner
+ * @param {number} w
+ * @param {number} h
+ */
 function outline(patches, columns, corner, w, h) {
   const inside = new Set(patches);
   const path = new Path2D();
   for (const patch of patches) {
     const [x, y] = corner(patch);
+    /** @type {(isOpen: boolean, x1: number, y1: number, x2: number, y2: number) => void} */
     const edge = (isOpen, x1, y1, x2, y2) => {
       if (!isOpen) return;
       path.moveTo(x1, y1);

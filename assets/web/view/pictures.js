@@ -30,7 +30,8 @@ export function drawPatches() {
  * @param {Side} side
  * @param {number[]} where
  * @param {Shares} shares
- * @param {Look & { step: number }} look
+ * @param {Required<Look> & { step: number }} look
+ * @returns {Scene}
  */
 export function sceneOf(side, where, shares, { fill, groups, anchors, opacity, step }) {
   const [rows, columns] = state.grid;
@@ -47,7 +48,10 @@ export function sceneOf(side, where, shares, { fill, groups, anchors, opacity, s
 
 // ---- heat
 
-// What the colours stand for now: an answer token that is pointed at comes before what is switched on.
+/**
+ * What the colours stand for now: an answer token that is pointed at comes before what is switched on.
+ * @returns {Heat}
+ */
 export function heatNow() {
   const numbers = hoveredNumbers();
   if (numbers && openSides().some((side) => numbers.some((number) => side.looked[number]))) return { kind: 'looked', numbers };
@@ -56,12 +60,14 @@ export function heatNow() {
 }
 
 // On a side that has ended the last token counts; before the first, the first.
-const numbersOn = (side, heat) => heat.numbers ?? [Math.max(0, stepOn(side) - 1)];
+const numbersOn = (/** @type {Side} */ side, /** @type {Heat} */ heat) => heat.numbers ?? [Math.max(0, stepOn(side) - 1)];
 
+/** @param {Heat} heat */
 export function heatKey(heat) {
   return JSON.stringify([heat, openSides().map((side) => [numbersOn(side, heat), side.known])]);
 }
 
+/** @param {Heat} heat */
 export function drawHeat(heat) {
   const open = openSides();
   open.forEach((side) => {
@@ -70,13 +76,14 @@ export function drawHeat(heat) {
   });
   // What a token looked at is seen through nothing else.
   open.forEach((side) => { side.scene.fill = heat.numbers ? 'none' : state.fill; });
-  const range = heat.kind === 'none' ? [NaN, NaN] : heatRange(open.map((side) => side.scene.heat), state.hideSinks);
+  const heats = /** @type {Float32Array[]} */ (open.map((side) => side.scene.heat)); // each side has one unless the kind is none
+  const range = /** @type {number[]} */ (heat.kind === 'none' ? [NaN, NaN] : heatRange(heats, state.hideSinks));
   open.forEach((side) => {
     side.scene.range = range;
     const canvas = ofSide('.tv-patches', side);
     side.base ??= document.createElement('canvas');
-    Object.assign(side.base, { width: canvas.width, height: canvas.height, ratio: canvas.ratio });
-    if (canvas.width && canvas.ratio) paintBase(side.base, side.scene, ink());
+    const base = Object.assign(side.base, { width: canvas.width, height: canvas.height, ratio: canvas.ratio });
+    if (canvas.width && canvas.ratio) paintBase(base, side.scene, ink());
   });
   setText(find('.tv-low'), shortNumber(range[0]));
   setText(find('.tv-high'), shortNumber(range[1]) + (state.hideSinks ? ' or more' : ''));
@@ -84,6 +91,7 @@ export function drawHeat(heat) {
   fitLegend(heat.kind, heat.numbers ? 'none' : state.fill);
 }
 
+/** @param {Heat} heat */
 function unitText(heat) {
   // Attention is recorded per layer, for all heads together.
   const perHead = headNow() ? ', mean of all heads' : '';
@@ -95,7 +103,11 @@ function unitText(heat) {
   return 'share of the attention of ' + which + (isMean ? ', mean of all layers' : perHead);
 }
 
-// Only what the pictures show now is explained.
+/**
+ * Only what the pictures show now is explained.
+ * @param {string} heat
+ * @param {string} fill
+ */
 function fitLegend(heat, fill) {
   const shown = new Set([fill, state.anchors]);
   if (heat !== 'none') shown.add('heat');

@@ -2,6 +2,10 @@
 
 import { redraw, state } from './state.js';
 
+/**
+ * @param {Hover | null} hover
+ * @param {boolean} [locked]
+ */
 export function hoverOn(hover, locked = false) {
   const same = JSON.stringify(hover) === JSON.stringify(state.hover) && locked === state.locked;
   if (same) return;
@@ -9,7 +13,10 @@ export function hoverOn(hover, locked = false) {
   redraw('hover');
 }
 
-// A second click lets go of what the first one held.
+/**
+ * A second click lets go of what the first one held.
+ * @param {Hover | null} hover
+ */
 function hold(hover) {
   hoverOn(hover, !(state.locked && JSON.stringify(hover) === JSON.stringify(state.hover)));
 }
@@ -18,6 +25,10 @@ function leave() {
   if (!state.locked) hoverOn(null);
 }
 
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {MouseEvent} event
+ */
 export function patchAt(canvas, event) {
   const box = canvas.getBoundingClientRect();
   const [rows, columns] = state.grid;
@@ -26,15 +37,25 @@ export function patchAt(canvas, event) {
   return row >= 0 && row < rows && column >= 0 && column < columns ? row * columns + column : null;
 }
 
+/**
+ * @param {number} patch
+ * @param {string} key
+ */
 function moved(patch, key) {
   const [rows, columns] = state.grid;
   const row = Math.floor(patch / columns);
   const column = patch % columns;
-  const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[key];
-  const clamp = (value, count) => Math.min(count - 1, Math.max(0, value));
+  /** @type {Record<string, number[]>} */
+  const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+  const step = steps[key];
+  const clamp = (/** @type {number} */ value, /** @type {number} */ count) => Math.min(count - 1, Math.max(0, value));
   return clamp(row + step[0], rows) * columns + clamp(column + step[1], columns);
 }
 
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} number
+ */
 export function listenCanvas(canvas, number) {
   canvas.addEventListener('pointermove', (event) => {
     const patch = patchAt(canvas, event);
@@ -56,7 +77,12 @@ export function listenCanvas(canvas, number) {
   });
 }
 
-// What an element of a strip stands for: a cell of the unfolded image is its patch.
+/**
+ * What an element of a strip stands for: a cell of the unfolded image is its patch.
+ * @param {Side | undefined} side
+ * @param {any} target
+ * @returns {Hover | null}
+ */
 function hoverOfBox(side, target) {
   const token = target.closest('[data-token]')?.dataset.token;
   if (token === undefined || !side?.opened) return null;
@@ -64,18 +90,23 @@ function hoverOfBox(side, target) {
   return patch >= 0 ? { side: side.number, patch } : { side: side.number, token: Number(token) };
 }
 
+/** @param {Side} side */
 function toggleImage(side) {
   side.unfolded = !side.unfolded;
   redraw('patches');
 }
 
+/**
+ * @param {HTMLElement} strip
+ * @param {number} number
+ */
 export function listenStrip(strip, number) {
   const side = () => state.sides[number];
-  const over = (event) => {
+  const over = (/** @type {Event} */ event) => {
     const hover = hoverOfBox(side(), event.target);
     if (hover && !state.locked) hoverOn(hover);
   };
-  const press = (event) => {
+  const press = (/** @type {{ target: any }} */ event) => {
     if (event.target.closest('.tv-image')) toggleImage(side());
     else if (hoverOfBox(side(), event.target)) hold(hoverOfBox(side(), event.target));
   };
@@ -91,9 +122,13 @@ export function listenStrip(strip, number) {
   });
 }
 
-// One stop for the Tab key, arrows from box to box.
+/**
+ * One stop for the Tab key, arrows from box to box.
+ * @param {HTMLElement} strip
+ * @param {{ target: any, key: string }} event
+ */
 function moveFocus(strip, event) {
-  const boxes = [...strip.querySelectorAll('.tv-token, .tv-cell')];
+  const boxes = /** @type {HTMLElement[]} */ ([...strip.querySelectorAll('.tv-token, .tv-cell')]);
   const current = boxes.indexOf(event.target.closest('.tv-token, .tv-cell'));
   const to = { ArrowRight: current + 1, ArrowLeft: current - 1, Home: 0, End: boxes.length - 1 }[event.key];
   if (to === undefined || !boxes[to]) return false;
@@ -103,8 +138,12 @@ function moveFocus(strip, event) {
   return true;
 }
 
+/**
+ * @param {HTMLElement} text
+ * @param {number} number
+ */
 export function listenText(text, number) {
-  const hoverOfWord = (event) => {
+  const hoverOfWord = (/** @type {{ target: any }} */ event) => {
     const side = state.sides[number];
     const numbers = side?.words?.[event.target.closest('.tv-word')?.dataset.word]?.numbers;
     return numbers?.length && side.opened ? { side: number, token: side.tokens + numbers[0], numbers } : null;

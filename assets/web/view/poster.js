@@ -3,7 +3,7 @@
 
 import { bytesAfter, shortTitle } from '../core/charts.js';
 import { cividis } from '../core/colours.js';
-import { bytesText } from '../core/numbers.js';
+import { bytesText, keptWords } from '../core/numbers.js';
 import { differing, splitWords } from '../core/words.js';
 import { drawCertainty, drawMemory } from './charts.js';
 import { SVG, find, ofSide, root, svg } from './dom.js';
@@ -19,22 +19,27 @@ const POSTER_CHARTS = [
   { title: 'How sure: probability of the first side’s token', height: 165, drawInto: drawCertainty },
 ];
 
-// The picture as a file, and its size in pixels.
+/**
+ * The picture as a file, and its size in pixels.
+ * @param {State} state
+ */
 export async function drawPoster(state) {
   const parts = await posterParts(state);
   const canvas = document.createElement('canvas');
-  const height = paintPoster(canvas.getContext('2d'), parts);
+  const height = paintPoster(/** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d')), parts);
   Object.assign(canvas, { width: POSTER.width * POSTER.scale, height: Math.ceil(height) * POSTER.scale });
-  const context = canvas.getContext('2d');
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
   context.scale(POSTER.scale, POSTER.scale);
   context.fillStyle = parts.colours.ground;
   context.fillRect(0, 0, POSTER.width, height);
   paintPoster(context, parts);
+  /** @type {Blob | null} */
   const blob = await new Promise((done) => canvas.toBlob(done, 'image/png'));
   if (!blob) throw new Error('the browser could not make a PNG');
   return { blob, width: canvas.width, height: canvas.height };
 }
 
+/** @param {State} state */
 async function posterParts(state) {
   const sides = state.sides.filter((side) => side.opened);
   const marks = sides.length > 1 ? differing(sides[0], sides[1]) : [[]];
@@ -50,15 +55,22 @@ async function posterParts(state) {
   };
 }
 
+/**
+ * @param {State} state
+ * @param {Side[]} sides
+ */
 function viewFacts(state, sides) {
   const single = state.layer ? 'layer ' + state.layer + ' of ' + sides[0].layers : 'mean of ' + sides[0].layers + ' layers';
   const isPerHead = state.layer && sides.some((side) => side.heads > 1);
   const head = isPerHead ? [state.head ? 'head ' + state.head : 'mean of heads'] : [];
-  return [sides[0].model, ...sides.map((side) => side.title + (side.kept ? ' ' + side.kept : '')), single, ...head,
+  return [sides[0].model, ...sides.map((side) => side.title + (side.is_compressed ? ' ' + keptWords(side) : '')), single, ...head,
     'after answer token ' + state.step].filter(Boolean).join(' · ');
 }
 
-// A canvas does not know the page's variables and mixed colours.
+/**
+ * A canvas does not know the page's variables and mixed colours.
+ * @param {string} name
+ */
 function colourNamed(name) {
   const probe = document.createElement('i');
   probe.style.color = 'var(--tv-' + name + ')';
@@ -73,7 +85,11 @@ const CHART_STYLES = [
   'fill-opacity', 'font-size', 'font-family', 'font-weight', 'font-variant-numeric',
 ];
 
-// A chart as an image, drawn anew in the poster's size. Outside the page its styles are gone: each element takes its own along.
+/**
+ * A chart as an image, drawn anew in the poster's size. Outside the page its styles are gone: each element takes its own along.
+ * @param {typeof POSTER_CHARTS[number]} given
+ * @param {State} state
+ */
 async function chartPart({ title, height, drawInto }, state) {
   const width = POSTER.chart;
   const chart = svg('svg', { xmlns: SVG, width, height });
@@ -86,14 +102,20 @@ async function chartPart({ title, height, drawInto }, state) {
   });
   chart.remove();
   chart.removeAttribute('style');
-  chart.querySelectorAll('*').forEach((node, i) => styles[i].forEach(([name, value]) => node.style.setProperty(name, value)));
+  /** @type {NodeListOf<SVGElement>} */
+  const nodes = chart.querySelectorAll('*');
+  nodes.forEach((node, i) => styles[i].forEach(([name, value]) => node.style.setProperty(name, value)));
   const image = new Image();
   image.src = 'data:image/svg+xml;charset=utf-8,' + encodeURIComponent(new XMLSerializer().serializeToString(chart));
   await image.decode();
   return { image, width, height, title };
 }
 
-// Returns the height of what was drawn.
+/**
+ * Returns the height of what was drawn.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Awaited<ReturnType<typeof posterParts>>} parts
+ */
 function paintPoster(context, parts) {
   const { edge, width, gap } = POSTER;
   const inner = width - 2 * edge;
@@ -113,15 +135,30 @@ function paintPoster(context, parts) {
   return paintLines(pen, [[{ text: parts.source }]], edge, y, inner, 17, '12', parts.colours.muted, 2) + edge / 2;
 }
 
+/**
+ * @param {PosterPen} pen
+ * @param {PosterSide} part
+ * @param {number} x
+ * @param {number} y
+ * @param {number} width
+ */
 function paintAnswer(pen, { side, step, marks }, x, y, width) {
   const { context, colours } = pen;
   sampleLine(context, side, colours[side.letter], x, y + 8, width);
-  const title = side.title + (side.kept ? ' · ' + side.kept : '') + ' · ' + bytesText(bytesAfter(side, step));
+  const title = side.title + (side.is_compressed ? ' · ' + keptWords(side) : '') + ' · ' + bytesText(bytesAfter(side, step));
   const top = paintLines(pen, [[{ text: title }]], x, y + 20, width, 20, 'bold 15', colours.text, 1);
   const words = splitWords(side.answer).map((text, i) => ({ text, differs: marks[i] }));
   return paintLines(pen, paragraphs(words), x, top + 6, width, 25, '18', colours.text, 16);
 }
 
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Side} side
+ * @param {string} colour
+ * @param {number} x
+ * @param {number} y
+ * @param {number} width
+ */
 function sampleLine(context, side, colour, x, y, width) {
   context.save();
   Object.assign(context, { strokeStyle: colour, lineWidth: 3 });
@@ -133,20 +170,32 @@ function sampleLine(context, side, colour, x, y, width) {
   context.restore();
 }
 
+/** @param {PosterWord[]} words */
 function paragraphs(words) {
-  const list = [[]];
+  const list = /** @type {PosterWord[][]} */ ([[]]);
   words.forEach((word) => {
-    list.at(-1).push(word);
+    list.at(-1)?.push(word);
     if (/\n/.test(word.text)) list.push([]);
   });
   return list;
 }
 
-// Paragraphs of words, wrapped, at most `most` lines; returns where the next thing may begin.
+/**
+ * Paragraphs of words, wrapped, at most `most` lines; returns where the next thing may begin.
+ * @param {PosterPen} pen
+ * @param {PosterWord[][]} list
+ * @param {number} x
+ * @param {number} y
+ * @param {number} width
+ * @param {number} height
+ * @param {string} style
+ * @param {string} colour
+ * @param {number} most
+ */
 function paintLines({ context, font, colours }, list, x, y, width, height, style, colour, most) {
   const [size, weight] = style.split(' ').reverse();
   context.font = (weight ?? 'normal') + ' ' + size + 'px ' + font;
-  const measure = (text) => context.measureText(text).width;
+  const measure = (/** @type {string} */ text) => context.measureText(text).width;
   const lines = list.flatMap((words) => wrapWords(words, width, measure));
   lines.slice(0, most).forEach((line, number) => {
     const base = y + (number + 1) * height - height * 0.28;
@@ -158,20 +207,30 @@ function paintLines({ context, font, colours }, list, x, y, width, height, style
   return y + Math.min(lines.length, most) * height;
 }
 
+/**
+ * @param {PosterWord[]} words
+ * @param {number} width
+ * @param {(text: string) => number} measure
+ */
 function wrapWords(words, width, measure) {
-  const lines = [[]];
+  const lines = /** @type {PosterWord[][]} */ ([[]]);
   let used = 0;
   const pieces = words.flatMap((word) => splitWords(word.text).flatMap((text) => fitPieces(text, width, measure)).map((text) => ({ ...word, text })));
   pieces.forEach((piece) => {
     const bare = measure(piece.text.trimEnd());
     if (used && used + bare > width) { lines.push([]); used = 0; }
-    lines.at(-1).push({ ...piece, text: piece.text.replace(/\s+/g, ' ') });
+    lines.at(-1)?.push({ ...piece, text: piece.text.replace(/\s+/g, ' ') });
     used += measure(piece.text.replace(/\s+/g, ' '));
   });
   return lines;
 }
 
-// A word that is wider than the line is broken where it has to.
+/**
+ * A word that is wider than the line is broken where it has to.
+ * @param {string} text
+ * @param {number} width
+ * @param {(text: string) => number} measure
+ */
 function fitPieces(text, width, measure) {
   if (measure(text) <= width) return [text];
   const pieces = [''];
@@ -182,7 +241,16 @@ function fitPieces(text, width, measure) {
   return pieces;
 }
 
-// Words that differ, as long as the text runs from left to right: elsewhere a word's place is not the sum of those before.
+/**
+ * Words that differ, as long as the text runs from left to right: elsewhere a word's place is not the sum of those before.
+ * @param {CanvasRenderingContext2D} context
+ * @param {PosterWord[]} line
+ * @param {number} x
+ * @param {number} base
+ * @param {number} size
+ * @param {(text: string) => number} measure
+ * @param {Record<string, string>} colours
+ */
 function markWords(context, line, x, base, size, measure, colours) {
   const text = line.map((word) => word.text).join('');
   if (/[\u0590-\u08ff\u202a-\u202e\u2066-\u2069\ufb1d-\ufefc]/.test(text)) return;
@@ -194,6 +262,13 @@ function markWords(context, line, x, base, size, measure, colours) {
   });
 }
 
+/**
+ * @param {PosterPen} pen
+ * @param {PosterSide} part
+ * @param {number} x
+ * @param {number} y
+ * @param {number} width
+ */
 function paintPatches(pen, { side, canvas }, x, y, width) {
   const { context, colours } = pen;
   sampleLine(context, side, colours[side.letter], x, y + 9, 28);
@@ -203,6 +278,12 @@ function paintPatches(pen, { side, canvas }, x, y, width) {
   return top + height;
 }
 
+/**
+ * @param {PosterPen} pen
+ * @param {Awaited<ReturnType<typeof chartPart>>[]} charts
+ * @param {number} x
+ * @param {number} y
+ */
 function paintCharts(pen, charts, x, y) {
   for (const { image, width, height, title } of charts) {
     y = paintLines(pen, [[{ text: title }]], x, y, width, 20, 'bold 14', pen.colours.text, 1) + 6;
@@ -212,7 +293,14 @@ function paintCharts(pen, charts, x, y) {
   return y;
 }
 
-// The legend as the page shows it now, wrapped.
+/**
+ * The legend as the page shows it now, wrapped.
+ * @param {PosterPen} pen
+ * @param {any[]} keys
+ * @param {number} x
+ * @param {number} y
+ * @param {number} right
+ */
 function paintKeys(pen, keys, x, y, right) {
   const { context, colours } = pen;
   let left = x;
@@ -234,6 +322,7 @@ function paintKeys(pen, keys, x, y, right) {
 }
 
 // What a key of the legend looks like, by its class; `box` is its place.
+/** @type {Record<string, (context: CanvasRenderingContext2D, box: PosterBox, colours: PosterPen['colours']) => void>} */
 const POSTER_KEYS = {
   'tv-ramp': (context, [x, y, width, height]) => {
     for (let i = 0; i < width; i++) paintBlock(context, [x + i, y, 1.5, height], cividis(i / width));
@@ -260,6 +349,11 @@ const POSTER_KEYS = {
   'tv-key-merged': (context, box, colours) => paintBlock(context, box, colours.veil),
 };
 
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {PosterBox} box
+ * @param {...(string | CanvasPattern)} fills
+ */
 function paintBlock(context, box, ...fills) {
   fills.forEach((style) => {
     context.fillStyle = style;
@@ -267,6 +361,12 @@ function paintBlock(context, box, ...fills) {
   });
 }
 
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {PosterBox} box
+ * @param {string} colour
+ * @param {number} line
+ */
 function frameBlock(context, [x, y, width, height], colour, line) {
   Object.assign(context, { strokeStyle: colour, lineWidth: line });
   context.strokeRect(x + line / 2, y + line / 2, width - line, height - line);

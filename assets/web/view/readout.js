@@ -12,8 +12,8 @@ export function drawReadout() {
   const step = state.step;
   state.sides.forEach((side) => {
     const row = ofSide('.tv-moment', side);
-    const cell = (name, text) => setText(row.querySelector('.tv-' + name), text);
-    cell('wrote', !step ? 'prompt read' : step > side.known ? (side.finish === 'running' ? '–' : 'has ended') : '“' + visiblePiece(side.pieces[step - 1]) + '”');
+    const cell = (/** @type {string} */ name, /** @type {string} */ text) => setText(row.querySelector('.tv-' + name), text);
+    cell('wrote', !step ? 'prompt read' : step > side.known ? (side.finish === 'running' ? '–' : 'has ended') : '“' + visiblePiece(side.answer_pieces[step - 1]) + '”');
     cell('slots', slotsText(side));
     cell('held', side.opened ? bytesText(bytesAfter(side, stepOn(side))) : '–');
     const given = side.opened ? givenUpText(side, step, planes(side), state.grid) : '';
@@ -21,10 +21,13 @@ export function drawReadout() {
   });
 }
 
-// Slots alive after the shown step, the mean over the shown layers.
+/**
+ * Slots alive after the shown step, the mean over the shown layers.
+ * @param {Side} side
+ */
 function slotsText(side) {
   const step = stepOn(side);
-  const slots = step ? side.slots[step - 1] : side.promptSlots;
+  const slots = step ? side.slots[step - 1] : side.prompt_slots;
   if (!slots) return '–';
   const shown = state.layer ? [slots[state.layer - 1]] : slots;
   return shortNumber(shown.reduce((sum, value) => sum + value, 0) / shown.length);
@@ -32,7 +35,7 @@ function slotsText(side) {
 
 export function timeSummary() {
   const said = state.sides.map((side) => 'Side ' + side.letter.toUpperCase() + ' '
-    + (state.step && state.step <= side.known ? '“' + visiblePiece(side.pieces[state.step - 1]) + '”, ' : '')
+    + (state.step && state.step <= side.known ? '“' + visiblePiece(side.answer_pieces[state.step - 1]) + '”, ' : '')
     + slotsText(side) + ' slots');
   const ended = state.done && state.step === lastStep() && state.status ? state.status + '. ' : '';
   return ended + 'After token ' + state.step + ' of ' + lastStep() + ': ' + said.join('; ');

@@ -12,7 +12,11 @@ import { headNow } from './state.js';
 const SAVED_KINDS = [['trace', 'Trace (.zip)', 'zip'], ['csv', 'Steps (.csv)', 'csv'], ['html', 'Replay (.html)', 'html']];
 const GONE = 'The server no longer holds this run: ask again.';
 
-// Called once and again for every run: what can be saved may have changed.
+/**
+ * Called once and again for every run: what can be saved may have changed.
+ * @param {any} box
+ * @param {State} state
+ */
 export function buildSave(box, state) {
   if (!box.firstChild) makeSave(box, state);
   const hasServer = canAsk('save');
@@ -21,7 +25,12 @@ export function buildSave(box, state) {
   tellSaved(box, '');
 }
 
+/**
+ * @param {any} box
+ * @param {State} state
+ */
 function makeSave(box, state) {
+  /** @type {(name: string, text: string, action: () => Promise<void>) => HTMLElement} */
   const button = (name, text, action) => {
     const node = tag('button', 'tv-save-button', text);
     node.type = 'button';
@@ -36,6 +45,11 @@ function makeSave(box, state) {
   box.append(tag('div', 'tv-save-buttons', ...files, button('link', 'Copy link', () => copyLink(box, state))), says);
 }
 
+/**
+ * @param {any} box
+ * @param {State} state
+ * @param {() => Promise<void>} action
+ */
 async function doSave(box, state, action) {
   if (!state.sides.some((side) => side.opened)) return tellSaved(box, 'There is nothing to save yet.');
   if (box.dataset.busy) return;
@@ -43,19 +57,31 @@ async function doSave(box, state, action) {
   try {
     await action();
   } catch (error) {
-    tellSaved(box, 'That did not work (' + (error?.message || 'no answer from the server') + '). Try again.');
+    const message = /** @type {{ message?: string } | undefined} */ (error)?.message;
+    tellSaved(box, 'That did not work (' + (message || 'no answer from the server') + '). Try again.');
   } finally {
     delete box.dataset.busy;
   }
 }
 
+/**
+ * @param {any} box
+ * @param {string} text
+ * @param {...Node} nodes
+ */
 function tellSaved(box, text, ...nodes) {
   box.querySelector('.tv-save-says').replaceChildren(text, ...nodes);
 }
 
+/**
+ * @param {any} box
+ * @param {State} state
+ * @param {string} kind
+ * @param {string} ending
+ */
 async function saveFile(box, state, kind, ending) {
   tellSaved(box, 'Preparing the file …');
-  const answer = await frame.server.save(state.run, kind);
+  const answer = await frame.server?.save(state.run, kind);
   if (!answer) return tellSaved(box, GONE);
   const { name, type, data } = JSON.parse(answer);
   const bytes = decodeBase64(data, Uint8Array);
@@ -63,15 +89,24 @@ async function saveFile(box, state, kind, ending) {
   tellSaved(box, 'Saved ' + (safeName(name) || saveName(state, ending)) + ' (' + bytesText(bytes.length) + ').');
 }
 
+/**
+ * @param {State} state
+ * @param {string} ending
+ */
 function saveName(state, ending) {
   const model = state.sides[0]?.model ?? state.about?.model ?? '';
   return ['elastic', safeName(model), safeName(String(state.run ?? '')).slice(0, 8)].filter(Boolean).join('-') + '.' + ending;
 }
 
+/** @param {string} text */
 function safeName(text) {
   return text.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[-.]+|[-.]+$/g, '');
 }
 
+/**
+ * @param {Blob} blob
+ * @param {string} name
+ */
 export function download(blob, name) {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(blob);
@@ -80,6 +115,10 @@ export function download(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
+/**
+ * @param {any} box
+ * @param {State} state
+ */
 async function savePoster(box, state) {
   tellSaved(box, 'Drawing the picture …');
   const { blob, width, height } = await drawPoster(state);
@@ -87,6 +126,10 @@ async function savePoster(box, state) {
   tellSaved(box, 'Saved ' + saveName(state, 'png') + ' (' + width + ' × ' + height + ' pixels).');
 }
 
+/**
+ * @param {any} box
+ * @param {State} state
+ */
 async function copyLink(box, state) {
   const address = location.origin + location.pathname + '?' + new URLSearchParams({ ...state.link, ...linkTo({ ...state, head: headNow() }) });
   try {

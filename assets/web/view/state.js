@@ -3,10 +3,11 @@
 import { PRESETS } from '../core/address.js';
 import { planesOf } from '../core/holders.js';
 
+/** @type {State} */
 export const state = {
   run: null, seq: -1, done: false, status: '', question: '', grid: [1, 1], picture: null, patchColours: null, sides: [],
   shape: null, about: {}, link: {}, // of the run: the model's shape, where it ran, the page's parameters that ask it again
-  ...PRESETS.importance, size: 'both', layer: 0, head: 0, hideSinks: false, // what the pictures show
+  opacity: 0.5, ...PRESETS.importance, size: 'both', layer: 0, head: 0, hideSinks: false, // what the pictures show
   step: 0, follow: true, playing: false, speed: 1,
   hover: null, // {side, patch}, {side, token} or {side, token, numbers}: a word of several answer tokens
   locked: false,
@@ -19,21 +20,34 @@ export const state = {
 
 // ---- who is told
 
+/** @type {(() => void)[]} */
 const choiceListeners = [];
+/** @type {((due: Set<Part>) => void)[]} */
 const frameListeners = [];
-const stale = new Set(); // of: answers, patches, heat, chart, hover
+/** @type {Set<Part>} */
+const stale = new Set();
 let frameDue = 0;
 
-// Called at once, after every choice.
+/**
+ * Called at once, after every choice.
+ * @param {() => void} listener
+ */
 export function onChoice(listener) {
   choiceListeners.push(listener);
 }
 
-// Called with what is out of date, in the next frame, in the order in which they came here.
+/**
+ * Called with what is out of date, in the next frame, in the order in which they came here.
+ * @param {(due: Set<Part>) => void} listener
+ */
 export function onFrame(listener) {
   frameListeners.push(listener);
 }
 
+/**
+ * @param {Partial<State>} change
+ * @param {...Part} parts
+ */
 export function choose(change, ...parts) {
   Object.assign(state, change);
   if (needsOne()) needSingle();
@@ -41,6 +55,7 @@ export function choose(change, ...parts) {
   redraw(...parts);
 }
 
+/** @param {...Part} parts */
 export function redraw(...parts) {
   parts.forEach((part) => stale.add(part));
   frameDue ||= requestAnimationFrame(() => {
@@ -59,8 +74,11 @@ export const openSides = () => state.sides.filter((side) => side.opened);
 export const mostHeads = () => Math.max(1, ...state.sides.map((side) => side.heads ?? 1));
 // Heads are told apart within one layer only.
 export const headNow = () => (state.layer && mostHeads() > 1 ? state.head : 0);
+/** @param {Side} side */
 export const planes = (side) => planesOf(side, state.layer, headNow());
+/** @param {Side} side */
 export const isSingle = (side) => planes(side).length === 1;
+/** @param {Side} side */
 export const stepOn = (side) => Math.min(state.step, side.steps);
 
 // Groups are those of one layer and one head.
@@ -77,7 +95,10 @@ export function layerName() {
   return state.layer ? 'layer ' + state.layer + ' of ' + layers : 'mean of all ' + layers + ' layers';
 }
 
-// Which of a side's planes its picture shows, in words.
+/**
+ * Which of a side's planes its picture shows, in words.
+ * @param {Side} side
+ */
 export function planesName(side) {
   if (side.heads < 2) return layerName();
   if (!state.layer) return layerName() + ' and ' + side.heads + ' heads';
@@ -88,6 +109,6 @@ export function planesName(side) {
 export function hoveredNumbers() {
   const { hover } = state;
   const own = hover && state.sides[hover.side];
-  if (!own?.opened || hover.token === undefined || hover.token < own.tokens) return null;
+  if (!hover || !own?.opened || hover.token === undefined || hover.token < own.tokens) return null;
   return hover.numbers ?? [hover.token - own.tokens];
 }

@@ -3,24 +3,33 @@
 import { imageSummary } from '../core/sentences.js';
 import { answerFate, fateOf, pieceOf } from '../core/tokens.js';
 
+/**
+ * @param {number | null} token
+ * @param {string} className
+ * @returns {StripBox}
+ */
 function stripBox(token, className) {
   const box = document.createElement('span');
   box.className = className;
   box.setAttribute('role', 'option');
   box.tabIndex = -1;
-  if (token !== null) box.dataset.token = token;
+  if (token !== null) box.dataset.token = String(token);
   return box;
 }
 
-// Boxes for the tokens before the answer; answer tokens follow as they come.
+/**
+ * Boxes for the tokens before the answer; answer tokens follow as they come.
+ * @param {HTMLElement} strip
+ * @param {Side} side
+ */
 export function buildStrip(strip, side) {
   side.boxes = [];
   side.blocks = [];
   const nodes = [];
   for (let token = 0; token < side.tokens; token++) {
-    if (!side.isImage[token]) {
+    if (!side.is_image[token]) {
       nodes.push(side.boxes[token] = tokenBox(side, token));
-    } else if (!side.isImage[token - 1]) {
+    } else if (!side.is_image[token - 1]) {
       const box = stripBox(null, 'tv-token tv-image');
       box.setAttribute('aria-expanded', 'false');
       side.blocks.push({ box, first: token, cells: null });
@@ -31,22 +40,31 @@ export function buildStrip(strip, side) {
   strip.replaceChildren(...nodes);
 }
 
+/**
+ * @param {Side} side
+ * @param {number} token
+ */
 function tokenBox(side, token) {
   const box = stripBox(token, 'tv-token');
-  box.dataset.by = token >= side.tokens || !side.isPrompt[token] ? 'model' : 'prompt';
+  box.dataset.by = token >= side.tokens || !side.is_prompt[token] ? 'model' : 'prompt';
   const word = document.createElement('bdi');
   word.textContent = pieceOf(side, token);
   box.append(word);
   return box;
 }
 
-// Show the patches of an image block one by one, or as one again. Thousands of cells exist only while they are seen.
+/**
+ * Show the patches of an image block one by one, or as one again. Thousands of cells exist only while they are seen.
+ * @param {Side} side
+ * @param {StripBlock} block
+ * @param {boolean} isOpen
+ */
 function unfold(side, block, isOpen) {
   if (isOpen === Boolean(block.cells)) return;
-  block.box.setAttribute('aria-expanded', isOpen);
+  block.box.setAttribute('aria-expanded', String(isOpen));
   if (!isOpen) {
-    block.cells.remove();
-    for (let token = block.first; side.isImage[token]; token++) delete side.boxes[token];
+    block.cells?.remove();
+    for (let token = block.first; side.is_image[token]; token++) delete side.boxes[token];
     block.cells = null;
     return;
   }
@@ -54,7 +72,7 @@ function unfold(side, block, isOpen) {
   block.cells.className = 'tv-cells';
   block.cells.setAttribute('role', 'group');
   block.cells.setAttribute('aria-label', 'Image patches');
-  for (let token = block.first; side.isImage[token]; token++) {
+  for (let token = block.first; side.is_image[token]; token++) {
     const cell = stripBox(token, 'tv-cell');
     side.boxes[token] = cell;
     block.cells.append(cell);
@@ -62,7 +80,14 @@ function unfold(side, block, isOpen) {
   block.box.after(block.cells);
 }
 
-// Bring the strip to a step. `shares` of the side's planes; a token is what it is in most of them.
+/**
+ * Bring the strip to a step. `shares` of the side's planes; a token is what it is in most of them.
+ * @param {HTMLElement} strip
+ * @param {Side} side
+ * @param {Shares} shares
+ * @param {number} step
+ * @param {number | null} differs
+ */
 export function updateStrip(strip, side, shares, step, differs) {
   for (let i = 0; i < side.known; i++) {
     const token = side.tokens + i;
@@ -78,30 +103,46 @@ export function updateStrip(strip, side, shares, step, differs) {
   markSteps(side, step, differs);
 }
 
-// What a box shows is remembered beside it: reading it back from the page takes longer.
+/**
+ * What a box shows is remembered beside it: reading it back from the page takes longer.
+ * @param {StripBox} box
+ * @param {string} fate
+ * @param {number} share
+ */
 function showFate(box, fate, share) {
   if (box.fate !== fate) box.dataset.fate = box.fate = fate;
   const level = Math.round(share * 100) / 100;
   if (box.level === level) return;
   box.level = level;
   box.dataset.share = level.toFixed(2);
-  box.style.setProperty('--tv-share', level);
+  box.style.setProperty('--tv-share', String(level));
 }
 
+/**
+ * @param {Side} side
+ * @param {number} step
+ * @param {number | null} differs
+ */
 function markSteps(side, step, differs) {
-  const marks = { 'tv-current': side.boxes[side.tokens + step - 1], 'tv-fork-token': side.boxes[side.tokens + differs] };
+  /** @type {Record<string, StripBox | undefined>} */
+  const marks = { 'tv-current': side.boxes[side.tokens + step - 1], 'tv-fork-token': side.boxes[side.tokens + (differs ?? 0)] };
   if (differs === null) marks['tv-fork-token'] = undefined;
-  side.marked ??= {};
+  const marked = side.marked ??= {};
   Object.entries(marks).forEach(([name, box]) => {
-    if (side.marked[name] === box) return;
-    side.marked[name]?.classList.remove(name);
+    if (marked[name] === box) return;
+    marked[name]?.classList.remove(name);
     box?.classList.add(name);
-    side.marked[name] = box;
+    marked[name] = box;
   });
-  side.marked['tv-fork-token']?.setAttribute('aria-description', 'the first token that differs');
+  marked['tv-fork-token']?.setAttribute('aria-description', 'the first token that differs');
 }
 
-// Give exactly these tokens a class.
+/**
+ * Give exactly these tokens a class.
+ * @param {Side} side
+ * @param {string} name
+ * @param {Iterable<number>} tokens
+ */
 export function lightTokens(side, name, tokens) {
   side.lights ??= {};
   const boxes = new Set([...tokens].map((token) => side.boxes[token]).filter(Boolean));

@@ -7,11 +7,13 @@ import { choose, lastStep, state } from './state.js';
 const TOKENS_PER_SECOND = 6;
 let clock = 0;
 
+/** @param {number} step */
 export function goTo(step) {
   const to = Math.min(lastStep(), Math.max(0, step));
   choose({ step: to, follow: to === lastStep() }, 'patches', 'chart');
 }
 
+/** @param {boolean} isPlaying */
 export function play(isPlaying) {
   clearTimeout(clock);
   const playing = isPlaying && lastStep() > 0;
@@ -41,7 +43,10 @@ export function jumpToDifference() {
   goTo(state.differs + 1);
 }
 
-// Keys that the focused control has a use for are its own.
+/**
+ * Keys that the focused control has a use for are its own.
+ * @param {KeyboardEvent & { target: any }} event
+ */
 export function isFree(event) {
   // Space plays from a picture, too, where arrows move over patches.
   if (event.key === ' ' && event.target.closest('canvas')) return !event.defaultPrevented;
@@ -49,6 +54,7 @@ export function isFree(event) {
   return !event.defaultPrevented && !event.altKey && !event.ctrlKey && !event.metaKey && !event.target.closest(own);
 }
 
+/** @param {KeyboardEvent & { target: any }} event */
 export function onKey(event) {
   if (event.key === 'Escape' && state.locked) {
     const isHere = document.activeElement?.closest('canvas, .tv-strip');
@@ -56,6 +62,7 @@ export function onKey(event) {
     return;
   }
   if (!isFree(event) || !lastStep()) return;
+  /** @type {Record<string, number>} */
   const steps = { ArrowLeft: state.step - 1, ArrowRight: state.step + 1, Home: 0, End: lastStep() };
   if (event.key in steps) goTo(steps[event.key]);
   else if (event.key === ' ' && !event.target.closest('button, summary, a')) play(!state.playing);

@@ -1,0 +1,102 @@
+// What the server sends. Written from elastic/messages.py by `python -m tests.contract`; not to be edited.
+
+/** A stretch of a run, or, without sides, a sentence about what is going on. */
+interface Message {
+  version: number;
+  run: string;
+  seq: number;
+  since: number;
+  status: string;
+  done: boolean;
+  opening: Opening | null;
+  sides: SideSteps[];
+  wrong: string[];
+  awaits: number | null;
+}
+
+/** Everything about a run that its steps do not change. */
+interface Opening {
+  picture: string | null;
+  grid: number[];
+  question: string;
+  shape: ModelShape;
+  about: Record<string, string>;
+  link: Record<string, string>;
+  sides: SideOpening[];
+  show: Show | null;
+}
+
+/** The language model's shape, and the bytes of a number in its cache and of all its weights. */
+interface ModelShape {
+  layers: number;
+  heads: number;
+  kv_heads: number;
+  head_dim: number;
+  element_bytes: number;
+  weight_bytes: number;
+}
+
+/** Everything about a side that its steps do not change; the arrays are those of `Trace`. */
+interface SideOpening {
+  policy: string;
+  title: string;
+  keep: number;
+  is_compressed: boolean;
+  options: Record<string, number | boolean | string>;
+  model: string;
+  pieces: string[];
+  is_image: boolean[];
+  is_prompt: boolean[];
+  layers: number;
+  heads: number;
+  owner: string;
+  score: string;
+  sparsity: (number | null)[];
+  channels: ChannelBits | null;
+  unseen: string;
+  prompt_slots: number[];
+  prompt_bytes: number;
+  prompt_limit_bytes: number;
+  prefill_seconds: number | null;
+  compress_seconds: number | null;
+  history: [string, string][];
+}
+
+/** Which channels keys hold, a bit each, in the order of the shape: layers, key heads, channels. */
+interface ChannelBits {
+  shape: number[];
+  bits: string;
+}
+
+/** What a view opens with, where its address asks for nothing else; layer and head count from 1, `t` is a step. */
+interface Show {
+  mode: string;
+  layer: number | null;
+  head: number | null;
+  t: number | null;
+}
+
+/** The answer steps of a side from some number on, a value of each list per step, and the whole text so far. */
+interface SideSteps {
+  answer: string;
+  finish: string;
+  steps: number;
+  milliseconds_per_token: number | null;
+  answer_pieces: string[];
+  logprob: (number | null)[];
+  reference_logprob: (number | null)[];
+  divergence: (number | null)[];
+  seconds: (number | null)[];
+  bytes_held: number[];
+  bytes_allocated: number[];
+  limit_bytes: number[];
+  slots: number[][];
+  dropped: (number[] | null)[];
+  joined: (number[] | null)[];
+  looked: string[];
+}
+
+/** What answer steps looked at in one layer: per side, in the form of `SideSteps.looked`. */
+interface LayerLooked {
+  sides: string[][];
+}

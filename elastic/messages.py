@@ -1,0 +1,255 @@
+"""What a view is sent of a run: the one schema that server and browser share, and how a run becomes it.
+
+`assets/web/message.d.ts` is written from the classes here (`python -m tests.contract`): a field has one name on both
+sides. Numbers and booleans travel as such, for the view to put into words; large arrays as the base64 of their bytes.
+"""
+
+import base64
+import json
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from elastic.trace import Run, Trace
+
+VERSION = 4  # of the messages; a view ignores others
+
+
+@dataclass(frozen=True)
+class ChannelBits:
+    """Which channels keys hold, a bit each, in the order of the shape: layers, key heads, channels."""
+
+    shape: list[int]
+    bits: str  # base64 of bytes, the first channel in the highest bit
+
+
+@dataclass(frozen=True)
+class SideOpening:
+    """Everything about a side that its steps do not change; the arrays are those of `Trace`."""
+
+    policy: str
+    title: str
+    keep: float  # share of the cache that the policy is to keep, 1 where it is asked for no less
+    is_compressed: bool
+    options: dict[str, float | bool | str]
+    model: str
+    pieces: list[str]  # empty for patches: their word is always the same
+    is_image: list[bool]
+    is_prompt: list[bool]
+    layers: int
+    heads: int
+    owner: str  # base64 of int16, layers x heads x tokens
+    score: str  # base64 of float32, layers x tokens
+    sparsity: list[float | None]
+    channels: ChannelBits | None  # None where keys hold all of them, as nearly always
+    unseen: str
+    prompt_slots: list[int]
+    prompt_bytes: int  # of all layers
+    prompt_limit_bytes: int
+    prefill_seconds: float | None
+    compress_seconds: float | None
+    history: list[tuple[str, str]]  # earlier questions and answers
+
+
+@dataclass(frozen=True)
+class Show:
+    """What a view opens with, where its address asks for nothing else; layer and head count from 1, `t` is a step."""
+
+    mode: str = ""
+    layer: int | None = None
+    head: int | None = None
+    t: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """The language model's shape, and the bytes of a number in its cache and of all its weights."""
+
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    element_bytes: int
+    weight_bytes: int
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Everything about a run that its steps do not change."""
+
+    picture: str | None  # data URL
+    grid: list[int]  # rows and columns of patches
+    question: str
+    shape: ModelShape
+    about: dict[str, str]
+    link: dict[str, str]
+    sides: list[SideOpening]
+    show: Show | None = None
+
+
+@dataclass(frozen=True)
+class SideSteps:
+    """The answer steps of a side from some number on, a value of each list per step, and the whole text so far."""
+
+    answer: str
+    finish: str
+    steps: int  # that there are in all
+    milliseconds_per_token: float | None
+    answer_pieces: list[str]
+    logprob: list[float | None]
+    reference_logprob: list[float | None]
+    divergence: list[float | None]
+    seconds: list[float | None]
+    bytes_held: list[int]  # of all layers
+    bytes_allocated: list[int]
+    limit_bytes: list[int]
+    slots: list[list[int]]  # per layer
+    dropped: list[list[int] | None]  # layers x heads, None where nothing was
+    joined: list[list[int] | None]
+    looked: list[str]  # base64 of bytes of 255 sqrt(weight), mean of the layers, per token before the step
+
+
+@dataclass(frozen=True)
+class Message:
+    """A stretch of a run, or, without sides, a sentence about what is going on."""
+
+    version: int
+    run: str
+    seq: int  # of messages of this run: the view ignores earlier ones that come late
+    since: int  # the step with which the lists of `sides` begin
+    status: str
+    done: bool
+    opening: Opening | None
+    sides: list[SideSteps]
+    wrong: list[str] = field(default_factory=list)  # what the page's address asks in vain
+    awaits: float | None = None  # seconds in which the next message comes, or nothing is heard
+
+
+@dataclass(frozen=True)
+class LayerLooked:
+    """What answer steps looked at in one layer: per side, in the form of `SideSteps.looked`."""
+
+    sides: list[list[str]]
+
+
+def as_json(message: Message | LayerLooked) -> str:
+    """A message as it travels.
+
+    Raises:
+        ValueError: if it holds a number that JSON has no word for.
+    """
+    return json.dumps(message, default=vars, allow_nan=False)
+
+
+def of_run(
+    run: Run, seq: int, since: int, *, status: str = "", done: bool = False, show: Show | None = None
+) -> Message:
+    """The steps of a run from `since` on; the first and the last message carry the opening too.
+
+    The last one also carries every step, so that a view that missed messages, or was not there yet, is whole again.
+    """
+    since = 0 if done else since
+    opened = opening(run, show) if done or seq == 0 else None
+    return Message(VERSION, run.name, seq, since, status, done, opened, [steps_of(side, since) for side in run.sides])
+
+
+def of_status(line: str, awaits: float | None = None) -> Message:
+    """A message that only says what is going on; with `awaits`, the next one comes within so many seconds."""
+    return Message(VERSION, "", 0, 0, line, done=False, opening=None, sides=[], awaits=awaits)
+
+
+def of_layer(run: Run, number: int, since: int = 0) -> LayerLooked:
+    """What the answer's steps from `since` on looked at in one layer, counted from 0."""
+    return LayerLooked([_looked(side, since, number) for side in run.sides])
+
+
+def opening(run: Run, show: Show | None = None) -> Opening:
+    """Everything about a run that its steps do not change."""
+    picture = "data:image/jpeg;base64," + base64.b64encode(run.picture).decode() if run.picture else None
+    sides = [_side(*side) for side in zip(run.sides, run.history, run.titles, strict=True)]
+    first, shape = run.sides[0], ModelShape(**run.shape)
+    return Opening(picture, list(first.grid), first.question, shape, run.about, run.link, sides, show)
+
+
+def _side(side: Trace, history: list[tuple[str, str]], title: str) -> SideOpening:
+    keep = float(side.options.get("keep", 1.0))
+    return SideOpening(
+        policy=side.policy,
+        title=title,
+        keep=keep,
+        is_compressed=keep < 1,
+        options=dict(side.options),
+        model=side.model,
+        pieces=["" if image else piece for piece, image in zip(side.pieces, side.is_image, strict=True)],
+        is_image=side.is_image.tolist(),
+        is_prompt=side.is_prompt.tolist(),
+        layers=side.owner.shape[0],
+        heads=side.owner.shape[1],
+        owner=_base64(side.owner.astype("<i2")),
+        score=_base64(side.score.astype("<f4")),
+        sparsity=_numbers(side.sparsity),
+        channels=_channels(side.channels),
+        unseen=side.unseen,
+        prompt_slots=side.prompt_slots.tolist(),
+        prompt_bytes=int(side.prompt_bytes.sum()),
+        prompt_limit_bytes=int(side.limit_bytes[0]),
+        prefill_seconds=_number(side.prefill_seconds),
+        compress_seconds=_number(side.compress_seconds),
+        history=[(question, answer) for question, answer in history],
+    )
+
+
+def _channels(kept: np.ndarray) -> ChannelBits | None:
+    return None if kept.all() else ChannelBits(list(kept.shape), _base64(np.packbits(kept.astype(bool))))
+
+
+def steps_of(side: Trace, since: int) -> SideSteps:
+    """The answer steps of a side from number `since` on, and the whole text so far."""
+    return SideSteps(
+        answer=side.answer,
+        finish=side.finish,
+        steps=side.steps,
+        milliseconds_per_token=_number(side.milliseconds_per_token),
+        answer_pieces=side.answer_pieces[since:],
+        logprob=_numbers(side.logprob[since:]),
+        reference_logprob=_numbers(side.reference_logprob[since:]),
+        divergence=_numbers(side.divergence[since:]),
+        seconds=_numbers(side.seconds[since:]),
+        bytes_held=side.bytes_held[since:].sum(1).tolist(),
+        bytes_allocated=side.bytes_allocated[since:].tolist(),
+        limit_bytes=side.limit_bytes[1 + since :].tolist(),
+        slots=side.slots[since:].tolist(),
+        dropped=_given_up(side.dropped[since:]),
+        joined=_given_up(side.joined[since:]),
+        looked=_looked(side, since),
+    )
+
+
+def _given_up(steps: np.ndarray) -> list[list[int] | None]:
+    """Per step the L x H tokens, None where there are none: in most steps most policies give nothing up."""
+    return [tokens.ravel().tolist() if (tokens >= 0).any() else None for tokens in steps]
+
+
+def _looked(side: Trace, since: int, layer: int | None = None) -> list[str]:
+    """Per step the attention on every token before it, of a layer or the mean of all.
+
+    The root gives small weights, which are most of them, the finer steps.
+    """
+    rows = side.looked[since:].astype(np.float32)
+    rows = rows.mean(1) if layer is None else rows[:, layer]
+    coded = np.sqrt(rows.clip(0, 1) * 255**2).round().astype(np.uint8)
+    return [_base64(row[: len(side.pieces) + since + step]) for step, row in enumerate(coded)]
+
+
+def _base64(values: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
+
+
+def _numbers(values: np.ndarray) -> list[float | None]:
+    return [_number(value) for value in values]
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN; five digits are more than anyone reads."""
+    return float(f"{value:.5g}") if math.isfinite(value) else None

@@ -22,7 +22,7 @@ from elastic.policies.full import Full
 from elastic.policies.h2o import H2O
 from elastic.policies.streaming import Streaming
 from elastic.session import Comparison, run
-from elastic.trace import Run
+from elastic.trace import Run, Trace
 from page.links import link_of
 from scenes.questions import Question, ask
 from scenes.scene import OBJECTS, Scene, patch_things, random_scene, render
@@ -49,8 +49,8 @@ SIDES: dict[str, tuple[str, Policy]] = {  # name in the lesson's texts -> title 
     ),
     "plus": ("Elastic Cache plus", ElasticPlus(keep=KEEP)),
 }
-RIGHT = {"full", "merged", "unbiased", "plus"}
-WRONG = {"dropped", "unprotected"}  # the others may be either
+RIGHT = {"full", "merged", "h2o", "unbiased", "plus"}
+WRONG = {"dropped", "unprotected"}  # streaming may be either
 
 
 def brightest(run: Run) -> np.ndarray:
@@ -69,10 +69,19 @@ def is_told_of(run: Run, question: Question, scene: Scene) -> bool:
     names = [thing.name for thing in question.about]
     if full.answer != question.answer or len(names) != 2 or [full.answer_pieces[at].strip() for at in NAMED] != names:
         return False
-    looked = [full.looked[at].astype(np.float32).mean(0)[full.patches].argmax() for at in NAMED]
     bright = shown[brightest(run)] > 0
     things = [scene.things.index(thing) + 1 for thing in question.about]
-    return shown[looked].tolist() == things and not bright[EMPTY - 1] and bright.any()
+    return [looked_most_at(full, at, shown) for at in NAMED] == things and not bright[EMPTY - 1] and bright.any()
+
+
+def looked_most_at(full: Trace, token: int, shown: np.ndarray) -> int | None:
+    """The thing that got most attention as an answer token was chosen, mean of all layers, if its brightest patch agrees.
+
+    `shown` is the number of the thing per patch, 0 for none, which counts as a thing here.
+    """
+    looked = full.looked[token].astype(np.float32).mean(0)[full.patches]
+    most = int(np.bincount(shown, looked).argmax())
+    return most if shown[looked.argmax()] == most else None
 
 
 def teaches(run: Run, question: Question, scene: Scene) -> bool:

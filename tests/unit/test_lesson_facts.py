@@ -13,7 +13,7 @@ from PIL import Image
 from elastic.policies import POLICIES
 from page.lesson import RESULTS, lesson_run
 from scenes.questions import Question
-from scenes.scene import CATEGORIES, patch_things, random_scene, render
+from scenes.scene import CATEGORIES, OBJECTS, patch_things, random_scene, render
 from tests.view_traces import ELASTIC, FULL, HEADS, PLUS, run_of
 from training.record_lesson import teaches
 from viz.facts import facts
@@ -31,7 +31,8 @@ TOLD = facts(RUN, list(NAMES), list(ROWS.values()))
 SCENE = random_scene(int(RUN.link["example"].removeprefix("scene-")))
 DRAWN, COVERED = render(SCENE)
 SHOWN = np.array(["", *(thing.name for thing in SCENE.things)])[patch_things(COVERED)]  # per patch
-ANIMALS = [thing.name for thing in SCENE.things if thing.name in CATEGORIES["animal"]]
+LISTED = [RECORDED.answer_pieces[at].strip() for at in (4, 7)]  # "I can see a pig and an owl."
+AFTER = TOKENS - 1 - PATCHES[-1]  # tokens behind the picture
 SLOT_BYTES = 2 * 4 * 64 * 4  # key and value, heads, channels, bytes of a number: of the recorded run and of made ones
 UNIT = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
@@ -188,17 +189,17 @@ def test_the_picture_is_the_scene_that_the_runs_link_names():
     assert np.abs(picture - np.asarray(DRAWN, float)).mean() < 4
 
 
-def test_the_brightest_patch_shows_nothing_in_layer_4_the_pig_in_layer_5_and_a_thing_in_layer_6():
+def test_the_brightest_patch_shows_nothing_in_layer_4_and_a_thing_in_others():
     shown = [SHOWN[layer[PATCHES].argmax()] for layer in RECORDED.score]
-    assert shown[3] == "" and shown[4] == "pig" in ANIMALS and shown[5] != ""
+    assert shown[3] == "" and any(shown)
 
 
-def test_an_animals_word_looked_most_at_that_animal_and_the_end_of_the_answer_at_what_is_not_named():
-    for number, word, thing in ((5, "pig", "pig"), (8, "elephant", "elephant"), (10, "</s>", "strawberry")):
+def test_a_things_word_looked_most_at_that_thing():
+    for number, word in zip((5, 8), LISTED, strict=True):
         looked = RECORDED.looked[number - 1].astype(float).mean(0)[PATCHES]  # mean of layers
-        assert RECORDED.answer_pieces[number - 1].strip() == word and SHOWN[looked.argmax()] == thing
+        assert RECORDED.answer_pieces[number - 1].strip() == word == SHOWN[looked.argmax()]
         received = {name: looked[name == SHOWN].sum() for name in {*SHOWN}}
-        assert max(received, key=received.get) == thing if word == thing else thing not in RECORDED.answer
+        assert max(received, key=received.get) == word
 
 
 def test_the_first_token_gets_most_attention_of_all_and_the_last_ones_little():
@@ -210,19 +211,22 @@ def test_the_first_token_gets_most_attention_of_all_and_the_last_ones_little():
 
 def test_those_that_answer_right_are_those_the_texts_name():
     right = {name for name, side in SIDES.items() if side.answer == RECORDED.answer}
-    assert right == {"full", "merged", "h2o", "unbiased", "plus"}
-    assert ANIMALS == ["pig", "elephant"] and RECORDED.answer == "I can see a pig and an elephant."
+    assert right - {"streaming"} == {"full", "merged", "h2o", "unbiased", "plus"}
+    first, second = LISTED
+    assert re.fullmatch(f"I can see an? {first} and an? {second}[.]", RECORDED.answer)
+    of_kind = {next(kind for kind, names in CATEGORIES.items() if name in names) for name in LISTED}
+    assert [thing.name for thing in SCENE.things if thing.category in of_kind] == LISTED and len(of_kind) == 1
 
 
-def test_what_is_named_without_the_question_is_in_the_picture_but_no_animal():
+def test_without_the_question_something_else_is_named():
     wrong = SIDES["unprotected"].answer_pieces[7].strip()
-    assert wrong in SHOWN and wrong not in ANIMALS and wrong not in RECORDED.answer
-    lost = 9 - owners(SIDES["unprotected"], np.arange(TOKENS - 9, TOKENS))
-    assert RECORDED.is_image[TOKENS - 10] and not RECORDED.is_image[-9:].any()
-    assert sorted({*lost.ravel().tolist()}) == [7, 8]
-    # Without the causal bias nearly all of it is kept, in all layers but one.
-    kept = owners(SIDES["unbiased"], np.arange(TOKENS - 9, TOKENS))
-    assert ((kept >= 7).sum(), kept.size) == (5, 6)
+    assert wrong in OBJECTS and wrong not in LISTED
+    lost = AFTER - owners(SIDES["unprotected"], np.arange(TOKENS - AFTER, TOKENS))
+    assert RECORDED.is_image[TOKENS - AFTER - 1] and not RECORDED.is_image[-AFTER:].any()
+    assert lost.min() >= AFTER - 3, "nearly the whole question"
+    # Without the causal bias nearly all of it is kept in most layers.
+    kept = owners(SIDES["unbiased"], np.arange(TOKENS - AFTER, TOKENS))
+    assert (kept >= AFTER - 2).sum() > kept.size / 2
 
 
 def test_the_last_token_keeps_its_slot_without_protection_though_it_got_too_little_for_one():
@@ -286,13 +290,14 @@ def test_dropping_is_better_on_average_and_without_the_question_hardly_anything_
 
 
 def test_a_run_teaches_only_with_the_right_sides_right_and_different_layers():
-    question = Question("list_category", RECORDED.question, text := RECORDED.answer)
+    about = tuple(thing for thing in SCENE.things if thing.name in LISTED)
+    question = Question("list_category", RECORDED.question, text := RECORDED.answer, about)
     assert teaches(RUN, question, SCENE)
     for number, name in enumerate(NAMES):
         other = "Nothing." if RUN.sides[number].answer == text else text
         sides = [replace(side, answer=other) if side is RUN.sides[number] else side for side in RUN.sides]
-        assert teaches(replace(RUN, sides=sides), question, SCENE) == (name in ("h2o", "streaming"))
-    for shown in ("", "pig"):  # brightest in every layer
+        assert teaches(replace(RUN, sides=sides), question, SCENE) == (name == "streaming")
+    for shown in ("", LISTED[0]):  # brightest in every layer
         score = RECORDED.score.copy()
         score[:, PATCHES[SHOWN.tolist().index(shown)]] = 99
         sides = [replace(RECORDED, score=score), *RUN.sides[1:]]

@@ -75,7 +75,7 @@ def is_told_of(run: Run, question: Question, scene: Scene) -> bool:
 
 
 def looked_most_at(full: Trace, token: int, shown: np.ndarray) -> int | None:
-    """The thing that got most attention as an answer token was chosen, mean of all layers, if its brightest patch agrees.
+    """The thing that got most attention as an answer token was chosen, mean of the layers, if the brightest patch agrees.
 
     `shown` is the number of the thing per patch, 0 for none, which counts as a thing here.
     """
@@ -88,8 +88,8 @@ def teaches(run: Run, question: Question, scene: Scene) -> bool:
     """Merging keeps what dropping loses; without protection the question is lost, and another thing is named."""
     sides = dict(zip(SIDES, run.sides, strict=True))
     right = {name for name, side in sides.items() if side.answer == question.answer}
-    other = [piece.strip() for piece in sides["unprotected"].answer_pieces[NAMED[1] : NAMED[1] + 1]]
-    names_another = bool({*other} & {*OBJECTS} - {thing.name for thing in question.about})
+    article, *other = [piece.strip() for piece in sides["unprotected"].answer_pieces[NAMED[1] - 1 : NAMED[1] + 1]]
+    names_another = article in ("a", "an") and {*other} <= {*OBJECTS} - {thing.name for thing in question.about}
     return right >= RIGHT and not right & WRONG and names_another and is_told_of(run, question, scene)
 
 

@@ -75,7 +75,7 @@ def is_told_of(run: Run, question: Question, scene: Scene) -> bool:
 
 
 def looked_most_at(full: Trace, token: int, shown: np.ndarray) -> int | None:
-    """The thing that got most attention as an answer token was chosen, mean of the layers, if the brightest patch agrees.
+    """The thing that got most attention as an answer token was chosen, mean of layers, if the brightest patch agrees.
 
     `shown` is the number of the thing per patch, 0 for none, which counts as a thing here.
     """
@@ -88,8 +88,9 @@ def teaches(run: Run, question: Question, scene: Scene) -> bool:
     """Merging keeps what dropping loses; without protection the question is lost, and another thing is named."""
     sides = dict(zip(SIDES, run.sides, strict=True))
     right = {name for name, side in sides.items() if side.answer == question.answer}
-    article, *other = [piece.strip() for piece in sides["unprotected"].answer_pieces[NAMED[1] - 1 : NAMED[1] + 1]]
-    names_another = article in ("a", "an") and {*other} <= {*OBJECTS} - {thing.name for thing in question.about}
+    wrong = "".join(sides["unprotected"].answer_pieces[NAMED[1] - 1 : NAMED[1] + 1]).split()
+    others = {*OBJECTS} - {thing.name for thing in question.about}
+    names_another = len(wrong) == 2 and wrong[0] in ("a", "an") and wrong[1] in others
     return right >= RIGHT and not right & WRONG and names_another and is_told_of(run, question, scene)
 
 

@@ -57,13 +57,19 @@ SKILLS: dict[str, Skill] = {
 }
 NUMBER_SKILLS = ("number", "number_at", "number_where", "number_there", "digit")
 SHORT_SKILLS: tuple[str, ...] = tuple(skill for skill in SKILLS if skill != "describe" and skill not in NUMBER_SKILLS)
-# How the page words what it suggests.
+# How the page words what it suggests, and how recorded runs are asked.
 PLAIN_FORMS: dict[str, tuple[str, ...]] = {
     "number": ("what is the number",),
+    "what_at": ("what is {place}",),
     "where": ("where is the {name}",),
+    "count_object": ("how many {names} are there",),
     "count_category": ("how many {kinds} are there",),
-    "relation": ("what is {direction} the {name}",),
+    "count_all": ("how many objects are there",),
+    "list_category": ("which {kinds} are in the image",),
     "is_there": ("is there {a_name}",),
+    "background": ("what color is the background",),
+    "size": ("is the {name} small or large",),
+    "relation": ("what is {direction} the {name}",),
     "describe": ("describe the image in detail",),
 }
 

@@ -57,7 +57,8 @@ SKILLS: dict[str, Skill] = {
 }
 NUMBER_SKILLS = ("number", "number_at", "number_where", "number_there", "digit")
 SHORT_SKILLS: tuple[str, ...] = tuple(skill for skill in SKILLS if skill != "describe" and skill not in NUMBER_SKILLS)
-# How the page words what it suggests, and how recorded runs are asked.
+# A wording per skill: what the page suggests, recorded runs are asked and methods are judged by. So prompts are equally
+# long and can share a batch.
 PLAIN_FORMS: dict[str, tuple[str, ...]] = {
     "number": ("what is the number",),
     "what_at": ("what is {place}",),
@@ -70,6 +71,16 @@ PLAIN_FORMS: dict[str, tuple[str, ...]] = {
     "background": ("what color is the background",),
     "size": ("is the {name} small or large",),
     "relation": ("what is {direction} the {name}",),
+    "any_category": ("are there any {kinds}",),
+    "kind": ("what kind of thing is the {name}",),
+    "next_to": ("what is next to the {name}",),
+    "is_at": ("is the {name} {place}",),
+    "is_relation": ("is the {name} {compared} the {other}",),
+    "more": ("are there more {names} than {others}",),
+    "biggest": ("which is the biggest thing",),
+    "smallest": ("which is the smallest thing",),
+    "only": ("which is the only {kind}",),
+    "odd": ("which is the odd one out",),
     "describe": ("describe the image in detail",),
 }
 

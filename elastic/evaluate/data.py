@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from elastic.picture import open_picture
-from scenes.questions import SHORT_SKILLS, ask
+from scenes.questions import PLAIN_FORMS, SHORT_SKILLS, ask
 from scenes.scene import random_scene, render
 from scenes.talk import conversation
 
@@ -59,7 +59,7 @@ def scene_samples(seed: int, questions: int, descriptions: int, conversations: i
     for number in range(max(-(-questions // per_scene), descriptions, conversations)):
         name = f"evaluate {seed} {number}"
         scene, rng = random_scene(name), random.Random(name)
-        asked = {skill: ask(scene, skill, rng) for skill in (*SKILLS, DESCRIBE)}
+        asked = {skill: ask(scene, skill, rng, PLAIN_FORMS) for skill in (*SKILLS, DESCRIBE)}
         wanted = [*SKILLS[: max(0, questions - number * per_scene)], *[DESCRIBE] * (number < descriptions)]
         for skill in wanted:
             question = asked[skill]

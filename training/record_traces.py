@@ -135,11 +135,6 @@ def room_where_needed(questions: list[Question], runs: list[Run]) -> bool:
     return all(heads_that_hold(side, narrowest(side), thing) for thing in about)
 
 
-def three_turns(scene: Scene, rng: random.Random) -> list[Question]:
-    """The questions of a conversation."""
-    return conversation(scene, 3, rng)
-
-
 LESSONS = (
     Lesson(
         "lost-small-object",
@@ -183,7 +178,7 @@ LESSONS = (
         "A conversation",
         "The third question of a talk: what was merged before is merged again, weighted by what each slot stands for.",
         Elastic(keep=0.6),
-        three_turns,
+        lambda scene, rng: conversation(scene, 3, rng),
         both_right,
         "kept",
     ),

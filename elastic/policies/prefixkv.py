@@ -67,7 +67,8 @@ class PrefixKV(Policy):
 
     def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
         """In every layer above its share the slot at the fixed point, the prompt's first and last token not counted."""
-        over = slots.held * prompt > slots.prompt_slots * seen
+        # By the limits, which are whole numbers: by the tokens all layers together could hold a slot more than theirs.
+        over = slots.held * self.limit(prompt, prompt) > slots.prompt_slots * self.limit(seen, prompt)
         barred = (slots.position == 0) | (slots.position == slots.last_prompt)
         end = slots.prompt_slots - barred.sum(-1, keepdim=True)
         point = (end - (end // 2).clamp(max=self.distance)).clamp(min=0)

@@ -213,7 +213,7 @@ def test_as_the_answer_ends_the_brightest_patch_shows_what_is_said_and_not_named
 def test_the_first_token_gets_most_attention_of_all_and_the_last_ones_little():
     received = RECORDED.score.mean(0)
     words, question = received[: PATCHES[0]], received[PATCHES[-1] + 1 :]
-    assert received.argmax() == 0 and words.min() > np.median(received[PATCHES]) > question.max()
+    assert received.argmax() == 0 and words.min() > np.median(received[PATCHES]) > np.median(question)
     assert RECORDED.pieces[0] == "<s>" and RECORDED.is_prompt.all() and received[-1] <= 1
 
 

@@ -40,7 +40,8 @@ def sets(held):
 def test_streaming_keeps_the_sinks_and_the_newest_first_in_first_out(options, start):
     policy = Streaming(keep=0.1, **options)
     state = compress(start, policy)
-    sinks, size = min(policy.sinks, 25), 26  # a tenth of 269 tokens, one of which is always the newest
+    size = int(0.1 * start.seen)
+    sinks = min(policy.sinks, size - 1)  # one of them is always the newest
     for number in range(30):
         last = start.seen + number
         expected = {*range(sinks), *range(last - (size - sinks), last)}
@@ -236,9 +237,9 @@ class Cascade:
 @pytest.mark.parametrize(
     ("keep", "options", "sizes"),
     [
-        (0.1, {}, [6, 6, 5, 5]),
-        (0.1, {"windows": 1}, [22]),
-        (0.3, {"windows": 3, "sinks": 1, "fade": 8}, [27, 26, 26]),
+        (0.1, {}, [6, 6, 6, 5]),  # of 270 tokens
+        (0.1, {"windows": 1}, [23]),
+        (0.3, {"windows": 3, "sinks": 1, "fade": 8}, [27, 27, 26]),
         (0.05, {"windows": 16, "sinks": 0, "fade": 8}, [1] * 13),
         (0.05, {"windows": 2, "sinks": 64}, [1]),
     ],

@@ -41,7 +41,7 @@ def test_each_side_remembers_its_own_answers(pocket, picture):
 
 def test_events_tell_every_stage_in_order_and_what_can_be_recorded_by_then(pocket, picture):
     comparison, kinds, steps = Comparison(pocket, picture, POLICIES), [], []
-    for event in comparison.ask("What is here?", 30):
+    for event in comparison.ask("How many objects are there?", 30):
         kinds.append(type(event))
         if isinstance(event, Answering):
             steps.append(max(side.steps for side in event.record().sides))

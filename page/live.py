@@ -90,7 +90,8 @@ class Live:
         in_line = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
         looked = inputs.uploaded.success(Glance(self.model).look, inputs.picture, seen, **in_line)
         # Another picture may have been chosen while the model looked: only what is shown is spoken of.
-        gr.on([looked.success, inputs.picture.change], note_of, [seen, inputs.picture], inputs.note, **PRIVATE)
+        for event in (looked.success, inputs.picture.change):
+            event(note_of, [seen, inputs.picture], inputs.note, **PRIVATE)
 
     def arrive(self, request: gr.Request) -> list:
         """What an address asks for: a bundled picture with its settings, to be asked at once, or a recorded run.

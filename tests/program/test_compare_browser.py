@@ -121,7 +121,7 @@ def test_a_row_is_looked_into_in_the_live_view(visit):
 
 def test_stop_leaves_what_was_measured_and_it_can_be_pressed_again(visit):
     page = visit()
-    choose_example(page, 0, "Describe")
+    choose_example(page, 5, "Describe")
     choose(page, "all")
     slide(page, "#compare-tokens", 256)
     compare(page, wait=False)

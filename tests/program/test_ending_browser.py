@@ -13,7 +13,7 @@ def test_a_page_whose_server_is_stopped_says_so_where_it_said_what_goes_on(brows
         for page in (asking, compared):
             page.goto(url)
             page.wait_for_selector('#view .trace-view[data-done="true"]', timeout=60_000)
-            choose_example(page, 0, "Describe")
+            choose_example(page, 5, "Describe")
         compared.get_by_role("tab", name="Compare").click()
         slide(compared, "#compare-tokens", 512)
         compared.click("#compare")

@@ -32,7 +32,7 @@ def test_a_visitor_can_ask_at_once_and_sees_both_answers_grow(visit):
         new MutationObserver(() => window.grown.push([view.dataset.run, ...counts()]))
         .observe(view, {attributes: true}) }"""
     )
-    choose_example(page, 0, "Describe")
+    choose_example(page, 5, "Describe")
     ask(page, "Describe the image in detail.")
     run = state(page)["run"]
     grown = [counts for name, *counts in page.evaluate("window.grown") if name == run]
@@ -95,7 +95,7 @@ PRESS_STOP = """() => {
 def stopped_answer(page):
     """Ask and stop, again where a slow browser came too late."""
     for _ in range(5):
-        choose_example(page, 0, "Describe")
+        choose_example(page, 5, "Describe")
         page.evaluate(PRESS_STOP)
         ask(page, wait=False)
         page.wait_for_function("document.querySelector('.trace-view').dataset.done === 'true'", timeout=60_000)
@@ -160,7 +160,7 @@ REFUSED = (
 @pytest.mark.parametrize("how", ["chosen", "dropped"])
 def test_a_file_that_is_refused_leaves_picture_question_and_answers_and_the_conversation_goes_on(visit, how):
     page = visit()
-    choose_example(page, 0, "Describe")
+    choose_example(page, 5, "Describe")
     ask(page, "How many objects are there?")
     said, shown = answers(page), page.get_attribute("#picture img", "src")
     for name, mime, size, expected in REFUSED:
@@ -179,7 +179,7 @@ def test_a_file_that_is_refused_leaves_picture_question_and_answers_and_the_conv
 
 def test_a_picture_that_is_taken_begins_anew(visit):
     page = visit()
-    choose_example(page, 0, "Describe")
+    choose_example(page, 5, "Describe")
     ask(page, "How many objects are there?")
     page.locator("#picture input[type=file]").set_input_files(SCENE)
     page.wait_for_selector('.trace-view[data-sides="0"]', state="attached")
@@ -205,7 +205,7 @@ def test_of_a_picture_that_is_no_scene_it_is_said_so_before_anybody_asks(visit):
 @pytest.mark.parametrize("give_up", ["#clear", "#new-scene", "#stop"])
 def test_what_is_asked_as_soon_as_it_can_be_after_another_run_was_given_up_is_answered(visit, give_up):
     page = visit()
-    choose_example(page, 0, "Describe")
+    choose_example(page, 5, "Describe")
     ask(page, "Describe the image in detail.", wait=False)
     page.fill("#question textarea", "How many objects are there?")
     # Pressed from within the page, in the moment in which it can be; at once where the run was over already.
@@ -267,8 +267,8 @@ def test_two_visitors_at_once_get_their_own_answers(visit, address):
     from gradio_client import Client, handle_file
 
     first, second = visit(), visit()
-    choose_example(first, 0, "Describe")
-    choose_example(second, 1, "rabbits")
+    choose_example(first, 5, "Describe")
+    choose_example(second, 2, "rabbits")
     ask(first, "Describe the image in detail.", wait=False)
     ask(second, "Describe this image.")
     first.wait_for_function("document.querySelector('.trace-view').dataset.done === 'true'", timeout=120_000)

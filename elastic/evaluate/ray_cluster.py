@@ -13,7 +13,7 @@ from elastic.evaluate.run import Chunk
 from elastic.evaluate.workers import Model, Results, work
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ("elastic", "training", "assets")  # what a worker without the checkout needs
+SHIPPED = ("elastic", "scenes", "assets")  # what a worker without the checkout needs
 RETRIES = 3  # of a chunk whose worker was lost
 PATIENCE = 10  # seconds until a cluster must answer
 WAITING = 2  # chunks per processor that are on their way: a worker should find the next one there

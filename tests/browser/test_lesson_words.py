@@ -148,8 +148,12 @@ EDGES = """
       const [inX, inY] = [x - width / columns / 2, y - height / rows / 2];
       const patch = row * columns + column;
       const most = (points) => Math.max(...points.map(([px, py]) => at(px, py)));
-      if (column + 1 < columns && most([-2, -1, 0, 1].map((by) => [x + by, inY])) > 90) found.push([patch, patch + 1]);
-      if (row + 1 < rows && most([-2, -1, 0, 1].map((by) => [inX, y + by])) > 90) found.push([patch, patch + columns]);
+      // At several places along the line: what is shown may have the line's colour at one of them.
+      const beside = [-2, -1, 0, 1].flatMap((by) => [-0.25, 0, 0.25].map((along) => [by, along]));
+      const right = beside.map(([by, along]) => [x + by, inY + along * height / rows]);
+      const below = beside.map(([by, along]) => [inX + along * width / columns, y + by]);
+      if (column + 1 < columns && most(right) > 90) found.push([patch, patch + 1]);
+      if (row + 1 < rows && most(below) > 90) found.push([patch, patch + columns]);
     }
   }
   done(found);

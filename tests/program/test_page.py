@@ -304,7 +304,7 @@ def test_without_protection_the_question_loses_its_slots(visit):
     ask(page, "How many objects are there?")
 
     def fates():
-        tokens = page.locator('.tv-strip[data-side="b"] .tv-token')
+        tokens = page.locator('.tv-strip[data-side="b"] .tv-token[data-by="prompt"]')
         return [
             t.get_attribute("data-fate") for t in tokens.all() if t.inner_text().strip() in ("How", "many", "objects")
         ]

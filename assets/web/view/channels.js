@@ -4,7 +4,8 @@ import { channelShares, channelsText } from '../core/channels.js';
 import { hexParts } from '../core/colours.js';
 import { ofSide, setText } from './dom.js';
 import { ink } from './ink.js';
-import { hatching, paintCells, paintPattern } from './paint.js';
+import { paintCells, paintPattern } from './paint.js';
+import { hatching } from './patterns.js';
 import { layerName, state } from './state.js';
 
 /** @param {Side} side */

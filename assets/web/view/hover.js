@@ -8,7 +8,7 @@ import { tokenName } from '../core/tokens.js';
 import { ofSide, setClass, setText } from './dom.js';
 import { ink } from './ink.js';
 import { litTokens } from './light.js';
-import { paintHover } from './paint.js';
+import { paintHover } from './paint_hover.js';
 import { hoveredNumbers, openSides, planes, planesName, state, stepOn } from './state.js';
 import { lightTokens } from './strip.js';
 

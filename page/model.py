@@ -83,7 +83,7 @@ class Model:
             return f"🟢 **Live** · {self.title} on {where}"
         return (
             f"🟢 **Live** · pocket-llava on {where} · it knows **emoji scenes only**: ask what is where, "
-            "how many, which, how large, what is next to what. Photographs will puzzle it."
+            "how many, which, how large, what is next to what, or for the number."
         )
 
     async def statuses(self) -> AsyncIterator[str]:

@@ -6,12 +6,9 @@ other weights other scenes are found. They are scenes that neither training nor 
 
 import json
 import random
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from elastic.archive import save_run
 from elastic.command_line import Options
@@ -27,17 +24,30 @@ from elastic.session import Comparison, run
 from elastic.trace import Run, Trace
 from page.links import link_of
 from scenes.questions import PLAIN_FORMS, Question, ask
-from scenes.scene import Scene, Thing, patch_things, random_scene, render
+from scenes.scene import Scene, random_scene, render
 from scenes.talk import conversation
 from scenes.words import NUMBERS
-from training.looking import HEADS
+from training.teaching import (
+    COUNTING,
+    about_a_small_thing,
+    answers,
+    both_right,
+    goes_on,
+    left_to_one_head,
+    long_and_right,
+    miscounted,
+    misread,
+    narrowest,
+    only_full_is_right,
+    read_from_little,
+    room_where_needed,
+)
 
 TRACES = Path(__file__).parent.parent / "assets" / "traces"
 LONGEST = 96  # answer tokens
 TRIES = 400  # questions per lesson
 SEEDS = range(900_000, 900_000 + TRIES)
 
-COUNTING = max(HEADS)  # the layer, from 0, whose heads look at what is counted
 
 Asks = Callable[[Scene, random.Random], list[Question]]
 Shows = Callable[[list[Question], list[Run]], bool]
@@ -61,78 +71,6 @@ class Lesson:
 def one(*skills: str) -> Asks:
     """A single question of one of the skills."""
     return lambda scene, rng: [ask(scene, rng.choice(skills), rng, PLAIN_FORMS)]
-
-
-def answers(run: Run) -> list[str]:
-    """The answer of each side."""
-    return [side.answer for side in run.sides]
-
-
-def both_right(questions: list[Question], runs: list[Run]) -> bool:
-    """Every answer of every side is the right one."""
-    return all(answers(run) == [question.answer] * 2 for question, run in zip(questions, runs, strict=True))
-
-
-def only_full_is_right(questions: list[Question], runs: list[Run]) -> bool:
-    """The last question is answered by the full cache alone."""
-    full, other = answers(runs[-1])
-    return full == questions[-1].answer != other
-
-
-def about_a_small_thing(questions: list[Question], runs: list[Run]) -> bool:
-    """Only the full cache finds a small thing that is asked for; the other says there is none."""
-    small = [thing.size == "small" for thing in questions[-1].about]
-    denies = {"no", "nothing"} & set(answers(runs[-1])[1].lower().replace(",", "").split())
-    return small == [True] and only_full_is_right(questions, runs) and bool(denies)
-
-
-def miscounted(questions: list[Question], runs: list[Run]) -> bool:
-    """The full cache counts right; the other begins with the same words and then names another number."""
-    words = [text.split() for text in answers(runs[-1])]
-    return only_full_is_right(questions, runs) and len(questions[-1].about) >= 2 and words[1][:1] == ["There"]
-
-
-def misread(questions: list[Question], runs: list[Run]) -> bool:
-    """The full cache reads a number right; the other reads another one of as many digits."""
-    digits = [[len(number) for number in re.findall(r"\d+", text)] for text in answers(runs[-1])]
-    return only_full_is_right(questions, runs) and len(digits[0]) == 1 and digits[0] == digits[1]
-
-
-def read_from_little(questions: list[Question], runs: list[Run]) -> bool:
-    """Both sides read the same number of four digits or more."""
-    return both_right(questions, runs) and bool(re.search(r"\d{4}", answers(runs[-1])[1]))
-
-
-def long_and_right(questions: list[Question], runs: list[Run]) -> bool:
-    """A list of several things, the same and right on both sides."""
-    return both_right(questions, runs) and len(questions[0].about) >= 3
-
-
-def heads_that_hold(trace: Trace, layer: int, thing: Thing) -> int:
-    """How many heads of a layer keep patches of a thing after compressing."""
-    covered = patch_things(render(Scene("", (255, 255, 255), (thing,)))[1]) > 0
-    return int((trace.owner[layer][:, trace.patches] == trace.patches)[:, covered].any(1).sum())
-
-
-def left_to_one_head(questions: list[Question], runs: list[Run]) -> bool:
-    """One of the things is not counted: of those heads that look at what is counted, a single one still holds it."""
-    if not miscounted(questions, runs):
-        return False
-    held = [heads_that_hold(runs[-1].sides[1], COUNTING, thing) for thing in questions[-1].about]
-    return min(held) == 1 and max(held) == runs[-1].sides[1].owner.shape[1]
-
-
-def narrowest(trace: Trace) -> int:
-    """The layer that holds the fewest slots after compressing."""
-    return int(np.argmin(trace.prompt_slots))
-
-
-def room_where_needed(questions: list[Question], runs: list[Run]) -> bool:
-    """Right about several things, which some head holds even in the layer with least room, a third of the largest's."""
-    side, about = runs[-1].sides[1], questions[-1].about
-    if not both_right(questions, runs) or len(about) < 2 or side.prompt_slots.max() < 3 * side.prompt_slots.min():
-        return False
-    return all(heads_that_hold(side, narrowest(side), thing) for thing in about)
 
 
 LESSONS = (
@@ -179,7 +117,7 @@ LESSONS = (
         "The third question of a talk: what was merged before is merged again, weighted by what each slot stands for.",
         Elastic(keep=0.6),
         lambda scene, rng: conversation(scene, 3, rng),
-        both_right,
+        lambda questions, runs: both_right(questions, runs) and goes_on(questions),
         "kept",
     ),
     Lesson(

@@ -48,8 +48,8 @@ def misread(questions: list[Question], runs: list[Run]) -> bool:
 
 
 def read_from_little(questions: list[Question], runs: list[Run]) -> bool:
-    """Both sides read the same number of four digits or more."""
-    return both_right(questions, runs) and bool(re.search(r"\d{4}", answers(runs[-1])[1]))
+    """Both sides read the number, digit by digit."""
+    return both_right(questions, runs) and bool(re.search(r"\d{3}", answers(runs[-1])[1]))
 
 
 def goes_on(questions: list[Question]) -> bool:
@@ -74,6 +74,12 @@ def left_to_one_head(questions: list[Question], runs: list[Run]) -> bool:
         return False
     held = [heads_that_hold(runs[-1].sides[1], COUNTING, thing) for thing in questions[-1].about]
     return min(held) == 1 and max(held) == runs[-1].sides[1].owner.shape[1]
+
+
+def most_forgetful(trace: Trace) -> int:
+    """The layer in which the fewest words of the question own a slot after compressing."""
+    question = np.arange(trace.patches[-1] + 1, trace.owner.shape[2])
+    return int((trace.owner[:, :, question] == question).sum((1, 2)).argmin())
 
 
 def narrowest(trace: Trace) -> int:

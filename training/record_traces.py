@@ -200,7 +200,9 @@ def record(llava: Llava, lesson: Lesson) -> tuple[Run, Question]:
 
 def is_wrong(llava: Llava, policy: Policy | None, scene: Scene, question: Question) -> bool:
     """Whether a policy answers a question wrongly; none does."""
-    return policy is None or answers(run(Comparison(llava, render(scene)[0], [policy]), question.text, LONGEST)) != [question.answer]
+    if policy is None:
+        return True
+    return answers(run(Comparison(llava, render(scene)[0], [policy]), question.text, LONGEST)) != [question.answer]
 
 
 def telling_step(run: Run, question: Question) -> int:

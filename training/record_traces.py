@@ -213,7 +213,7 @@ def telling_step(run: Run, question: Question) -> int:
 
 
 def shown_first(lesson: Lesson, run: Run, question: Question) -> dict[str, str | int]:
-    """What the view opens a lesson with, as `viz.view.message` has it."""
+    """What the view opens a lesson with, as `elastic.messages.Show` has it."""
     show: dict[str, str | int] = {"mode": lesson.mode}
     if lesson.layer is not None:
         show["layer"] = lesson.layer(run.sides[1]) + 1

@@ -16,7 +16,7 @@ SHORT_TOKENS = 48  # more than any short answer about a scene has
 TURNS = 3
 DESCRIBE = "describe"
 # A number is exact where a thing is forgiving: averaged digits are wrong ones.
-SKILLS = (*SHORT_SKILLS, "number")
+JUDGED = (*SHORT_SKILLS, "number")
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ def scene_samples(seed: int, questions: int, descriptions: int, conversations: i
     The first samples of a seed are the same however many are asked for.
     """
     samples: list[Sample] = []
-    per_scene = len(SKILLS)
+    per_scene = len(JUDGED)
     for number in range(max(-(-questions // per_scene), descriptions, conversations)):
         name = f"evaluate {seed} {number}"
         scene, rng = random_scene(name), random.Random(name)
-        asked = {skill: ask(scene, skill, rng, PLAIN_FORMS) for skill in (*SKILLS, DESCRIBE)}
-        wanted = [*SKILLS[: max(0, questions - number * per_scene)], *[DESCRIBE] * (number < descriptions)]
+        asked = {skill: ask(scene, skill, rng, PLAIN_FORMS) for skill in (*JUDGED, DESCRIBE)}
+        wanted = [*JUDGED[: max(0, questions - number * per_scene)], *[DESCRIBE] * (number < descriptions)]
         for skill in wanted:
             question = asked[skill]
             most = None if skill == DESCRIBE else SHORT_TOKENS

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from elastic.evaluate.data import SKILLS, Sample, scene_samples
+from elastic.evaluate.data import JUDGED, Sample, scene_samples
 from elastic.evaluate.files import read_file
 from scenes.questions import PLAIN_FORMS, ask
 from scenes.scene import random_scene, render
@@ -30,7 +30,7 @@ def saved(tmp_path, content, name="data.json"):
 
 def test_scenes_are_the_held_out_ones_of_the_training_evaluation():
     rng = random.Random("evaluate 7 1")
-    asked = [ask(random_scene("evaluate 7 1"), skill, rng, PLAIN_FORMS) for skill in (*SKILLS, "describe")]
+    asked = [ask(random_scene("evaluate 7 1"), skill, rng, PLAIN_FORMS) for skill in (*JUDGED, "describe")]
     samples = scene_samples(7, 42, 2, 0)[22:]
     assert [(s.turns[0].question, s.turns[0].answer) for s in samples] == [(q.text, q.answer) for q in asked]
     assert samples[0].open().tobytes() == render(random_scene("evaluate 7 1"))[0].tobytes()
@@ -39,7 +39,7 @@ def test_scenes_are_the_held_out_ones_of_the_training_evaluation():
 def test_questions_are_spread_over_the_skills_and_the_counts_are_those_asked_for():
     samples = scene_samples(1, 42, 3, 2)
     kinds = Counter(sample.name.split(maxsplit=2)[2] for sample in samples)
-    assert kinds == {**dict.fromkeys(SKILLS, 2), "describe": 3, "conversation": 2}
+    assert kinds == {**dict.fromkeys(JUDGED, 2), "describe": 3, "conversation": 2}
     assert [t.skill for s in samples if len(s.turns) > 1 for t in s.turns] == ["turn 1", "turn 2", "turn 3"] * 2
     assert len({sample.name for sample in samples}) == len(samples)
 

@@ -15,8 +15,8 @@ from scenes.asides import NO_SCENE
 QUESTION = "What is here?"
 LONGEST = 40  # tokens: more than the sentence that says it is no scene
 NOTE = (
-    "🖼️ **pocket-llava takes this for no emoji scene**, and knows nothing else. Choose an example, draw a scene, or start "
-    "the program with a LLaVA-1.5."
+    "🖼️ **pocket-llava takes this for no emoji scene**, and knows nothing else. Choose an example, draw a scene, or "
+    "start the program with a LLaVA-1.5."
 )
 
 

@@ -107,7 +107,7 @@ def run_scene(llava: Llava, name: str, keeps: Iterable[float], chosen: dict[str,
         question = ask(scene, skill, rng)
         prompt = llava.first_turn(picture, question.text)
         encoded = encoded or llava.encode_image(prompt).encoded
-        start = prefill(llava, replace(prompt, encoded=encoded), needs, looking=False)
+        start = prefill(llava, replace(prompt, encoded=encoded), needs, watch=False)
         if skill == "describe":
             answer = [step.token for step in decode(compress(start, Full()), 160)]
         else:

@@ -44,17 +44,17 @@ def policy_named(name: str) -> Policy:
 
 def filled(model: LlamaForCausalLM, tokens: int, needs: frozenset[str]) -> ElasticCache:
     """A cache as a prompt leaves it, of random numbers, with the statistics that policies go by."""
-    cache = ElasticCache(Full(), model, needs, automatic=False)
+    cache = ElasticCache(Full(), model, needs)
     config, device = model.config, model.device
-    cache.begin(torch.zeros(1, tokens, dtype=torch.long, device=device), is_prompt=True)
+    forward = cache.enter(torch.zeros(1, tokens, dtype=torch.long, device=device), is_prompt=True)
     shape = 1, config.num_key_value_heads, tokens, config.head_dim
-    for index, layer in enumerate(cache.layers):
-        layer.update(*(torch.randn(shape, device=device, dtype=model.dtype) for _ in range(2)))
-        for name, received in cache.observer.received.items():
+    for index in range(len(cache)):
+        cache.update(*(torch.randn(shape, device=device, dtype=model.dtype) for _ in range(2)), index)
+        for name, received in forward.observer.received.items():
             received[index] = torch.rand(1, shape[1] if name.endswith(PER_HEAD) else 1, tokens, device=device)
-        for of_layers in cache.observer.of_layer.values():
+        for of_layers in forward.observer.of_layer.values():
             of_layers[index] = torch.rand(1, device=device)
-    cache.end()
+    cache.observe(forward)
     return cache
 
 

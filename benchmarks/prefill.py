@@ -27,6 +27,7 @@ from benchmarks.measure import Run, alternate, free_bytes, peaks_in_children, ti
 from benchmarks.models import SHAPES, Shape, precision, random_ids, text_model
 from benchmarks.report import Row, arguments, cell, goal, machine, parser, ratio, row, spread, table, write
 from elastic.cache import ElasticCache
+from elastic.hooks import read
 from elastic.policies.full import Full
 from elastic.statistics import AFTER_IMAGE, FREQUENCY
 
@@ -47,18 +48,21 @@ class Reader:
         model.set_attn_implementation(self.attention)
         if self.statistic is None:
             return DynamicCache(config=model.config)
-        return ElasticCache(Full(), model, needs={self.statistic}, automatic=False)
+        return ElasticCache(Full(), model, needs={self.statistic})
 
     @torch.inference_mode()
     def read(self, model: LlamaForCausalLM, ids: Tensor, cache: Cache) -> tuple[Tensor, Tensor | None]:
         """Logits (1, 1, V) of the last token, and statistics (L, T) where there are some."""
         eager = self.attention == "eager"
+        if self.statistic is not None:
+            forward = cache.enter(ids, is_prompt=True)
+            logits = read(model, cache, forward, ids)
+            cache.observe(forward)
+            return logits[:, None], cache.tables.scores[self.statistic][:, 0, : ids.shape[1]]
         output = model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1, output_attentions=eager)
-        if eager:
-            return output.logits, torch.stack([weights[0].sum(1).float().mean(0) for weights in output.attentions])
-        if self.statistic is None:
+        if not eager:
             return output.logits, None
-        return output.logits, cache.tables.scores[self.statistic][:, 0, : ids.shape[1]]
+        return output.logits, torch.stack([weights[0].sum(1).float().mean(0) for weights in output.attentions])
 
     def run(self, model: LlamaForCausalLM, ids: Tensor) -> Run:
         """One timed prefill."""

@@ -1,8 +1,8 @@
-"""Attention as the library computes it, with somebody watching.
+"""Attention as the library computes it, with a `Forward` watching.
 
-Two functions are registered, `elastic` (SDPA) and `elastic_eager`. For keys that come from slots they add what the
-slots say and let the cache's observer see queries and keys; for a single query they compute attention from the weights
-themselves, which are then known. For any other keys they are the library's own functions.
+Two functions are registered, `elastic` (SDPA) and `elastic_eager`. Given the forward under way they add its bias to the
+logits and let its observer see queries and keys; for a single query they compute attention from the weights themselves,
+which are then known. Without one they are the library's own functions.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,9 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
 from transformers.models.llama.modeling_llama import eager_attention_forward
 
-from elastic.slots import SlotLayer
+from elastic.forward import Forward
+
+KEYWORD = "elastic_forward"  # under which a model's forward passes it down to its layers' attention
 
 
 def elastic_attention(
@@ -39,44 +41,56 @@ def _attend(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float,
+    elastic_forward: Forward | None = None,
     **kwargs: object,
 ) -> tuple[Tensor, Tensor | None]:
-    slots: SlotLayer | None = getattr(key, "slots", None)
-    if slots is None:
+    if elastic_forward is None:
         return library(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    cache = slots.cache
-    if query.shape[2] == 1 and cache.observer is None:
+    forward, layer = elastic_forward, module.layer_idx
+    forward.passed.add(layer)
+    bias = forward.bias[layer]
+    if query.shape[2] == 1 and forward.observer is None:
         # Whether or not somebody looks, so that looking changes nothing.
-        output, weights = one_query_attention(query, key, value, scaling, slots.bias)
-        if cache.watching:
-            cache.looked[module.layer_idx] = weights
+        output, weights = one_query_attention(query, key, value, scaling, bias)
+        if forward.keeps_attention:
+            forward.attended[layer] = weights
         return output, None
-    # Layers may hold different numbers of slots, so the one mask the library makes for all of them cannot be used.
-    # What a query may see follows from the shapes alone: new tokens stand last and in order.
-    bias, lse = slots.bias, None
+    output, lse = _attend_causally(library, module, query, key, value, scaling, bias, **kwargs)
+    if forward.observer is not None:
+        by_sequence = None if bias is None else bias.view(len(query), -1, key.shape[2])
+        forward.observer.see(layer, query, key, scaling, by_sequence, lse)
+    if forward.keeps_attention:
+        forward.attended[layer] = one_query_attention(query[:, :, -1:], key, value, scaling, bias)[1]
+    return output, None
+
+
+def _attend_causally(
+    library: Callable,
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scaling: float,
+    bias: Tensor | None,
+    **kwargs: object,
+) -> tuple[Tensor, Tensor | None]:
+    """The output (B, Q, H, D) of queries that are the last tokens, and the logarithm of each one's sum, if known.
+
+    Layers may hold different numbers of slots, so the one mask the library makes for all of them cannot be used. What a
+    query may see follows from the shapes alone: new tokens stand last and in order.
+    """
     if library is eager_attention_forward and bias is None:
         # Eager adds its mask to the logits: a mask of True and False would raise what is visible by one.
         bias = torch.zeros(len(query), key.shape[2], device=key.device)
     mask = causal_mask(query, key, bias)
-    if (
-        library is sdpa_attention_forward
-        and mask is None
-        and query.device.type == "cpu"
-        and query.shape[1] == key.shape[1]
-    ):
+    one_kernel = library is sdpa_attention_forward and mask is None and query.device.type == "cpu"
+    if one_kernel and query.shape[1] == key.shape[1]:
         # The kernel SDPA would choose, called by name because it gives away the sums it normalises by.
         output, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             query, key, value, 0.0, query.shape[2] > 1, scale=scaling
         )
-        output = output.transpose(1, 2).contiguous()
-    else:
-        output, _ = library(module, query, key, value, mask, scaling=scaling, **kwargs)
-    if cache.observer is not None:
-        bias = None if slots.bias is None else slots.bias.view(len(query), -1, key.shape[2])
-        cache.observer.see(module.layer_idx, query, key, scaling, bias, lse)
-    if cache.watching:
-        cache.looked[module.layer_idx] = one_query_attention(query[:, :, -1:], key, value, scaling, slots.bias)[1]
-    return output, None
+        return output.transpose(1, 2).contiguous(), lse
+    return library(module, query, key, value, mask, scaling=scaling, **kwargs)[0], None
 
 
 def causal_mask(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor | None:

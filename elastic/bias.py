@@ -10,7 +10,7 @@ class Bias:
     """Per slot a number for the logits of attention, `table` (L, R, C) float32 on the model's device.
 
     Args:
-        tables: the books of the slots.
+        tables: which tokens the slots stand for.
         counted: whether a slot's number is the logarithm of its count; 0 otherwise.
     """
 
@@ -40,7 +40,3 @@ class Bias:
             happens[..., None].to(at.device), count.log()[..., None].to(at.device), self.table.gather(2, at)
         )
         self.table.scatter_(2, at, grown)
-
-    def of(self, layer: int, used: int, device: torch.device) -> Tensor:
-        """For the slots in use of a layer, (R, S)."""
-        return self.table[layer, :, :used].to(device)

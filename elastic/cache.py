@@ -1,14 +1,13 @@
-"""A compressed KV cache: slots, the books about them, and the policy that decides.
+"""A compressed KV cache: slots, the tables about them, and the policy that decides.
 
-`ElasticCache(policy, model)` is a cache for `model.generate`: it watches the model read, compresses after every prompt
-and gives slots up after every token, as its policy says. The engine asks for the same by hand. Nothing here knows what
-a policy's rule is.
+`ElasticCache(policy, model)` is a cache for `model.generate`: it takes part in every forward of the model, compresses
+after every prompt and evicts after every token, as its policy says. The engine does each of these steps by name.
+Nothing here knows what a policy's rule is.
 """
 
 from collections.abc import Iterable
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,82 +15,74 @@ from transformers import PreTrainedModel
 
 from elastic.bias import Bias
 from elastic.channels import ThinLayer
-from elastic.hooks import WatchingCache, watch
+from elastic.forward import Forward, by_layer, freed_slots
+from elastic.hooks import DrivenCache, watch
 from elastic.merge import anchors
 from elastic.policies.base import PATCH, WORD, WRITTEN, Choice, LayerView, Policy
 from elastic.slots import SlotLayer
 from elastic.statistics import Observer, carried_on
 from elastic.tables import Tables, wide
-from elastic.views import collect, for_the_record, layer_views, step_view
-
-if TYPE_CHECKING:
-    from elastic.graph import StaticStep
+from elastic.views import attended_scores, for_the_record, layer_views, step_view
 
 
-class ElasticCache(WatchingCache):
+class ElasticCache(DrivenCache):
     """Keys and values of B sequences in slots, compressed as a policy says.
 
     Args:
-        policy: what to keep and what to give up.
+        policy: what to keep and what to evict.
         model: a LLaVA, or a text model of the Llama, Mistral or Qwen2 family; its attention is set to watch.
-        needs: names of statistics to collect beyond what the policy needs, see `elastic.statistics`.
-        automatic: compress and evict after each forward of the model; the engine does both itself.
+        needs: statistics to collect beyond what the policy needs, see `elastic.statistics`.
         reserve: tokens of an answer to make room for when compressing; beyond them, storage grows by doubling.
 
     Raises:
         ValueError: if the model's attention is not known here.
     """
 
-    def __init__(
-        self,
-        policy: Policy,
-        model: PreTrainedModel,
-        needs: Iterable[str] = (),
-        automatic: bool = True,
-        reserve: int = 256,
-    ) -> None:
+    layers: list[SlotLayer]
+
+    def __init__(self, policy: Policy, model: PreTrainedModel, needs: Iterable[str] = (), reserve: int = 256) -> None:
         text = watch(model)
-        super().__init__(layers=[SlotLayer(self) for _ in range(text.config.num_hidden_layers)])
+        super().__init__(layers=[SlotLayer() for _ in range(text.config.num_hidden_layers)])
         self.policy, self.needs = policy, frozenset(needs) | policy.needs
-        self.automatic, self.reserve = automatic, reserve
+        self.reserve = reserve
         self.inverse_frequency = text.rotary_emb.inv_freq
         self.image_id = getattr(model.config, "image_token_id", None)
         self.window = getattr(text.config, "sliding_window", None)
-        self.looking = False  # keep `looked`
+        self.watched = False  # somebody wants every query's attention
         self.reset()
 
     def reset(self) -> None:
         """Forget every token, as if none had been read; the policy stays."""
-        self.layers = [SlotLayer(self) for _ in self.layers]
+        self.layers = [SlotLayer() for _ in self.layers]
         self.tables = Tables(len(self.layers), 1)
-        self.prompt = self.coming = 0  # tokens seen when last compressed; tokens the model is reading now
-        self.prompt_slots = torch.zeros(len(self.layers), dtype=torch.long)
-        self.received: list[LayerView] = []  # per layer, what the policy chose from; the first sequence
+        self.prompt = 0  # tokens seen when last compressed
+        self.prompt_slots = torch.zeros(len(self.layers), dtype=torch.long)  # what each layer then held
         self.of_layer: dict[str, Tensor] = {}  # statistics of the last prompt that are not of tokens, each (L, B, ...)
         self.bias: Bias | None = None
-        self.slot = torch.empty(0, dtype=torch.long)  # (L, R) where the newest token went
-        self.static: StaticStep | None = None  # a decode step over this cache's storage
-        self.observer: Observer | None = None  # while a prompt is read
-        self.looked: dict[int, Tensor] = {}  # per layer, the last query's attention on the slots, (B, H, S)
+        self.forward = None
 
     @property
     def seen(self) -> int:
         """Tokens that have passed through the model."""
-        return self.tables.seen - self.coming
+        return self.tables.seen - (0 if self.forward is None else self.forward.kinds.shape[1])
 
     @property
     def batch(self) -> int:
         """Sequences."""
         return len(self.tables.kinds)
 
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Tokens seen, and not slots held: the library counts positions by it."""
+        return self.seen
+
     # Around a forward of the model.
 
-    def begin(self, ids: Tensor, is_prompt: bool) -> Tensor:
-        """Enter tokens (B, n) into the books before the model reads them; returns the positions they take, (1, n).
+    def enter(self, ids: Tensor, is_prompt: bool = False) -> Forward:
+        """Enter tokens (B, n) into the tables before the model reads them.
 
         Raises:
-            ValueError: if there is no token, the last forward failed midway, the number of sequences changes or is too
-                much for the policy, or a sliding window ends.
+            ValueError: if there is no token, the last forward failed midway, the number of sequences changes, or a
+                sliding window ends.
         """
         batch, new = ids.shape
         self._check(batch, new)
@@ -104,69 +95,72 @@ class ElasticCache(WatchingCache):
         if new > 1:
             # Several tokens see each other by their order, so they must stand at the end, behind no hole.
             self.settle()
+        observer = None
         if is_prompt:
             later = (kinds == PATCH).flip(1).cumsum(1).flip(1)
-            self.observer = Observer(self.needs, (later == 0).to(ids.device))
+            observer = Observer(self.needs, (later == 0).to(ids.device))
         first = int(self.tables.held()[0]) if self.policy.positions == "cache length" else self.seen
-        self._direct(kinds)
-        return torch.arange(first, first + new, device=ids.device)[None]
+        freed = freed_slots(self.tables, self.layers)
+        slots = self.tables.enter(kinds)
+        if self.bias is not None:
+            self.bias.reserve(self.tables.capacity)
+            self.bias.enter(slots)
+        turns = self.tables.turns() if self.policy.positions == "re-rotated" else None
+        self.forward = Forward(
+            layers=self.layers,
+            kinds=kinds,
+            positions=torch.arange(first, first + new, device=ids.device)[None],
+            slots=slots,
+            freed=freed,
+            bias=by_layer(None if self.bias is None else self.bias.table, self.tables, self.layers),
+            turns=by_layer(turns, self.tables, self.layers),
+            inverse_frequency=self.inverse_frequency,
+            observer=observer,
+            keeps_attention=self.watched or self.policy.live,
+        )
+        return self.forward
 
     def _check(self, batch: int, new: int) -> None:
-        if self.coming:
+        if self.forward is not None:
             raise ValueError("The last forward did not finish, so this cache is half written: begin a new one.")
         if self.seen and self.batch != batch:
             raise ValueError(f"This cache holds {self.batch} sequences, not {batch}: begin a new one.")
         if not new:
             raise ValueError("There is no token to read: the prompt is empty, or all of it is in the cache already.")
-        if self.automatic:
-            self.policy.check_batch(batch)
         if self.window is not None and self.seen + new > self.window:
             raise ValueError(
                 f"The model sees {self.window} tokens at a time (a sliding window), and this would be token "
                 f"{self.seen + new}: ask something shorter. Windows that slide are not supported."
             )
 
-    def _direct(self, kinds: Tensor) -> None:
-        """Note coming tokens of those kinds and tell each layer where they go and what is to be added or turned."""
-        fills = None if self.tables.hole is None else self.tables.hole.tolist()
-        slot = self.tables.enter(kinds)
-        self.slot, self.coming = slot[..., -1], kinds.shape[1]
-        if self.bias is not None:
-            self.bias.reserve(self.tables.capacity)
-            self.bias.enter(slot)
-        turns = self.tables.turns() if self.policy.positions == "re-rotated" else None
-        for index, layer in enumerate(self.layers):
-            used = int(self.tables.used[index]) if turns is not None or self.bias is not None else 0
-            layer.where = None
-            if fills is not None and fills[index][0] >= 0:
-                row = fills[index]
-                alike = all(one == row[0] for one in row)
-                layer.where = row[0] if alike else layer.spread(slot[index, :, 0])
-            layer.bias = None if self.bias is None else self.bias.of(index, used, layer.device)
-            layer.turns = None if turns is None else turns[index, :, :used].to(layer.device)
+    def observe(self, forward: Forward) -> None:
+        """After a forward: keep a prompt's statistics, or let a live policy's scores go on."""
+        if forward.observer is None:
+            scores = attended_scores(self.policy, self.tables, forward)
+            if scores is not None:
+                self.tables.scores[self.policy.statistic] = scores
+        else:
+            self._keep(forward.observer)
+        self.forward = None
 
-    def end(self) -> None:
-        """After the model has read them: keep the statistics, and compress or evict where that is automatic."""
-        coming, self.coming = self.coming, 0
-        try:
-            self._take_in(self.observer)
-        except BaseException:
-            self.coming = coming  # half done, as after a forward that failed
-            raise
-
-    def _take_in(self, observer: Observer | None) -> None:
-        if observer is None:
-            collect(self)
-            if self.automatic:
-                self.evict()
-            return
-        self.observer = None
+    def _keep(self, observer: Observer) -> None:
+        """A prompt's statistics: those of tokens in the tables, those of layers here."""
         for name, received in observer.received.items():
             figures = [received[index].flatten(0, 1).cpu() for index in sorted(received)]
             self.tables.add(name, figures, partial(carried_on, name, queries=observer.after_image.shape[1]))
         self.of_layer = {name: torch.stack([*map(Tensor.cpu, of.values())]) for name, of in observer.of_layer.items()}
-        if self.automatic:
-            self.compress(self.policy, self.reserve)
+
+    def leave(self, forward: Forward) -> None:
+        """After a forward that `generate` or a person drove: observe, then compress a prompt or evict for a token."""
+        self.observe(forward)
+        try:
+            if forward.observer is not None:
+                self.compress(self.policy, self.reserve)
+            else:
+                self.evict()
+        except BaseException:
+            self.forward = forward  # half done, as after a forward that failed
+            raise
 
     # What the policy decides.
 
@@ -186,8 +180,10 @@ class ElasticCache(WatchingCache):
             self.bias.reserve(order.shape[2])
             self.bias.sort(order)
 
-    def compress(self, policy: Policy, reserve: int) -> None:
+    def compress(self, policy: Policy, reserve: int) -> list[LayerView]:
         """Let a policy choose what to keep of every layer, with room for what `reserve` more tokens need.
+
+        Returns what it chose from, per layer, of the first sequence and without keys: for the record.
 
         Raises:
             ValueError: if the policy keeps different numbers of slots for the heads or sequences of a layer, or may.
@@ -196,9 +192,9 @@ class ElasticCache(WatchingCache):
         self.settle()
         self.layers = [layer.whole() for layer in self.layers]
         self.policy, self.prompt = policy, self.seen
-        views = layer_views(self, policy)
+        views = layer_views(policy, self.tables, self.layers, self.of_layer)
         choices = [policy.compress(list(of_one), self.seen) for of_one in zip(*views, strict=True)]
-        self.received = for_the_record(self, [of_layer[0] for of_layer in views])
+        chosen_from = for_the_record(self.tables, [of_layer[0] for of_layer in views])
         owners = self._merge([Choice.joined(of_layer) for of_layer in zip(*choices, strict=True)])
         self.tables.merge([owner.cpu() for owner in owners])
         more = policy.limit(self.seen + reserve, self.prompt) - policy.limit(self.seen, self.prompt)
@@ -208,6 +204,7 @@ class ElasticCache(WatchingCache):
         self.prompt_slots = self.tables.used.clone()
         merged = policy.count_bias and bool((self.tables.count > 1).any())
         self.bias = Bias(self.tables, True, self.layers[0].device) if merged else None
+        return chosen_from
 
     def _merge(self, choices: list[Choice]) -> list[Tensor]:
         """Merge every layer as chosen; returns the owners of its slots, (R, S)."""
@@ -230,11 +227,13 @@ class ElasticCache(WatchingCache):
                 rows = max(len(choice.owner), len(source))
                 owner, source = wide(choice.owner[None], rows)[0], wide(source[None], rows)[0]
                 turns = torch.where(owner >= 0, source.gather(1, owner.clamp(min=0)) - source, 0)
-            layer.compress(choice, count if policy.merge != "none" else None, turns, policy.merge)
+            layer.compress(
+                choice, count if policy.merge != "none" else None, turns, policy.merge, self.inverse_frequency
+            )
         return [choice.owner for choice in choices]
 
     def evict(self) -> tuple[Tensor, Tensor] | None:
-        """Free the slots the policy gives up, or None.
+        """Free the slots that the policy evicts after a token, or None.
 
         Returns the tokens they were of and those that took them in, (L, R) each, -1 for none.
         """
@@ -244,7 +243,8 @@ class ElasticCache(WatchingCache):
         tables = self.tables
         if not self.policy.live and int(tables.held().max()) <= self.policy.limit(self.seen, self.prompt):
             return None
-        eviction = self.policy.evict(step_view(self), self.seen, self.prompt)
+        view = step_view(self.policy, tables, self.layers, self.prompt, self.prompt_slots)
+        eviction = self.policy.evict(view, self.seen, self.prompt)
         if eviction is None:
             return None
         slot, into = (None if of is None else of.expand(-1, tables.rows) for of in (eviction.slot, eviction.into))
@@ -268,15 +268,12 @@ class ElasticCache(WatchingCache):
     # What it holds.
 
     def twin(self) -> "ElasticCache":
-        """The same contents with books of its own, sharing keys and values until it compresses; both are settled."""
+        """The same contents with tables of its own, sharing keys and values until it compresses; both are settled."""
         self.settle()
         twin = object.__new__(type(self))
-        twin.__dict__ |= self.__dict__
-        twin.static = None  # and `bias` is made anew by the compression that follows
-        twin.tables, twin.looked = self.tables.copy(), {}
+        twin.__dict__ |= self.__dict__  # of which `bias` is made anew by the compression that follows
+        twin.tables = self.tables.copy()
         twin.layers = [copy(layer) for layer in self.layers]
-        for layer in twin.layers:
-            layer.cache = twin
         return twin
 
     @property
@@ -293,8 +290,3 @@ class ElasticCache(WatchingCache):
     def bytes_allocated(self) -> int:
         """Bytes of the tensors that exist, room for coming tokens included."""
         return sum(t.untyped_storage().nbytes() for layer in self.layers for t in layer.tensors)
-
-    @property
-    def watching(self) -> bool:
-        """Whether the weights of decode steps are kept: somebody looks, or the policy's score lives on them."""
-        return self.looking or self.policy.live

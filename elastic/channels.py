@@ -19,7 +19,7 @@ class ThinLayer(SlotLayer):
     """
 
     def __init__(self, layer: SlotLayer, channels: Tensor, thin: int) -> None:
-        super().__init__(layer.cache)
+        super().__init__()
         keys, self.values = layer.stored()
         self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
         self.used, self.thin = layer.used, thin
@@ -27,18 +27,13 @@ class ThinLayer(SlotLayer):
         self.thin_keys = keys[:, :, :thin].gather(3, self.channels.expand(-1, -1, thin, -1))
         self.keys = keys[:, :, thin:].clone()
 
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
-    ) -> tuple[Tensor, Tensor]:
-        """Store new tokens (B, H, n, D) and return all held keys and values, (B, H, S, D) each."""
-        after = self.used + self.announced(key_states)
+    def write(self, keys: Tensor, values: Tensor, freed: int | Tensor | None) -> None:
+        """Store new tokens (B, H, n, D) behind the last: no slot is ever freed here."""
+        after = self.used + keys.shape[2]
         self.reserve(after)
-        self.keys[:, :, self.used - self.thin : after - self.thin] = key_states
-        self.values[:, :, self.used : after] = value_states
+        self.keys[:, :, self.used - self.thin : after - self.thin] = keys
+        self.values[:, :, self.used : after] = values
         self.used = after
-        keys, values = self.held()
-        keys.slots = self
-        return keys, values
 
     def stored(self) -> tuple[Tensor, Tensor]:
         """Keys in all channels, zero where one was dropped, and values of the slots in use, (B, H, S, D) each."""
@@ -63,7 +58,7 @@ class ThinLayer(SlotLayer):
 
     def whole(self) -> SlotLayer:
         """A layer of its own with every key in all channels, zero where one was dropped."""
-        layer = SlotLayer(self.cache)
+        layer = SlotLayer()
         layer.dtype, layer.device, layer.is_initialized = self.dtype, self.device, True
         layer.keys, layer.values = self.stored()
         layer.used = self.used

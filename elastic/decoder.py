@@ -5,6 +5,7 @@ one calls the same weights in the same order for a single new token per sequence
 """
 
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +14,8 @@ from transformers import PreTrainedModel
 
 from elastic.attention import one_query_attention
 from elastic.cache import ElasticCache
-from elastic.graph import StaticLayer, StaticStep, make_room
-from elastic.slots import SlotLayer
+from elastic.forward import Forward
+from elastic.graph import StaticForward, StaticStep, make_room
 
 MOVING_FREQUENCIES = ("dynamic", "longrope")  # kinds of RoPE whose frequencies depend on the length
 
@@ -31,6 +32,7 @@ class Decoder:
         self.model, self.text = model, text
         self.rotary, self.norm, self.embed, self.head = text.rotary_emb, text.norm, text.embed_tokens, model.lm_head
         self.blocks = [_Block(layer) for layer in text.layers]
+        self.static: WeakKeyDictionary[ElasticCache, StaticStep] = WeakKeyDictionary()
         self.can_capture = True
 
     @staticmethod
@@ -43,46 +45,36 @@ class Decoder:
         return kind not in MOVING_FREQUENCIES and not is_spread and hasattr(model, "lm_head")
 
     @torch.inference_mode()
-    def step(self, ids: Tensor, cache: ElasticCache, static: bool | None = None) -> Tensor:
-        """Logits (B, V) in float32 after one more token (B, 1) per sequence, which is entered into the cache.
+    def step(self, ids: Tensor, cache: ElasticCache, forward: Forward, static: bool | None = None) -> Tensor:
+        """Logits (B, V) in float32 after one more token (B, 1) per sequence, entered into the cache as `forward`.
 
         `static` runs the step over tensors that stay where they are, replayed as a graph where there is a GPU; the
         default does so on a GPU only.
         """
         static = ids.is_cuda if static is None else static
-        position = cache.begin(ids, is_prompt=False)
-        if static and StaticStep.fits(cache):
-            logits = self._static(ids, position, cache)
-        else:
-            logits = self.run(ids, position, cache.layers, cache.looked if cache.watching else None)
-        cache.end()
-        return logits
+        return self._static(ids, cache, forward) if static and StaticStep.fits(cache) else self.run(ids, forward)
 
-    def _static(self, ids: Tensor, position: Tensor, cache: ElasticCache) -> Tensor:
+    def _static(self, ids: Tensor, cache: ElasticCache, forward: Forward) -> Tensor:
         make_room(cache)
-        if cache.static is None or not cache.static.serves(cache):
-            # Until the old one is gone its memory pool is held along with the new one's.
-            cache.static = None
-            cache.static = StaticStep(self, cache, ids)
+        step = self.static.get(cache)
+        if step is None or not step.serves(cache, forward):
+            # The old one first: its memory pool would be held along with the new one's.
+            step = None
+            self.static.pop(cache, None)
+            step = self.static[cache] = StaticStep(self.run, cache, ids, forward)
             if ids.is_cuda and self.can_capture:
                 try:
-                    cache.static.capture()
+                    step.capture()
                 except RuntimeError:  # some layers synchronise; they run, only slower
-                    self.can_capture, cache.static.graph = False, None
-        logits = cache.static.run(ids, position, cache.slot)
-        cache.looked = cache.static.looked or {}
-        return logits
+                    self.can_capture, step.graph = False, None
+        return step.run(ids, forward)
 
-    def run(
-        self, ids: Tensor, position: Tensor, layers: list[SlotLayer | StaticLayer], looked: dict[int, Tensor] | None
-    ) -> Tensor:
-        """The computation alone, (B, 1), (1, 1) -> (B, V); fills `looked` with each layer's weights, (B, H, S)."""
+    def run(self, ids: Tensor, forward: Forward | StaticForward) -> Tensor:
+        """The computation alone, tokens (B, 1) -> logits (B, V) in float32."""
         hidden = self.embed(ids[:, 0])
-        cos, sin = self._angles(position, hidden)
-        for index, (block, slots) in enumerate(zip(self.blocks, layers, strict=True)):
-            hidden, weights = block.run(hidden, cos, sin, slots)
-            if looked is not None:
-                looked[index] = weights
+        cos, sin = self._angles(forward.positions, hidden)
+        for layer, block in enumerate(self.blocks):
+            hidden = block.run(hidden, cos, sin, layer, forward)
         return self.head(self.norm(hidden)).float()
 
     def _angles(self, position: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,17 +98,20 @@ class _Block:
         self.heads = attention.config.num_attention_heads
         self.kv = attention.config.num_key_value_heads
 
-    def run(self, hidden: Tensor, cos: Tensor, sin: Tensor, slots: SlotLayer | StaticLayer) -> tuple[Tensor, Tensor]:
-        """Hidden states (B, d) of one token per sequence, and its attention on the slots, (B, H, S)."""
+    def run(self, hidden: Tensor, cos: Tensor, sin: Tensor, layer: int, forward: Forward | StaticForward) -> Tensor:
+        """Hidden states (B, d) of one token per sequence: project, write, attend, feed."""
         batch = len(hidden)
         projected = self.project(_normed(self.before, hidden)).view(batch, -1, 1, self.dim)
         turned = projected[:, : self.heads + self.kv]
         turned = turned * cos + turned.roll(self.dim // 2, -1) * sin
-        keys, values = slots.update(turned[:, self.heads :], projected[:, self.heads + self.kv :])
-        attended, weights = one_query_attention(turned[:, : self.heads], keys, values, self.scaling, slots.bias)
+        keys, values = forward.write(layer, turned[:, self.heads :], projected[:, self.heads + self.kv :])
+        queries, bias = turned[:, : self.heads], forward.bias[layer]
+        attended, weights = one_query_attention(queries, keys, values, self.scaling, bias)
+        if forward.keeps_attention:
+            forward.attended[layer] = weights
         hidden = hidden + self.output(attended.view(batch, -1))
         gate, up = self.feed(_normed(self.after, hidden)).chunk(2, -1)
-        return hidden + self.down(self.activation(gate) * up), weights
+        return hidden + self.down(self.activation(gate) * up)
 
 
 def _normed(norm: nn.Module, x: Tensor) -> Tensor:

@@ -1,20 +1,23 @@
-"""Four verbs: `prefill` once, `compress` per policy, `decode` as a generator, `extend` by the next question.
+"""Five verbs: `prefill` once, `compress` per policy, `decode` as a generator of steps, `extend` by the next question.
 
-Zipping two `decode`s is the side-by-side run. Nothing here knows what a policy's rule is.
+A prefill enters a prompt into the cache, lets the model read it, and observes what was attended; a `step` does the same
+with one token per sequence, and evicts. Zipping two `decode`s is the side-by-side run. Nothing here knows what a
+policy's rule is.
 """
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from elastic.cache import ElasticCache
+from elastic.forward import Forward
 from elastic.model import Llava, Prompt
-from elastic.policies import Policy
+from elastic.policies import LayerView, Policy
 from elastic.policies.full import Full
-from elastic.views import looked_at
+from elastic.views import attention_on_tokens
 
 
 @dataclass
@@ -28,6 +31,7 @@ class State:
     looked: Tensor  # (L, seen) float32, the attention of the query that `logits` come from, mean over heads
     prefill_seconds: float = 0.0
     compress_seconds: float = 0.0
+    chosen_from: list[LayerView] = field(default_factory=list)  # per layer, what the policy compressed; for the record
 
     @property
     def seen(self) -> int:
@@ -67,13 +71,13 @@ class Step:
 
 
 @torch.inference_mode()
-def prefill(llava: Llava, prompt: Prompt, needs: Iterable[str] = (), looking: bool = True) -> State:
+def prefill(llava: Llava, prompt: Prompt, needs: Iterable[str] = (), watch: bool = True) -> State:
     """Run a prompt once, full cache, collecting the statistics of attention that `needs` names.
 
-    The prompt may be a batch of equally long ones; `looking` records what queries look at, of the first sequence.
+    The prompt may be a batch of equally long ones; `watch` records what queries look at, of the first sequence.
     """
-    cache = ElasticCache(Full(), llava.model, needs, automatic=False)
-    cache.looking = looking
+    cache = ElasticCache(Full(), llava.model, needs)
+    cache.watched = watch
     state = State(llava, cache, torch.empty(len(prompt.ids), 0, dtype=torch.long), torch.empty(0), torch.empty(0))
     extend(state, prompt)
     return state
@@ -82,16 +86,14 @@ def prefill(llava: Llava, prompt: Prompt, needs: Iterable[str] = (), looking: bo
 @torch.inference_mode()
 def extend(state: State, prompt: Prompt) -> None:
     """Let a state read further tokens: a prompt, or the next question of its conversation."""
-    began = _now(state.llava)
-    images = {"pixel_values": prompt.pixels} if prompt.encoded is None else {"mm_encoder_outputs": prompt.encoded}
-    output = state.llava.model(
-        input_ids=prompt.ids, past_key_values=state.cache, use_cache=True, logits_to_keep=1, **images
-    )
-    state.logits = output.logits[:, -1].float()
+    llava, cache, began = state.llava, state.cache, _now(state.llava)
+    forward = cache.enter(prompt.ids, is_prompt=True)
+    state.logits = llava.read(prompt, cache, forward)
+    cache.observe(forward)
     state.ids = torch.cat([state.ids, prompt.ids.cpu()], 1)
-    state.prefill_seconds, state.compress_seconds = _now(state.llava) - began, 0.0
-    if state.cache.looking:
-        state.looked = looked_at(state.cache)
+    state.prefill_seconds, state.compress_seconds = _now(llava) - began, 0.0
+    if cache.watched:
+        state.looked = attention_on_tokens(cache.tables, forward)
 
 
 @torch.inference_mode()
@@ -99,16 +101,19 @@ def compress(state: State, policy: Policy, reserve: int = 256) -> State:
     """A state with a cache of its own, compressed as the policy says, with room for what `reserve` more tokens need."""
     began = _now(state.llava)
     cache = state.cache.twin()
-    cache.compress(policy, reserve)
-    return State(
-        llava=state.llava,
-        cache=cache,
-        ids=state.ids,
-        logits=state.logits,
-        looked=state.looked,
-        prefill_seconds=state.prefill_seconds,
-        compress_seconds=_now(state.llava) - began,
-    )
+    chosen_from = cache.compress(policy, reserve)
+    return replace(state, cache=cache, compress_seconds=_now(state.llava) - began, chosen_from=chosen_from)
+
+
+@torch.inference_mode()
+def step(state: State, tokens: Tensor) -> tuple[Forward, tuple[Tensor, Tensor] | None]:
+    """One token (B, 1) per sequence through the model; what was evicted for it as `ElasticCache.evict` says."""
+    llava, cache = state.llava, state.cache
+    forward = cache.enter(tokens)
+    state.logits = llava.step(tokens, cache, forward)
+    cache.observe(forward)
+    state.ids = torch.cat([state.ids, tokens.cpu()], 1)
+    return forward, cache.evict()
 
 
 def decode(
@@ -144,10 +149,10 @@ def decode(
         looked, evicted = state.looked, None
         if not ended.all():
             # The last token of all is processed too: the next question of a conversation must find it in the cache.
-            evicted = _advance(state, tokens[:, None])
+            forward, evicted = step(state, tokens[:, None])
         seconds = _now(state.llava) - began
-        if state.cache.looking and not ended.all():
-            state.looked = looked_at(state.cache)
+        if state.cache.watched and not ended.all():
+            state.looked = attention_on_tokens(state.cache.tables, forward)
         yield Step(
             tokens=tokens.tolist(),
             logprobs=logprobs,
@@ -162,14 +167,6 @@ def decode(
         )
         if ended.all():
             return
-
-
-@torch.inference_mode()
-def _advance(state: State, tokens: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Process one written token per sequence, then free the slots the policy gives up; see `ElasticCache.evict`."""
-    state.logits = state.llava.step(tokens, state.cache)
-    state.ids = torch.cat([state.ids, tokens.cpu()], 1)
-    return state.cache.evict()
 
 
 def _given(state: State, forced: Sequence[int] | Sequence[Sequence[int]]) -> Tensor:

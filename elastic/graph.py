@@ -5,17 +5,15 @@ and what is added to each slot's logit (-inf where there is no token). Attention
 cache outgrows it, the step is captured anew. On a processor without graphs the same step is computed directly.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from elastic.bias import Bias
 from elastic.cache import ElasticCache
+from elastic.forward import Forward
 from elastic.slots import SlotLayer
-
-if TYPE_CHECKING:
-    from elastic.decoder import Decoder
 
 SPAN = 256  # slots by which attention's span grows: a capture costs about as much as a dozen steps
 
@@ -35,36 +33,42 @@ def open_bias(cache: ElasticCache) -> Bias:
     return cache.bias
 
 
-class StaticLayer:
-    """A layer's storage as a captured step uses it: written at `slot` (B x H,), read over a fixed span."""
+class StaticForward:
+    """What a `Forward` is to the decoder, for one cache as long as its storage stays where it is.
 
-    def __init__(self, layer: SlotLayer, slot: Tensor, bias: Tensor) -> None:
-        self.slot, self.bias = slot, bias
-        self.stored = layer.keys.flatten(0, 1), layer.values.flatten(0, 1)
-        self.shape, self.span = layer.keys.shape, bias.shape[-1]
-        self.row = torch.arange(len(slot), device=slot.device)
+    A token per sequence is written at `slots` (L, B x H) and read over a fixed span of each layer.
+    """
 
-    def update(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    def __init__(self, cache: ElasticCache, spans: list[int], device: torch.device, keeps_attention: bool) -> None:
+        rows = cache.layers[0].keys.shape[0] * cache.layers[0].keys.shape[1]
+        table = open_bias(cache).table
+        self.spans, self.shape = spans, cache.layers[0].keys.shape
+        self.positions = torch.zeros(1, 1, dtype=torch.long, device=device)
+        self.slots = torch.zeros(len(cache.layers), rows, dtype=torch.long, device=device)
+        self.bias = [table[layer, :, :span] for layer, span in enumerate(spans)]
+        self.stored = [(layer.keys.flatten(0, 1), layer.values.flatten(0, 1)) for layer in cache.layers]
+        self.row = torch.arange(rows, device=device)
+        self.keeps_attention, self.attended = keeps_attention, dict[int, Tensor]()
+
+    def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store one token per sequence, (B, H, 1, D) twice; the keys and values of the span, (B, H, S, D) each."""
         batch, heads, _, dim = self.shape
-        for stored, new in zip(self.stored, (key, value), strict=True):
-            stored[self.row, self.slot] = new.flatten(0, 1)[:, 0]
-        return tuple(stored[:, : self.span].view(batch, heads, -1, dim) for stored in self.stored)
+        span = []
+        for stored, new in zip(self.stored[layer], (keys, values), strict=True):
+            stored[self.row, self.slots[layer]] = new.flatten(0, 1)[:, 0]
+            span.append(stored[:, : self.spans[layer]].view(batch, heads, -1, dim))
+        return span[0], span[1]
 
 
 class StaticStep:
-    """One token per sequence through a `Decoder`, for one cache as long as its storage stays where it is."""
+    """A decoder's step for one cache as long as nothing of it moves; `compute` is the decoder's own computation."""
 
-    def __init__(self, decoder: "Decoder", cache: ElasticCache, ids: Tensor) -> None:
-        device, rows = ids.device, cache.layers[0].keys.shape[0] * cache.layers[0].keys.shape[1]
-        self.decoder = decoder
-        self.ids, self.position = ids.clone(), torch.zeros(1, 1, dtype=torch.long, device=device)
-        self.slot = torch.zeros(len(cache.layers), rows, dtype=torch.long, device=device)
-        self.spans, table = self._spans(cache), open_bias(cache).table
-        bias = [table[layer, :, :span] for layer, span in enumerate(self.spans)]
-        self.addresses = self._addresses(cache)
-        self.layers = [StaticLayer(*of_layer) for of_layer in zip(cache.layers, self.slot, bias, strict=True)]
-        self.looked: dict[int, Tensor] | None = {} if cache.watching else None
+    def __init__(
+        self, compute: Callable[[Tensor, StaticForward], Tensor], cache: ElasticCache, ids: Tensor, forward: Forward
+    ) -> None:
+        self.compute, self.ids = compute, ids.clone()
+        self.forward = StaticForward(cache, spans(cache), ids.device, forward.keeps_attention)
+        self.addresses = addresses(cache)
         self.logits = torch.empty(0)
         self.graph: torch.cuda.CUDAGraph | None = None
 
@@ -73,20 +77,22 @@ class StaticStep:
         """Whether a cache can be decoded with this way: keys must not be turned or laid out anew at every step."""
         return cache.policy.positions != "re-rotated" and all(type(layer) is SlotLayer for layer in cache.layers)
 
-    def serves(self, cache: ElasticCache) -> bool:
+    def serves(self, cache: ElasticCache, forward: Forward) -> bool:
         """Whether the step is about this cache as it is now: nothing moved, nothing outgrown."""
-        same = self.addresses == self._addresses(cache) and (self.looked is not None) == cache.watching
-        return same and self._spans(cache) == self.spans
+        same = self.addresses == addresses(cache) and self.forward.keeps_attention == forward.keeps_attention
+        return same and self.forward.spans == spans(cache)
 
-    def run(self, ids: Tensor, position: Tensor, slot: Tensor) -> Tensor:
-        """Logits (B, V) for tokens (B, 1) at a position (1, 1) that go to slots (L, R)."""
+    def run(self, ids: Tensor, forward: Forward) -> Tensor:
+        """Logits (B, V) for tokens (B, 1) that were entered as `forward`."""
+        slots, fixed = forward.slots[..., -1], self.forward
         self.ids.copy_(ids)
-        self.position.copy_(position)
-        self.slot.copy_(slot.repeat_interleave(self.slot.shape[1] // slot.shape[1], 1))
+        fixed.positions.copy_(forward.positions)
+        fixed.slots.copy_(slots.repeat_interleave(fixed.slots.shape[1] // slots.shape[1], 1))
         if self.graph is not None:
             self.graph.replay()
         else:
             self._compute()
+        forward.attended = fixed.attended
         return self.logits
 
     def capture(self) -> None:
@@ -102,18 +108,19 @@ class StaticStep:
         self.graph = graph
 
     def _compute(self) -> None:
-        self.logits = self.decoder.run(self.ids, self.position, self.layers, self.looked)
+        self.logits = self.compute(self.ids, self.forward)
 
-    @staticmethod
-    def _addresses(cache: ElasticCache) -> tuple[int, ...]:
-        bias = () if cache.bias is None else (cache.bias.table.data_ptr(),)
-        return (*(layer.keys.data_ptr() for layer in cache.layers), *bias)
 
-    @staticmethod
-    def _spans(cache: ElasticCache) -> list[int]:
-        """Slots to attend over in each layer: those in use, rounded up, but no more than there are."""
-        used = cache.tables.used.tolist()
-        return [
-            min(-(-of_layer // SPAN) * SPAN, layer.keys.shape[2])
-            for of_layer, layer in zip(used, cache.layers, strict=True)
-        ]
+def addresses(cache: ElasticCache) -> tuple[int, ...]:
+    """Where keys and bias of a cache lie."""
+    bias = () if cache.bias is None else (cache.bias.table.data_ptr(),)
+    return (*(layer.keys.data_ptr() for layer in cache.layers), *bias)
+
+
+def spans(cache: ElasticCache) -> list[int]:
+    """Slots to attend over in each layer: those in use, rounded up, but no more than there are."""
+    used = cache.tables.used.tolist()
+    return [
+        min(-(-of_layer // SPAN) * SPAN, layer.keys.shape[2])
+        for of_layer, layer in zip(used, cache.layers, strict=True)
+    ]

@@ -1,7 +1,8 @@
-"""What a cache needs around a forward of the model: to know the tokens before, and to act after.
+"""Who drives a cache through the library's own code: `model.generate`, or a person who calls the model.
 
 `watch` prepares a model once; other caches, and no cache at all, work with it as before. What the library does to
-caches and a compressed one cannot follow is refused here, in `elastic.slots`, or by `begin`: never done wrong.
+caches and a compressed one cannot follow is refused here, in `elastic.slots`, or by `enter`: never done wrong. The
+engine needs none of it: it enters tokens itself and hands the forward on through `read`.
 """
 
 from abc import ABC, abstractmethod
@@ -16,43 +17,53 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
-import elastic.attention  # noqa: F401  registers what WATCHING names
+from elastic.attention import KEYWORD
+from elastic.forward import Forward
+from elastic.policies.base import Policy
 
 FAMILIES = ("llama", "mistral", "qwen2")
 WATCHING = {"sdpa": "elastic", "eager": "elastic_eager", "flash_attention_2": "elastic"}
 
 
-class WatchingCache(Cache, ABC):
-    """A cache that is told of every forward of its model; its layers know it as `cache`."""
+class DrivenCache(Cache, ABC):
+    """A cache that takes part in every forward of its model: before it with `enter`, after it with `leave`."""
 
+    policy: Policy
     image_id: int | None = None  # the token that stands for a picture's patches
+    forward: Forward | None = None  # the one under way
 
     @abstractmethod
-    def begin(self, ids: Tensor, is_prompt: bool) -> Tensor:
-        """Before the model reads tokens (B, n): the positions they take, (1, n)."""
+    def enter(self, ids: Tensor, is_prompt: bool) -> Forward:
+        """Before the model reads tokens (B, n): where they go, and what attention must know of them."""
 
     @abstractmethod
-    def end(self) -> None:
-        """After the model has read them."""
+    def leave(self, forward: Forward) -> None:
+        """After the model has read them: take in what was attended, and compress or evict."""
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: object, **kwargs: object
+    ) -> tuple[Tensor, Tensor]:
+        """Store a layer's keys and values (B, H, n, D) of the tokens entered; returns all it holds, (B, H, S, D) each.
+
+        Raises:
+            ValueError: if no tokens were entered, or others.
+        """
+        if self.forward is None or key_states.shape[2] != self.forward.kinds.shape[1]:
+            raise ValueError(
+                "Keys came to this cache past its model, so it cannot tell which tokens they are of: "
+                "call the model that the cache was made for, as a whole."
+            )
+        return self.forward.write(layer_idx, key_states, value_states)
 
     def __copy__(self) -> NoReturn:
         raise ValueError("copy.copy would give two caches the same slots: use copy.deepcopy.")
-
-    def __getstate__(self) -> dict:
-        """What `copy.deepcopy` and pickling take along: all but a captured step, which is about these very tensors."""
-        return self.__dict__ | {"static": None}
-
-    def __setstate__(self, state: dict) -> None:
-        self.__dict__.update(state)
-        for layer in self.layers:
-            layer.cache = self
 
     def leave_inference_mode(self) -> None:
         """Outside of inference mode nothing that was made in it can be written to: go on with a copy of it."""
         if self.layers[0].is_initialized and not torch.is_inference_mode_enabled():
             made = (value for value in (*vars(self.layers[0]).values(), *vars(self.tables).values()))
             if any(isinstance(value, Tensor) and value.is_inference() for value in made):
-                self.__setstate__(deepcopy(self.__getstate__()))
+                self.__dict__.update(deepcopy(self.__dict__))
 
     def activate_past_recording(self) -> NoReturn:
         """Refused: whoever wants the past recorded will ask for tokens back.
@@ -63,6 +74,35 @@ class WatchingCache(Cache, ABC):
         raise ValueError(
             "Assisted decoding takes tokens back that its model did not want, which a compressed cache cannot: "
             "generate without an assistant and without prompt_lookup_num_tokens."
+        )
+
+
+def read(model: PreTrainedModel, cache: DrivenCache, forward: Forward, ids: Tensor, **images: object) -> Tensor:
+    """Logits (B, V) in float32 after tokens (B, n) that were entered into a cache as `forward`."""
+    # `forward` and not the call: the hooks of `watch` are for those who do not enter tokens themselves.
+    output = model.forward(
+        input_ids=ids,
+        past_key_values=cache,
+        position_ids=forward.positions.expand(len(ids), -1),
+        use_cache=True,
+        logits_to_keep=1,
+        **{KEYWORD: forward},
+        **images,
+    )
+    check_passed(cache, forward)
+    return output.logits[:, -1].float()
+
+
+def check_passed(cache: Cache, forward: Forward) -> None:
+    """See that the attention of every layer knew what the cache had to say.
+
+    Raises:
+        ValueError: if some did not.
+    """
+    if len(forward.passed) != len(cache):
+        raise ValueError(
+            f"The attention of {len(cache) - len(forward.passed)} of {len(cache)} layers did not hear of the cache, so "
+            "what was read is not what it holds: this model's code passes nothing on to attention. It cannot be used."
         )
 
 
@@ -95,7 +135,7 @@ def _generate(model: PreTrainedModel, *args: object, **kwargs: object) -> object
 
     The forward cannot tell a piece from a prompt, and each would be compressed for itself.
     """
-    if isinstance(kwargs.get("past_key_values"), WatchingCache):
+    if isinstance(kwargs.get("past_key_values"), DrivenCache):
         given = kwargs.get("generation_config") or (args[1] if len(args) > 1 else None)
         settings = (
             kwargs.get("prefill_chunk_size"),
@@ -113,7 +153,7 @@ def _before(model: PreTrainedModel, args: tuple, kwargs: dict) -> tuple[tuple, d
     if args:  # a cache may come by its place in the call: the hook after the forward looks for its name, too
         kwargs = dict(zip(signature(model.forward).parameters, args, strict=False)) | kwargs
     cache = kwargs.get("past_key_values")
-    if not isinstance(cache, WatchingCache):
+    if not isinstance(cache, DrivenCache):
         return None
     ids, embeddings = kwargs.get("input_ids"), kwargs.get("inputs_embeds")
     is_prompt = cache.get_seq_length() == 0 or (embeddings if ids is None else ids).shape[1] > 1
@@ -124,13 +164,14 @@ def _before(model: PreTrainedModel, args: tuple, kwargs: dict) -> tuple[tuple, d
             )
         ids = torch.zeros(embeddings.shape[:2], dtype=torch.long, device=embeddings.device)
     _check(model, cache, ids, kwargs)
-    positions = cache.begin(ids, is_prompt)
+    forward = cache.enter(ids, is_prompt)
     # Left to itself the library counts positions its own way; a policy may want another.
-    return (), kwargs | {"position_ids": positions.expand(len(ids), -1)}
+    return (), kwargs | {"position_ids": forward.positions.expand(len(ids), -1), KEYWORD: forward}
 
 
-def _check(model: PreTrainedModel, cache: WatchingCache, ids: Tensor, kwargs: dict) -> None:
+def _check(model: PreTrainedModel, cache: DrivenCache, ids: Tensor, kwargs: dict) -> None:
     """Refuse what the cache would otherwise pass over in silence."""
+    cache.policy.check_batch(len(ids))
     layers = model.get_decoder().config.num_hidden_layers
     if len(cache) != layers:
         raise ValueError(f"This cache is for a model of {len(cache)} layers, this one has {layers}: make one for it.")
@@ -174,5 +215,6 @@ def _tensors(kwargs: dict) -> Iterator[Tensor]:
 
 def _after(model: PreTrainedModel, args: tuple, kwargs: dict, output: object) -> None:
     cache = kwargs.get("past_key_values")
-    if isinstance(cache, WatchingCache):
-        cache.end()
+    if isinstance(cache, DrivenCache):
+        check_passed(cache, kwargs[KEYWORD])
+        cache.leave(kwargs[KEYWORD])

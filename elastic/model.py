@@ -26,7 +26,8 @@ from transformers import (
 from elastic.cache import ElasticCache
 from elastic.checkpoint import check_files
 from elastic.decoder import Decoder
-from elastic.hooks import watch
+from elastic.forward import Forward
+from elastic.hooks import read, watch
 from elastic.processor import fit_processor
 
 POCKET = Path(__file__).parent.parent / "assets" / "models" / "pocket-llava"
@@ -77,11 +78,16 @@ class Llava:
         """The text model for one token at a time, where it can be run without the library's forward."""
         return Decoder(self.model) if Decoder.fits(self.model) else None
 
-    def step(self, ids: Tensor, cache: ElasticCache) -> Tensor:
-        """Logits (B, V) in float32 after one more token (B, 1) per sequence, which enters the cache."""
+    def read(self, prompt: Prompt, cache: ElasticCache, forward: Forward) -> Tensor:
+        """Logits (B, V) in float32 after a prompt that was entered into the cache as `forward`."""
+        images = {"pixel_values": prompt.pixels} if prompt.encoded is None else {"mm_encoder_outputs": prompt.encoded}
+        return read(self.model, cache, forward, prompt.ids, **images)
+
+    def step(self, ids: Tensor, cache: ElasticCache, forward: Forward) -> Tensor:
+        """Logits (B, V) in float32 after one more token (B, 1) per sequence, entered into the cache as `forward`."""
         if self.decoder is not None:
-            return self.decoder.step(ids, cache)
-        return self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1].float()
+            return self.decoder.step(ids, cache, forward)
+        return read(self.model, cache, forward, ids)
 
     @property
     def layers(self) -> int:

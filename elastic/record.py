@@ -56,7 +56,7 @@ class Recorder:
         owner = cache.tables.owners()
         layers, heads, _ = owner.shape
         kinds = cache.tables.kinds[0]
-        score = np.stack([_mean_score(view, state.seen) for view in cache.received])
+        score = np.stack([_mean_score(view, state.seen) for view in state.chosen_from])
         start = Trace(
             model=state.llava.title,
             policy=name_of(state.policy),

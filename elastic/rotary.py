@@ -16,3 +16,10 @@ def turn(keys: Tensor, by: Tensor, inverse_frequency: Tensor) -> Tensor:
     first, second, rest = keys.float().split((half, half, keys.shape[-1] - 2 * half), dim=-1)
     turned = torch.cat([first * cos - second * sin, second * cos + first * sin, rest], dim=-1)
     return turned.to(keys.dtype)
+
+
+def turn_all(keys: Tensor, by: Tensor, inverse_frequency: Tensor) -> Tensor:
+    """Keys (B, H, S, D) turned by positions (R, S), one row for a sequence's heads or one for each of them."""
+    batch, heads, _, _ = keys.shape
+    rows = by.to(keys.device).repeat_interleave(batch * heads // len(by), 0)
+    return turn(keys.flatten(0, 1), rows, inverse_frequency).view_as(keys)

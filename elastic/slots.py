@@ -4,8 +4,7 @@ A new token is written into its slot in place; an evicted slot is overwritten by
 depend on the order of slots, so nothing is ever shifted.
 """
 
-import weakref
-from typing import TYPE_CHECKING
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -13,43 +12,17 @@ from transformers.cache_utils import CacheLayerMixin
 
 from elastic.merge import merge, pick
 from elastic.policies.base import Choice
-from elastic.rotary import turn
-
-if TYPE_CHECKING:
-    from elastic.cache import ElasticCache
+from elastic.rotary import turn_all
 
 
 class SlotLayer(CacheLayerMixin):
-    """One layer: `used` of its allocated slots hold a key and a value, (B, H, S, D).
-
-    The keys it hands to attention carry the layer along as `keys.slots`: the library lets no other word through from
-    `generate` to the attention function.
-    """
+    """One layer: `used` of its allocated slots hold a key and a value, (B, H, S, D)."""
 
     is_croppable = False
 
-    def __init__(self, cache: "ElasticCache") -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.cache = cache
         self.used = 0
-        # Slot of the next token, for all rows or (B x H,); None: behind the last.
-        self.where: int | Tensor | None = None
-        self.bias: Tensor | None = None  # (R, S) float32, added to the logits of attention
-        self.turns: Tensor | None = None  # (R, S) positions by which keys are turned before they are used
-
-    @property
-    def cache(self) -> "ElasticCache":
-        """Whose layer this is."""
-        return self._cache()
-
-    @cache.setter
-    def cache(self, cache: "ElasticCache") -> None:
-        """Weak: a cache in a circle with its layers would hold its memory until the collector happens to come by."""
-        self._cache = weakref.ref(cache)
-
-    def __getstate__(self) -> dict:
-        """Without the cache, which finds its layers and not they it: a copy of the layers is for another one."""
-        return {name: value for name, value in self.__dict__.items() if name != "_cache"}
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Take type, device and shape from the first keys."""
@@ -57,53 +30,22 @@ class SlotLayer(CacheLayerMixin):
         self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
         self.is_initialized = True
 
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
-    ) -> tuple[Tensor, Tensor]:
-        """Store new tokens (B, H, n, D) and return all held keys and values, (B, H, S, D) each.
-
-        Raises:
-            ValueError: if the cache was not told of them.
-        """
-        new = self.announced(key_states)
+    def write(self, keys: Tensor, values: Tensor, freed: int | Tensor | None) -> None:
+        """Store new tokens (B, H, n, D): behind the last, or one in a freed slot, of all rows or of each (B x H,)."""
         if not self.used:  # also where the library has guessed their shape before
-            self.lazy_initialization(key_states, value_states)
-        if self.where is None:
+            self.lazy_initialization(keys, values)
+        if freed is None:
+            new = keys.shape[2]
             self.reserve(self.used + new)
             here = slice(self.used, self.used + new)
-            self.keys[:, :, here], self.values[:, :, here] = key_states, value_states
+            self.keys[:, :, here], self.values[:, :, here] = keys, values
             self.used += new
-        elif isinstance(self.where, int):
-            self.keys[:, :, self.where], self.values[:, :, self.where] = key_states[:, :, 0], value_states[:, :, 0]
+        elif isinstance(freed, int):
+            self.keys[:, :, freed], self.values[:, :, freed] = keys[:, :, 0], values[:, :, 0]
         else:
-            row = torch.arange(len(self.where), device=self.device)
-            for stored, fresh in ((self.keys, key_states), (self.values, value_states)):
-                stored.flatten(0, 1)[row, self.where] = fresh.flatten(0, 1)[:, 0]
-        keys, values = self.held()
-        keys.slots = self
-        return keys, values
-
-    def announced(self, key_states: Tensor) -> int:
-        """How many tokens (B, H, n, D) come: as many as the cache was told of.
-
-        Raises:
-            ValueError: if it was told of none, or of others.
-        """
-        new = key_states.shape[2]
-        if new != self.cache.coming:
-            raise ValueError(
-                "Keys came to this cache past its model, so it cannot tell which tokens they are of: "
-                "call the model that the cache was made for, as a whole."
-            )
-        return new
-
-    def held(self) -> tuple[Tensor, Tensor]:
-        """Keys, turned to where they now belong, and values of the slots in use, (B, H, S, D) each."""
-        keys, values = self.stored()
-        if self.turns is not None:
-            by = self.turns.repeat_interleave(keys.shape[0] * keys.shape[1] // len(self.turns), 0)
-            keys = turn(keys.flatten(0, 1), by, self.cache.inverse_frequency).view_as(keys)
-        return keys, values
+            row = torch.arange(len(freed), device=self.device)
+            for stored, new_ones in ((self.keys, keys), (self.values, values)):
+                stored.flatten(0, 1)[row, freed] = new_ones.flatten(0, 1)[:, 0]
 
     def stored(self) -> tuple[Tensor, Tensor]:
         """Keys as they were stored and values of the slots in use, (B, H, S, D) each."""
@@ -133,7 +75,9 @@ class SlotLayer(CacheLayerMixin):
             tensor[:, :, : order.shape[1]] = tensor.gather(2, index)
         self.used = order.shape[1]
 
-    def compress(self, choice: Choice, count: Tensor | None, turns: Tensor | None, how: str) -> None:
+    def compress(
+        self, choice: Choice, count: Tensor | None, turns: Tensor | None, how: str, inverse_frequency: Tensor
+    ) -> None:
         """Keep the anchors of a choice and merge their members into them as far as `how` says.
 
         `count` (R, S) is what each slot stands for, `turns` (R, S) the positions by which keys are turned before. What
@@ -145,8 +89,7 @@ class SlotLayer(CacheLayerMixin):
             (members, groups), weight = choice.pairs, None
         if how == "keys and values":
             if turns is not None:
-                by = turns.to(self.device).repeat_interleave(keys.shape[0] * keys.shape[1] // len(turns), 0)
-                keys = turn(keys.flatten(0, 1), by, self.cache.inverse_frequency).view_as(keys)
+                keys = turn_all(keys, turns, inverse_frequency)
             self.keys = merge(keys, groups, weight, members, choice.share)
         else:
             self.keys = pick(keys, choice.owner)
@@ -192,20 +135,27 @@ class SlotLayer(CacheLayerMixin):
         """The layer with every key in all its channels; itself, but for layers that hold fewer."""
         return self
 
+    # What the library asks of a layer.
+
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.used + query_length, 0
 
     def get_seq_length(self) -> int:
-        # Tokens seen, not slots held: the library counts positions by it.
-        return self.cache.seen
+        return self.used
 
     def get_max_length(self) -> int:
         return -1
 
-    # What the library may ask of a layer, and what slots cannot do.
+    def update(self, *args: object, **kwargs: object) -> NoReturn:
+        """Refused: the cache writes, which knows of which tokens the keys are.
 
-    def reset(self) -> None:
-        """Refused: a layer without its tokens would still have them in the books.
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("The layers of a compressed cache are not written to one by one: call update() of the cache.")
+
+    def reset(self) -> NoReturn:
+        """Refused: a layer without its tokens would still have them in the tables.
 
         Raises:
             ValueError: always.
@@ -224,7 +174,7 @@ class SlotLayer(CacheLayerMixin):
                 "use it: keep a copy.deepcopy of the cache as it was."
             )
 
-    def reorder_cache(self, beam_idx: Tensor) -> None:
+    def reorder_cache(self, beam_idx: Tensor) -> NoReturn:
         """Refused: slots belong to sequences.
 
         Raises:
@@ -234,7 +184,7 @@ class SlotLayer(CacheLayerMixin):
             "Beam search exchanges sequences between caches, which a compressed cache cannot: num_beams=1."
         )
 
-    def batch_repeat_interleave(self, repeats: int) -> None:
+    def batch_repeat_interleave(self, repeats: int) -> NoReturn:
         """Refused, as is another number of sequences.
 
         Raises:
@@ -245,7 +195,7 @@ class SlotLayer(CacheLayerMixin):
             "needed, or take a copy.deepcopy of the cache for each answer."
         )
 
-    def batch_select_indices(self, indices: Tensor) -> None:
+    def batch_select_indices(self, indices: Tensor) -> NoReturn:
         """Refused.
 
         Raises:

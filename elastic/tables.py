@@ -1,4 +1,4 @@
-"""The books about slots: which token each one is, and what was merged into it. No keys, no values, no policy."""
+"""The tables about slots: which token each one is, and what was merged into it. No keys, no values, no policy."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -32,11 +32,15 @@ class Tables:
         self.used = torch.zeros(layers, dtype=torch.long)
         self.hole: Tensor | None = None  # (L, R) freed slots, -1 for none, where the next token goes
         self._owner = torch.empty(layers, batch, 0, dtype=torch.long)  # of the tokens seen when it was last written
-        self._gone: list[tuple[Tensor, Tensor]] = []  # since then: (L, R) tokens, -1 for none, and who owns them now
+        self._evicted: list[tuple[Tensor, Tensor]] = []  # since then: (L, R) tokens, -1 for none, and who owns them now
 
     @property
     def rows(self) -> int:
         return self.source.shape[1]
+
+    @property
+    def batch(self) -> int:
+        return len(self.kinds)
 
     @property
     def capacity(self) -> int:
@@ -48,7 +52,7 @@ class Tables:
         for name in ("source", "count", "kind", "used"):
             setattr(twin, name, getattr(self, name).clone())
         twin.scores = {name: table.clone() for name, table in self.scores.items()}
-        twin._gone = list(self._gone)
+        twin._evicted = list(self._evicted)
         return twin
 
     def is_used(self) -> Tensor:
@@ -136,11 +140,11 @@ class Tables:
         token = torch.where(slot >= 0, self.source.gather(2, slot.clamp(min=0)[..., None])[..., 0], -1)
         owner = torch.full_like(token, -1)
         if into is not None:
-            at, gone = into.clamp(min=0)[..., None], slot.clamp(min=0)[..., None]
+            at, freed = into.clamp(min=0)[..., None], slot.clamp(min=0)[..., None]
             owner = torch.where(slot >= 0, self.source.gather(2, at)[..., 0], -1)
-            more = torch.where(slot[..., None] >= 0, self.count.gather(2, gone), 0.0)
+            more = torch.where(slot[..., None] >= 0, self.count.gather(2, freed), 0.0)
             self.count.scatter_add_(2, at, more)
-        self._gone.append((token, owner))
+        self._evicted.append((token, owner))
         return token, owner
 
     def merge(self, chosen: list[Tensor]) -> None:
@@ -166,13 +170,13 @@ class Tables:
         for name in FILL:
             setattr(self, name, tables.pop(name)[..., :capacity].clone())
         self.scores = {name: table[..., :capacity].clone() for name, table in tables.items()}
-        self._owner, self._gone = owners, []
+        self._owner, self._evicted = owners, []
 
     def owners(self) -> Tensor:
         """Owner of every token seen, (L, R, seen): the anchor it is held with, -1 for dropped."""
         layers, rows, known = self._owner.shape
         owner = torch.cat([self._owner, torch.arange(known, self.seen).expand(layers, rows, -1)], 2)
-        for token, new in self._gone:
+        for token, new in self._evicted:
             # A slot takes everything that was merged into it along.
             leaves = (owner == token[..., None]) & (token[..., None] >= 0)
             owner = torch.where(leaves, new[..., None], owner)

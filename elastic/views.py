@@ -1,109 +1,113 @@
-"""What a policy sees of a cache: after a prompt each layer of each sequence, after a step all layers at once."""
+"""What a policy sees of a cache: after a prompt each layer of each sequence, after a step all layers at once.
 
+And what the attention of a forward says of tokens: the scores of live policies, and what is recorded.
+"""
+
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from elastic.forward import Forward
 from elastic.policies.base import WRITTEN, LayerView, Policy, StepView
+from elastic.slots import SlotLayer
 from elastic.statistics import FREQUENCY, is_of_layer
-from elastic.tables import EMPTY, wide
-
-if TYPE_CHECKING:
-    from elastic.cache import ElasticCache
-    from elastic.slots import SlotLayer
+from elastic.tables import EMPTY, Tables, wide
 
 
-def layer_views(cache: "ElasticCache", policy: Policy) -> list[list[LayerView]]:
-    """Per layer and sequence; the slots must be in the order of their tokens."""
-    tables, device = cache.tables, cache.layers[0].device
+def layer_views(
+    policy: Policy, tables: Tables, layers: list[SlotLayer], of_layer: Mapping[str, Tensor]
+) -> list[list[LayerView]]:
+    """Per layer and sequence; the slots must be in the order of their tokens. `of_layer` are statistics of layers."""
+    device = layers[0].device
     later = (tables.kinds != WRITTEN).long().flip(1).cumsum(1).flip(1)  # prompt tokens from here on
-    queries = wide(later[None], tables.rows).expand(len(cache.layers), -1, -1)
-    queries = queries.gather(2, tables.source.clamp(max=cache.seen - 1))
-    shown = tables.source, tables.kind, tables.count, score(cache, policy), queries
+    queries = wide(later[None], tables.rows).expand(len(layers), -1, -1)
+    queries = queries.gather(2, tables.source.clamp(max=tables.seen - 1))
+    shown = tables.source, tables.kind, tables.count, score(policy, tables), queries
     # One transfer to the model's device for all layers, not one for each.
     shown = [table.to(device) for table in shown]
     views = []
-    for index, layer in enumerate(cache.layers):
-        of_layer = [table[index, :, : layer.used].to(layer.device).view(cache.batch, -1, layer.used) for table in shown]
-        each = zip(*of_layer, *layer.stored(), _statistics(cache, policy, index, layer), strict=True)
-        views.append([LayerView(*of_one) for of_one in each])
+    for index, layer in enumerate(layers):
+        used, of_tokens = layer.used, []
+        for table in shown:
+            of_tokens.append(table[index, :, :used].to(layer.device).view(tables.batch, -1, used))
+        statistics = _statistics(policy, tables, index, layer, of_layer)
+        views.append([LayerView(*one) for one in zip(*of_tokens, *layer.stored(), statistics, strict=True)])
     return views
 
 
-def _statistics(cache: "ElasticCache", policy: Policy, index: int, layer: "SlotLayer") -> list[dict[str, Tensor]]:
+def _statistics(
+    policy: Policy, tables: Tables, index: int, layer: SlotLayer, of_layer: Mapping[str, Tensor]
+) -> list[dict[str, Tensor]]:
     """All that a policy needs to know of a layer, for each sequence."""
     found = {}
     for name in policy.needs:
         if is_of_layer(name):
-            found[name] = cache.of_layer[name][index].to(layer.device)
+            found[name] = of_layer[name][index].to(layer.device)
         elif name != policy.statistic:
-            table = cache.tables.scores[name][index, :, : layer.used]
-            found[name] = table.to(layer.device).view(cache.batch, -1, layer.used)
-    return [{name: table[sequence] for name, table in found.items()} for sequence in range(cache.batch)]
+            table = tables.scores[name][index, :, : layer.used]
+            found[name] = table.to(layer.device).view(tables.batch, -1, layer.used)
+    return [{name: table[sequence] for name, table in found.items()} for sequence in range(tables.batch)]
 
 
-def for_the_record(cache: "ElasticCache", views: list[LayerView]) -> list[LayerView]:
+def for_the_record(tables: Tables, views: list[LayerView]) -> list[LayerView]:
     """The first sequence's views for the record: without keys, and with the attention summed over all queries.
 
     Where that was collected it is shown for every policy, whatever it goes by: two sides must have one scale.
     """
-    shown = cache.tables.scores.get(FREQUENCY)
+    shown = tables.scores.get(FREQUENCY)
     kept = []
     for index, view in enumerate(views):
-        score = view.score if shown is None else shown[index, : shown.shape[1] // cache.batch, : view.slots]
+        score = view.score if shown is None else shown[index, : shown.shape[1] // tables.batch, : view.slots]
         kept.append(replace(view, score=score, keys=None, values=None, statistics={}))
     return kept
 
 
-def step_view(cache: "ElasticCache") -> StepView:
-    """All layers and sequences."""
-    tables = cache.tables
+def step_view(policy: Policy, tables: Tables, layers: list[SlotLayer], prompt: int, prompt_slots: Tensor) -> StepView:
+    """All layers and sequences after a token; `prompt` tokens had been seen when `prompt_slots` (L,) were left."""
     position = torch.where(tables.is_used(), tables.source, EMPTY)
-    held, prompt_slots = (figure[:, None, None] for figure in (tables.used, cache.prompt_slots))
-    shown = position, tables.kind, tables.count, score(cache, cache.policy)
-    # Asked for by few policies, and not for nothing: a slice per layer and step.
-    return StepView(*shown, held, prompt_slots, cache.prompt - 1, lambda: [layer.stored()[0] for layer in cache.layers])
+    held, left = (figure[:, None, None] for figure in (tables.used, prompt_slots))
+    shown = position, tables.kind, tables.count, score(policy, tables)
+    # Keys come as a function: taking a slice of every layer at every token costs more than most policies' whole rule.
+    return StepView(*shown, held, left, prompt - 1, lambda: [layer.stored()[0] for layer in layers])
 
 
-def score(cache: "ElasticCache", policy: Policy) -> Tensor:
+def score(policy: Policy, tables: Tables) -> Tensor:
     """The score a policy goes by, (L, R, C); zeros where it goes by none and none was collected.
 
     Raises:
         ValueError: if it was not collected when the prompt was read.
     """
-    known = cache.tables.scores
+    known = tables.scores
     if policy.statistic not in known and policy.statistic in policy.needs:
         raise ValueError(
             f"{type(policy).__name__} goes by {policy.statistic!r}, which was not collected when the prompt was read: "
             "pass needs=policy.needs to prefill."
         )
-    return known[policy.statistic] if policy.statistic in known else torch.zeros(cache.tables.source.shape)
+    return known[policy.statistic] if policy.statistic in known else torch.zeros(tables.source.shape)
 
 
-def collect(cache: "ElasticCache") -> None:
-    """Let a live policy's score go on with the attention of the decode step that has just been taken."""
-    policy, tables = cache.policy, cache.tables
-    if not policy.live or not cache.looked:
-        return
-    old = score(cache, policy)
-    heads, device, received = old.shape[1] // cache.batch, cache.layers[0].device, []
-    for index, weights in cache.looked.items():
+def attended_scores(policy: Policy, tables: Tables, forward: Forward) -> Tensor | None:
+    """A live policy's score (L, R, C) with the attention of the token just read; None where no score goes on."""
+    if not policy.live or not forward.attended:
+        return None
+    old = score(policy, tables)
+    heads, device, received = old.shape[1] // tables.batch, forward.layers[0].device, []
+    for index, weights in forward.attended.items():
         used = int(tables.used[index])  # a captured step attends over more than is in use
-        by_head = weights[..., :used].float().reshape(cache.batch, heads, -1, used).mean(2).flatten(0, 1)
+        by_head = weights[..., :used].float().reshape(tables.batch, heads, -1, used).mean(2).flatten(0, 1)
         received.append(F.pad(by_head, (0, tables.capacity - used)).to(device))
     # One transfer for all layers: each would wait for the device.
-    tables.scores[policy.statistic] = policy.collect(old, torch.stack(received).cpu(), tables.used[:, None, None])
+    return policy.collect(old, torch.stack(received).cpu(), tables.used[:, None, None])
 
 
-def looked_at(cache: "ElasticCache") -> Tensor:
+def attention_on_tokens(tables: Tables, forward: Forward) -> Tensor:
     """Attention of the first sequence's last query on every anchor, mean over heads, (L, seen)."""
-    tables = cache.tables
-    total = torch.zeros(len(cache.layers), cache.seen)
-    rows = tables.rows // cache.batch
-    for index, weights in cache.looked.items():
+    total = torch.zeros(len(forward.layers), tables.seen)
+    rows = tables.rows // tables.batch
+    for index, weights in forward.attended.items():
         used = int(tables.used[index])
         source = tables.source[index, :rows, :used]
         share = weights[0, :, :used].float().view(rows, -1, used).mean(1).cpu() / rows

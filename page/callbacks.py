@@ -24,7 +24,7 @@ from page.job import Refused, Steps, Waiting
 from page.line import LONGEST_STEP
 from page.links import link_of
 from page.model import Model
-from page.shown import LATE, Shown
+from page.shown import Shown
 from page.uploads import Uploads
 from page.visitor import CONVERSATION, Coming, Visitor, Wish
 
@@ -191,8 +191,9 @@ class Callbacks:
         # The whole record of the turn, so that a view that missed messages is complete again.
         run = event.record()
         self.shown.update(run)
-        said = how_it_ended(run)
-        yield messages.of_run(run, LATE, 0, status=f"{said}. {comparison.note}" if comparison.note else said, done=True)
+        line = how_it_ended(run)
+        status = f"{line}. {comparison.note}" if comparison.note else line
+        yield messages.of_run(run, messages.LATE, 0, status=status, done=True)
 
     def settle(self, request: gr.Request) -> tuple[object, object, object]:
         """After a run, however it ended: the buttons as they were; a sentence if it never came here."""

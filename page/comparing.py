@@ -124,7 +124,7 @@ class Table:
         needs = frozenset().union(*(plan.policy.needs for plan in self.plans if plan.policy))
         prompt = llava.first_turn(self.image, self.question)
         _check_room(llava, prompt.ids.shape[1], self.tokens)
-        start = prefill(llava, prompt, needs, looking=False)
+        start = prefill(llava, prompt, needs, watch=False)
         base = baseline(start, None, self.tokens)
         for number, plan in enumerate(self.plans, 1):
             self.status = f"{number} of {len(self.plans)}: {plan.line}"

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from elastic import messages
 from elastic.events import Compressed, Encoding, Ended, Event, Read, Reading, Stepped
 from elastic.trace import Run
-from page.shown import LATE
 
 NOT_BEGUN = "Stopped before the answers began."
 NOT_ASKED = "The question did not reach the model. Ask again in a minute."
@@ -25,8 +24,10 @@ class Latest:
 
     def ended(self, sentence: str) -> messages.Message:
         """The last message of a run: a sentence, and all that there is of the answers."""
-        said = f"{sentence} {self.note}".strip()
-        return messages.of_run(self.run, LATE, 0, status=said, done=True) if self.run else messages.of_status(said)
+        status = f"{sentence} {self.note}".strip()
+        if self.run is None:
+            return messages.of_status(status)
+        return messages.of_run(self.run, messages.LATE, 0, status=status, done=True)
 
 
 def line_of(event: Event) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from elastic.archive import open_run, save_run, steps_csv
-from elastic.messages import Message, Show, as_json, of_layer, of_run
+from elastic.messages import LATE, Message, Show, as_json, of_layer, of_run
 from elastic.trace import Run
 from page.store import LOOKED_AT, Store, Visit
 from page.visitor import Visitor
@@ -20,7 +20,6 @@ from viz.replay import replay_html
 
 TRACES = Path(__file__).parent.parent / "assets" / "traces"
 RUN = "run"  # the kind of thing in the store
-LATE = 1_000_000  # the number of a last message: above that of every other
 
 
 def held_bytes(run: Run) -> int:

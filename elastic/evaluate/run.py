@@ -144,7 +144,7 @@ class _Judged:
 
     def begin(self, prompt: Prompt, needs: frozenset[str]) -> None:
         """Read the first questions, and all turns with the full cache."""
-        self.start = prefill(self.llava, self.llava.encode_image(prompt), needs, looking=False)
+        self.start = prefill(self.llava, self.llava.encode_image(prompt), needs, watch=False)
         self.full = self._outcomes(FULL.policy)
 
     def lines(self, variant: Variant, is_timed: bool) -> list[Record]:

@@ -14,6 +14,7 @@ from elastic.cache import ElasticCache
 from elastic.policies import POLICIES
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
+from tests.driving import read_by_hand
 
 SHAPE = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2}
 MODEST = {name: {} if name == "full" else {"keep": 0.6} for name in POLICIES}
@@ -235,9 +236,9 @@ def test_what_was_read_in_inference_mode_goes_on_outside_of_it(model, name):
 @pytest.mark.parametrize("name", ["elastic-plus", "h2o", "think"])
 def test_a_cache_that_is_told_by_hand_may_leave_inference_mode_between_any_two_steps(model, name):
     def held(leaving):
-        cache = ElasticCache(POLICIES[name](**MODEST[name]), model, automatic=False)
-        steps = [lambda: model(tokens(30), past_key_values=cache), lambda: cache.compress(cache.policy, 8)]
-        steps += [partial(model, tokens(1, 2), past_key_values=cache), cache.evict] * 2
+        cache = made(name, model)
+        steps = [lambda: read_by_hand(model, tokens(30), cache, True), lambda: cache.compress(cache.policy, 8)]
+        steps += [partial(read_by_hand, model, tokens(1, 2), cache, False), cache.evict] * 2
         for number, step in enumerate([*steps, cache.settle]):
             with torch.inference_mode() if number < leaving else torch.no_grad():
                 step()
@@ -278,16 +279,14 @@ def test_two_tokens_read_at_once_are_read_as_one_after_the_other_also_where_a_sl
     """The free slot has room for one of them only."""
     logits, owners = [], []
     for pieces in ([tokens(2, 5)], tokens(2, 5).split(1, 1)):
-        cache = ElasticCache(POLICIES[name](**MODEST[name]), model, automatic=False)
+        cache = made(name, model)
         read(model, tokens(20), cache)
-        cache.compress(cache.policy, 8)
         for number in range(3):
             read(model, tokens(1, number), cache)
-            cache.evict()
         assert (cache.tables.hole >= 0).all(), "a slot is free"
         for piece in pieces:
-            found = read(model, piece, cache)
-        logits.append(found[:, -1])
+            found = read_by_hand(model, piece, cache, is_prompt=False)
+        logits.append(found)
         owners.append(cache.tables.owners().tolist())
     assert torch.allclose(*logits, atol=1e-5) and owners[0] == owners[1]
 

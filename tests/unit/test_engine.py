@@ -207,7 +207,7 @@ def test_a_policy_is_told_how_many_queries_could_see_each_token(tiny, picture):
     more = tiny.next_turn("Where?")
     written = state.seen - total
     extend(state, more)
-    (view,) = layer_views(state.cache, Elastic())[0]
+    (view,) = layer_views(Elastic(), state.cache.tables, state.cache.layers, state.cache.of_layer)[0]
     asked = more.ids.shape[1]
     assert view.queries[0].tolist() == [
         *(total - token + asked for token in range(total)),
@@ -297,4 +297,4 @@ def test_positions_stay_true_after_compression(tiny, picture):
     list(decode(state, 3))
     source = state.cache.tables.source[0, 0, : state.cache.layers[0].used]
     assert source.max() in range(total, total + 3)
-    assert np.isclose(state.cache.layers[0].get_seq_length(), state.seen)
+    assert np.isclose(state.cache.get_seq_length(), state.seen)

@@ -6,6 +6,7 @@ import torch
 from elastic.merge import merge
 from elastic.policies.base import WORD, LayerView
 from elastic.policies.elastic_released import ElasticReleased
+from tests.driving import entered
 from tests.unit.test_slots import filled, small_model
 
 
@@ -69,9 +70,9 @@ def decoded(keep, prompt=640, steps=100):
     cache.compress(ElasticReleased(keep=keep), steps)
     gone, positions = [], []
     for _ in range(steps):
-        positions.append(int(cache.begin(torch.zeros(1, 1, dtype=torch.long), is_prompt=False)))
-        cache.layers[0].update(torch.randn(1, 2, 1, 16), torch.randn(1, 2, 1, 16))
-        cache.end()
+        entered(cache, torch.randn(1, 2, 1, 16), torch.randn(1, 2, 1, 16))
+        positions.append(int(cache.forward.positions))
+        cache.observe(cache.forward)
         evicted = cache.evict()
         if evicted is not None:
             gone.append(int(evicted[0]))

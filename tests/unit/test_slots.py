@@ -18,7 +18,8 @@ from elastic.policies.h2o import H2O
 from elastic.policies.pyramidkv import PyramidKV
 from elastic.policies.think import ThinK
 from elastic.rotary import turn
-from elastic.views import looked_at
+from elastic.views import attention_on_tokens
+from tests.driving import entered
 
 QUESTION = "Describe the image in detail."
 
@@ -44,12 +45,10 @@ def small_model(kv_heads=2, layers=1):
 
 def filled(model, keys, values):
     """A cache that holds given keys and values (1, H, T, D) in its one layer."""
-    cache = ElasticCache(Full(), model, needs={"frequency"}, automatic=False)
-    cache.begin(torch.zeros(1, keys.shape[2], dtype=torch.long), is_prompt=True)
-    cache.layers[0].update(keys, values)
+    cache = ElasticCache(Full(), model)
+    entered(cache, keys, values, is_prompt=True)
+    cache.observe(cache.forward)
     cache.tables.scores["frequency"] = torch.ones(1, 1, keys.shape[2])
-    cache.observer = None
-    cache.end()
     return cache
 
 
@@ -68,9 +67,9 @@ def test_with_the_count_bias_a_slot_of_equal_tokens_is_as_good_as_the_tokens(row
     expected = attention(query, keys, values)
     cache = filled(small_model(), keys, values)
     cache.compress(owner_policy(owner, count_bias=True), 4)
-    merged = attention(query, *cache.layers[0].held(), cache.bias.of(0, 5, torch.device("cpu")))
+    merged = attention(query, *cache.layers[0].stored(), cache.bias.table[0, :, :5])
     assert torch.allclose(merged, expected, atol=1e-6)
-    without = attention(query, *cache.layers[0].held())
+    without = attention(query, *cache.layers[0].stored())
     assert (without - expected).abs().max() > 0.01
 
 
@@ -151,16 +150,17 @@ def test_re_rotated_keys_stand_side_by_side_whatever_was_evicted():
     cache.evict()
     held = [0, 1, 8, 9]
     for token in (10, 11):
-        position = cache.begin(torch.zeros(1, 1, dtype=torch.long), is_prompt=False)
-        keys, _ = cache.layers[0].update(at([token], [int(position)]), values[:, :, token : token + 1])
+        position = cache.seen
+        keys, _ = entered(cache, at([token], [position]), values[:, :, token : token + 1])
+        assert int(cache.forward.positions) == position
         held.append(token)
         order = cache.tables.source[0, 0, : len(held)].argsort()
         query = torch.randn(1, 2, 1, 16)
-        logits = turn(query, torch.tensor([[int(position)]]).expand(2, -1), inverse) @ keys[:, :, order].mT
+        logits = turn(query, torch.tensor([[position]]).expand(2, -1), inverse) @ keys[:, :, order].mT
         ranks = list(range(len(held)))
         expected = turn(query, torch.tensor([[ranks[-1]]]).expand(2, -1), inverse) @ at(held, ranks).mT
         assert torch.allclose(logits, expected, atol=1e-4)
-        cache.end()
+        cache.observe(cache.forward)
         cache.evict()
         del held[2]
 
@@ -169,7 +169,7 @@ def test_cache_length_positions_count_the_slots_that_are_left(tiny, picture):
     prompt = tiny.first_turn(picture, QUESTION)
     state = compress(prefill(tiny, prompt, {"frequency"}), Elastic(keep=0.5, positions="cache length"))
     held = state.cache.slots[0]
-    assert int(state.cache.begin(torch.zeros(1, 1, dtype=torch.long), is_prompt=False)) == held
+    assert int(state.cache.enter(torch.zeros(1, 1, dtype=torch.long)).positions) == held
 
 
 def test_values_only_leaves_keys_alone():
@@ -223,10 +223,9 @@ def test_heads_may_free_different_slots():
     cache = filled(small_model(), keys, values)
     cache.compress(PerHead(), 4)
     assert cache.evict()[0].tolist() == [[1, 3]]
-    cache.begin(torch.zeros(1, 1, dtype=torch.long), is_prompt=False)
     new_key, new_value = torch.randn(2, 1, 2, 1, 16).unbind(0)
-    held_keys, _ = cache.layers[0].update(new_key, new_value)
-    cache.end()
+    held_keys, _ = entered(cache, new_key, new_value)
+    cache.observe(cache.forward)
     assert torch.equal(held_keys[0, 0, 1], new_key[0, 0, 0]) and torch.equal(held_keys[0, 1, 3], new_key[0, 1, 0])
     assert torch.equal(held_keys[0, 0, 3], keys[0, 0, 3])
     assert cache.tables.source[0].tolist() == [[0, 5, 2, 3, 4], [0, 1, 2, 5, 4]]
@@ -248,10 +247,20 @@ def test_the_decoder_computes_what_the_librarys_forward_computes(name, picture, 
     with torch.inference_mode():
         for token in (5, 9, 30, 31, 32):
             ids = torch.tensor([[token]])
-            logits = llava.decoder.step(ids, fast.cache)
+            logits = llava.decoder.step(ids, fast.cache, fast.cache.enter(ids))
+            fast.cache.observe(fast.cache.forward)
             expected = llava.model(input_ids=ids, past_key_values=slow.cache, use_cache=True).logits[:, -1]
             assert torch.allclose(logits, expected, atol=1e-3)
-            fast.cache.evict(), slow.cache.evict()
+            fast.cache.evict()  # the hooks have evicted on the other side
+
+
+def stepped(decoder, ids, state, static):
+    """Logits of one token and what it looked at; evicts."""
+    forward = state.cache.enter(ids)
+    logits = decoder.step(ids, state.cache, forward, static)
+    state.cache.observe(forward)
+    state.cache.evict()
+    return logits.clone(), attention_on_tokens(state.cache.tables, forward)
 
 
 UNLIKE = [Full(), Elastic(keep=0.4), ElasticPlus(keep=0.2), H2O(keep=0.2), PyramidKV(keep=0.3), ThinK(keep=0.6)]
@@ -265,10 +274,8 @@ def test_the_static_step_computes_what_the_plain_step_computes(policy, tiny, pic
     with torch.inference_mode():
         for token in range(20, 60):
             ids = torch.tensor([[token]])
-            expected = tiny.decoder.step(ids, plain.cache, static=False)
-            assert torch.allclose(tiny.decoder.step(ids, static.cache, static=True), expected, atol=1e-3)
-            assert torch.allclose(looked_at(static.cache), looked_at(plain.cache), atol=1e-4)
-            plain.cache.evict(), static.cache.evict()
+            logits, looked = zip(*(stepped(tiny.decoder, ids, of, of is static) for of in (plain, static)), strict=True)
+            assert torch.allclose(*logits, atol=1e-3) and torch.allclose(*looked, atol=1e-4)
     assert plain.cache.slots == static.cache.slots and static.cache.tables.source.equal(plain.cache.tables.source)
     extend(plain, tiny.next_turn("Where?")), extend(static, tiny.next_turn("Where?"))
     assert torch.allclose(plain.logits, static.logits, atol=1e-3)
@@ -291,9 +298,8 @@ def test_the_static_step_is_built_once_as_long_as_nothing_moves(tiny, picture):
     built = set()
     with torch.inference_mode():
         for token in range(20, 50):
-            tiny.decoder.step(torch.tensor([[token]]), state.cache, static=True)
-            state.cache.evict()
-            built.add(state.cache.static)
+            stepped(tiny.decoder, torch.tensor([[token]]), state, True)
+            built.add(tiny.decoder.static[state.cache])
     assert len(built) == 1
 
 

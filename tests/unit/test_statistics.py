@@ -33,7 +33,7 @@ def model_of(kv_heads, implementation):
 def read(kv_heads, ids, implementation="sdpa"):
     """A cache that has read a prompt with everything collected, and the eager maps of the same prompt."""
     model = model_of(kv_heads, implementation)
-    cache = ElasticCache(Full(), model, needs=EVERY, automatic=False)
+    cache = ElasticCache(Full(), model, needs=EVERY)
     with torch.no_grad():
         logits = model(ids, past_key_values=cache).logits
         output = model_of(kv_heads, "eager")(ids, output_attentions=True)
@@ -112,7 +112,7 @@ def test_pictures_at_different_places_in_a_batch_have_their_own_rows_after_the_i
 def test_later_prompts_add_up_but_the_window_is_the_last_prompts():
     ids, more = prompt(60), torch.randint(8, 50, (1, 20), generator=torch.Generator().manual_seed(1))
     model = model_of(2, "sdpa")
-    cache = ElasticCache(Full(), model, needs=EVERY, automatic=False)
+    cache = ElasticCache(Full(), model, needs=EVERY)
     with torch.no_grad():
         model(ids, past_key_values=cache)
         model(more, past_key_values=cache)
@@ -136,7 +136,7 @@ def test_nothing_is_computed_that_nobody_asked_for(monkeypatch):
     for needs in ((), ("after image",), ("frequency",)):
         seen.clear()
         with torch.no_grad():
-            model(ids, past_key_values=ElasticCache(Full(), model, needs=needs, automatic=False))
+            model(ids, past_key_values=ElasticCache(Full(), model, needs=needs))
         products[needs] = sum(seen)
     # Two layers; half of the queries stand behind the image, and each of those sees all keys of its block.
     assert products[()] == 0

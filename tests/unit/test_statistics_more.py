@@ -20,7 +20,7 @@ EVERY = {name + suffix for name in SUMS for suffix in ("", ", per head")} | {*MA
 def read(kv_heads, prompts, implementation="sdpa"):
     """A cache that has read prompts with everything collected; eager maps (L, B, H, T, T) and queries of all of it."""
     model, oracle = model_of(kv_heads, implementation), model_of(kv_heads, "eager")
-    cache, queries = ElasticCache(Full(), model, needs=EVERY, automatic=False), []
+    cache, queries = ElasticCache(Full(), model, needs=EVERY), []
     for layer in oracle.model.layers:
         layer.self_attn.q_proj.register_forward_hook(lambda module, inputs, output: queries.append(output))
     with torch.no_grad():

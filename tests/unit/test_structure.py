@@ -2,6 +2,7 @@
 
 import ast
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +58,23 @@ def forbidden(path):
 
 def test_imports_go_one_way():
     none((path, f"may not import {name}") for path in FILES for name in sorted(forbidden(path)))
+
+
+def module(path):
+    """The name a file is imported by."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_no_imports_go_in_a_circle():
+    """Also not those for types alone: who has to know whom cannot be read from a circle."""
+    names = {module(path): path for path in FILES}
+    uses_of = {name: {used for used in imports(path) if used in names} - {name} for name, path in names.items()}
+    # What a package's own file gives on is found where it comes from: `elastic.policies` lists every method.
+    lists = {"elastic.policies"}
+    try:
+        tuple(TopologicalSorter({name: used - lists for name, used in uses_of.items()}).static_order())
+    except CycleError as error:
+        raise AssertionError("imports go in a circle: " + " <- ".join(error.args[1])) from None
 
 
 def test_no_file_outgrows_three_hundred_lines():

@@ -1,0 +1,57 @@
+"""What lives while a model reads some tokens, and is dropped when it has read them."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from elastic.rotary import turn_all
+from elastic.slots import SlotLayer
+from elastic.statistics import Observer
+from elastic.tables import Tables
+
+
+@dataclass
+class Forward:
+    """Made by `ElasticCache.enter`, passed down to every layer's attention, taken in by `ElasticCache.observe`.
+
+    `layers` belong to the cache; everything else is of these tokens alone. n is their number, R the rows of the tables.
+    """
+
+    layers: list[SlotLayer]
+    kinds: Tensor  # (B, n) WRITTEN, WORD or PATCH
+    positions: Tensor  # (1, n) where the tokens stand for RoPE
+    slots: Tensor  # (L, R, n) where their keys and values go
+    freed: list[int | Tensor | None]  # per layer the freed slot that a token takes, (B x H,) or one for all; None: none
+    bias: list[Tensor | None]  # per layer (R, S) float32, added to the logits of attention
+    turns: list[Tensor | None]  # per layer (R, S) positions by which keys are turned before they are used
+    inverse_frequency: Tensor  # (D / 2,) of RoPE
+    observer: Observer | None  # of a prompt, who sums up its attention
+    keeps_attention: bool  # whether `attended` is wanted
+    attended: dict[int, Tensor] = field(default_factory=dict)  # per layer the last query's attention, (B, H, S)
+    passed: set[int] = field(default_factory=set)  # layers whose attention knew of all this
+
+    def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Store the tokens' (B, H, n, D); returns all that the layer holds, (B, H, S, D) each, ready for attention."""
+        storage, turns = self.layers[layer], self.turns[layer]
+        storage.write(keys, values, self.freed[layer])
+        keys, values = storage.stored()
+        return (keys if turns is None else turn_all(keys, turns, self.inverse_frequency)), values
+
+
+def freed_slots(tables: Tables, layers: list[SlotLayer]) -> list[int | Tensor | None]:
+    """Per layer the slot that was freed for the next token: of all rows, of each (B x H,), or None."""
+    if tables.hole is None:
+        return [None] * len(layers)
+    freed: list[int | Tensor | None] = []
+    for layer, hole, rows in zip(layers, tables.hole, tables.hole.tolist(), strict=True):
+        alike = all(one == rows[0] for one in rows)
+        freed.append(None if rows[0] < 0 else rows[0] if alike else layer.spread(hole))
+    return freed
+
+
+def by_layer(table: Tensor | None, tables: Tables, layers: list[SlotLayer]) -> list[Tensor | None]:
+    """What a table (L, R, C) says of each layer's slots in use, (R, S) on its device; None where there is no table."""
+    if table is None:
+        return [None] * len(layers)
+    used = tables.used.tolist()
+    return [table[index, :, : used[index]].to(layer.device) for index, layer in enumerate(layers)]

@@ -89,16 +89,11 @@ class ElasticCache(DrivenCache):
         self.leave_inference_mode()
         if self.seen == 0:
             self.tables = Tables(len(self.layers), batch)
-        kinds = torch.full((batch, new), WORD if is_prompt else WRITTEN, dtype=torch.uint8)
-        if self.image_id is not None and is_prompt:
-            kinds[(ids == self.image_id).cpu()] = PATCH
         if new > 1:
             # Several tokens see each other by their order, so they must stand at the end, behind no hole.
             self.settle()
-        observer = None
-        if is_prompt:
-            later = (kinds == PATCH).flip(1).cumsum(1).flip(1)
-            observer = Observer(self.needs, (later == 0).to(ids.device))
+        kinds = self._kinds(ids, is_prompt)
+        after_image = (kinds == PATCH).flip(1).cumsum(1).flip(1) == 0
         first = int(self.tables.held()[0]) if self.policy.positions == "cache length" else self.seen
         freed = freed_slots(self.tables, self.layers)
         slots = self.tables.enter(kinds)
@@ -115,10 +110,17 @@ class ElasticCache(DrivenCache):
             bias=by_layer(None if self.bias is None else self.bias.table, self.tables, self.layers),
             turns=by_layer(turns, self.tables, self.layers),
             inverse_frequency=self.inverse_frequency,
-            observer=observer,
+            observer=Observer(self.needs, after_image.to(ids.device)) if is_prompt else None,
             keeps_attention=self.watched or self.policy.live,
         )
         return self.forward
+
+    def _kinds(self, ids: Tensor, is_prompt: bool) -> Tensor:
+        """What coming tokens (B, n) are: the model's own, or a prompt's words and patches."""
+        kinds = torch.full(ids.shape, WORD if is_prompt else WRITTEN, dtype=torch.uint8)
+        if self.image_id is not None and is_prompt:
+            kinds[(ids == self.image_id).cpu()] = PATCH
+        return kinds
 
     def _check(self, batch: int, new: int) -> None:
         if self.forward is not None:

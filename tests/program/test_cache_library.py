@@ -438,3 +438,13 @@ def test_a_cache_of_a_model_with_other_positions_is_refused():
     read(other, tokens(20), cache)
     with pytest.raises(ValueError, match="made for another model"):
         read(other, tokens(20), foreign)
+
+
+def test_a_model_that_passes_nothing_on_to_attention_is_refused():
+    """Its layers would attend as if nothing had been merged, and nobody would notice."""
+    deaf = text_model()
+    attend = deaf.model.layers[1].self_attn.forward
+    deaf.model.layers[1].self_attn.forward = lambda *args, elastic_forward=None, **kwargs: attend(*args, **kwargs)
+    with pytest.raises(ValueError, match="1 of 3 layers did not hear of the cache"):
+        read(deaf, tokens(20), made("elastic", deaf))
+    assert len(write(deaf, tokens(20), DynamicCache())[0]) == 5, "other caches work with it as before"

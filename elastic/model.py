@@ -206,9 +206,14 @@ def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool =
         four_bit: keep the weights in 4 bits, through bitsandbytes; on a GPU only.
 
     Raises:
-        ValueError: if a GPU is needed and there is none, or the checkpoint cannot be read as a LLaVA, or its processor
-            cannot serve it.
+        ValueError: if none is named and none is embedded, a GPU is needed and there is none, the checkpoint cannot be
+            read as a LLaVA, or its processor cannot serve it.
     """
+    if not name_or_path and not POCKET.is_dir():
+        raise ValueError(
+            f"There is no pocket-llava in {POCKET}: it comes with a checkout of the project, not with the installed "
+            "package. Name a checkpoint, by folder or hub name such as llava-hf/llava-1.5-7b-hf, or run in a checkout."
+        )
     name = str(name_or_path or POCKET)
     has_gpu = torch.cuda.is_available()
     if (device == "cuda" or four_bit) and not has_gpu:

@@ -42,14 +42,15 @@ def save_run(run: Run, file: str | Path | io.BytesIO) -> None:
     Raises:
         ValueError: if the file cannot be written; one that was there stays.
     """
-    arrays, sides = {}, []
+    arrays: dict[str, np.ndarray] = {}
+    sides = []
     for number, side in enumerate(run.sides):
         values = {f.name: getattr(side, f.name) for f in fields(Trace)}
         arrays |= {f"{number}.{name}": value for name, value in values.items() if isinstance(value, np.ndarray)}
         sides.append({name: value for name, value in values.items() if not isinstance(value, np.ndarray)})
     plain = {f.name: getattr(run, f.name) for f in fields(Run) if f.name not in ("sides", "picture")}
     packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)
+    np.savez_compressed(packed, allow_pickle=False, **arrays)
     parts = {
         "run.json": json.dumps({"schema": SCHEMA, **plain, "sides": sides}, ensure_ascii=False).encode(),
         "arrays.npz": packed.getvalue(),
@@ -84,10 +85,12 @@ def read_run(file: str | Path | io.BytesIO, name: str = "This file") -> tuple[Ru
     Raises:
         ValueError: as `open_run`.
     """
-    if not isinstance(file, io.BytesIO):
-        file, name = io.BytesIO(read_file(file, MAX_FILE)), Path(file).name[:60]
+    if isinstance(file, io.BytesIO):
+        content = file.getvalue()
+    else:
+        content, name = read_file(file, MAX_FILE), Path(file).name[:60]
     try:
-        parts = _parts(file.getvalue(), name)
+        parts = _parts(content, name)
         said = _said(parts["run.json"])
         schema = Versioned.model_validate(said).number
         if schema not in range(OLDEST, SCHEMA + 1):
@@ -191,10 +194,11 @@ def _check_headers(headers: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None
 
 
 def _build(plain: PlainRun, arrays: list[dict[str, np.ndarray]], picture: bytes) -> Run:
-    sides = [
-        Trace(**given.model_dump() | {"grid": tuple(given.grid)}, **own)
-        for given, own in zip(plain.sides, arrays, strict=True)
-    ]
+    sides = []
+    for given, own in zip(plain.sides, arrays, strict=True):
+        # Of any type: that each field has its own was checked, of the plain ones by `PlainRun`, of arrays by `ARRAYS`.
+        values: dict[str, Any] = given.model_dump() | {"grid": tuple(given.grid)} | own
+        sides.append(Trace(**values))
     for side in sides:
         side.check()
     if not 1 <= len(sides) == len(plain.history) == len(plain.titles):

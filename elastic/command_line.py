@@ -3,6 +3,7 @@
 import re
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable
+from typing import NoReturn
 
 
 class Options(ArgumentParser):
@@ -11,7 +12,7 @@ class Options(ArgumentParser):
     def __init__(self, description: str | None = None, prog: str | None = None) -> None:
         super().__init__(prog, description=description, formatter_class=RawDescriptionHelpFormatter)
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         """End the program with a sentence."""
         self.exit(2, f"{message.rstrip('.')}. All options: --help.\n")
 

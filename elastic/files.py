@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from filelock import FileLock, Timeout
 
@@ -51,7 +51,7 @@ def writable(path: Path) -> Path:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[BinaryIO]:
+def whole(path: Path) -> Iterator[IO[bytes]]:
     """A file to write to, which takes the name `path` when all went well; otherwise what was there stays.
 
     What is no file in a folder, such as /dev/stdout, is written to directly.
@@ -185,11 +185,11 @@ def _is_plain(path: Path) -> bool:
     return stat.S_ISREG(mode)
 
 
-def _part(folder: Path) -> BinaryIO:
+def _part(folder: Path) -> IO[bytes]:
     return tempfile.NamedTemporaryFile("w+b", dir=folder, prefix=".", suffix=PART, delete=False)
 
 
-def _to_disk(file: BinaryIO) -> None:
+def _to_disk(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())
 

@@ -25,12 +25,10 @@ def merge(
     where that is not the column itself. With `share` (R, T) a group becomes the sum of its entries times their shares,
     as it is, in place of the mean.
     """
-    if 1 < len(owner) == len(x) < len(x) * x.shape[1]:
-        of_sequences = zip(
-            x, owner, *(len(x) * [None] if table is None else table for table in (count, members, share)), strict=True
-        )
-        return torch.cat([merge(*(None if part is None else part[None] for part in parts)) for parts in of_sequences])
     batch, heads, tokens, dim = x.shape
+    if len(owner) == batch > 1 and heads > 1:  # heads decide together: one sequence after the other
+        tables = [[None] * batch if table is None else table.split(1) for table in (count, members, share)]
+        return torch.cat([merge(*one) for one in zip(x.split(1), owner.split(1), *tables, strict=True)])
     owner = owner.to(x.device)
     rows, copies = len(owner), batch * heads // len(owner)  # heads that decide together are sorted once
     kept = owner >= 0

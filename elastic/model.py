@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -19,9 +20,10 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
     BitsAndBytesConfig,
+    LlavaProcessor,
     PreTrainedModel,
-    ProcessorMixin,
 )
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from elastic.cache import ElasticCache
 from elastic.checkpoint import check_files
@@ -31,6 +33,7 @@ from elastic.hooks import read, watch
 from elastic.processor import fit_processor
 
 POCKET = Path(__file__).parent.parent / "assets" / "models" / "pocket-llava"
+Message = dict[str, str | list[dict[str, str]]]  # of a conversation: who says it, and its parts
 MARK = "\ufffc"  # stands for an answer while its surroundings are rendered; no tokenizer joins it with a neighbour
 
 
@@ -43,14 +46,14 @@ class Prompt:
 
     ids: Tensor
     pixels: Tensor | None = None
-    encoded: dict | None = None
+    encoded: dict[str, BaseModelOutputWithPooling] | None = None
 
 
 def together(prompts: Sequence[Prompt]) -> Prompt:
     """Several first prompts as one batch, B x (1, T) -> (B, T).
 
     Raises:
-        ValueError: if they are not equally long.
+        ValueError: if they are not equally long, or one comes without a picture.
     """
     lengths = {prompt.ids.shape[1] for prompt in prompts}
     if len(lengths) > 1:
@@ -58,7 +61,10 @@ def together(prompts: Sequence[Prompt]) -> Prompt:
             f"Prompts of {min(lengths)} to {max(lengths)} tokens cannot be read together: padding could not be told "
             "from tokens once slots are merged. Group prompts by their length."
         )
-    return Prompt(torch.cat([prompt.ids for prompt in prompts]), torch.cat([prompt.pixels for prompt in prompts]))
+    pixels = [prompt.pixels for prompt in prompts if prompt.pixels is not None]
+    if len(pixels) < len(prompts):
+        raise ValueError("Later turns cannot be read together: give prompts of `first_turn`, which have a picture.")
+    return Prompt(torch.cat([prompt.ids for prompt in prompts]), torch.cat(pixels))
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class Llava:
     """A model, its processor and the name it was loaded by."""
 
     model: PreTrainedModel
-    processor: ProcessorMixin
+    processor: LlavaProcessor
     name: str
 
     @property
@@ -91,7 +97,7 @@ class Llava:
 
     @property
     def layers(self) -> int:
-        return self.model.config.text_config.num_hidden_layers
+        return int(self.model.config.text_config.num_hidden_layers)
 
     @property
     def title(self) -> str:
@@ -159,7 +165,7 @@ class Llava:
 
     def next_turn(self, question: str) -> Prompt:
         """What follows an answer already in the cache: the end of that turn and the next question."""
-        answer = {"role": "assistant", "content": [{"type": "text", "text": MARK}]}
+        answer: Message = {"role": "assistant", "content": [{"type": "text", "text": MARK}]}
         text = self._render([_user("", with_image=True), answer, _user(self._spelled(question))])
         tail = text[text.index(MARK) :]
         encoded = self.processor.tokenizer(tail, add_special_tokens=False, return_offsets_mapping=True)
@@ -172,8 +178,10 @@ class Llava:
             question = question.replace(token, f"{token[0]} {token[1:]}")
         return question
 
-    def _render(self, messages: list[dict]) -> str:
-        return self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    def _render(self, messages: list[Message]) -> str:
+        # The library's annotation knows messages of plain text only, its documentation those of several parts.
+        render = self.processor.apply_chat_template
+        return str(render(messages, add_generation_prompt=True, tokenize=False))  # type: ignore[arg-type]
 
     def pieces(self, ids: list[int]) -> list[str]:
         """What each token reads as on its own; bytes that are no whole character show as the replacement mark."""
@@ -181,17 +189,23 @@ class Llava:
 
     def text(self, ids: list[int]) -> str:
         """An answer's tokens as text."""
-        return self.processor.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        return str(self.processor.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
     def seen_image(self, prompt: Prompt) -> Image.Image:
-        """The picture as the model sees it, resized and cropped, from the pixels it gets."""
+        """The picture as the model sees it, resized and cropped, from the pixels it gets.
+
+        Raises:
+            ValueError: if the prompt comes without one.
+        """
+        if prompt.pixels is None:
+            raise ValueError("A later turn has no picture of its own: give the prompt of `first_turn`.")
         images = self.processor.image_processor
         pixels = prompt.pixels[0].float().cpu().numpy().transpose(1, 2, 0)
         pixels = pixels * np.array(images.image_std) + np.array(images.image_mean)
         return Image.fromarray((pixels.clip(0, 1) * 255).round().astype(np.uint8))
 
 
-def _user(question: str, with_image: bool = False) -> dict:
+def _user(question: str, with_image: bool = False) -> Message:
     image = [{"type": "image"}] if with_image else []
     return {"role": "user", "content": [*image, {"type": "text", "text": question}]}
 
@@ -219,8 +233,9 @@ def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool =
     if (device == "cuda" or four_bit) and not has_gpu:
         wanted = "4-bit weights need a CUDA device, and none" if four_bit else "No CUDA device"
         raise ValueError(f"{wanted} was found. Use --device cpu, or install a CUDA build of torch.")
-    if four_bit and find_spec("bitsandbytes") is None:
-        raise ValueError("4-bit weights need the package bitsandbytes: pip install bitsandbytes")
+    missing = [package for package in ("accelerate", "bitsandbytes") if find_spec(package) is None]
+    if four_bit and missing:
+        raise ValueError(f"4-bit weights need packages that are not here: pip install {' '.join(missing)}")
     device = ("cuda" if has_gpu else "cpu") if device == "auto" else device
     half = torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
     options: dict[str, object] = {"dtype": half if device == "cuda" else torch.float32}
@@ -231,11 +246,13 @@ def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool =
         if Path(name).is_dir():
             check_files(Path(name))
         processor = AutoProcessor.from_pretrained(name)
-        model, found = AutoModelForImageTextToText.from_pretrained(name, output_loading_info=True, **options)
+        loaded = AutoModelForImageTextToText.from_pretrained(name, output_loading_info=True, **options)
+        # Asked what it found, the library returns a pair, which its types leave out.
+        model, found = cast(tuple[PreTrainedModel, dict[str, set[str]]], loaded)
         if missing := sorted(found["missing_keys"]):
             raise ValueError(f"{len(missing)} of its weights are missing, {missing[0]} for one")
         if not four_bit:
-            model = _moved(model, device, options)
+            model = _moved(model, name, device, options)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ValueError(
@@ -251,12 +268,14 @@ def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool =
     return Llava(model.eval(), processor, name)
 
 
-def _moved(model: PreTrainedModel, device: str, options: dict[str, object]) -> PreTrainedModel:
+def _moved(model: PreTrainedModel, name: str, device: str, options: dict[str, object]) -> PreTrainedModel:
     """The model on a device, or spread over all there is where it does not fit."""
     try:
-        return model.to(device)
+        model.to(device)  # type: ignore[arg-type]  # the library's decorator takes the device for `self`
+        return model
     except torch.cuda.OutOfMemoryError:
-        name = model.name_or_path
+        if find_spec("accelerate") is None:
+            raise ValueError("it does not fit on the GPU; spreading it needs: pip install accelerate") from None
         del model
         torch.cuda.empty_cache()
-        return AutoModelForImageTextToText.from_pretrained(name, device_map="auto", **options)
+        return cast(PreTrainedModel, AutoModelForImageTextToText.from_pretrained(name, device_map="auto", **options))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from elastic.foreign import read_file
 from elastic.grey import is_deep, shown_grey
@@ -122,9 +123,10 @@ def _upright_rgb(picture: Image.Image) -> Image.Image:
     if is_deep(turned):
         turned = shown_grey(turned, _is_white_zero(picture), _numbers(turned, picture))
     elif turned.mode == "LAB":
-        turned = ImageCms.profileToProfile(
-            turned, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
+        profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(turned, *profiles, outputMode="RGB")
+        assert converted is not None, "it is None only where a picture is changed in place"
+        turned = converted
     if turned.has_transparency_data:
         layer = turned.convert("RGBA")
         turned = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
@@ -139,7 +141,7 @@ def _numbers(turned: Image.Image, picture: Image.Image) -> np.ndarray:
     if picture.format == "FITS":  # the highest byte comes first, and all have signs
         numbers = numbers.byteswap()
         return numbers.view(np.int16) if numbers.dtype == np.uint16 else numbers
-    if picture.format != "TIFF":
+    if not isinstance(picture, TiffImageFile):
         return numbers
     tags = picture.tag_v2
     if numbers.dtype == np.int32 and tags.get(BITS) == (32,) and tags.get(SAMPLE_FORMAT, (1,)) == (1,):
@@ -153,7 +155,7 @@ def _numbers(turned: Image.Image, picture: Image.Image) -> np.ndarray:
 
 def _is_white_zero(picture: Image.Image) -> bool:
     """Whether a TIFF file says that its smallest value is white; Pillow sees to that up to 8 bits only."""
-    return picture.format == "TIFF" and picture.tag_v2.get(262) == 0
+    return isinstance(picture, TiffImageFile) and picture.tag_v2.get(262) == 0
 
 
 def small_jpeg(picture: Image.Image) -> bytes:

@@ -16,6 +16,7 @@ Whole = Annotated[int, Field(ge=-(10**15), le=10**15)]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e15, le=1e15)]
 Seconds = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1e6)]
 Key = Annotated[str, Field(max_length=60)]
+Option = bool | int | float | str  # a value of a policy's field
 
 
 class Strict(BaseModel):
@@ -53,7 +54,7 @@ class PlainSide(Strict):
 
     @field_validator("options")
     @classmethod
-    def _keeps_a_share(cls, options: dict) -> dict:
+    def _keeps_a_share(cls, options: dict[str, Option]) -> dict[str, Option]:
         keep = options.get("keep", 1.0)
         if isinstance(keep, bool | str) or not 0 < keep <= 1:
             raise ValueError("keep is no share")

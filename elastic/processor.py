@@ -4,10 +4,10 @@ How many tokens a picture takes is a fact of the vision tower, so it is taken fr
 """
 
 from PIL import Image
-from transformers import PreTrainedModel, ProcessorMixin
+from transformers import LlavaProcessor, PreTrainedModel
 
 
-def fit_processor(processor: ProcessorMixin, model: PreTrainedModel, name: str) -> None:
+def fit_processor(processor: LlavaProcessor, model: PreTrainedModel, name: str) -> None:
     """Give a LLaVA's processor the patch size and the number of tokens of the model's vision tower.
 
     Raises:
@@ -32,7 +32,7 @@ def fit_processor(processor: ProcessorMixin, model: PreTrainedModel, name: str) 
     _check_size(processor, vision.image_size, name)
 
 
-def _check_size(processor: ProcessorMixin, size: int, name: str) -> None:
+def _check_size(processor: LlavaProcessor, size: int, name: str) -> None:
     try:
         blank = Image.new("RGB", (size, size))
         height, width = processor.image_processor(blank, return_tensors="pt")["pixel_values"].shape[-2:]

@@ -111,7 +111,7 @@ class Trace:
 
     @property
     def layers(self) -> int:
-        return self.owner.shape[0]
+        return len(self.owner)
 
     @property
     def steps(self) -> int:
@@ -148,7 +148,7 @@ class Trace:
         """Median time of a decode step; NaN before the first."""
         return float(np.median(self.seconds) * 1000) if self.steps else float("nan")
 
-    def figures(self) -> dict:
+    def figures(self) -> dict[str, object]:
         """The numbers of this side, ready for JSON: bytes are of keys and values in use, times in (milli)seconds."""
         total = self.total_bytes
         return {

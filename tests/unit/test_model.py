@@ -6,8 +6,9 @@ import shutil
 import pytest
 import torch
 
+from elastic import model as loading
 from elastic.engine import compress, decode, prefill
-from elastic.model import Llava, load
+from elastic.model import Llava, load, together
 from elastic.policies.elastic_plus import ElasticPlus
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
@@ -24,6 +25,34 @@ def test_a_gpu_that_is_not_there_is_asked_for_in_vain(wanted):
 def test_what_is_no_checkpoint_is_named(name):
     with pytest.raises(ValueError, match=f"Could not load '{name}'"):
         load(name, device="cpu")
+
+
+def test_without_the_embedded_model_a_name_is_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setattr(loading, "POCKET", tmp_path / "none")
+    with pytest.raises(ValueError, match=r"no pocket-llava in .*none: .*Name a checkpoint, by folder or hub name"):
+        load()
+
+
+def test_packages_that_large_models_need_are_named_where_they_are_missing(monkeypatch):
+    class TooLarge:
+        def to(self, device):
+            raise torch.cuda.OutOfMemoryError
+
+    monkeypatch.setattr(loading, "find_spec", lambda package: None)
+    with pytest.raises(ValueError, match=r"does not fit.*pip install accelerate"):
+        loading._moved(TooLarge(), "large", "cuda", {})
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(ValueError, match=r"4-bit weights.*pip install accelerate bitsandbytes"):
+        load(four_bit=True)
+
+
+def test_what_takes_a_picture_refuses_a_later_turn(tiny, picture):
+    first, later = tiny.first_turn(picture, "Where is the dog?"), tiny.next_turn("And the cat?")
+    assert tiny.seen_image(first).size == picture.size
+    with pytest.raises(ValueError, match="give the prompt of `first_turn`"):
+        tiny.seen_image(later)
+    with pytest.raises(ValueError, match="give prompts of `first_turn`"):
+        together([later, later])
 
 
 def test_weights_spread_over_devices_answer_the_same(tiny, tiny_folder, tmp_path, picture):

@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("elastic", "viz", "page", "scenes", "training", "benchmarks")
+PACKAGES = ("elastic", "viz", "page", "scenes", "training", "benchmarks", "examples")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 MOST_LINES = 300
 

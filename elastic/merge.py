@@ -25,10 +25,12 @@ def merge(
     where that is not the column itself. With `share` (R, T) a group becomes the sum of its entries times their shares,
     as it is, in place of the mean.
     """
-    batch, heads, tokens, dim = x.shape
-    if len(owner) == batch > 1 and heads > 1:  # heads decide together: one sequence after the other
-        tables = [[None] * batch if table is None else table.split(1) for table in (count, members, share)]
+    heads_decide_together = len(owner) == len(x) and x.shape[1] > 1
+    if heads_decide_together and len(x) > 1:
+        # A row is sorted once for all heads of its sequence, which lie one behind the other: a sequence at a time.
+        tables = [[None] * len(x) if table is None else table.split(1) for table in (count, members, share)]
         return torch.cat([merge(*one) for one in zip(x.split(1), owner.split(1), *tables, strict=True)])
+    batch, heads, tokens, dim = x.shape
     owner = owner.to(x.device)
     rows, copies = len(owner), batch * heads // len(owner)  # heads that decide together are sorted once
     kept = owner >= 0

@@ -48,6 +48,18 @@ def test_merging_is_the_mean_of_each_group(owner, seed, counted):
     assert np.allclose(merged, brute_force(x, owner, count), atol=1e-5)
 
 
+@pytest.mark.parametrize("counted", [False, True])
+def test_sequences_of_a_batch_are_merged_each_by_its_own_row(counted):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(2, 3, 6, 4))
+    owner = np.array([[0, 0, 2, 2, -1, 5], [0, 1, 1, 1, 5, 5]])  # one row for the heads of a sequence
+    count = rng.integers(1, 9, size=owner.shape).astype(np.float32) if counted else np.ones(owner.shape, np.float32)
+    merged = merge(torch.tensor(x), torch.tensor(owner), torch.tensor(count) if counted else None)
+    for number in range(2):
+        rows = slice(number, number + 1)
+        assert np.allclose(merged[rows], brute_force(x[rows], owner[rows], count[rows]), atol=1e-5)
+
+
 def test_full_ownership_is_the_identity():
     x = torch.randn(1, 2, 7, 5)
     assert torch.equal(merge(x, torch.arange(7)[None]), x)

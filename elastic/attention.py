@@ -6,6 +6,7 @@ which are then known. Without one they are the library's own functions.
 """
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,25 +17,26 @@ from transformers.models.llama.modeling_llama import eager_attention_forward
 
 from elastic.forward import Forward
 
+Library = Callable[..., tuple[Tensor, Tensor | None]]  # an attention function as the library calls it
 KEYWORD = "elastic_forward"  # under which a model's forward passes it down to its layers' attention
 
 
 def elastic_attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: object
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, Tensor | None]:
     """Attention through SDPA; query (B, H, Q, D), key and value (B, H_kv, S, D), output (B, Q, H, D)."""
     return _attend(sdpa_attention_forward, module, query, key, value, attention_mask, **kwargs)
 
 
 def elastic_eager_attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: object
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, Tensor | None]:
     """Attention as written in the library's Llama; shapes as above."""
     return _attend(eager_attention_forward, module, query, key, value, attention_mask, **kwargs)
 
 
 def _attend(
-    library: Callable,
+    library: Library,
     module: nn.Module,
     query: Tensor,
     key: Tensor,
@@ -42,11 +44,11 @@ def _attend(
     attention_mask: Tensor | None,
     scaling: float,
     elastic_forward: Forward | None = None,
-    **kwargs: object,
+    **kwargs: Any,
 ) -> tuple[Tensor, Tensor | None]:
     if elastic_forward is None:
         return library(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    forward, layer = elastic_forward, module.layer_idx
+    forward, layer = elastic_forward, cast(int, module.layer_idx)
     forward.passed.add(layer)
     bias = forward.bias[layer]
     if query.shape[2] == 1 and forward.observer is None:
@@ -65,14 +67,14 @@ def _attend(
 
 
 def _attend_causally(
-    library: Callable,
+    library: Library,
     module: nn.Module,
     query: Tensor,
     key: Tensor,
     value: Tensor,
     scaling: float,
     bias: Tensor | None,
-    **kwargs: object,
+    **kwargs: Any,
 ) -> tuple[Tensor, Tensor | None]:
     """The output (B, Q, H, D) of queries that are the last tokens, and the logarithm of each one's sum, if known.
 

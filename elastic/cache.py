@@ -38,8 +38,6 @@ class ElasticCache(DrivenCache):
         ValueError: if the model's attention is not known here.
     """
 
-    layers: list[SlotLayer]
-
     def __init__(self, policy: Policy, model: PreTrainedModel, needs: Iterable[str] = (), reserve: int = 256) -> None:
         text = watch(model)
         super().__init__(layers=[SlotLayer() for _ in range(text.config.num_hidden_layers)])
@@ -249,9 +247,11 @@ class ElasticCache(DrivenCache):
         eviction = self.policy.evict(view, self.seen, self.prompt)
         if eviction is None:
             return None
-        slot, into = (None if of is None else of.expand(-1, tables.rows) for of in (eviction.slot, eviction.into))
-        if into is not None:
-            self._absorb(slot, into)
+        slot = eviction.slot.expand(-1, tables.rows)
+        if eviction.into is None:
+            return tables.free(slot)
+        into = eviction.into.expand(-1, tables.rows)
+        self._absorb(slot, into)
         return tables.free(slot, into)
 
     def _absorb(self, slot: Tensor, into: Tensor) -> None:

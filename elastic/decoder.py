@@ -5,6 +5,7 @@ one calls the same weights in the same order for a single new token per sequence
 """
 
 from collections.abc import Callable
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -16,8 +17,7 @@ from elastic.attention import one_query_attention
 from elastic.cache import ElasticCache
 from elastic.forward import Forward
 from elastic.graph import StaticForward, StaticStep, make_room
-
-MOVING_FREQUENCIES = ("dynamic", "longrope")  # kinds of RoPE whose frequencies depend on the length
+from elastic.hooks import MOVING_FREQUENCIES
 
 
 class Decoder:
@@ -27,7 +27,7 @@ class Decoder:
     is held twice.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: Any) -> None:
         text = model.get_decoder()
         self.model, self.text = model, text
         self.rotary, self.norm, self.embed, self.head = text.rotary_emb, text.norm, text.embed_tokens, model.lm_head
@@ -75,7 +75,8 @@ class Decoder:
         cos, sin = self._angles(forward.positions, hidden)
         for layer, block in enumerate(self.blocks):
             hidden = block.run(hidden, cos, sin, layer, forward)
-        return self.head(self.norm(hidden)).float()
+        logits: Tensor = self.head(self.norm(hidden)).float()
+        return logits
 
     def _angles(self, position: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Cosine and signed sine of RoPE at a position, (D,) each."""
@@ -88,7 +89,7 @@ class Decoder:
 class _Block:
     """One layer: attention, then the feed-forward network."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: Any) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self.before, self.after = layer.input_layernorm, layer.post_attention_layernorm
         self.project = _joined(attention.q_proj, attention.k_proj, attention.v_proj)
@@ -111,26 +112,28 @@ class _Block:
             forward.attended[layer] = weights
         hidden = hidden + self.output(attended.view(batch, -1))
         gate, up = self.feed(_normed(self.after, hidden)).chunk(2, -1)
-        return hidden + self.down(self.activation(gate) * up)
+        fed: Tensor = self.down(self.activation(gate) * up)
+        return hidden + fed
 
 
-def _normed(norm: nn.Module, x: Tensor) -> Tensor:
+def _normed(norm: Any, x: Tensor) -> Tensor:
     """RMS norm in one kernel where the library takes six."""
     return F.rms_norm(x, x.shape[-1:], norm.weight, norm.variance_epsilon)
 
 
-def _joined(*parts: nn.Module) -> Callable[[Tensor], Tensor]:
+def _joined(*parts: Any) -> Callable[[Tensor], Tensor]:
     """Several linear layers of the same input as one, their outputs side by side."""
     plain = all(type(part) is nn.Linear and part.weight.is_floating_point() for part in parts)
     if not plain or len({part.bias is None for part in parts}) > 1:
         return lambda x: torch.cat([part(x) for part in parts], -1)
-    together = {}
-    for name in ("weight", "bias"):
-        tensors = [getattr(part, name) for part in parts]
-        if tensors[0] is None:
-            together[name] = None
-            continue
-        joined = together[name] = torch.cat([tensor.detach() for tensor in tensors])
-        for tensor, view in zip(tensors, joined.split([len(tensor) for tensor in tensors]), strict=True):
-            tensor.data = view
-    return lambda x: F.linear(x, together["weight"], together["bias"])
+    weight = _one_storage([part.weight for part in parts])
+    bias = None if parts[0].bias is None else _one_storage([part.bias for part in parts])
+    return lambda x: F.linear(x, weight, bias)
+
+
+def _one_storage(tensors: list[Tensor]) -> Tensor:
+    """One tensor of which the given ones become views."""
+    joined = torch.cat([tensor.detach() for tensor in tensors])
+    for tensor, view in zip(tensors, joined.split([len(tensor) for tensor in tensors]), strict=True):
+        tensor.data = view
+    return joined

@@ -6,7 +6,7 @@ policy's rule is.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -122,7 +122,7 @@ def decode(
     temperature: float = 0.0,
     seed: int = 0,
     forced: Sequence[int] | Sequence[Sequence[int]] | None = None,
-) -> Iterator[Step]:
+) -> Generator[Step]:
     """Write an answer token by token, evicting as the state's policy says; greedy unless `temperature` is above 0.
 
     Ends at an end-of-sequence token (in a batch: when every sequence has met one), after `max_new_tokens`, or when the
@@ -171,7 +171,8 @@ def decode(
 
 def _given(state: State, forced: Sequence[int] | Sequence[Sequence[int]]) -> Tensor:
     """Known answers, (B, N)."""
-    answers = [forced] * len(state.logits) if isinstance(forced[0], int) else forced
+    every = [token for token in forced if isinstance(token, int)]  # of one answer for all sequences
+    answers = [every] * len(state.logits) if every else [list(of) for of in forced if not isinstance(of, int)]
     longest, end = max(map(len, answers)), min(state.llava.end_ids)
     filled = [[*answer, *[end] * (longest - len(answer))] for answer in answers]
     return torch.tensor(filled, device=state.logits.device)

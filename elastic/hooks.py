@@ -10,17 +10,21 @@ from collections.abc import Iterator
 from copy import deepcopy
 from inspect import signature
 from types import MethodType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
 from elastic.attention import KEYWORD
 from elastic.forward import Forward
 from elastic.policies.base import Policy
+from elastic.slots import SlotLayer
+from elastic.tables import Tables
 
+Arguments = dict[str, Any]  # by name, of a call of the library's
+MOVING_FREQUENCIES = ("dynamic", "longrope")  # kinds of RoPE whose frequencies depend on the length
 FAMILIES = ("llama", "mistral", "qwen2")
 WATCHING = {"sdpa": "elastic", "eager": "elastic_eager", "flash_attention_2": "elastic"}
 
@@ -28,7 +32,11 @@ WATCHING = {"sdpa": "elastic", "eager": "elastic_eager", "flash_attention_2": "e
 class DrivenCache(Cache, ABC):
     """A cache that takes part in every forward of its model: before it with `enter`, after it with `leave`."""
 
+    layers: list[SlotLayer]  # type: ignore[assignment]  # the library's may be of any kind
+    tables: Tables
     policy: Policy
+    inverse_frequency: Tensor  # (D / 2,) of RoPE
+    window: int | None  # tokens that a sliding window spans
     image_id: int | None = None  # the token that stands for a picture's patches
     forward: Forward | None = None  # the one under way
 
@@ -77,7 +85,7 @@ class DrivenCache(Cache, ABC):
         )
 
 
-def read(model: PreTrainedModel, cache: DrivenCache, forward: Forward, ids: Tensor, **images: object) -> Tensor:
+def read(model: PreTrainedModel, cache: DrivenCache, forward: Forward, ids: Tensor, **images: Any) -> Tensor:
     """Logits (B, V) in float32 after tokens (B, n) that were entered into a cache as `forward`."""
     # `forward` and not the call: the hooks of `watch` are for those who do not enter tokens themselves.
     output = model.forward(
@@ -90,7 +98,8 @@ def read(model: PreTrainedModel, cache: DrivenCache, forward: Forward, ids: Tens
         **images,
     )
     check_passed(cache, forward)
-    return output.logits[:, -1].float()
+    logits: Tensor = output.logits[:, -1].float()
+    return logits
 
 
 def check_passed(cache: Cache, forward: Forward) -> None:
@@ -106,13 +115,13 @@ def check_passed(cache: Cache, forward: Forward) -> None:
         )
 
 
-def watch(model: PreTrainedModel) -> nn.Module:
+def watch(model: PreTrainedModel) -> Any:
     """Let a model's attention and forward know of watching caches; returns its text decoder.
 
     Raises:
         ValueError: if the text decoder is of a family whose attention is not known here.
     """
-    decoder = model.get_decoder()
+    decoder: Any = model.get_decoder()
     if decoder.config.model_type not in FAMILIES:
         raise ValueError(
             f"The text model is a {decoder.config.model_type}; a compressed cache works with {', '.join(FAMILIES)}."
@@ -125,17 +134,17 @@ def watch(model: PreTrainedModel) -> nn.Module:
         model.register_forward_pre_hook(_before, with_kwargs=True)
         model.register_forward_hook(_after, with_kwargs=True)
         if hasattr(model, "generate"):
-            model.generate = MethodType(_generate, model)
-        model.is_watched = True
+            model.generate = MethodType(_generate, model)  # type: ignore[assignment]  # a module may have any attribute
+        model.is_watched = True  # type: ignore[assignment]
     return decoder
 
 
-def _generate(model: PreTrainedModel, *args: object, **kwargs: object) -> object:
+def _generate(model: PreTrainedModel, *args: Any, **kwargs: Any) -> Any:
     """The library's `generate`, but that a prompt for a watching cache is not cut into pieces.
 
     The forward cannot tell a piece from a prompt, and each would be compressed for itself.
     """
-    if isinstance(kwargs.get("past_key_values"), DrivenCache):
+    if _cache_in(kwargs) is not None:
         given = kwargs.get("generation_config") or (args[1] if len(args) > 1 else None)
         settings = (
             kwargs.get("prefill_chunk_size"),
@@ -146,40 +155,47 @@ def _generate(model: PreTrainedModel, *args: object, **kwargs: object) -> object
                 "A compressed cache chooses from the whole prompt, so it cannot be read in pieces: "
                 "leave prefill_chunk_size out."
             )
-    return type(model).generate(model, *args, **kwargs)
+    generate: Any = type(model).generate  # type: ignore[attr-defined]  # not of models that do not write
+    return generate(model, *args, **kwargs)
 
 
-def _before(model: PreTrainedModel, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
+def _cache_in(kwargs: Arguments) -> DrivenCache | None:
+    """The cache among a call's arguments, under whatever name the library gives it."""
+    return next((value for value in kwargs.values() if isinstance(value, DrivenCache)), None)
+
+
+def _before(model: PreTrainedModel, args: tuple[Any, ...], kwargs: Arguments) -> tuple[tuple[()], Arguments] | None:
     if args:  # a cache may come by its place in the call: the hook after the forward looks for its name, too
         kwargs = dict(zip(signature(model.forward).parameters, args, strict=False)) | kwargs
-    cache = kwargs.get("past_key_values")
-    if not isinstance(cache, DrivenCache):
-        return None
+    cache = _cache_in(kwargs)
     ids, embeddings = kwargs.get("input_ids"), kwargs.get("inputs_embeds")
-    is_prompt = cache.get_seq_length() == 0 or (embeddings if ids is None else ids).shape[1] > 1
+    given = embeddings if ids is None else ids
+    if cache is None or given is None:  # nothing at all is refused by the library, in its own words
+        return None
+    is_prompt = cache.get_seq_length() == 0 or given.shape[1] > 1
     if ids is None:
         if cache.image_id is not None and is_prompt:
             raise ValueError(
                 "From embeddings it cannot be told which tokens are the picture's: pass input_ids and pixel_values."
             )
-        ids = torch.zeros(embeddings.shape[:2], dtype=torch.long, device=embeddings.device)
+        ids = torch.zeros(given.shape[:2], dtype=torch.long, device=given.device)
     _check(model, cache, ids, kwargs)
     forward = cache.enter(ids, is_prompt)
     # Left to itself the library counts positions its own way; a policy may want another.
     return (), kwargs | {"position_ids": forward.positions.expand(len(ids), -1), KEYWORD: forward}
 
 
-def _check(model: PreTrainedModel, cache: DrivenCache, ids: Tensor, kwargs: dict) -> None:
+def _check(model: PreTrainedModel, cache: DrivenCache, ids: Tensor, kwargs: Arguments) -> None:
     """Refuse what the cache would otherwise pass over in silence."""
     cache.policy.check_batch(len(ids))
-    layers = model.get_decoder().config.num_hidden_layers
+    text: Any = model.get_decoder()
+    layers = text.config.num_hidden_layers
     if len(cache) != layers:
         raise ValueError(f"This cache is for a model of {len(cache)} layers, this one has {layers}: make one for it.")
-    text = model.get_decoder()
     rotary, window = getattr(text, "rotary_emb", None), getattr(text.config, "sliding_window", None)
     # Some models change their frequencies with the length; of all others they tell one model from another.
-    is_steady = rotary is not None and getattr(rotary, "rope_type", "default") not in ("dynamic", "longrope")
-    if window != cache.window or (is_steady and not torch.equal(rotary.inv_freq, cache.inverse_frequency)):
+    is_steady = rotary is not None and getattr(rotary, "rope_type", "default") not in MOVING_FREQUENCIES
+    if window != cache.window or (is_steady and not torch.equal(text.rotary_emb.inv_freq, cache.inverse_frequency)):
         raise ValueError(
             "This cache was made for another model, with other positions or another window: make one for it."
         )
@@ -209,12 +225,12 @@ def _check(model: PreTrainedModel, cache: DrivenCache, ids: Tensor, kwargs: dict
         )
 
 
-def _tensors(kwargs: dict) -> Iterator[Tensor]:
+def _tensors(kwargs: Arguments) -> Iterator[Tensor]:
     return (value for value in kwargs.values() if isinstance(value, Tensor))
 
 
-def _after(model: PreTrainedModel, args: tuple, kwargs: dict, output: object) -> None:
-    cache = kwargs.get("past_key_values")
-    if isinstance(cache, DrivenCache):
+def _after(model: PreTrainedModel, args: tuple[Any, ...], kwargs: Arguments, output: object) -> None:
+    cache = _cache_in(kwargs)
+    if cache is not None and KEYWORD in kwargs:
         check_passed(cache, kwargs[KEYWORD])
         cache.leave(kwargs[KEYWORD])

@@ -1,6 +1,7 @@
 """Make a `Trace` of a state and the steps decoded from it."""
 
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -136,7 +137,7 @@ class Recorder:
     def trace(self, finish: str = "running") -> Trace:
         """The record so far; `finish` says why it ends where it ends."""
         count = len(self.steps)  # the run may go on meanwhile
-        rows = {name: rows.first(count + (name == "limit_bytes")) for name, rows in self.rows.items()}
+        rows: dict[str, Any] = {name: rows.first(count + (name == "limit_bytes")) for name, rows in self.rows.items()}
         return replace(
             self.start,
             answer=self.state.llava.text(rows["answer_ids"].tolist()),

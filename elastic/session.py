@@ -4,13 +4,13 @@ Nothing here knows of pages.
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
 
 from PIL import Image
 from torch import Tensor
 
-from elastic.engine import State, compress, decode, extend, prefill
+from elastic.engine import State, Step, compress, decode, extend, prefill
 from elastic.events import Compressed, Encoding, Ended, Event, Read, Reading, Stepped
 from elastic.model import Llava
 from elastic.options import MAX_QUESTION
@@ -54,7 +54,7 @@ class Comparison:
             link=self.link,
         )
 
-    def ask(self, question: str, max_new_tokens: int, temperature: float = 0.0, seed: int = 0) -> Iterator[Event]:
+    def ask(self, question: str, max_new_tokens: int, temperature: float = 0.0, seed: int = 0) -> Generator[Event]:
         """Answer a question on all sides, one step of each in turn, yielding what happens; last of all that it ended.
 
         Closing the generator stops within a step; what was written by then stays part of the conversation.
@@ -86,7 +86,7 @@ class Comparison:
             # In place: by now the next question may have a list of its own.
             finish[:] = ["stopped" if how == "running" else how for how in finish]
 
-    def _advance(self, answers: list[Iterator]) -> None:
+    def _advance(self, answers: list[Generator[Step]]) -> None:
         """One step of every side that goes on; while texts agree, how each side judges the first one's token."""
         before = [state.logits for state in self.states]
         first = None
@@ -161,5 +161,6 @@ def checked_question(question: str) -> str:
 
 def run(comparison: Comparison, question: str, max_new_tokens: int) -> Run:
     """Ask one question to the end and return the record."""
-    *_, ended = comparison.ask(question, max_new_tokens)
-    return ended.record()
+    for _ in comparison.ask(question, max_new_tokens):
+        pass
+    return comparison.record()

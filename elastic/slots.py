@@ -19,9 +19,11 @@ class SlotLayer(CacheLayerMixin):
     """One layer: `used` of its allocated slots hold a key and a value, (B, H, S, D)."""
 
     is_croppable = False
+    keys: Tensor
+    values: Tensor
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # the library's has no types
         self.used = 0
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:

@@ -25,9 +25,9 @@ def layer_views(
     later = (tables.kinds != WRITTEN).long().flip(1).cumsum(1).flip(1)  # prompt tokens from here on
     queries = wide(later[None], tables.rows).expand(len(layers), -1, -1)
     queries = queries.gather(2, tables.source.clamp(max=tables.seen - 1))
-    shown = tables.source, tables.kind, tables.count, score(policy, tables), queries
+    every = tables.source, tables.kind, tables.count, score(policy, tables), queries
     # One transfer to the model's device for all layers, not one for each.
-    shown = [table.to(device) for table in shown]
+    shown = [table.to(device) for table in every]
     views = []
     for index, layer in enumerate(layers):
         used, of_tokens = layer.used, []

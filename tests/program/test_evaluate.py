@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,16 @@ from elastic.engine import compress, decode, prefill
 from elastic.evaluate import __main__ as program
 from elastic.evaluate import run as running
 from elastic.evaluate import workers
-from elastic.evaluate.data import Sample, Turn, scene_samples
+from elastic.evaluate.data import Sample, Turn, registered_samples
 from elastic.evaluate.methods import FULL, Variant, keeps, methods, variants
 from elastic.evaluate.run import Chunk, chunks, run_chunk
 from elastic.policies import POLICIES
+from scenes.evaluation import Drawing
 from viz import report
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"ms_per_token", "compress_ms"}
+scene_samples = partial(registered_samples, "scenes")
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def evaluate(tiny, tiny_folder, tmp_path, monkeypatch):
     """The program in this process, with the tiny model; returns its results."""
     monkeypatch.setattr(workers, "loaded", lambda model: tiny)
     monkeypatch.setattr(program, "POCKET", tiny_folder)
-    monkeypatch.setattr(report, "report_html", lambda results, failures: "a report takes its second")
+    monkeypatch.setattr(report, "report_html", lambda results: "a report takes its second")
     few = ["--policies", "elastic", "--keep", "0.2", "--limit", "3", "--describe", "1", "--conversations", "1"]
     few += ["--max-new-tokens", "6", "--out", str(tmp_path / "found.json")]
     return lambda *options: program.run(program.arguments([*few, *options]))
@@ -189,7 +192,7 @@ class Failing(POLICIES["elastic"]):
 
 def test_a_method_that_fails_on_a_sample_is_noted_and_all_others_go_on(tiny, monkeypatch):
     turn = Turn("Where is the dog?", "Here.", "where")
-    samples = [Sample(str(number), f"a seed {number}", (turn,)) for number in range(4)]
+    samples = [Sample(str(number), Drawing(f"a seed {number}"), (turn,)) for number in range(4)]
     prompts = [tiny.first_turn(sample.open(), turn.question) for sample in samples]
     sums = [prefill(tiny, prompt).cache.layers[0].stored()[0].sum().item() for prompt in prompts]
     monkeypatch.setattr(Failing, "least", sum(sums) / len(sums))
@@ -301,7 +304,7 @@ def test_a_wrong_budget_is_refused(text):
 
 def test_a_sample_keeps_its_own_limit_of_tokens(tiny):
     turn = Turn("What?", None, "question", most_tokens=3)
-    sample = Sample("a", "a seed", (turn, replace(turn, most_tokens=None)))
+    sample = Sample("a", Drawing("a seed"), (turn, replace(turn, most_tokens=None)))
     written = [line["tokens"] for line in run_chunk(tiny, Chunk((sample,), (FULL,), 5))[1:]]
     assert written[0] <= 3 and written[1] <= 5
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from elastic import __version__
 from elastic.engine import compress, decode, prefill
 from elastic.evaluate import __main__ as program
 from elastic.evaluate import run as running
@@ -75,6 +76,7 @@ def test_a_run_writes_every_answer_and_a_row_per_method(evaluate, lines, tmp_pat
     assert [(row["policy"], row["keep"], row["n"]) for row in results["rows"]] == [("full", 1, 7), ("elastic", 0.2, 7)]
     assert json.loads((tmp_path / "found.json").read_text()) == results
     settings = results["settings"]
+    assert settings["elastic"] == __version__
     assert (settings["samples"], settings["seed"], settings["device"], settings["errors"]) == (5, 1, "CPU", [])
     answers = [line for line in lines() if "policy" in line]
     assert len(answers) == 14

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import defaultdict
 from difflib import SequenceMatcher
 from functools import cache
 from typing import NamedTuple
@@ -142,13 +143,12 @@ def _best_at(rows: list[dict], measure: Measure, keep: float) -> str:
 
 def _beyond(rows: list[dict], keep: float) -> str:
     """Who is not compared at a budget, and why."""
-    rows = [row for row in rows if row["keep"] == keep and row.get("beyond_share")]
-    found = [
-        f"{row['policy']} {row['beyond_share']}" for row in rows if row["keep"] == keep and row.get("beyond_share")
-    ]
-    return (
-        f"Not compared with {percent(keep)} of the cache, as beyond their share: {'; '.join(found)}." if found else ""
-    )
+    whose = defaultdict(list)
+    for row in rows:
+        if row["keep"] == keep and row.get("beyond_share"):
+            whose[row["beyond_share"]].append(row["policy"])
+    found = "; ".join(f"{', '.join(who)} ({'each ' * (len(who) > 1)}{why})" for why, who in whose.items())
+    return f"Not compared with {percent(keep)} of the cache, as beyond their share: {found}." if found else ""
 
 
 def _smallest(rows: list[dict], measure: Measure, peak: Measure | None) -> str:

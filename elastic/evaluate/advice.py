@@ -1,5 +1,7 @@
 """The end of a run in words: a table, which method to use at which budget, and how sure one can be."""
 
+from collections import defaultdict
+
 import numpy as np
 
 from elastic.evaluate.aggregates import MEASURES
@@ -33,8 +35,7 @@ def advice(draws: Draws, rows: list[dict]) -> list[str]:
 def _of_budget(draws: Draws, rows: list[dict], measure: str, words: str) -> str:
     keep, which = rows[0]["keep"], list(MEASURES).index(measure)
     fair = [row for row in rows if not row["beyond_share"] and row[measure] is not None]
-    beyond = [f"{row['policy']} {row['beyond_share']}" for row in rows if row["beyond_share"]]
-    aside = f" Not compared, as beyond their share: {'; '.join(beyond)}." if beyond else ""
+    aside = _beyond(rows)
     if len(fair) < 2:
         only = f"{fair[0]['policy']} has nothing to be compared with" if fair else "nothing can be compared"
         return f"At {keep:g} of the cache: {only}.{aside}"
@@ -49,6 +50,16 @@ def _of_budget(draws: Draws, rows: list[dict], measure: str, words: str) -> str:
     name, share = fair[best]["policy"], fair[best][measure]
     score = f"{share:.1%}" if measure == "exact" else f"{share:.3f}"
     return f"At {keep:g} of the cache: {name} ({score} {words}; best in {sure:.0%} of resamples; {told}).{aside}"
+
+
+def _beyond(rows: list[dict]) -> str:
+    """Who is not compared, and why."""
+    whose = defaultdict(list)
+    for row in rows:
+        if row["beyond_share"]:
+            whose[row["beyond_share"]].append(row["policy"])
+    found = "; ".join(f"{_listed(who)} ({'each ' * (len(who) > 1)}{why})" for why, who in whose.items())
+    return f" Not compared, as beyond their share: {found}." if found else ""
 
 
 def _alike(draws: Draws, best: dict, row: dict, which: int) -> bool:

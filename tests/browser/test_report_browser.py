@@ -82,7 +82,7 @@ def test_a_method_that_holds_more_than_its_share_is_named_and_says_why_and_is_no
     assert {label for label, (_, kind) in shown.items() if kind == "beyond"} == {"corm"}
     assert beyond["beyond_share"] in shown["corm"][0] and f"{beyond['exact']:.1%}" in shown["corm"][0]
     said = page.inner_text(".short").splitlines()
-    assert f"Not compared with 20% of the cache, as beyond their share: corm {beyond['beyond_share']}." in said
+    assert f"Not compared with 20% of the cache, as beyond their share: corm ({beyond['beyond_share']})." in said
     assert not any("corm" in line for line in said if "Not compared" not in line)
 
 

@@ -88,7 +88,7 @@ def test_report_table_and_advice_call_the_same_one_best(length, best):
     marked = {line.split()[0] for line in advice.table(found).splitlines() if line.endswith(" !")}
     beyond = {row["policy"]: row["beyond_share"] for row in found if row["beyond_share"]}
     assert marked == {*beyond} == ({"growing"} if best == "proportional" else set())
-    assert all(f"{policy} {why}" in advised for policy, why in beyond.items())
+    assert all(f"{policy} ({why})" in advised for policy, why in beyond.items())
     assert ("not compared" in advice.table(found)) == bool(beyond)
     # It has no rank, and nothing is measured against it; its numbers stay.
     assert len(ordered(found, exact)) == 4 - len(beyond) and len(found) == 4

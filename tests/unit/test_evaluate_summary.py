@@ -132,7 +132,7 @@ def test_a_method_that_holds_more_than_its_share_is_marked_and_not_called_best()
     answers = contest({"h2o": (50, 200), "random": (20, 200), "corm": (99, 400)})
     (sentence,) = advised(answers)
     assert "cache: h2o (" in sentence
-    assert "beyond their share: corm holds 40.0% after the prompt, asked for 20%." in sentence
+    assert "beyond their share: corm (holds 40.0% after the prompt, asked for 20%)." in sentence
     lines = advice.table(rows(Draws(answers))).splitlines()
     assert [line.split()[0] for line in lines if line.endswith("!")] == ["corm"]
 

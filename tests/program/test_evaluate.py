@@ -1,6 +1,7 @@
 """The evaluation program: what it computes once, what it goes on with, and what it says when something is wrong."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -320,6 +321,28 @@ def test_the_command_line_explains_itself(capsys):
     for wrong in (["--batch", "0"], ["--limit", "-1"], ["--on-error", "cry"]):
         with pytest.raises(SystemExit, match="2"):
             program.arguments(wrong)
+
+
+def test_without_the_rooms_beside_it_elastic_judges_own_pictures_and_says_what_is_missing(
+    tiny_folder, tmp_path, picture
+):
+    """As when the package is installed alone: nothing but its folder is there."""
+    shutil.copytree(ROOT / "elastic", tmp_path / "elastic", ignore=shutil.ignore_patterns("__pycache__"))
+    options = ["--policies", "h2o", "--keep", "0.2", "--model", str(tiny_folder), "--max-new-tokens", "3"]
+
+    def run(*more):
+        command = [sys.executable, "-m", "elastic.evaluate", *options, *more]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    own = run(*bench(tmp_path, picture), "--out", "own.json")
+    assert own.returncode == 0, own.stderr
+    assert "No report as HTML: No package that is installed here offers 'html'" in own.stdout
+    rows = json.loads((tmp_path / "own.json").read_text())["rows"]
+    assert [(row["policy"], row["n"]) for row in rows] == [("full", 2), ("h2o", 2)]
+    assert not (tmp_path / "own.html").exists()
+    scenes = run("--out", "scenes.json")
+    assert scenes.returncode == 1 and len(scenes.stderr.strip().splitlines()) == 1
+    assert "offers 'scenes'" in scenes.stderr and "Give a file of your own with --data" in scenes.stderr
 
 
 def test_the_program_says_what_is_wrong_in_one_sentence():

@@ -56,6 +56,10 @@ def test_what_was_not_measured_is_not_held_against_a_method():
     assert beyond_share(0.2, 0.4, None) == "holds 40.0% after the prompt, asked for 20%"
 
 
+def test_a_quarter_more_is_still_fair():
+    assert beyond_share(0.2, 0.25, 0.25) == "" and beyond_share(0.2, 0.2501, 0.2) and beyond_share(0.2, 0.2, 0.2501)
+
+
 def test_padding_counts_as_it_is_measured():
     """A method whose heads differ holds as much of every head as its largest does: 30 of 100 slots, asked for 20."""
     heads = [10, 20, 30]

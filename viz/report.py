@@ -137,7 +137,8 @@ def _best_at(rows: list[dict], measure: Measure, keep: float) -> str:
     elif any(interval(row, measure.name) is None for row in others):
         rest = " How sure that is cannot be said: intervals are missing."
     else:
-        rest = f" Not told apart from it: {alike}." if alike else " All others are worse, beyond the intervals."
+        all_others = "All others that are compared" if _beyond(rows, keep) else "All others"
+        rest = f" Not told apart from it: {alike}." if alike else f" {all_others} are worse, beyond the intervals."
     return Markup("With {} of the cache: {}, {}.{}").format(percent(keep), first, _judged(best[0], measure), rest)
 
 

@@ -89,6 +89,8 @@ def test_report_table_and_advice_call_the_same_one_best(length, best):
     assert [row["policy"] for row in verdict(found, exact, 0.1).best] == [best]
     (advised,) = advice.advice(draws, found)
     assert f"At 0.1 of the cache: {best} (" in advised
+    said = "all others that are compared are worse" if best == "proportional" else "all others are worse"
+    assert (said in advised) == ("cannot be told apart" not in advised)
     marked = {line.split()[0] for line in advice.table(found).splitlines() if line.endswith(" !")}
     beyond = {row["policy"]: row["beyond_share"] for row in found if row["beyond_share"]}
     assert marked == {*beyond} == ({"growing"} if best == "proportional" else set())

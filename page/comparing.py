@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from PIL import Image
 
 from elastic.archive import no_formula
+from elastic.evaluate.fairness import beyond_share
 from elastic.options import build_policy, changed, options_of, percent, policy_named, read_percent
 from elastic.policies import POLICIES, Policy
 from page.endings import out_of_memory
@@ -137,8 +138,6 @@ class Table:
 
     def _beyond_share(self, plan: Plan, row: dict) -> str:
         """What a method holds beyond the share it was asked for; such a row is shown, and not compared."""
-        from elastic.evaluate.fairness import beyond_share
-
         full = (self.rows or [row])[0]
         if row["refused"] or full["refused"]:
             return ""

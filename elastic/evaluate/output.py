@@ -55,14 +55,18 @@ def write_again(path: Path) -> Path:
     Raises:
         ValueError: if there are none, nothing is installed that writes reports, or the report cannot be written.
     """
-    results = results_in(path)
-    if results is None or not {"measures", "failures", "pictures"} <= {*results}:
+    results, make = results_in(path), load(REPORT, "html")
+    try:
+        if results is None or not {"measures", "failures", "pictures"} <= {*results}:
+            raise LookupError
+        content = make(results)
+    except (LookupError, TypeError, AttributeError, ValueError) as error:  # somebody may have edited it
         raise ValueError(
             f"{path} holds no results that a report can be made of. Give the .json that a run has written; one of a "
             "version before 0.9 is written anew by the command that made it, which computes nothing again."
-        )
+        ) from error
     report = path.with_suffix(".html")
-    write(report, load(REPORT, "html")(results))
+    write(report, content)
     return report
 
 

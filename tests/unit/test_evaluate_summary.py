@@ -183,7 +183,12 @@ def test_files_hold_the_same_rows(tmp_path):
     assert write_again(paths[0]) == paths[2] and paths[2].read_text() == report
 
 
-@pytest.mark.parametrize("content", [None, "no JSON", '{"rows": []}', '{"settings": {"samples": 1}, "rows": []}'])
+EDITED = {"settings": {"samples": 1}, "rows": [], "measures": {"exact": {}}, "failures": [], "pictures": []}
+
+
+@pytest.mark.parametrize(
+    "content", [None, "no JSON", '{"rows": []}', '{"settings": {"samples": 1}, "rows": []}', json.dumps(EDITED)]
+)
 def test_a_report_is_made_of_results_only(tmp_path, content):
     path = tmp_path / "found.json"
     if content is not None:

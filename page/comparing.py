@@ -142,7 +142,7 @@ class Table:
         if row["refused"] or full["refused"]:
             return ""
         after_prompt, at_peak = (row[name] / full[name] for name in ("bytes_prompt", "bytes_peak"))
-        return beyond_share(plan.policy.keep, after_prompt, at_peak).replace("%", " %")
+        return beyond_share(plan.policy.keep, after_prompt, at_peak).replace("%", "\u00a0%")  # no line ends between
 
     @property
     def nbytes(self) -> int:

@@ -126,7 +126,7 @@ def test_a_row_that_holds_more_than_its_share_says_so(tiny, picture):
     for row in rows[1:]:
         share = row["bytes_peak"] / full["bytes_peak"]
         assert row["bytes_prompt"] / full["bytes_prompt"] < 1.25 * row["keep"], "each begins with its share"
-        expected = f"holds {100 * share:.1f} % at the peak, asked for {100 * row['keep']:g} %"
+        expected = f"holds {100 * share:.1f}\u00a0% at the peak, asked for {100 * row['keep']:g}\u00a0%"
         assert row["beyond_share"] == (expected if share > 1.25 * row["keep"] else "")
     beyond = [(row["policy"], row["keep"]) for row in rows if row["beyond_share"]]
     assert beyond == [("snapkv", 0.1)], "it keeps all forty tokens"

@@ -15,7 +15,7 @@ import transformers
 
 from benchmarks.measure import Run
 from benchmarks.models import precision
-from elastic import files
+from elastic import __version__, files
 from elastic.command_line import Options, whole_number
 from elastic.files import one_sentence, out_file
 
@@ -128,6 +128,7 @@ def machine(device: str) -> dict[str, object]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "dtype": str(precision(device)).removeprefix("torch."),
+        "elastic": __version__,
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "date": str(date.today()),

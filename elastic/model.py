@@ -25,6 +25,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from elastic import __version__
 from elastic.cache import ElasticCache
 from elastic.checkpoint import check_files
 from elastic.decoder import Decoder
@@ -132,7 +133,8 @@ class Llava:
         """What a measurement was made with."""
         where = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
         dtype = str(self.model.dtype).removeprefix("torch.")
-        return {"device": where, "dtype": dtype, "torch": torch.__version__, "transformers": transformers.__version__}
+        versions = {"elastic": __version__, "torch": torch.__version__, "transformers": transformers.__version__}
+        return {"device": where, "dtype": dtype} | versions
 
     @cached_property
     def end_ids(self) -> frozenset[int]:

@@ -121,9 +121,12 @@ class CompareEvents:
         if len(table.measured) < 2:
             return message(table, running=False), gr.Plot(visible=False), *buttons
         # Imported here: plotly takes a while, and most visitors never compare.
+        from elastic.evaluate.aggregates import described
+        from viz.measures import read_measures
         from viz.quality import one_picture
 
-        return message(table, running=False), gr.Plot(one_picture(table.measured), visible=True), *buttons
+        figure = one_picture(table.measured, read_measures(described()))
+        return message(table, running=False), gr.Plot(figure, visible=True), *buttons
 
     def open_row(self, request: gr.Request, event: gr.EventData) -> Question:
         """The question that has the full cache and a row's method answer side by side, as the row says.

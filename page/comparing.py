@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from PIL import Image
 
 from elastic.archive import no_formula
+from elastic.evaluate.fairness import beyond_share
 from elastic.options import build_policy, changed, options_of, percent, policy_named, read_percent
 from elastic.policies import POLICIES, Policy
 from page.endings import out_of_memory
@@ -22,7 +23,7 @@ from page.endings import out_of_memory
 MOST_ROWS = 120
 FIGURES = ("agreement", "kl", "rouge_l", "ms_per_token", "bytes_peak", "bytes_prompt", "bytes_full")
 FIGURES += ("agreement_before", "agreement_after", "repetition", "loss", "tokens", "compress_ms")
-COLUMNS = ("policy", "title", "keep", "settings", "answer", *FIGURES, "refused")
+COLUMNS = ("policy", "title", "keep", "settings", "answer", *FIGURES, "beyond_share", "refused")
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,18 @@ class Table:
             self.status = f"{number} of {len(self.plans)}: {plan.line}"
             yield self.status
             row = {"policy": plan.name, "title": plan.title, "keep": plan.keep, "settings": settings_of(plan)}
-            self.rows.append(row | _figures(plan, lambda policy: measure(start, policy, base, self.tokens)))
+            row |= _figures(plan, lambda policy: measure(start, policy, base, self.tokens))
+            self.rows.append(row | {"beyond_share": self._beyond_share(plan, row)})
         self.status = f"All {len(self.plans)} rows are there."
         yield self.status
+
+    def _beyond_share(self, plan: Plan, row: dict) -> str:
+        """What a method holds beyond the share it was asked for; such a row is shown, and not compared."""
+        full = (self.rows or [row])[0]
+        if row["refused"] or full["refused"]:
+            return ""
+        after_prompt, at_peak = (row[name] / full[name] for name in ("bytes_prompt", "bytes_peak"))
+        return beyond_share(plan.policy.keep, after_prompt, at_peak).replace("%", "\u00a0%")  # no line ends between
 
     @property
     def nbytes(self) -> int:

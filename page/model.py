@@ -18,10 +18,10 @@ class Watched:
     def __getattr__(self, name: str) -> object:
         return getattr(self._model.llava, name)
 
-    def step(self, ids: object, cache: object) -> object:
+    def step(self, ids: object, cache: object, forward: object) -> object:
         """As `Llava.step`."""
         self._model.line.beat()
-        return self._model.llava.step(ids, cache)
+        return self._model.llava.step(ids, cache, forward)
 
 
 class Model:

@@ -7,6 +7,11 @@ import random
 
 from PIL import Image
 
+from elastic.evaluate.aggregates import described
+from viz.measures import read_measures
+
+MEASURES = read_measures(described())
+QUALITY = [name for name, measure in MEASURES.items() if not measure.is_cost]
 LABELS = (
     *("full", "elastic", "elastic-plus", "elastic-released", "h2o", "streaming", "vlcache", "snapkv", "pyramidkv"),
     *("lookm", "prefixkv", "tgvkv", "corm", "think", "cascading", "knorm", "random"),
@@ -33,6 +38,9 @@ def row(label, keep, skill=0.5, noise=None):
     made |= {"share_prompt": share, "share_peak": share, "bytes_peak": int(FULL_BYTES * share)}
     made |= {"bytes_prompt": int(FULL_BYTES * share * 0.9)}
     made |= {"ms_per_token": noise.uniform(5, 6), "ms_per_token_ci": [4.9, 6.1], "compress_ms": noise.uniform(1, 30)}
+    made["beyond_share"] = (
+        f"holds {share:.1%} at the peak, asked for {keep:.0%}" if label == "corm" and keep < 1 else ""
+    )
     made["vs_full"] = {"exact": {"difference": -0.94 * loss, "ci": [-0.94 * loss - 0.004, -0.94 * loss + 0.004]}}
     made["vs_elastic"] = {"exact": {"difference": 0.0, "ci": [-0.01, 0.01]}}
     return made
@@ -72,8 +80,15 @@ def settings():
 
 
 def results():
-    """The whole evaluation."""
-    return {"settings": settings(), "rows": rows()}
+    """The whole evaluation, but for what failed worst."""
+    return {"settings": settings(), "measures": described(), "rows": rows()}
+
+
+def listed(failed):
+    """What failed worst as results hold it: the pictures in a list of their own, each once."""
+    pictures = list(dict.fromkeys(one["picture"] for one in failed if one["picture"]))
+    places = {picture: place for place, picture in enumerate(pictures)}
+    return {"failures": [one | {"picture": places.get(one["picture"])} for one in failed], "pictures": pictures}
 
 
 def failures():

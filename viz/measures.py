@@ -1,4 +1,8 @@
-"""What an evaluation measures: titles, which way is better, how numbers are written, and who is best. Draws nothing."""
+"""What results say of themselves: measures, which way is better, how numbers are written, who is best. Draws nothing.
+
+Measures come with the results (`results["measures"]`), and so does what a method holds beyond its share
+(`row["beyond_share"]`): such a row is shown, and takes no part in what is best.
+"""
 
 import math
 from typing import NamedTuple
@@ -7,30 +11,28 @@ from typing import NamedTuple
 class Measure(NamedTuple):
     """A figure of the evaluation: its title, which way is better, how its numbers are written, and their unit."""
 
+    name: str  # of its entry in a row
     title: str
+    short: str  # the title where there is little room
     better: str  # "higher" or "lower"
     format: str
-    unit: str = ""
+    unit: str
+    is_cost: bool  # memory or time, no quality
+
+    def value(self, row: dict) -> str:
+        """The measure of a row with its unit."""
+        found = number(row, self.name)
+        return "–" if found is None else f"{found:{self.format}}{self.unit}"
+
+    def bounds(self, row: dict) -> str:
+        """Its interval in brackets, in the unit of its value; empty where there is none."""
+        written = [f"{end:{self.format}}".rstrip("%") for end in interval(row, self.name) or ()]
+        return f"[{', '.join(written)}]" if written else ""
 
 
-MEASURES = {
-    "exact": Measure("Exact answers", "higher", ".1%"),
-    "exact_short": Measure("Exact answers to short questions", "higher", ".1%"),
-    "exact_describe": Measure("Exact descriptions", "higher", ".1%"),
-    "agreement": Measure("Agreement with the full cache", "higher", ".1%"),
-    "agreement_before": Measure("Agreement before the first difference", "higher", ".1%"),
-    "agreement_after": Measure("Agreement after the first difference", "higher", ".1%"),
-    "rouge_l": Measure("ROUGE-L with the full cache's answer", "higher", ".3f"),
-    "kl": Measure("KL divergence from the full cache", "lower", ".3g", " nats"),
-    "perplexity": Measure("Perplexity of the reference answer", "lower", ".4g"),
-    "repetition": Measure("Repetition in the answer", "lower", ".1%"),
-}
-COSTS = {
-    "share_peak": Measure("Memory at the peak, share of full", "lower", ".1%"),
-    "share_prompt": Measure("Memory after the prompt, share of full", "lower", ".1%"),
-    "ms_per_token": Measure("Time per answer token", "lower", ".1f", " ms"),
-    "compress_ms": Measure("Time to compress the prompt, once", "lower", ".1f", " ms"),
-}
+def read_measures(described: dict[str, dict]) -> dict[str, Measure]:
+    """Measures by name, from what results say of them."""
+    return {name: Measure(name, **about) for name, about in described.items()}
 
 
 class Verdict(NamedTuple):
@@ -64,46 +66,23 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.3g}%"
 
 
-def bounds(row: dict, name: str) -> str:
-    """The interval of a measure in brackets, in the unit of its value; empty where there is none."""
-    written = [f"{end:{(MEASURES | COSTS)[name].format}}".rstrip("%") for end in interval(row, name) or ()]
-    return f"[{', '.join(written)}]" if written else ""
-
-
-def value(row: dict, name: str) -> str:
-    """A measure of a row with its unit."""
-    measure, found = (MEASURES | COSTS)[name], number(row, name)
-    return "–" if found is None else f"{found:{measure.format}}{measure.unit}"
-
-
 def keeps(rows: list[dict]) -> list[float]:
     """Budgets of the rows, the largest first."""
     return sorted({row["keep"] for row in rows}, reverse=True)
 
 
-def ordered(rows: list[dict], name: str) -> list[dict]:
-    """Rows that have the measure, the best first."""
-    found = [row for row in rows if number(row, name) is not None]
-    return sorted(found, key=lambda row: number(row, name), reverse=(MEASURES | COSTS)[name].better == "higher")
+def ordered(rows: list[dict], measure: Measure) -> list[dict]:
+    """Rows that have the measure and hold no more than their share, the best first."""
+    found = [row for row in rows if number(row, measure.name) is not None and not row.get("beyond_share")]
+    return sorted(found, key=lambda row: number(row, measure.name), reverse=measure.better == "higher")
 
 
-def verdict(rows: list[dict], name: str, keep: float) -> Verdict:
+def verdict(rows: list[dict], measure: Measure, keep: float) -> Verdict:
     """The best at a budget, all of them where several are, and those that cannot be told from it."""
-    ranking = [row for row in ordered(rows, name) if row["keep"] == keep and row["policy"] != "full"]
+    name = measure.name
+    ranking = [row for row in ordered(rows, measure) if row["keep"] == keep and row["policy"] != "full"]
     best = [row for row in ranking if number(row, name) == number(ranking[0], name)]
     return Verdict(best, [row for row in ranking[len(best) :] if _alike(best[0], row, name)])
-
-
-def median_share(rows: list[dict], keep: float) -> float | None:
-    """Memory that the middle one of the methods holds at a budget."""
-    shares = sorted(number(row, "share_peak") or 0 for row in rows if row["keep"] == keep and row["policy"] != "full")
-    return shares[len(shares) // 2] if shares else None
-
-
-def holds_more(row: dict, rows: list[dict]) -> bool:
-    """Whether a method holds a quarter more than is usual at its budget: then it is not judged on the same memory."""
-    share, usual = number(row, "share_peak"), median_share(rows, row["keep"])
-    return bool(share and usual and row["policy"] != "full" and share > 1.25 * usual)
 
 
 def _alike(best: dict, row: dict, name: str) -> bool:

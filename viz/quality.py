@@ -7,10 +7,8 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from viz.measures import COSTS, MEASURES, bounds, in_bytes, interval, number, percent, value
+from viz.measures import Measure, in_bytes, interval, number, percent
 from viz.theme import COMPRESSED, FULL, new_figure, note
-
-__all__ = ["MEASURES", "one_picture", "quality", "styles"]
 
 # What may lie along the bottom, and how its marks are written.
 AGAINST = {
@@ -22,6 +20,7 @@ AGAINST = {
     "ms_per_token": ("milliseconds per answer token", "{:g}".format),
 }
 SPANS_DECADES = ("kl", "perplexity")
+OF_POINT = ("agreement", "rouge_l", "kl")  # measures that are known of a single answer
 NAMED = 8  # points with a name beside each, at most
 
 
@@ -70,15 +69,15 @@ def styles(labels: Iterable[str]) -> dict[str, Style]:
     return found
 
 
-def quality(rows: list[dict], measure: str, against: str = "share_peak") -> go.Figure:
+def quality(rows: list[dict], measure: Measure, against: str = "share_peak") -> go.Figure:
     """A measure of every method over the memory it really holds; the full cache is a line across."""
-    meaning, (bottom, marks) = MEASURES[measure], AGAINST[against]
+    bottom, marks = AGAINST[against]
     cost = "time" if against == "ms_per_token" else "memory"
-    title = f"{meaning.title} against {cost}"
-    figure = new_figure(title, f"{meaning.better} is better; bars and bands: 95% intervals", 620)
-    drawn = [row for row in rows if None not in (number(row, measure), number(row, against))]
-    across, up = ([number(row, name) for row in drawn] for name in (against, measure))
-    floor = _floor(up) if measure in SPANS_DECADES else None
+    title = f"{measure.title} against {cost}"
+    figure = new_figure(title, f"{measure.better} is better; bars and bands: 95% intervals", 620)
+    drawn = [row for row in rows if None not in (number(row, measure.name), number(row, against))]
+    across, up = ([number(row, name) for row in drawn] for name in (against, measure.name))
+    floor = _floor(up) if measure.name in SPANS_DECADES else None
     looks = styles(row["policy"] for row in rows)
     # The family last, so that it lies on top; without points too, so that a line keeps its number over all measures.
     for label in sorted(looks, key=lambda label: (label.startswith("elastic"), label == "full")):
@@ -90,12 +89,12 @@ def quality(rows: list[dict], measure: str, against: str = "share_peak") -> go.F
     figure.update_xaxes(_axis(across, marks), title_text=bottom)
     if floor is not None:
         figure.update_yaxes(_axis(up, "{:g}".format, zero=floor if min(up) <= 0 else None))
-    elif meaning.format.endswith("%"):
+    elif measure.format.endswith("%"):
         figure.update_yaxes(tickformat=".0%")
-    return figure.update_yaxes(title_text=meaning.title + meaning.unit.replace(" nats", " (nats)"))
+    return figure.update_yaxes(title_text=measure.title + measure.unit.replace(" nats", " (nats)"))
 
 
-def one_picture(rows: list[dict]) -> go.Figure:
+def one_picture(rows: list[dict], measures: dict[str, Measure]) -> go.Figure:
     """What one question showed: agreement along the full cache's answer over the bytes that were held."""
     figure = new_figure("Quality against memory, this picture", "one question: a hint, not a ranking", 440)
     drawn = [row for row in rows if None not in (number(row, "agreement"), number(row, "bytes_peak"))]
@@ -103,8 +102,8 @@ def one_picture(rows: list[dict]) -> go.Figure:
     in_legend = len(drawn) > NAMED  # more names than that would cover one another
     for row in sorted(drawn, key=lambda row: row["policy"].startswith("elastic")):  # these on top
         label, style, leads = _named(row), looks[row["policy"]], row["policy"].startswith("elastic")
-        lines = [f"<b>{label}</b>", f"agreement {value(row, 'agreement')}", _held(row)]
-        lines += [f"{title} {value(row, name)}" for title, name in (("ROUGE-L", "rouge_l"), ("KL", "kl"))]
+        agreement, *others = (f"{measures[name].short} {measures[name].value(row)}" for name in OF_POINT)
+        lines = [f"<b>{label}</b>", agreement, _held(row), *others, *filter(None, [row.get("beyond_share")])]
         marker = {"color": style.colour, "symbol": style.symbol, "size": 16 if leads else 12, "line": {"width": 0}}
         place = {"x": [number(row, "bytes_peak")], "y": [number(row, "agreement")], "cliponaxis": False}
         hover = {"hovertext": ["<br>".join(lines)], "hovertemplate": "%{hovertext}<extra></extra>"}
@@ -144,13 +143,13 @@ def _names_beside(rows: list[dict], most: float) -> list[dict]:
 
 
 def _traces(
-    rows: list[dict], label: str, style: Style, names: tuple[str, str], floor: float | None, left: float
+    rows: list[dict], label: str, style: Style, names: tuple[Measure, str], floor: float | None, left: float
 ) -> list[go.Scatter]:
     """A method's line, and its intervals: a band for the elastic family, faint bars for the others."""
     measure, against = names
     leads, is_full = label.startswith("elastic"), label == "full"
-    x, y = ([number(row, name) for row in rows] for name in (against, measure))
-    ends = [interval(row, measure) or (at, at) for row, at in zip(rows, y, strict=True)]
+    x, y = ([number(row, name) for row in rows] for name in (against, measure.name))
+    ends = [interval(row, measure.name) or (at, at) for row, at in zip(rows, y, strict=True)]
     low, high = ([_raised(end[side], floor) for end in ends] for side in (0, 1))
     y, told = [_raised(at, floor) for at in y], [_told(row, measure) for row in rows]
     rank = 1 if is_full else 2 if leads else 3
@@ -173,9 +172,9 @@ def _traces(
     return [go.Scatter(shared | band), line] if leads else [line]
 
 
-def _told(row: dict, measure: str) -> str:
+def _told(row: dict, measure: Measure) -> str:
     """What hovering over a point says; plotly would read markup in it."""
-    result = f"{MEASURES[measure].title}: {value(row, measure)} {bounds(row, measure)}"
+    result = f"{measure.title}: {measure.value(row)} {measure.bounds(row)}"
     return "<br>".join([f"<b>{_named(row)}</b>", escape(result), _held(row), f"{row.get('n', '–')} samples"])
 
 
@@ -188,7 +187,7 @@ def _held(row: dict) -> str:
     held, full, share = number(row, "bytes_peak"), number(row, "bytes_full"), number(row, "share_peak")
     share = held / full if held is not None and full else share
     known = [in_bytes(held)] if held is not None else []
-    known += [f"{share:{COSTS['share_peak'].format}} of the full cache"] if share is not None else []
+    known += [f"{share:.1%} of the full cache"] if share is not None else []
     return "holds " + (", ".join(known) or "an unknown number of bytes")
 
 

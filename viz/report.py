@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import defaultdict
 from difflib import SequenceMatcher
 from functools import cache
 from typing import NamedTuple
@@ -10,13 +11,14 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from viz.joiner import joined
-from viz.measures import COSTS, MEASURES, bounds, interval, keeps, number, ordered, paired, percent, value, verdict
+from viz.measures import Measure, interval, keeps, number, ordered, paired, percent, read_measures, verdict
 from viz.quality import quality
 from viz.replay import POLICY
-from viz.tables import budgets, holding, nearest, skills
+from viz.tables import budgets, nearest, skills
 from viz.templates import ASSETS, filled
 
 PICTURE = re.compile(r"data:image/(jpeg|png|webp);base64,[A-Za-z0-9+/]+=*")
+OF_FAILURE = ("rouge_l", "agreement")  # measures that are known of a single answer
 LEFT_OUT = {"left_out": "Left out", "skipped": "Skipped", "errors": "Errors"}
 
 
@@ -29,33 +31,38 @@ class Failure(NamedTuple):
     sides: list[tuple[str, str]]
 
 
-def report_html(results: dict, failures: list[dict]) -> str:
-    """A self-contained page of an evaluation's results and of what failed worst, without a server or a network."""
+def report_html(results: dict) -> str:
+    """A self-contained page of an evaluation's results and of what failed worst, without a server or a network.
+
+    `results` are what `elastic.evaluate` writes as JSON; whatever is missing is said to be.
+    """
     rows, settings = results.get("rows") or [], results.get("settings") or {}
-    measured, costs, by_skill = _known(rows, MEASURES), _known(rows, COSTS), skills(rows)
-    pictures = list(dict.fromkeys(failure["picture"] for failure in failures if _is_picture(failure.get("picture"))))
-    curves = ",".join(f'"{name}":{quality(rows, name).to_json()}' for name in measured)
+    measures = read_measures(results.get("measures") or {})
+    known = {name: each for name, each in measures.items() if any(number(row, name) is not None for row in rows)}
+    measured = [measure for measure in known.values() if not measure.is_cost]
+    costs = [measure for measure in known.values() if measure.is_cost]
+    by_skill = skills(rows, known.get("exact"))
+    curves = ",".join(f'"{measure.name}":{quality(rows, measure).to_json()}' for measure in measured)
     parts = {
         "policy": POLICY,
         "title": f"KV-cache methods compared · {_text(settings.get('model'))}",
         "note": _headline(rows, settings),
         "style": _asset("report/style.css"),
-        "judged_by": f"{MEASURES[measured[0]].title}, {MEASURES[measured[0]].better} is better" if measured else "",
-        "summary": _summary(rows, measured[0]) if measured else [],
-        "quality": {name: budgets(rows, name, marks=True) for name in measured},
-        "titles": [(name, MEASURES[name].title) for name in measured],
+        "judged_by": f"{measured[0].title}, {measured[0].better} is better" if measured else "",
+        "summary": _summary(rows, measured[0], known.get("share_peak")) if measured else [],
+        "quality": {measure.name: budgets(rows, measure) for measure in measured},
+        "titles": [(measure.name, measure.title) for measure in measured],
         "skills": by_skill,
         "budgets": [(keep, f"keep {percent(keep)}") for keep in by_skill],
         "usual": nearest(by_skill) if by_skill else None,
-        "costs": {name: budgets(rows, name) for name in costs},
-        "titles_of_costs": [(name, COSTS[name].title) for name in costs],
-        "failures": _failures(failures, {picture: place for place, picture in enumerate(pictures)}),
+        "costs": {measure.name: budgets(rows, measure) for measure in costs},
+        "titles_of_costs": [(measure.name, measure.title) for measure in costs],
         "left_out": [(title, _lines(settings.get(name))) for name, title in LEFT_OUT.items()],
         "settings": [(name, _text(found)) for name, found in settings.items() if name not in LEFT_OUT],
         "figures": _inert(f"{{{curves}}}"),
-        "pictures": _inert(json.dumps(pictures)),
         "plotly": Markup(get_plotlyjs() if measured else ""),
         "script": Markup(joined(ASSETS / "web" / "report" / "main.js")),
+        **_failures(results, [measures[name] for name in OF_FAILURE if name in measures]),
     }
     # Half a character, which a file of questions can hold, could not be written to a file.
     return filled("report/page.html", **parts).encode("utf-8", "replace").decode()
@@ -88,10 +95,6 @@ def _inert(data: str) -> Markup:
     return Markup(data.replace("<", "\\u003c"))
 
 
-def _known(rows: list[dict], names: dict) -> list[str]:
-    return [name for name in names if any(number(row, name) is not None for row in rows)]
-
-
 def _is_picture(address: object) -> bool:
     return isinstance(address, str) and bool(PICTURE.fullmatch(address))
 
@@ -109,76 +112,87 @@ def _headline(rows: list[dict], settings: dict) -> str:
     said = f"Methods: {methods} · Budgets below the full cache: {asked} · Samples: {samples:,}"
     parts = [
         f"{name.capitalize()}: {_text(settings[name])}"
-        for name in ("model", "device", "dtype", "date", "versions", "torch", "transformers")
+        for name in ("model", "device", "dtype", "date", "elastic", "versions", "torch", "transformers")
         if settings.get(name)
     ]
     return " · ".join([said, *parts])
 
 
-def _summary(rows: list[dict], name: str) -> list[str]:
+def _summary(rows: list[dict], measure: Measure, peak: Measure | None) -> list[str]:
     """Per budget the best method and whom it cannot be told from, by one measure."""
-    said = [_best_at(rows, name, keep) for keep in keeps(rows) if keep < 1]
-    full = [f"The full cache: {_judged(row, name)}." for row in rows if row["policy"] == "full"]
-    return [line for line in [*full, *said, _smallest(rows, name)] if line]
+    said = [line for keep in keeps(rows) if keep < 1 for line in (_best_at(rows, measure, keep), _beyond(rows, keep))]
+    full = [f"The full cache: {_judged(row, measure)}." for row in rows if row["policy"] == "full"]
+    return [line for line in [*full, *said, _smallest(rows, measure, peak)] if line]
 
 
-def _best_at(rows: list[dict], name: str, keep: float) -> str:
-    best, level = verdict(rows, name, keep)
+def _best_at(rows: list[dict], measure: Measure, keep: float) -> str:
+    best, level = verdict(rows, measure, keep)
     if not best:
         return ""
-    names = [Markup("<b>{}</b>").format(row["policy"]) for row in best] + [escape(row["policy"]) for row in level]
-    held = [holding(row, rows) for row in [*best, *level]]
-    names = [Markup("{} ({})").format(said, more) if more else said for said, more in zip(names, held, strict=True)]
-    first, alike = Markup(" and ").join(names[: len(best)]), Markup(", ").join(names[len(best) :])
-    others = [row for row in ordered(rows, name) if row["keep"] == keep and row["policy"] != "full"]
+    first = Markup(" and ").join(Markup("<b>{}</b>").format(row["policy"]) for row in best)
+    alike = ", ".join(row["policy"] for row in level)
+    others = [row for row in ordered(rows, measure) if row["keep"] == keep and row["policy"] != "full"]
     if len(others) == len(best):
         rest = ""
-    elif any(interval(row, name) is None for row in others):
+    elif any(interval(row, measure.name) is None for row in others):
         rest = " How sure that is cannot be said: intervals are missing."
     else:
-        rest = Markup(" Not told apart from it: {}.").format(alike) if alike else ""
-        rest = rest or " All others are worse, beyond the intervals."
-    said = Markup("With {} of the cache: {}, {}.{}")
-    return said.format(percent(keep), first, _judged(best[0], name), rest)
+        all_others = "All others that are compared" if _beyond(rows, keep) else "All others"
+        rest = f" Not told apart from it: {alike}." if alike else f" {all_others} are worse, beyond the intervals."
+    return Markup("With {} of the cache: {}, {}.{}").format(percent(keep), first, _judged(best[0], measure), rest)
 
 
-def _smallest(rows: list[dict], name: str) -> str:
+def _beyond(rows: list[dict], keep: float) -> str:
+    """Who is not compared at a budget, and why."""
+    whose = defaultdict(list)
+    for row in rows:
+        if row["keep"] == keep and row.get("beyond_share"):
+            whose[row["beyond_share"]].append(row["policy"])
+    found = "; ".join(f"{', '.join(who)} ({'each ' * (len(who) > 1)}{why})" for why, who in whose.items())
+    return f"Not compared with {percent(keep)} of the cache, as beyond their share: {found}." if found else ""
+
+
+def _smallest(rows: list[dict], measure: Measure, peak: Measure | None) -> str:
     """Which method holds least among those that surely lose little, by the paired difference from the full cache."""
+    name, number_format = measure.name, measure.format
     whole = max((number(row, name) or 0 for row in rows if row["policy"] == "full"), default=0)
-    sign = 1 if MEASURES[name].better == "higher" else -1
-    for row in ordered(rows, "share_peak"):
+    sign = 1 if measure.better == "higher" else -1
+    for row in ordered(rows, peak) if peak else ():
         ends = paired(row, "vs_full", name)
         if row["policy"] != "full" and row["keep"] < 1 and ends and min(sign * end for end in ends) > -whole / 20:
-            low, high = (f"{end:+{MEASURES[name].format}}".replace("%", "").replace("-", "−") for end in ends)
-            unit = " points" if MEASURES[name].format.endswith("%") else MEASURES[name].unit
-            where = f"{row['policy']} with keep {percent(row['keep'])}, which holds {value(row, 'share_peak')}"
+            low, high = (f"{end:+{number_format}}".replace("%", "").replace("-", "−") for end in ends)
+            unit = " points" if number_format.endswith("%") else measure.unit
+            where = f"{row['policy']} with keep {percent(row['keep'])}, which holds {peak.value(row)}"
             said = f"{where}. Its difference from full: {low} to {high}{unit}."
             return f"Smallest cache that surely loses less than a twentieth: {said}"
     return "No compressed cache surely loses less than a twentieth, as far as these samples tell."
 
 
-def _judged(row: dict, name: str) -> str:
-    return f"{value(row, name)} {bounds(row, name)}".strip()
+def _judged(row: dict, measure: Measure) -> str:
+    return f"{measure.value(row)} {measure.bounds(row)}".strip()
 
 
-def _failures(failures: list[dict], pictures: dict[str, int]) -> list[tuple[str, list[Failure]]]:
-    """What each method got most wrong; the largest budget first, where a failure says most."""
+def _failures(results: dict, measures: list[Measure]) -> dict[str, object]:
+    """What each method got most wrong, the largest budget first, where it says most; and the pictures of that."""
+    failures, pictures = results.get("failures") or [], results.get("pictures") or []
+    safe = [place for place, picture in enumerate(pictures) if _is_picture(picture)]
+    places = {place: number for number, place in enumerate(safe)}
     shown = []
     for label in dict.fromkeys(failure["policy"] for failure in failures):
         own = sorted((found for found in failures if found["policy"] == label), key=lambda found: -found["keep"])
-        shown.append((label, [_failure(failure, pictures) for failure in own]))
-    return shown
+        shown.append((label, [_failure(failure, places, measures) for failure in own]))
+    return {"failures": shown, "pictures": _inert(json.dumps([pictures[place] for place in safe]))}
 
 
-def _failure(failure: dict, pictures: dict[str, int]) -> Failure:
+def _failure(failure: dict, places: dict[int, int], measures: list[Measure]) -> Failure:
     full, answer = failure.get("full") or "", failure.get("answer") or ""
     parts = [f"keep {percent(failure['keep'])}", failure.get("skill"), f"sample {failure.get('sample')}"]
-    parts += [f"{title} {value(failure, name)}" for title, name in (("ROUGE-L", "rouge_l"), ("agreement", "agreement"))]
+    parts += [f"{measure.short} {measure.value(failure)}" for measure in measures]
     sides = [("Full cache", marked(full, answer)), (failure["policy"], marked(answer, full))]
     if failure.get("reference") is not None:
         sides.append(("Reference", failure["reference"]))
     about = " · ".join(str(part) for part in parts if part)
-    return Failure(about, failure.get("question") or "", pictures.get(failure.get("picture")), sides)
+    return Failure(about, failure.get("question") or "", places.get(failure.get("picture")), sides)
 
 
 def _lines(found: object) -> list[str]:

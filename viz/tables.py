@@ -6,31 +6,18 @@ from functools import cache
 
 from plotly.colors import sample_colorscale
 
-from viz.measures import (
-    COSTS,
-    MEASURES,
-    Verdict,
-    bounds,
-    holds_more,
-    in_bytes,
-    keeps,
-    number,
-    ordered,
-    percent,
-    value,
-    verdict,
-)
+from viz.measures import Measure, Verdict, in_bytes, keeps, number, ordered, percent, verdict
 
 USUAL = 0.2  # the budget that tables open with, or the one nearest to it
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure: as it is read and as it is sorted, whether it is the best or level with it, and what stands below."""
+    """A figure: as it is read and as it is sorted, what it is among the others, and what stands below."""
 
     text: str = "–"
     number: float | None = None
-    kind: str = ""  # "best", "level" or neither
+    kind: str = ""  # "best", "level" with it, "beyond" its share of memory, or nothing of that
     below: tuple[str, ...] = ()
     colours: tuple[str, str] | None = None  # of the ground and of the text
 
@@ -45,18 +32,21 @@ class Table:
     better: str = ""
 
 
-def budgets(rows: list[dict], name: str, marks: bool = False) -> Table:
-    """Methods by budgets: the full cache above, the others ordered by what they reach with the usual budget."""
-    measure, columns = (MEASURES | COSTS)[name], keeps(rows)
+def budgets(rows: list[dict], measure: Measure) -> Table:
+    """Methods by budgets: the full cache above, the others ordered by what they reach with the usual budget.
+
+    Of quality the best are marked. Those that hold more than their share stand below, and say so.
+    """
+    columns, is_judged = keeps(rows), not measure.is_cost
     usual = nearest(columns)
-    labels = _labels_ranked([row for row in rows if row["keep"] == usual], name)
+    labels = _labels_ranked([row for row in rows if row["keep"] == usual], measure)
     labels = sorted(labels | dict.fromkeys(row["policy"] for row in rows), key=lambda label: label != "full")
-    judged = {keep: verdict(rows, name, keep) if marks and keep < 1 else Verdict([], []) for keep in columns}
+    judged = {keep: verdict(rows, measure, keep) if is_judged and keep < 1 else Verdict([], []) for keep in columns}
     direction = "descending" if measure.better == "higher" else "ascending"
     lines = []
     for label in labels:
         own = {row["keep"]: row for row in rows if row["policy"] == label}
-        lines.append((label, [_cell(own.get(keep), name, judged[keep], rows) for keep in columns]))
+        lines.append((label, [_cell(own.get(keep), measure, judged[keep]) for keep in columns]))
     return Table(
         title=f"{measure.title}: {measure.better} is better",
         columns=[(f"keep {percent(keep)}", direction if keep == usual else "") for keep in columns],
@@ -65,24 +55,19 @@ def budgets(rows: list[dict], name: str, marks: bool = False) -> Table:
     )
 
 
-def skills(rows: list[dict]) -> dict[float, Table]:
+def skills(rows: list[dict], exact: Measure | None) -> dict[float, Table]:
     """Methods by skills, one table per budget, coloured by the share of exact answers; none where none is known."""
     rows = [row for row in rows if row.get("exact_by_skill")]
     names = sorted({name for row in rows for name in row["exact_by_skill"]})
-    if not names:
+    if not names or exact is None:
         return {}
     tables = {}
     for keep in [keep for keep in keeps(rows) if keep < 1] or keeps(rows):
         own = {row["policy"]: row for row in rows if row["keep"] == keep or row["policy"] == "full"}
-        labels = sorted(_labels_ranked(own.values(), "exact") | own, key=lambda label: label != "full")
+        labels = sorted(_labels_ranked(own.values(), exact) | own, key=lambda label: label != "full")
         lines = [(label, [_heated(own[label]["exact_by_skill"], name) for name in names]) for label in labels]
         tables[keep] = Table(f"Exact answers, keep {percent(keep)}", [(name, "") for name in names], lines)
     return tables
-
-
-def holding(row: dict, rows: list[dict]) -> str:
-    """How much a method holds, where that is much more than the others do."""
-    return f"holds {percent(number(row, 'share_peak'))}" if holds_more(row, rows) else ""
 
 
 def nearest(columns: Iterable[float]) -> float:
@@ -90,19 +75,23 @@ def nearest(columns: Iterable[float]) -> float:
     return min(columns, key=lambda keep: abs(keep - USUAL))
 
 
-def _labels_ranked(rows: Iterable[dict], name: str) -> dict[str, None]:
-    return dict.fromkeys(row["policy"] for row in ordered(rows, name))
+def _labels_ranked(rows: Iterable[dict], measure: Measure) -> dict[str, None]:
+    return dict.fromkeys(row["policy"] for row in ordered(rows, measure))
 
 
-def _cell(row: dict | None, name: str, judged: Verdict, rows: list[dict]) -> Cell:
+def _cell(row: dict | None, measure: Measure, judged: Verdict) -> Cell:
+    name = measure.name
     found = number(row, name) if row else None
     if found is None:
         return Cell()
     kind = next((kind for kind, some in judged._asdict().items() if any(row is one for one in some)), "")
     held = number(row, name.replace("share", "bytes")) if name.startswith("share") else None
-    below = [bounds(row, name), in_bytes(held) if held is not None else ""]
-    below += [holding(row, rows)] if name in MEASURES else []
-    return Cell(value(row, name), found, kind, tuple(filter(None, below)))
+    beyond = row.get("beyond_share", "")
+    below = (measure.bounds(row), in_bytes(held) if held is not None else "", beyond)
+    # Without its number a cell is sorted below all others, whatever the order.
+    return Cell(
+        measure.value(row), None if beyond else found, kind or "beyond" * bool(beyond), tuple(filter(None, below))
+    )
 
 
 @cache

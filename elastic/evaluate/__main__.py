@@ -1,15 +1,4 @@
-"""Every method at every budget on the same work: `python -m elastic.evaluate --out results.json`.
-
-The answers of the data are fed token by token to each cache, which evicts as it does when it writes; then each method
-writes its own. Everything is compared with what the full cache does. `--out` gets the results as JSON; beside it lie
-the same as CSV, a report as one HTML file, and every single answer (`.samples.jsonl`): a run that is stopped goes on
-from there, and further methods, budgets or samples are added to those that are done. One run at a time has these
-files, and a run of another model or other data needs others; a line that was damaged is named once, moved to
-`.left-out.jsonl`, and what it said is computed again.
-
-Data: `scenes` are emoji scenes that pocket-llava was not trained on. A file may be MM-Vet's mm-vet.json,
-LLaVA-Description's detail_1k.json, or JSON lines with `image` and `text` as LLaVA-Bench has, with --images.
-"""
+"""The program `python -m elastic.evaluate`: what is asked for (`arguments`), found before, computed and written."""
 
 import argparse
 import hashlib
@@ -24,60 +13,22 @@ from tqdm import tqdm
 from transformers import AutoTokenizer
 
 from elastic.checkpoint import digest
-from elastic.command_line import Options, whole_number
 from elastic.evaluate.advice import advice, table
-from elastic.evaluate.data import Sample, scene_samples
+from elastic.evaluate.aggregates import described
+from elastic.evaluate.arguments import SCENES, arguments
+from elastic.evaluate.data import Sample, registered_samples
+from elastic.evaluate.failures import failures
 from elastic.evaluate.files import read_file
 from elastic.evaluate.lines import Record
 from elastic.evaluate.methods import Variant, keeps, methods, variants
-from elastic.evaluate.output import files_of, results_in, write_all
+from elastic.evaluate.output import files_of, results_in, write_again, write_all
 from elastic.evaluate.records import ELSE, Records, changed
+from elastic.evaluate.registry import DATA, registered
 from elastic.evaluate.run import chunks
 from elastic.evaluate.summary import Draws, rows
 from elastic.evaluate.workers import Model, Results, in_pool, in_process
 from elastic.files import claimed, writable
 from elastic.model import POCKET
-
-SCENES = "scenes"
-
-
-def arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
-    parser = Options(__doc__, "python -m elastic.evaluate")
-    add = parser.add_argument
-    add("--policies", default="all", help="e.g. elastic,h2o or elastic:protect_text=false;distance=10; default: all")
-    add("--keep", default="1.0,0.5,0.2,0.1", help="shares of the cache that are kept, e.g. 1.0,0.5 (default)")
-    add("--data", default=SCENES, help="`scenes` (default) or a file")
-    add("--images", type=Path, help="folder of the file's pictures; default: `images` beside it, else its own")
-    add(
-        "--limit",
-        type=whole_number(0),
-        help="short questions about scenes (default 100), or records of a file (default all)",
-    )
-    add("--describe", type=whole_number(0), default=20, help="descriptions of scenes (default 20)")
-    add(
-        "--conversations",
-        type=whole_number(0),
-        default=10,
-        help="conversations of three turns about scenes (default 10)",
-    )
-    add("--seed", type=whole_number(0), default=1, help="of the scenes (default 1)")
-    add("--max-new-tokens", type=whole_number(1), default=160, help="an answer's at most (default 160)")
-    add("--on-error", choices=("skip", "stop"), default="skip", help="what a sample that cannot be used does to a run")
-    add("--out", type=Path, default=Path("results.json"), help="default: results.json")
-    add("--fresh", action="store_true", help="begin anew instead of going on with what lies beside --out")
-    add("--model", help="checkpoint, by hub name or folder; default: the embedded pocket-llava")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    add("--four-bit", action="store_true", help="weights in 4 bits, on a GPU")
-    add("--batch", type=whole_number(1), default=1, help="equally long prompts read together; times are divided by it")
-    add(
-        "--workers",
-        type=whole_number(1),
-        default=1,
-        help="processes on this machine, one thread each (default: this one)",
-    )
-    add("--ray", nargs="?", const="", metavar="ADDRESS", help="compute on a Ray cluster (default: one is started here)")
-    return parser.parse_args(argv)
 
 
 def run(args: argparse.Namespace) -> dict:
@@ -136,7 +87,7 @@ def _check_paths(args: argparse.Namespace) -> None:
         )
     for path in files_of(args.out):
         writable(path)
-        if args.data != SCENES and path.exists() and Path(args.data).exists() and path.samefile(args.data):
+        if not _is_registered(args.data) and path.exists() and Path(args.data).exists() and path.samefile(args.data):
             raise ValueError(f"{path} is the data itself and would be overwritten: give another --out.")
         if path.exists() and not path.is_file():
             raise ValueError(f"{path} is no file that results could be kept in: give another --out.")
@@ -171,10 +122,13 @@ def _conclude(
     errors = _sentences(_of_run(records.errors(), samples, chosen))
     draws = Draws(answers)
     settings = _settings(args, chosen, records, len(samples)) | known | {"errors": errors}
-    results = {"settings": settings, "rows": rows(draws)}
+    results = {"settings": settings, "measures": described(), "rows": rows(draws)} | failures(answers, samples)
     before = results_in(args.out)
-    for path in write_all(args.out, results, answers, samples):
+    written, why_no_report = write_all(args.out, results)
+    for path in written:
         print(f"Written: {path}")
+    if why_no_report:
+        print(f"No report as HTML: {why_no_report}")
     if before and not changed(before["settings"], records.settings) and _is_missed(before, results):
         print(
             f"Replaced: a table of {before['settings']['samples']} samples and {len(before['rows'])} rows. Its answers "
@@ -200,14 +154,19 @@ def _computed(args: argparse.Namespace, model: Model, todo: list) -> Results:
 
 
 def _samples(args: argparse.Namespace) -> tuple[list[Sample], list[str]]:
-    if args.data == SCENES:
+    if _is_registered(args.data):
         limit = 100 if args.limit is None else args.limit
-        return scene_samples(args.seed, limit, args.describe, args.conversations), []
+        return registered_samples(args.data, args.seed, limit, args.describe, args.conversations), []
     path = Path(args.data)
     images = args.images or (path.parent / "images" if (path.parent / "images").is_dir() else path.parent)
     if not images.is_dir():
         raise ValueError(f"{images} is no folder: name the folder of the pictures with --images.")
     return read_file(path, images, args.limit)
+
+
+def _is_registered(data: str) -> bool:
+    """Whether data are registered, and no file; what is asked for where nothing is said is always meant so."""
+    return data == SCENES or data in registered(DATA)
 
 
 def _report(problems: list[str], on_error: str) -> None:
@@ -230,15 +189,15 @@ def _sentences(errors: Iterable[Record]) -> list[str]:
 
 def _identity(args: argparse.Namespace) -> dict:
     """What answers and times depend on: a file of answers goes on only with the same."""
-    is_scenes = args.data == SCENES
-    data = SCENES if is_scenes else f"{Path(args.data).name} {_digest(Path(args.data))}"
+    is_registered = _is_registered(args.data)
+    data = args.data if is_registered else f"{Path(args.data).name} {_digest(Path(args.data))}"
     folder = Path(args.model or POCKET)
     return {
         "model": args.model or POCKET.name,
         "weights": digest(folder) if folder.is_dir() else None,  # a name on the hub is taken at its word
         "four_bit": args.four_bit,
         "data": data,
-        "seed": args.seed if is_scenes else None,
+        "seed": args.seed if is_registered else None,
         "max_new_tokens": args.max_new_tokens,
         "batch": args.batch,
     }
@@ -276,10 +235,13 @@ def _lengths(model: Model, samples: list[Sample]) -> dict[str, int]:
 
 
 def main() -> None:
-    """Run, print the table and what to make of it, and write the files."""
+    """Run, print the table and what to make of it, and write the files; or write the report of an earlier run."""
     args = arguments()
     try:
-        run(args)
+        if args.report_from:
+            print(f"Written: {write_again(args.report_from)}")
+        else:
+            run(args)
     except ValueError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

@@ -1,28 +1,26 @@
 """The end of a run in words: a table, which method to use at which budget, and how sure one can be."""
 
+from collections import defaultdict
+
 import numpy as np
 
-from elastic.evaluate.summary import MEASURES, Draws
+from elastic.evaluate.aggregates import MEASURES
+from elastic.evaluate.summary import Draws
 
-TOO_MUCH = 1.1  # of the share it was given: a method that holds more is not compared at that budget
-COLUMNS = {
-    "exact": ("exact", "{:.1%}"),
-    "rouge_l": ("ROUGE-L", "{:.3f}"),
-    "perplexity": ("perplexity", "{:.3f}"),
-    "kl": ("KL, nats", "{:.4f}"),
-    "share_prompt": ("of the bytes", "{:.1%}"),
-    "ms_per_token": ("ms/token", "{:.1f}"),
-}
+BEYOND = "! holds more than its share of the bytes, after the prompt or at the peak of the answer: not compared"
+COLUMNS = ("exact", "rouge_l", "perplexity", "kl", "share_prompt", "share_peak", "ms_per_token")
 
 
 def table(rows: list[dict]) -> str:
-    """Every method at every budget, by budget; `!` marks one that holds over a tenth more than its budget."""
+    """Every method at every budget, by budget; `!` marks one that holds more than its share, as the last line says."""
     width = max([len("policy"), *(len(row["policy"]) for row in rows)])
-    lines = [f"{'policy':<{width}}{'keep':>7}" + "".join(f"{head:>14}" for head, _ in COLUMNS.values())]
+    lines = [f"{'policy':<{width}}{'keep':>7}" + "".join(f"{MEASURES[name].short:>14}" for name in COLUMNS)]
     for row in sorted(rows, key=lambda row: (-row["keep"], row["policy"] != "full", row["policy"])):
-        cells = ("-" if row[name] is None else form.format(row[name]) for name, (_, form) in COLUMNS.items())
+        cells = ("-" if row[name] is None else f"{row[name]:{MEASURES[name].format}}" for name in COLUMNS)
         line = f"{row['policy']:<{width}}{row['keep']:>7g}" + "".join(f"{cell:>14}" for cell in cells)
-        lines.append(line + (" !" if holds_too_much(row) else ""))
+        lines.append(line + (" !" if row["beyond_share"] else ""))
+    if any(row["beyond_share"] for row in rows):
+        lines.append(BEYOND)
     return "\n".join(lines)
 
 
@@ -34,16 +32,10 @@ def advice(draws: Draws, rows: list[dict]) -> list[str]:
     return [_of_budget(draws, [row for row in rows if row["keep"] == keep], measure, words) for keep in budgets]
 
 
-def holds_too_much(row: dict) -> bool:
-    """Whether a method holds over a tenth more of the prompt's bytes than its budget says."""
-    return row["share_prompt"] is not None and row["share_prompt"] > TOO_MUCH * row["keep"]
-
-
 def _of_budget(draws: Draws, rows: list[dict], measure: str, words: str) -> str:
     keep, which = rows[0]["keep"], list(MEASURES).index(measure)
-    fair = [row for row in rows if not holds_too_much(row) and row[measure] is not None]
-    beyond = [f"{row['policy']} holds {row['share_prompt']:.1%}" for row in rows if holds_too_much(row)]
-    aside = f" Not compared, as beyond the budget: {', '.join(beyond)}." if beyond else ""
+    fair = [row for row in rows if not row["beyond_share"] and row[measure] is not None]
+    aside = _beyond(rows)
     if len(fair) < 2:
         only = f"{fair[0]['policy']} has nothing to be compared with" if fair else "nothing can be compared"
         return f"At {keep:g} of the cache: {only}.{aside}"
@@ -54,10 +46,21 @@ def _of_budget(draws: Draws, rows: list[dict], measure: str, words: str) -> str:
     sure = (is_best / is_best.sum(0)).mean(1)[best]  # a draw with several best ones is shared by them
     others = [row for number, row in enumerate(fair) if number != best]
     alike = [row["policy"] for row in others if _alike(draws, fair[best], row, which)]
-    told = f"{_listed(alike)} cannot be told apart" if alike else "all others are worse beyond doubt"
+    all_others = "all others that are compared" if aside else "all others"
+    told = f"{_listed(alike)} cannot be told apart" if alike else f"{all_others} are worse beyond doubt"
     name, share = fair[best]["policy"], fair[best][measure]
     score = f"{share:.1%}" if measure == "exact" else f"{share:.3f}"
     return f"At {keep:g} of the cache: {name} ({score} {words}; best in {sure:.0%} of resamples; {told}).{aside}"
+
+
+def _beyond(rows: list[dict]) -> str:
+    """Who is not compared, and why."""
+    whose = defaultdict(list)
+    for row in rows:
+        if row["beyond_share"]:
+            whose[row["beyond_share"]].append(row["policy"])
+    found = "; ".join(f"{_listed(who)} ({'each ' * (len(who) > 1)}{why})" for why, who in whose.items())
+    return f" Not compared, as beyond their share: {found}." if found else ""
 
 
 def _alike(draws: Draws, best: dict, row: dict, which: int) -> bool:

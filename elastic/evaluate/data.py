@@ -1,22 +1,16 @@
-"""Samples: a picture, what is asked about it, and the answer where the data has one. Here: emoji scenes, drawn anew."""
+"""Samples: a picture, what is asked about it, and the answer where the data has one. Files of them: see `files`."""
 
 import io
-import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
+from elastic.evaluate.registry import DATA, load
 from elastic.picture import open_picture
-from scenes.questions import PLAIN_FORMS, SHORT_SKILLS, ask
-from scenes.scene import random_scene, render
-from scenes.talk import conversation
 
-SHORT_TOKENS = 48  # more than any short answer about a scene has
-TURNS = 3
-DESCRIBE = "describe"
-# A number is exact where a thing is forgiving: averaged digits are wrong ones.
-JUDGED = (*SHORT_SKILLS, "number")
+DESCRIBE = "describe"  # the skill of a description, which is judged apart from short answers
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,7 @@ class Sample:
     """One picture and what is asked about it, one question after the other."""
 
     name: str  # tells it from all others of its data
-    picture: str | Path | bytes  # the seed of a scene, or a picture file or its contents
+    picture: Path | bytes | Callable[[], Image.Image]  # a picture file, its contents, or what draws it
     turns: tuple[Turn, ...]
     is_exact: bool = True  # whether an answer is right only if it is the data's to the letter
 
@@ -44,30 +38,24 @@ class Sample:
         Raises:
             ValueError: if it cannot be read.
         """
-        if isinstance(self.picture, str):
-            return render(random_scene(self.picture))[0]
+        if callable(self.picture):
+            return self.picture()
         return open_picture(io.BytesIO(self.picture) if isinstance(self.picture, bytes) else self.picture)
 
 
-def scene_samples(seed: int, questions: int, descriptions: int, conversations: int) -> list[Sample]:
-    """The held-out scenes of `training.evaluate`: short questions spread evenly over the skills, and the rest.
+def registered_samples(name: str, seed: int, questions: int, descriptions: int, conversations: int) -> list[Sample]:
+    """The samples of data that are registered by a name: so many short questions, descriptions and conversations.
 
-    The first samples of a seed are the same however many are asked for.
+    What is registered is a function of the same numbers. It needs to import nothing of this package: for each sample
+    it returns the fields of `Sample`, its turns as those of `Turn`, as dictionaries. The picture it draws is a callable
+    that can be pickled.
+
+    Raises:
+        ValueError: if nobody has registered such data, or what has is not installed; one sentence.
     """
-    samples: list[Sample] = []
-    per_scene = len(JUDGED)
-    for number in range(max(-(-questions // per_scene), descriptions, conversations)):
-        name = f"evaluate {seed} {number}"
-        scene, rng = random_scene(name), random.Random(name)
-        asked = {skill: ask(scene, skill, rng, PLAIN_FORMS) for skill in (*JUDGED, DESCRIBE)}
-        wanted = [*JUDGED[: max(0, questions - number * per_scene)], *[DESCRIBE] * (number < descriptions)]
-        for skill in wanted:
-            question = asked[skill]
-            most = None if skill == DESCRIBE else SHORT_TOKENS
-            turn = Turn(question.text, question.answer, question.skill, most)
-            samples.append(Sample(f"scene {number} {skill}", name, (turn,)))
-        if number < conversations:
-            said = conversation(scene, TURNS, random.Random(f"conversation {name}"))
-            turns = (Turn(q.text, q.answer, f"turn {n}", SHORT_TOKENS) for n, q in enumerate(said, start=1))
-            samples.append(Sample(f"scene {number} conversation", name, tuple(turns)))
-    return samples
+    try:
+        make = load(DATA, name)
+    except ValueError as error:
+        raise ValueError(f"{error} Give a file of your own with --data, or run in the project's checkout.") from error
+    made = make(seed, questions, descriptions, conversations)
+    return [Sample(**one | {"turns": tuple(Turn(**turn) for turn in one["turns"])}) for one in made]

@@ -1,22 +1,15 @@
 """The files of a finished run: JSON, CSV, and the report in one HTML file."""
 
-import base64
 import csv
 import io
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 
-from elastic.evaluate.data import Sample
-from elastic.evaluate.lines import Record
+from elastic.evaluate.registry import REPORT, load
 from elastic.files import write
-from elastic.picture import small_jpeg
 
 ANSWERS = ".samples.jsonl"
 LEFT_OUT = ".left-out.jsonl"
-WORST = 5  # failures shown of a method at a budget
-WORST_OF_METHOD = 15  # and of a method in all: each comes with its picture
 
 
 def files_of(path: Path) -> list[Path]:
@@ -36,74 +29,45 @@ def results_in(path: Path) -> dict | None:
         return None
 
 
-def write_all(path: Path, results: dict, answers: list[Record], samples: Iterable[Sample]) -> list[Path]:
-    """Write results, table and report beside each other, each whole; returns their paths.
+def write_all(path: Path, results: dict) -> tuple[list[Path], str]:
+    """Write results, table and report beside each other, each whole; returns their paths, and why there is no report.
 
     Raises:
         ValueError: if one cannot be written.
     """
-    from viz.report import report_html
+    contents = [json.dumps(results, indent=1, allow_nan=False) + "\n", _csv(results["rows"])]
+    why_no_report = ""
+    try:
+        report = load(REPORT, "html")
+    except ValueError as error:
+        why_no_report = str(error)
+    else:
+        contents.append(report(results))
+    paths = files_of(path)[: len(contents)]
+    for one, content in zip(paths, contents, strict=True):
+        write(one, content)
+    return paths, why_no_report
 
-    paths = files_of(path)[:3]
-    report = report_html(results, failures(answers, samples))
-    contents = json.dumps(results, indent=1, allow_nan=False) + "\n", _csv(results["rows"]), report
-    for path, content in zip(paths, contents, strict=True):
-        write(path, content)
-    return paths
 
+def write_again(path: Path) -> Path:
+    """Write the report of results that lie at a path, beside them; returns its path.
 
-def failures(answers: list[Record], samples: Iterable[Sample]) -> list[dict]:
-    """The worst answers of each method and budget, beside the full cache's.
-
-    First those the full cache has right and the method has not, then those whose text is least like the full cache's.
+    Raises:
+        ValueError: if there are none, nothing is installed that writes reports, or the report cannot be written.
     """
-    full = {(answer["sample"], answer["skill"]): answer for answer in answers if answer["policy"] == "full"}
-    by_method: defaultdict[tuple, list[Record]] = defaultdict(list)
-    for answer in answers:
-        other = full.get((answer["sample"], answer["skill"]))
-        if answer["policy"] != "full" and other is not None and answer["text"] != other["text"]:
-            by_method[answer["policy"], answer["keep"]].append(answer)
-    budgets = Counter(policy for policy, _ in by_method)
-    pictures = _Pictures(samples)
-    found = []
-    for (policy, keep), wrong in by_method.items():
-        wrong.sort(key=lambda a: (not full[a["sample"], a["skill"]]["exact"] or a["exact"] is not False, a["rouge_l"]))
-        for answer in wrong[: min(WORST, max(1, WORST_OF_METHOD // budgets[policy]))]:
-            other = full[answer["sample"], answer["skill"]]
-            found.append(
-                {
-                    "policy": policy,
-                    "keep": keep,
-                    "sample": answer["sample"],
-                    "skill": answer["skill"],
-                    "question": other["question"],
-                    "reference": other["reference"],
-                    "full": other["text"],
-                    "answer": answer["text"],
-                    "rouge_l": answer["rouge_l"],
-                    "agreement": answer["agreement"],
-                    "picture": pictures.uri(answer["sample"]),
-                }
-            )
-    return found
-
-
-class _Pictures:
-    """Pictures of samples as data URIs, each made once."""
-
-    def __init__(self, samples: Iterable[Sample]) -> None:
-        self.samples = {sample.name: sample for sample in samples}
-        self.made: dict[str, str | None] = {}
-
-    def uri(self, name: str) -> str | None:
-        """A sample's picture; None where the sample or its picture is no longer there."""
-        if name not in self.made:
-            try:
-                jpeg = small_jpeg(self.samples[name].open())
-                self.made[name] = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
-            except (KeyError, ValueError):
-                self.made[name] = None
-        return self.made[name]
+    results, make = results_in(path), load(REPORT, "html")
+    try:
+        if results is None or not {"measures", "failures", "pictures"} <= {*results}:
+            raise LookupError
+        content = make(results)
+    except (LookupError, TypeError, AttributeError, ValueError) as error:  # somebody may have edited it
+        raise ValueError(
+            f"{path} holds no results that a report can be made of. Give the .json that a run has written; one of a "
+            "version before 0.9 is written anew by the command that made it, which computes nothing again."
+        ) from error
+    report = path.with_suffix(".html")
+    write(report, content)
+    return report
 
 
 def _csv(rows: list[dict]) -> str:

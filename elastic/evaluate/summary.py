@@ -1,59 +1,25 @@
 """From answers to rows: each measure of each method with a bootstrap interval, and paired differences.
 
-Every measure is a ratio of two sums over answers, so that a resample of the units (samples; a conversation is one) is
-one matrix product. All methods are resampled alike: draw d takes the same units for each of them.
+Every measure is a ratio of two sums over answers (`aggregates`), so that a resample of the units (samples; a
+conversation is one) is one matrix product. All methods are resampled alike: draw d takes the same units for each of
+them.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 
-from elastic.evaluate.data import DESCRIBE
+from elastic.evaluate.aggregates import HIGHER, MEASURES, Number
+from elastic.evaluate.fairness import beyond_share
 from elastic.evaluate.lines import Record
-from viz.measures import COSTS
-from viz.measures import MEASURES as JUDGED
 
 DRAWS = 2000
 COMPARED = {"vs_full": "full", "vs_elastic": "elastic"}
 
-Number = float | None
 Key = tuple[str, float]  # policy's label, keep
 
 
-@dataclass(frozen=True)
-class Measure:
-    """A measure of many answers: the sum of `part` over the sum of `whole`, answers that have no part left out."""
-
-    part: Callable[[Record], Number]
-    whole: Callable[[Record], Number] = lambda answer: 1.0
-    is_log: bool = False  # the ratio is a mean logarithm
-
-
-def _of(name: str) -> Callable[[Record], Number]:
-    return lambda answer: answer[name]
-
-
-def _exact(wanted: Callable[[Record], bool]) -> Measure:
-    return Measure(lambda answer: answer["exact"] if wanted(answer) else None)
-
-
-MEASURES: dict[str, Measure] = {
-    "exact": _exact(lambda answer: True),
-    "exact_short": _exact(lambda answer: answer["skill"] != DESCRIBE),
-    "exact_describe": _exact(lambda answer: answer["skill"] == DESCRIBE),
-    "perplexity": Measure(_of("loss"), _of("tokens"), is_log=True),
-    **{
-        name: Measure(_of(name))
-        for name in (
-            *("rouge_l", "agreement", "agreement_before", "agreement_after", "kl", "repetition"),
-            *("bytes_prompt", "bytes_peak", "ms_per_token", "compress_ms"),
-        )
-    },
-    "share_prompt": Measure(_of("bytes_prompt"), _of("bytes_full")),
-    "share_peak": Measure(_of("bytes_peak"), _of("full_peak")),
-}
 IS_LOG = np.array([measure.is_log for measure in MEASURES.values()])
 
 
@@ -113,10 +79,13 @@ class Draws:
 
 
 def rows(draws: Draws) -> list[dict]:
-    """One row per method and budget: every measure, its interval, and differences from `full`, `elastic`, the best."""
+    """One row per method and budget: every measure, its interval, and differences from `full`, `elastic`, the best.
+
+    `beyond_share` says what a method holds too much; one that does is not compared with the best.
+    """
     found = [_row(draws, key) for key in draws.answers]
     for keep in {row["keep"] for row in found if row["keep"] < 1}:
-        _compare_with_best(draws, [row for row in found if row["keep"] == keep])
+        _compare_with_best(draws, [row for row in found if row["keep"] == keep and not row["beyond_share"]])
     return found
 
 
@@ -124,10 +93,9 @@ def _compare_with_best(draws: Draws, found: list[dict]) -> None:
     """Add to the rows of a budget how they differ from the best of them, which each measure names for itself."""
     for row in found:
         row["vs_best"] = {}
-    for place, name in enumerate(MEASURES):
-        judged = (JUDGED | COSTS).get(name)
-        known = [row for row in found if judged and row[name] is not None]
-        sign = 1 if judged and judged.better == "higher" else -1
+    for place, (name, measure) in enumerate(MEASURES.items()):
+        known = [row for row in found if measure.title and row[name] is not None]
+        sign = 1 if measure.better == HIGHER else -1
         best = max(known, key=lambda row, name=name, sign=sign: sign * row[name], default=None)
         for row in known:
             values = draws.difference((row["policy"], row["keep"]), (best["policy"], best["keep"]), place)
@@ -140,6 +108,7 @@ def _row(draws: Draws, key: Key) -> dict:
     row: dict[str, object] = {"policy": policy, "keep": keep, "n": len(answers)}
     for name, values in zip(MEASURES, draws.values(key), strict=True):
         row[name], row[f"{name}_ci"] = _number(values[0]), interval(values)
+    row["beyond_share"] = beyond_share(keep, row["share_prompt"], row["share_peak"])
     row["exact_by_skill"] = {
         skill: share
         for skill in dict.fromkeys(answer["skill"] for answer in answers)

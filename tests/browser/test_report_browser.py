@@ -4,8 +4,22 @@ import re
 
 import pytest
 
-from tests.report_rows import ANSWER, FULL_ANSWER, KEEPS, LABELS, SKILLS, failure, failures, picture, results, row
-from viz.measures import MEASURES, holds_more, ordered, verdict
+from elastic.evaluate.aggregates import described
+from tests.report_rows import (
+    ANSWER,
+    FULL_ANSWER,
+    KEEPS,
+    LABELS,
+    MEASURES,
+    SKILLS,
+    failure,
+    failures,
+    listed,
+    picture,
+    results,
+    row,
+)
+from viz.measures import ordered, verdict
 from viz.report import report_html
 
 END = "</title></script><script>window.hurt=1</script><!-- "
@@ -40,7 +54,7 @@ def opener(browser, tmp_path_factory):
 @pytest.fixture(scope="module")
 def text():
     """The made-up evaluation's report."""
-    return report_html(results(), failures())
+    return report_html(results() | listed(failures()))
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +75,15 @@ def column(page, keep):
     return {label: (text, kind) for label, text, kind in lines}
 
 
-def test_a_method_that_holds_more_than_its_budget_is_named(page):
-    rows = results()["rows"]
-    assert {r["policy"] for r in rows if holds_more(r, rows)} == {"corm"}
+def test_a_method_that_holds_more_than_its_share_is_named_and_says_why_and_is_not_compared(page):
     page.select_option("[data-switch=measure]", "exact")
-    texts = {label for label, (text, _) in column(page, 0.2).items() if "holds" in text}
-    assert texts == {"corm"}
+    shown = column(page, 0.2)
+    (beyond,) = [r for r in results()["rows"] if r["policy"] == "corm" and r["keep"] == 0.2]
+    assert {label for label, (_, kind) in shown.items() if kind == "beyond"} == {"corm"}
+    assert beyond["beyond_share"] in shown["corm"][0] and f"{beyond['exact']:.1%}" in shown["corm"][0]
+    said = page.inner_text(".short").splitlines()
+    assert f"Not compared with 20% of the cache, as beyond their share: corm ({beyond['beyond_share']})." in said
+    assert not any("corm" in line for line in said if "Not compared" not in line)
 
 
 @pytest.mark.parametrize("name", ["exact", "kl", "repetition"])
@@ -76,7 +93,7 @@ def test_choosing_a_measure_changes_curves_and_table_and_the_best_is_marked(page
     assert page.locator("[data-panel=measure]:visible").count() == 1
     rows = results()["rows"]
     for keep in KEEPS:
-        found = verdict(rows, name, keep) if keep < 1 else ([], [])
+        found = verdict(rows, MEASURES[name], keep) if keep < 1 else ([], [])
         shown = column(page, keep)
         for kind, expected in zip(("best", "level"), found, strict=True):
             assert {label for label, (_, given) in shown.items() if given == kind} == {r["policy"] for r in expected}
@@ -91,10 +108,12 @@ def test_the_summary_says_per_budget_who_is_best_and_who_may_be_as_good(page):
     rows = results()["rows"]
     for keep in KEEPS[1:]:
         line = next(line for line in said.splitlines() if f"With {100 * keep:g}%" in line)
-        best, level = verdict(rows, "exact", keep)
+        best, level = verdict(rows, MEASURES["exact"], keep)
         assert f": {best[0]['policy']}, {best[0]['exact']:.1%} [" in line
         assert set(re.findall(r"[a-z0-9-]+", line.partition("from it:")[2])) == {r["policy"] for r in level}
-    little = [r for r in rows[1:] if r["keep"] < 1 and r["vs_full"]["exact"]["ci"][0] > -0.05 * 0.94]
+    little = [
+        r for r in rows[1:] if r["keep"] < 1 and not r["beyond_share"] and r["vs_full"]["exact"]["ci"][0] > -0.05 * 0.94
+    ]
     least = min(little, key=lambda r: r["share_peak"])
     assert len(little) > 1 and least is not little[0]
     assert f"{least['policy']} with keep {100 * least['keep']:g}%, which holds {least['share_peak']:.1%}" in said
@@ -102,14 +121,14 @@ def test_the_summary_says_per_budget_who_is_best_and_who_may_be_as_good(page):
 
 def test_a_column_sorts_its_table_and_by_keys(page):
     page.select_option("[data-switch=measure]", "kl")
-    expected = [r["policy"] for r in ordered([r for r in results()["rows"] if r["keep"] == 0.2], "kl")]
-    assert list(column(page, 0.2)) == ["full", *expected]  # as it opens
+    expected = [r["policy"] for r in ordered([r for r in results()["rows"] if r["keep"] == 0.2], MEASURES["kl"])]
+    assert list(column(page, 0.2)) == ["full", *expected, "corm"]  # as it opens
     button = page.locator("[data-panel=measure]:visible th button", has_text="keep 5%")
-    expected = [r["policy"] for r in ordered([r for r in results()["rows"] if r["keep"] == 0.05], "kl")]
+    expected = [r["policy"] for r in ordered([r for r in results()["rows"] if r["keep"] == 0.05], MEASURES["kl"])]
     for order, direction in ((expected, "ascending"), (expected[::-1], "descending")):
         button.focus()
         page.keyboard.press("Enter")
-        assert list(column(page, 0.05)) == ["full", *order]
+        assert list(column(page, 0.05)) == ["full", *order, "corm"], "what is not compared stays below"
         assert page.locator("[data-panel=measure]:visible th[aria-sort]").get_attribute("aria-sort") == direction
 
 
@@ -143,7 +162,7 @@ def test_what_was_left_out_and_what_went_wrong_is_said(page):
         {"left_out": {"think at 0.1": "too few channels"}},
         {"left_out": ["think at 0.1: too few channels"]},
     ):
-        assert "<li>think at 0.1: too few channels</li>" in report_html({"settings": left_out, "rows": []}, [])
+        assert "<li>think at 0.1: too few channels</li>" in report_html({"settings": left_out, "rows": []})
     assert "fewer channels than the method can hold" in said and "Sample 17: the picture" in said
     head = page.inner_text("header")
     assert all(part in head for part in ("pocket-llava", "2026-11-21", "600", "transformers 5.23.0", "cpu", "17"))
@@ -184,7 +203,7 @@ def test_texts_stay_texts(opener):
     pictures = ['x" onerror="window.hurt=3', "https://example.com/a.png", "data:image/svg+xml;base64,AAAA", picture()]
     failed = [failure(picture=given) | texts for given in pictures]
     failed.append(failure() | texts | {"full": "a b", "answer": f"a {NASTY} b"})
-    page = opener(report_html(found, failed))
+    page = opener(report_html(found | listed(failed)))
     page.wait_for_selector(".curves .main-svg")
     page.locator("summary").click()
     assert page.evaluate("window.hurt") is None
@@ -212,7 +231,7 @@ EMPTY = [dict.fromkeys(r, None) | {"policy": r["policy"], "keep": r["keep"]} for
     ids=["nothing", "nothing measured", "one method"],
 )
 def test_what_is_missing_does_not_break_it(opener, found, failed, curves):
-    page = opener(report_html(found, failed))
+    page = opener(report_html({"measures": described()} | found | listed(failed)))
     assert page.locator(".curves").count() == page.locator(".curves .main-svg >> nth=0").count() == curves
     assert ("No failure was recorded." in page.inner_text("main")) == (not failed)
     if failed:

@@ -187,6 +187,7 @@ def test_programs_get_all_rows(address):
 def row_of(**change):
     figures = dict.fromkeys(FIGURES, 0.5) | {"bytes_peak": 2**20, "agreement": 0.9996, "kl": 1e-7}
     plain = {"policy": "elastic", "title": "Elastic Cache", "keep": 0.2, "settings": "", "refused": ""}
+    plain["beyond_share"] = ""
     return plain | {"answer": "Two small dogs.", **figures} | change
 
 
@@ -194,7 +195,7 @@ ROWS = [
     row_of(policy="full", title="Full cache", keep=None, bytes_peak=2**21, kl=0.0, agreement=1.0),
     row_of(answer="Two dogs."),
     row_of(answer=f"Two big dogs. {NASTY}", title=NASTY, settings=NASTY),
-    row_of(answer=""),
+    row_of(answer="", kl=1e-9, beyond_share=NASTY),
     row_of(answer="", refused=NASTY, **dict.fromkeys(FIGURES)),
 ]
 
@@ -238,8 +239,9 @@ def test_hostile_texts_stay_texts_and_nothing_is_cut_off(browser, table_address,
     assert page.locator("tbody :is(td, th, button, p)").evaluate_all(reaches) <= width
     fits = "cells => cells.every((c) => c.scrollWidth <= c.clientWidth + 1)"
     assert page.locator("tbody :is(td, th)").evaluate_all(fits)
-    # A row that has no figure goes to the end, whatever the order.
+    assert page.inner_text('tr[data-row="3"] .cp-beyond') == f"! Not compared: {NASTY}"
+    # A row that has no figure, or holds more than its share, goes to the end, whatever the order.
     for _ in range(2):
         page.click('[data-sort="kl"]')
-        assert page.locator("tbody tr").last.get_attribute("data-row") == "4"
+        assert [row.get_attribute("data-row") for row in page.locator("tbody tr").all()][-2:] == ["3", "4"]
     page.close()

@@ -1,26 +1,31 @@
 """The evaluation program: what it computes once, what it goes on with, and what it says when something is wrong."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from elastic import __version__
 from elastic.engine import compress, decode, prefill
 from elastic.evaluate import __main__ as program
 from elastic.evaluate import run as running
 from elastic.evaluate import workers
-from elastic.evaluate.data import Sample, Turn, scene_samples
+from elastic.evaluate.data import Sample, Turn, registered_samples
 from elastic.evaluate.methods import FULL, Variant, keeps, methods, variants
 from elastic.evaluate.run import Chunk, chunks, run_chunk
 from elastic.policies import POLICIES
+from scenes.evaluation import Drawing
 from viz import report
 
 ROOT = Path(__file__).parents[2]
 TIMES = {"ms_per_token", "compress_ms"}
+scene_samples = partial(registered_samples, "scenes")
 
 
 @pytest.fixture
@@ -28,7 +33,7 @@ def evaluate(tiny, tiny_folder, tmp_path, monkeypatch):
     """The program in this process, with the tiny model; returns its results."""
     monkeypatch.setattr(workers, "loaded", lambda model: tiny)
     monkeypatch.setattr(program, "POCKET", tiny_folder)
-    monkeypatch.setattr(report, "report_html", lambda results, failures: "a report takes its second")
+    monkeypatch.setattr(report, "report_html", lambda results: "a report takes its second")
     few = ["--policies", "elastic", "--keep", "0.2", "--limit", "3", "--describe", "1", "--conversations", "1"]
     few += ["--max-new-tokens", "6", "--out", str(tmp_path / "found.json")]
     return lambda *options: program.run(program.arguments([*few, *options]))
@@ -72,6 +77,7 @@ def test_a_run_writes_every_answer_and_a_row_per_method(evaluate, lines, tmp_pat
     assert [(row["policy"], row["keep"], row["n"]) for row in results["rows"]] == [("full", 1, 7), ("elastic", 0.2, 7)]
     assert json.loads((tmp_path / "found.json").read_text()) == results
     settings = results["settings"]
+    assert settings["elastic"] == __version__
     assert (settings["samples"], settings["seed"], settings["device"], settings["errors"]) == (5, 1, "CPU", [])
     answers = [line for line in lines() if "policy" in line]
     assert len(answers) == 14
@@ -189,7 +195,7 @@ class Failing(POLICIES["elastic"]):
 
 def test_a_method_that_fails_on_a_sample_is_noted_and_all_others_go_on(tiny, monkeypatch):
     turn = Turn("Where is the dog?", "Here.", "where")
-    samples = [Sample(str(number), f"a seed {number}", (turn,)) for number in range(4)]
+    samples = [Sample(str(number), Drawing(f"a seed {number}"), (turn,)) for number in range(4)]
     prompts = [tiny.first_turn(sample.open(), turn.question) for sample in samples]
     sums = [prefill(tiny, prompt).cache.layers[0].stored()[0].sum().item() for prompt in prompts]
     monkeypatch.setattr(Failing, "least", sum(sums) / len(sums))
@@ -301,7 +307,7 @@ def test_a_wrong_budget_is_refused(text):
 
 def test_a_sample_keeps_its_own_limit_of_tokens(tiny):
     turn = Turn("What?", None, "question", most_tokens=3)
-    sample = Sample("a", "a seed", (turn, replace(turn, most_tokens=None)))
+    sample = Sample("a", Drawing("a seed"), (turn, replace(turn, most_tokens=None)))
     written = [line["tokens"] for line in run_chunk(tiny, Chunk((sample,), (FULL,), 5))[1:]]
     assert written[0] <= 3 and written[1] <= 5
 
@@ -315,6 +321,28 @@ def test_the_command_line_explains_itself(capsys):
     for wrong in (["--batch", "0"], ["--limit", "-1"], ["--on-error", "cry"]):
         with pytest.raises(SystemExit, match="2"):
             program.arguments(wrong)
+
+
+def test_without_the_rooms_beside_it_elastic_judges_own_pictures_and_says_what_is_missing(
+    tiny_folder, tmp_path, picture
+):
+    """As when the package is installed alone: nothing but its folder is there."""
+    shutil.copytree(ROOT / "elastic", tmp_path / "elastic", ignore=shutil.ignore_patterns("__pycache__"))
+    options = ["--policies", "h2o", "--keep", "0.2", "--model", str(tiny_folder), "--max-new-tokens", "3"]
+
+    def run(*more):
+        command = [sys.executable, "-m", "elastic.evaluate", *options, *more]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    own = run(*bench(tmp_path, picture), "--out", "own.json")
+    assert own.returncode == 0, own.stderr
+    assert "No report as HTML: No package that is installed here offers 'html'" in own.stdout
+    rows = json.loads((tmp_path / "own.json").read_text())["rows"]
+    assert [(row["policy"], row["n"]) for row in rows] == [("full", 2), ("h2o", 2)]
+    assert not (tmp_path / "own.html").exists()
+    scenes = run("--out", "scenes.json")
+    assert scenes.returncode == 1 and len(scenes.stderr.strip().splitlines()) == 1
+    assert "offers 'scenes'" in scenes.stderr and "Give a file of your own with --data" in scenes.stderr
 
 
 def test_the_program_says_what_is_wrong_in_one_sentence():

@@ -273,10 +273,10 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path):
         records.append([answer(50), answer(51)])
     assert path.stat().st_size == size and Records(path, RUN).found == lines
     results = {"settings": {"model": "tiny"}, "rows": []}
-    write_all(tmp_path / "r.json", results, [], [])
+    write_all(tmp_path / "r.json", results)
     before = {name: (tmp_path / name).read_bytes() for name in ("r.json", "r.csv", "r.html")}
     with little_room(10), pytest.raises(ValueError, match=r"r\.json cannot be written"):
-        write_all(tmp_path / "r.json", results | {"rows": [], "more": 1}, [], [])
+        write_all(tmp_path / "r.json", results | {"rows": [], "more": 1})
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
     assert names(tmp_path) == ["a", "r.csv", "r.html", "r.json"]
 
@@ -340,7 +340,7 @@ def finished(tiny, tiny_folder, tmp_path_factory):
 def evaluated(patch, tiny, tiny_folder, folder):
     patch.setattr(workers, "loaded", lambda model: tiny)
     patch.setattr(program, "POCKET", tiny_folder)
-    patch.setattr(report, "report_html", lambda results, failures: "a report takes its second")
+    patch.setattr(report, "report_html", lambda results: "a report takes its second")
     few = ["--policies", "elastic", "--keep", "0.2", "--limit", "3", "--describe", "0", "--conversations", "0"]
     few += ["--max-new-tokens", "3", "--out", str(folder / "found.json")]
     return lambda *options: program.run(program.arguments([*few, *options]))
@@ -430,13 +430,13 @@ def test_other_weights_by_the_same_name_are_another_model(evaluate, answers, tin
 
 
 def test_scenes_that_have_become_others_are_not_taken_for_what_they_were(evaluate, answers, monkeypatch):
-    before, real = answers.read_bytes(), program.scene_samples
+    before, real = answers.read_bytes(), program.registered_samples
 
-    def changed_since(*counts):
-        first, *others = real(*counts)
+    def changed_since(*asked):
+        first, *others = real(*asked)
         return [replace(first, turns=(replace(first.turns[0], question="What is that?"),)), *others]
 
-    monkeypatch.setattr(program, "scene_samples", changed_since)
+    monkeypatch.setattr(program, "registered_samples", changed_since)
     with pytest.raises(ValueError, match=r"other questions: of 'scene 0 \w+' it was '.+', and now it is 'What is that"):
         evaluate()
     assert answers.read_bytes() == before

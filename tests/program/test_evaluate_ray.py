@@ -6,16 +6,19 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 
 from elastic.evaluate import __main__ as program
 from elastic.evaluate import ray_cluster
-from elastic.evaluate.data import Sample, Turn, scene_samples
+from elastic.evaluate.data import Sample, Turn, registered_samples
 from elastic.evaluate.records import Records
 from elastic.evaluate.run import Chunk
+from scenes.evaluation import Drawing
 
 TIMES = {"ms_per_token", "compress_ms"}
+scene_samples = partial(registered_samples, "scenes")
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +109,7 @@ def test_picture_files_travel_with_a_chunk(tmp_path, picture):
     path = tmp_path / "a.png"
     picture.save(path)
     sample = Sample("a", path, (Turn("What?", None, "question"),))
-    sent = ray_cluster._with_pictures(Chunk((sample, replace(sample, picture="seed")), (), 1))
+    sent = ray_cluster._with_pictures(Chunk((sample, replace(sample, picture=Drawing("seed"))), (), 1))
     path.unlink()
     assert sent.samples[0].open().tobytes() == picture.tobytes()
-    assert sent.samples[1].picture == "seed"
+    assert sent.samples[1].picture == Drawing("seed")

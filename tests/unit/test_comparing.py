@@ -120,6 +120,18 @@ def test_every_row_is_what_the_method_does_by_itself(tiny, picture):
     assert rows[2]["kl"] > 0
 
 
+def test_a_row_that_holds_more_than_its_share_says_so(tiny, picture):
+    rows = filled(table_of(picture, ["h2o", "snapkv"], (0.5, 0.1), tokens=40), tiny)
+    full = rows[0]
+    for row in rows[1:]:
+        share = row["bytes_peak"] / full["bytes_peak"]
+        assert row["bytes_prompt"] / full["bytes_prompt"] < 1.25 * row["keep"], "each begins with its share"
+        expected = f"holds {100 * share:.1f}\u00a0% at the peak, asked for {100 * row['keep']:g}\u00a0%"
+        assert row["beyond_share"] == (expected if share > 1.25 * row["keep"] else "")
+    beyond = [(row["policy"], row["keep"]) for row in rows if row["beyond_share"]]
+    assert beyond == [("snapkv", 0.1)], "it keeps all forty tokens"
+
+
 def test_the_status_says_which_row_comes(tiny, picture):
     table = table_of(picture, ["elastic"])
     said = [table.status for _ in table.fill(tiny)]

@@ -3,13 +3,19 @@
 import json
 import random
 from collections import Counter
+from functools import partial
+from importlib.metadata import EntryPoint
 
 import pytest
 
-from elastic.evaluate.data import JUDGED, Sample, scene_samples
+from elastic.evaluate import registry
+from elastic.evaluate.data import Sample, registered_samples
 from elastic.evaluate.files import read_file
+from scenes.evaluation import JUDGED
 from scenes.questions import PLAIN_FORMS, ask
 from scenes.scene import random_scene, render
+
+scene_samples = partial(registered_samples, "scenes")
 
 
 @pytest.fixture
@@ -49,6 +55,30 @@ def test_more_samples_of_a_seed_begin_with_the_same_ones():
     assert {sample.name: sample for sample in few}.items() <= {sample.name: sample for sample in many}.items()
     assert scene_samples(2, 7, 1, 1) != few
     assert scene_samples(1, 0, 0, 0) == []
+
+
+def test_data_that_nobody_offers_are_a_sentence_that_says_what_to_do_instead(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "CHECKOUT", tmp_path / "pyproject.toml")  # as of a package that is installed alone
+    with pytest.raises(ValueError, match=r"No package .* offers 'scenes' .*Give a file of your own with --data"):
+        scene_samples(1, 1, 0, 0)
+    registry.CHECKOUT.write_text('[tool.elastic."elastic.evaluate.data"]\nscenes = "no_such_room.evaluation:samples"')
+    with pytest.raises(ValueError, match="needs the package 'no_such_room', which is not installed"):
+        scene_samples(1, 1, 0, 0)
+
+
+def test_a_package_that_is_installed_adds_data_of_its_own(monkeypatch):
+    offered = EntryPoint("mine", "tests.unit.test_evaluate_data:two_samples", registry.DATA)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [offered] if group == registry.DATA else [])
+    first, second = registered_samples("mine", 3, 1, 0, 0)
+    assert (first.name, second.turns[0].question, second.turns[0].most_tokens) == ("a 3", "What?", None)
+    assert first.open() == "a picture"
+    assert scene_samples(1, 1, 0, 0), "what the checkout has is there as well"
+
+
+def two_samples(seed, questions, descriptions, conversations):
+    """As others may write them, with no import of ours."""
+    turns = [{"question": "What?", "answer": None, "skill": "what"}]
+    return [{"name": f"{name} {seed}", "picture": lambda: "a picture", "turns": turns} for name in "ab"]
 
 
 def test_mm_vet(tmp_path, images):

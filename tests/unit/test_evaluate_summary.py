@@ -6,10 +6,14 @@ import math
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from elastic.evaluate import advice
-from elastic.evaluate.output import failures, write_all
-from elastic.evaluate.summary import DRAWS, MEASURES, Draws, interval, rows
+from elastic.evaluate import advice, registry
+from elastic.evaluate.aggregates import MEASURES, described
+from elastic.evaluate.data import Sample
+from elastic.evaluate.failures import failures
+from elastic.evaluate.output import write_again, write_all
+from elastic.evaluate.summary import DRAWS, Draws, interval, rows
 
 BYTES = 1000
 
@@ -124,10 +128,11 @@ def test_a_clear_winner_is_said_to_be_one():
     assert "h2o (90.0% exact answers; best in 100% of resamples; all others are worse beyond doubt)" in sentence
 
 
-def test_a_method_that_holds_more_than_its_budget_is_marked_and_not_called_best():
+def test_a_method_that_holds_more_than_its_share_is_marked_and_not_called_best():
     answers = contest({"h2o": (50, 200), "random": (20, 200), "corm": (99, 400)})
     (sentence,) = advised(answers)
-    assert "cache: h2o (" in sentence and "beyond the budget: corm holds 40.0%" in sentence
+    assert "cache: h2o (" in sentence
+    assert "beyond their share: corm (holds 40.0% after the prompt, asked for 20%)." in sentence
     lines = advice.table(rows(Draws(answers))).splitlines()
     assert [line.split()[0] for line in lines if line.endswith("!")] == ["corm"]
 
@@ -150,7 +155,7 @@ def test_failures_begin_with_what_only_the_full_cache_has_right():
         [("A cat.", False, 0.9), ("A dog.", True, 1.0), ("Nothing.", False, 0.1), ("No.", False, 0.5)]
     ):
         answers.append(answer(f"s{n}", "h2o", 0.2, text=text, exact=exact, rouge_l=alike))
-    shown = failures(answers, [])
+    shown = failures(answers, [])["failures"]
     assert [one["sample"] for one in shown] == ["s3", "s0", "s2"]
     assert shown[0] == {
         **{"policy": "h2o", "keep": 0.2, "sample": "s3", "skill": "where", "question": "What?", "reference": "A dog."},
@@ -160,8 +165,9 @@ def test_failures_begin_with_what_only_the_full_cache_has_right():
 
 def test_files_hold_the_same_rows(tmp_path):
     draws = Draws(contest({"elastic": (90, 200), "random": (20, 200)}))
-    results = {"settings": {"model": "tiny"}, "rows": rows(draws)}
-    paths = write_all(tmp_path / "found.json", results, [], [])
+    results = {"settings": {"samples": 100}, "measures": described(), "rows": rows(draws)} | failures([], [])
+    paths, why_no_report = write_all(tmp_path / "found.json", results)
+    assert not why_no_report
     assert [path.name for path in paths] == ["found.json", "found.csv", "found.html"]
     assert json.loads(paths[0].read_text()) == results
     with paths[1].open() as file:
@@ -171,7 +177,45 @@ def test_files_hold_the_same_rows(tmp_path):
     assert float(lines[2]["exact"]) == row["exact"] and float(lines[2]["exact: where"]) == 0.2
     assert [float(lines[2][name]) for name in ("exact low", "exact high")] == row["exact_ci"]
     assert float(lines[2]["exact vs_elastic"]) == row["vs_elastic"]["exact"]["difference"]
-    assert "random" in paths[2].read_text()
+    report = paths[2].read_text()
+    assert "random" in report
+    paths[2].unlink()
+    assert write_again(paths[0]) == paths[2] and paths[2].read_text() == report
+
+
+EDITED = {"settings": {"samples": 1}, "rows": [], "measures": {"exact": {}}, "failures": [], "pictures": []}
+
+
+@pytest.mark.parametrize(
+    "content", [None, "no JSON", '{"rows": []}', '{"settings": {"samples": 1}, "rows": []}', json.dumps(EDITED)]
+)
+def test_a_report_is_made_of_results_only(tmp_path, content):
+    path = tmp_path / "found.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ValueError, match=r"found\.json holds no results that a report can be made of\. Give"):
+        write_again(path)
+    assert not path.with_suffix(".html").exists()
+
+
+def test_without_what_writes_reports_the_numbers_are_written_and_it_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "CHECKOUT", tmp_path / "pyproject.toml")  # as of a package that is installed alone
+    results = {"settings": {"samples": 0}, "measures": described(), "rows": []} | failures([], [])
+    paths, why_no_report = write_all(tmp_path / "found.json", results)
+    assert [path.name for path in paths] == ["found.json", "found.csv"] and json.loads(paths[0].read_text()) == results
+    assert why_no_report == "No package that is installed here offers 'html' as elastic.evaluate.report."
+    with pytest.raises(ValueError, match="offers 'html'"):
+        write_again(paths[0])
+
+
+def test_a_picture_is_listed_once_however_many_failures_are_about_it():
+    pictures = {name: Image.new("RGB", (8, 8), colour) for name, colour in (("a", "red"), ("b", "red"), ("c", "blue"))}
+    samples = [Sample(name, picture.copy, ()) for name, picture in pictures.items()]
+    answers = [answer(name, "full", 1.0) for name in "abcd"]
+    answers += [answer(name, "h2o", 0.2, text="No.", exact=False) for name in "abcd"]
+    found = failures(answers, samples)
+    assert [one["picture"] for one in found["failures"]] == [0, 0, 1, None], "nobody has the picture of the last"
+    assert len(found["pictures"]) == 2 and all(uri.startswith("data:image/jpeg;base64,") for uri in found["pictures"])
 
 
 def test_each_measure_names_its_own_best_of_a_budget():

@@ -7,12 +7,23 @@ import re
 import numpy as np
 import pytest
 
-from tests.report_rows import FULL_BYTES, KEEPS, LABELS, row, rows
-from viz.measures import MEASURES, in_bytes
-from viz.quality import AGAINST, STYLES, one_picture, quality, styles
+from tests.report_rows import FULL_BYTES, KEEPS, LABELS, MEASURES, QUALITY, row, rows
+from viz import quality as drawing
+from viz.measures import in_bytes
+from viz.quality import AGAINST, STYLES, styles
 
 ROWS = rows()
 NASTY = '<img src=x onerror="hurt()"><b>&amp;'
+
+
+def quality(rows, name, *against):
+    """The curves of a measure by its name."""
+    return drawing.quality(rows, MEASURES[name], *against)
+
+
+def one_picture(rows):
+    """The points of one question, with the measures as an evaluation describes them."""
+    return drawing.one_picture(rows, MEASURES)
 
 
 def line(figure, label):
@@ -26,7 +37,7 @@ def points(figure, label):
     return {(x, y) for x, y, size in zip(trace.x, trace.y, trace.marker.size, strict=True) if size}
 
 
-PAIRS = [*((measure, "share_peak") for measure in MEASURES), *(("exact", against) for against in AGAINST)]
+PAIRS = [*((measure, "share_peak") for measure in QUALITY), *(("exact", against) for against in AGAINST)]
 
 
 @pytest.mark.parametrize("measure, against", PAIRS)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from elastic import __version__
 from elastic.engine import compress, decode, extend, prefill
 from elastic.events import Answering, Compressed, Encoding, Ended, Read, Reading, Stepped
 from elastic.options import MAX_QUESTION
@@ -164,6 +165,7 @@ def test_a_run_says_what_it_was_made_with(tiny, picture):
     head = tiny.model.lm_head.weight.nbytes
     assert 0 <= record.shape["weight_bytes"] - weights - head < 10_000  # the last norm
     assert {"device", "dtype", "torch", "transformers", "recorded"} <= set(record.about)
+    assert record.about["elastic"] == __version__
 
 
 def test_both_sides_show_the_same_attention_whatever_their_policies_go_by(pocket, picture):

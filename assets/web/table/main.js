@@ -17,15 +17,18 @@ let drawn = new Map(); // row number -> its node
 /** @type {{ key: string | null, down: boolean }} */
 let sorting = { key: null, down: false };
 
-/** @type {{ key: string, label: string, hint?: string, of?: Figure, fill: (cell: HTMLElement, row: ComparedRow) => void }[]} */
+/**
+ * Columns that judge have no figure of a method that holds more than its share: it is shown, and not compared.
+ * @type {{ key: string, label: string, hint?: string, of?: Figure, judges?: boolean, fill: (cell: HTMLElement, row: ComparedRow) => void }[]}
+ */
 const COLUMNS = [
   { key: 'title', label: 'Method', hint: 'Sort by name', of: (row) => row.title, fill: methodCell },
   { key: 'keep', label: 'Kept', hint: 'Share of the cache the method was given', of: (row) => row.keep, fill: keptCell },
-  { key: 'answer', label: 'Answer', hint: 'Sort by the number of words that differ', of: (row) => row.differs, fill: answerCell },
+  { key: 'answer', label: 'Answer', hint: 'Sort by the number of words that differ', of: (row) => row.differs, judges: true, fill: answerCell },
   { key: 'bytes_peak', label: 'Peak memory', hint: 'Keys and values held at the most, and the share of the full cache’s', of: (row) => row.bytes_peak, fill: memoryCell },
   { key: 'ms_per_token', label: 'ms/token', hint: 'Median time of a token', of: (row) => row.ms_per_token, fill: timeCell },
-  { key: 'agreement', label: 'Agreement', hint: 'Tokens that are the likeliest here too', of: (row) => row.agreement, fill: agreementCell },
-  { key: 'kl', label: 'KL', hint: 'Divergence from the full cache, in nats', of: (row) => row.kl, fill: klCell },
+  { key: 'agreement', label: 'Agreement', hint: 'Tokens that are the likeliest here too', of: (row) => row.agreement, judges: true, fill: agreementCell },
+  { key: 'kl', label: 'KL', hint: 'Divergence from the full cache, in nats', of: (row) => row.kl, judges: true, fill: klCell },
   { key: 'open', label: '', fill: openCell },
 ];
 
@@ -101,6 +104,7 @@ function memoryCell(cell, row) {
   const full = shown.rows[0].bytes_peak;
   const share = row.bytes_peak / full;
   bar(cell, bytesText(row.bytes_peak) + (row.number > 0 ? ' · ' + percent(share) : ''), share);
+  if (row.beyond_share) cell.append(node('small', 'cp-beyond', '! Not compared: ' + row.beyond_share));
 }
 
 /**
@@ -170,10 +174,11 @@ function inOrder() {
 /**
  * A row that was not measured has its name and its budget only.
  * @param {ComparedRow} row
- * @param {{ key: string, of?: Figure }} column
+ * @param {{ key: string, of?: Figure, judges?: boolean }} column
  */
-function figureOf(row, { key, of }) {
-  return row.refused && key !== 'title' && key !== 'keep' ? null : of?.(row) ?? null;
+function figureOf(row, { key, of, judges }) {
+  const isWithout = row.refused ? key !== 'title' && key !== 'keep' : judges && row.beyond_share;
+  return isWithout ? null : of?.(row) ?? null;
 }
 
 function drawHeader() {

@@ -1,6 +1,9 @@
 // The rows of the Compare tab. For the type checker and for who reads; nothing of it is served.
 
-/** A row of the Compare tab's table. Where the method refused, there are no figures: they are null, and none is shown. */
+/**
+ * A row of the Compare tab's table. Where the method refused, there are no figures: they are null, and none is shown.
+ * `beyond_share` says what it holds beyond the share it was given; empty where it is compared.
+ */
 interface Row {
   title: string;
   keep: number | null;
@@ -10,6 +13,7 @@ interface Row {
   ms_per_token: number | null;
   agreement: number | null;
   kl: number | null;
+  beyond_share: string;
   refused: string;
 }
 

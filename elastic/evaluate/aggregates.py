@@ -1,0 +1,79 @@
+"""Of many answers one number: every measure, how it is computed, what it is called, and which way is better."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from elastic.evaluate.data import DESCRIBE
+
+Answer = dict[str, object]  # a record of an answer, with `full_peak`, the full cache's `bytes_peak` on the same
+Number = float | None
+HIGHER = "higher"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of many answers: the sum of `part` over the sum of `whole`, answers that have no part left out.
+
+    One without a title stands in the files only, beside the one it is the numerator of.
+    """
+
+    part: Callable[[Answer], Number]
+    whole: Callable[[Answer], Number] = lambda answer: 1.0
+    is_log: bool = False  # the ratio is a mean logarithm
+    title: str = ""
+    short: str = ""  # the title where there is little room
+    better: str = "lower"  # or HIGHER
+    format: str = ".1%"  # of a number, as Python's format language has it
+    unit: str = ""
+    is_cost: bool = False  # memory or time, no quality
+
+
+def _of(name: str) -> Callable[[Answer], Number]:
+    return lambda answer: answer[name]
+
+
+def _exact(title: str, short: str, wanted: Callable[[Answer], bool]) -> Measure:
+    return Measure(lambda answer: answer["exact"] if wanted(answer) else None, title=title, short=short, better=HIGHER)
+
+
+def _agreement(name: str, title: str, short: str) -> Measure:
+    return Measure(_of(name), title=title, short=short, better=HIGHER)
+
+
+def _share(part: str, whole: str, title: str, short: str) -> Measure:
+    return Measure(_of(part), _of(whole), title=title, short=short, is_cost=True)
+
+
+def _milliseconds(name: str, title: str, short: str) -> Measure:
+    return Measure(_of(name), title=title, short=short, format=".1f", unit=" ms", is_cost=True)
+
+
+# In the order in which a report shows them.
+MEASURES: dict[str, Measure] = {
+    "exact": _exact("Exact answers", "exact", lambda answer: True),
+    "exact_short": _exact("Exact answers to short questions", "short", lambda answer: answer["skill"] != DESCRIBE),
+    "exact_describe": _exact("Exact descriptions", "descriptions", lambda answer: answer["skill"] == DESCRIBE),
+    "agreement": _agreement("agreement", "Agreement with the full cache", "agreement"),
+    "agreement_before": _agreement("agreement_before", "Agreement before the first difference", "before"),
+    "agreement_after": _agreement("agreement_after", "Agreement after the first difference", "after"),
+    "rouge_l": Measure(
+        _of("rouge_l"), title="ROUGE-L with the full cache's answer", short="ROUGE-L", better=HIGHER, format=".3f"
+    ),
+    "kl": Measure(_of("kl"), title="KL divergence from the full cache", short="KL", format=".3g", unit=" nats"),
+    "perplexity": Measure(
+        _of("loss"), _of("tokens"), True, "Perplexity of the reference answer", "perplexity", format=".4g"
+    ),
+    "repetition": Measure(_of("repetition"), title="Repetition in the answer", short="repetition"),
+    "share_peak": _share("bytes_peak", "full_peak", "Memory at the peak, share of full", "at the peak"),
+    "share_prompt": _share("bytes_prompt", "bytes_full", "Memory after the prompt, share of full", "after prompt"),
+    "ms_per_token": _milliseconds("ms_per_token", "Time per answer token", "ms/token"),
+    "compress_ms": _milliseconds("compress_ms", "Time to compress the prompt, once", "ms once"),
+    "bytes_prompt": Measure(_of("bytes_prompt")),
+    "bytes_peak": Measure(_of("bytes_peak")),
+}
+
+
+def described() -> dict[str, dict[str, object]]:
+    """What whoever draws results must know of each measure that has a title: plain values, ready for JSON."""
+    about = ("title", "short", "better", "format", "unit", "is_cost")
+    return {name: {of: getattr(each, of) for of in about} for name, each in MEASURES.items() if each.title}

@@ -1,5 +1,6 @@
 """Models for the tests: a tiny untrained LLaVA, saved and loaded like any other, and the embedded pocket-llava."""
 
+import gc
 import os
 import shutil
 
@@ -12,12 +13,30 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 # What takes seconds to import is imported inside the fixtures: most files of tests need no model.
 
-LONG = ("test_page", "test_page_looking", "test_watch", "test_compare_browser", "test_ending_browser")
+# The longest first.
+LONG = ("test_watch", "test_page", "test_page_looking", "test_malformed", "test_lesson_present", "test_benchmarks")
+LONG += (
+    "test_compare_browser",
+    "test_lesson_browser",
+    "test_lesson_words",
+    "test_cache_library",
+    "test_ending_browser",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take minutes: else one process ends with them while the others have nothing to do."""
+    """Begin with the files that take long: else one process ends with them while the others have nothing to do."""
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
+# What is imported and collected stays to the end: looking through it for garbage, over and over, takes seconds.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is looked for among what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -106,3 +125,21 @@ def browser():
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", *quiet])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def live():
+    """The address of the real program with its model; all files that a process runs share it."""
+    from tests.serving import served
+
+    with served() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def recorded_only():
+    """The address of the real program with recorded runs only."""
+    from tests.serving import served
+
+    with served("--recorded") as address:
+        yield address

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from page.lesson import lesson_file
+from tests.browser.contrast import CONTRASTS
 from tests.browser.lesson_page import (
     ALL_DONE,
     FULL,
@@ -27,8 +28,6 @@ from tests.browser.lesson_page import (
     slide_time,
     state_of,
 )
-from tests.browser.test_view_contrast import CONTRASTS
-from tests.serving import served
 from viz.facts import size
 from viz.lesson_texts import plain
 
@@ -379,18 +378,17 @@ def test_every_text_of_the_lesson_stands_out_from_its_ground(teach):
 
 
 @pytest.fixture(scope="module")
-def visitor(browser):
+def visitor(browser, recorded_only):
     """One visitor of the program with recorded runs; at the end nothing went wrong in it or left this machine."""
     wrong = []
-    with served("--recorded") as address:
-        context = browser.new_context(viewport={"width": 1366, "height": 900}, reduced_motion="reduce")
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda line: wrong.append(line.text) if "Error" in line.text else None)
-        local = (address, "data:", "blob:")
-        page.on("request", lambda request: None if request.url.startswith(local) else wrong.append(request.url))
-        yield page, address
-        context.close()
+    context = browser.new_context(viewport={"width": 1366, "height": 900}, reduced_motion="reduce")
+    page = context.new_page()
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda line: wrong.append(line.text) if "Error" in line.text else None)
+    local = (recorded_only, "data:", "blob:")
+    page.on("request", lambda request: None if request.url.startswith(local) else wrong.append(request.url))
+    yield page, recorded_only
+    context.close()
     assert wrong == []
 
 

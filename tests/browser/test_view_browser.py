@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.browser.view_page import data, page_address, page_opener, point, send, side_data, slide  # noqa: F401 (fixtures)
+from tests.browser.view_page import data, page_opener, point, send, side_data, slide  # noqa: F401 (fixtures)
 from tests.oracles import fates
 from tests.view_traces import ELASTIC, FULL, HEADS, LARGE, NASTY, PAIR
 
@@ -163,19 +163,6 @@ def test_text_is_shown_as_text_and_nothing_runs(show):
     assert page.locator(".trace-view script, .trace-view img").count() == 0
 
 
-@pytest.mark.parametrize("name", ["stream", "gap", "late"])
-def test_messages_add_up_whatever_is_missed(show, name):
-    page = show(name)
-    state = data(page)
-    assert (state["run"], *(side["tokens"] for side in state["sides"]), state["step"]) == (name, 9, 9, 9)
-    assert page.text_content('.tv-answer[data-side="b"] .tv-text') == ELASTIC.answer
-    assert len(side_data(page, "b")["shares"]) == 16
-    chip = '.tv-answer[data-side="b"] .tv-chip[data-name="{}"] dd'
-    chips = {name: page.inner_text(chip.format(name)) for name in ("bytes", "saved")}
-    held, full = ELASTIC.total_bytes[-1], FULL.total_bytes[-1]
-    assert chips == {"bytes": f"{held / 1024:.0f} KiB", "saved": f"{100 * (1 - held / full):.0f} %"}
-
-
 def test_while_an_answer_runs_the_view_follows_unless_the_step_was_moved(show):
     page = show("half", wait='[data-step="6"]')
     assert (data(page)["step"], data(page)["done"]) == (6, False)
@@ -203,16 +190,3 @@ def test_nothing_yet_invites(show):
     page = show("empty", wait=None)
     assert "both answers appear here" in page.inner_text(".tv-empty")
     assert not page.is_visible(".tv-page")
-
-
-@pytest.mark.parametrize("width", [390, 1366, 1920])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_sticks_out_of_the_page(show, width, theme):
-    page = show("pair", viewport={"width": width, "height": 800}, color_scheme=theme)
-    page.click(".tv-show summary")
-    page.click('.tv-strip[data-side="b"] .tv-image')
-    for mode in ("importance", "looked", "groups", "kept"):
-        page.click(f'.tv-mode[data-mode="{mode}"]')
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        right = "Math.max(...[...document.querySelectorAll('.tv-page *')].map(e => e.getBoundingClientRect().right))"
-        assert page.evaluate(right) <= width

@@ -9,7 +9,6 @@ from tests.browser.view_page import (  # noqa: F401 (fixtures)
     RUNS,
     data,
     numbers,
-    page_address,
     page_opener,
     point,
     send,

@@ -5,7 +5,6 @@ import numpy as np
 from tests.browser.view_page import (  # noqa: F401 (fixtures)
     data,
     numbers,
-    page_address,
     page_opener,
     point,
     send,

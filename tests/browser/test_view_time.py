@@ -1,4 +1,4 @@
-"""The live view in a browser, time, switches, the page's address, the server; for everyone, and fast."""
+"""The live view in a browser, time, switches, the page's address; for everyone, and fast."""
 
 import io
 
@@ -7,12 +7,9 @@ import pytest
 from PIL import Image
 
 from tests.browser.view_page import (  # noqa: F401 (fixtures)
-    ASKED,
     OTHER,
     RUNS,
     data,
-    numbers,
-    page_address,
     page_opener,
     point,
     send,
@@ -21,7 +18,6 @@ from tests.browser.view_page import (  # noqa: F401 (fixtures)
     strip,
     word,
 )
-from tests.oracles import gaze
 from tests.view_traces import ELASTIC, FULL, NASTY
 
 TOKENS = len(FULL.pieces)
@@ -134,7 +130,7 @@ def test_one_picture_can_be_large(show):
     assert data(page)["patch"] == 9
 
 
-# ---- address and server
+# ---- address
 
 
 def test_the_address_sets_layer_step_and_mode_of_the_first_run(show):
@@ -163,24 +159,6 @@ def test_presenting_makes_it_large(show):
     assert page.evaluate("document.documentElement.scrollWidth") <= 1920
 
 
-def test_missed_steps_are_asked_for_once(show):
-    ASKED.clear()
-    page = show("hole", wait='[data-step="8"]')
-    page.wait_for_function("document.querySelectorAll('.tv-strip[data-side=b] [data-by=model]').length === 8")
-    assert ASKED == [("steps", "hole", 3)]
-    page.click('.tv-mode[data-mode="looked"]')
-    slide(page, ".tv-step", 5)
-    assert np.allclose(numbers(page, "b", "looked"), gaze(ELASTIC, 4)[ELASTIC.patches], atol=1e-4)
-
-
-def test_a_view_that_came_late_asks_for_all(show):
-    ASKED.clear()
-    page = show("latecomer", wait='[data-step="6"]')
-    page.wait_for_function("document.querySelector('.trace-view').view.inspect().sides[1]?.fates !== undefined")
-    assert ASKED == [("steps", "latecomer", 0)]
-    assert len(side_data(page, "b")["shares"]) == 16
-
-
 # ---- for everyone, and fast
 
 
@@ -198,14 +176,6 @@ def test_what_is_shown_is_said(show):
     assert "Patch row 1, column 1" in page.get_attribute('canvas[data-side="b"]', "aria-label")
     assert page.text_content(".tv-aloud").startswith("After token 3")  # once a second
     page.wait_for_function("document.querySelector('.tv-aloud').textContent.startsWith('Patch row 1')")
-
-
-def test_answers_and_pictures_fit_one_screen(show):
-    page = show("pair", viewport={"width": 1048, "height": 690})
-    width = page.locator(".trace-view").bounding_box()
-    canvas = page.locator('canvas[data-side="b"]').bounding_box()
-    assert 950 < width["width"] < 1048
-    assert canvas["y"] + canvas["height"] - width["y"] <= 690
 
 
 def test_untrusted_pieces_stay_text_when_pointed_at(show):

@@ -1,12 +1,15 @@
 """A page with the live view alone, a way to send it messages made by hand, and how to read what it shows."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 
 from elastic.messages import as_json, of_layer, of_run
 from tests.view_traces import ELASTIC, FULL, HEADS, MESSAGES, PAIR, cut, run_of, steps_of, whole
+from viz import view
+from viz.replay import STYLE
 
 OTHER = replace(HEADS, answer_pieces=["The", " picture", " shows", " a", " cat", ".", "</s>"], finish="end")
 RUNS = {  # what the server has
@@ -25,7 +28,7 @@ PAGE_MESSAGES = MESSAGES | {
 ASKED = []  # what the view asked the server for
 
 
-# Gradio 6.31 hands over all arguments as one list.
+# As Gradio 6.31 does, the page hands over all arguments as one list.
 def fetch_layer(asked):
     """What the answers of a run looked at in a layer."""
     run, layer, since = asked
@@ -40,52 +43,63 @@ def fetch_steps(asked):
     return as_json(of_run(RUNS[run], 0, since)) if run in RUNS else None
 
 
-@pytest.fixture(scope="module", name="address")
-def page_address():
-    """A page with the component and a way to send it the messages above."""
-    import gradio
+# What the program's page hands to the script, without that page, which takes seconds to open.
+FRAME = """
+document.body.classList.toggle('dark', matchMedia('(prefers-color-scheme: dark)').matches);
+const props = { value: null };
+const watching = [];
+const watch = (name, changed) => watching.push(changed);
+const server = {
+  fetch_layer: (...asked) => window.fetchLayer(asked), fetch_steps: (...asked) => window.fetchSteps(asked),
+};
+const receive = (value) => { props.value = value; watching.forEach((changed) => changed()); };
+"""
 
-    from app import TraceView
 
-    with gradio.Blocks(fill_width=True) as page:
-        box = gradio.Textbox(elem_id="name")
-        shown = TraceView(elem_id="view", server_functions=[fetch_layer, fetch_steps])
-
-        def send(name):
-            yield from PAGE_MESSAGES[name]
-
-        box.submit(send, box, shown, show_progress="hidden")
-    url = page.launch(prevent_thread_lock=True, quiet=True)[1]
-    yield url
-    page.close()
+@cache
+def view_html():
+    """A page with the live view alone; `receive` hands it a message, as text."""
+    script = f"((element, props, server, watch, trigger) => {{ {view.script()}\n}})"
+    return (
+        f"<!doctype html><html lang=en><title>view</title><style>{STYLE} #view {{ {view.style()} }}</style>"
+        f"<body><main id=view>{view.template()}</main><script>{FRAME}\n"
+        f"{script}(document.querySelector('#view'), props, server, watch, () => {{}});</script></body></html>"
+    )
 
 
 @pytest.fixture(name="show")
-def page_opener(browser, address):
+def page_opener(browser):
     """Opens the page, sends a named run and waits until it is shown; fails on any error in the page."""
-    errors, pages = [], []
+    errors, contexts = [], []
 
     def opened(name, wait='[data-done="true"]', query="", **options):
-        page = browser.new_page(**{"viewport": {"width": 948, "height": 900}, "reduced_motion": "reduce"} | options)
-        pages.append(page)
+        given = {"viewport": {"width": 948, "height": 900}, "reduced_motion": "reduce"}
+        context = browser.new_context(**given | options)
+        contexts.append(context)
+        # An address of its own, of the kind for which browsers allow the clipboard.
+        answer = {"body": view_html(), "content_type": "text/html; charset=utf-8"}
+        context.route("**/*", lambda route: route.fulfill(**answer))
+        context.expose_function("fetchLayer", fetch_layer)
+        context.expose_function("fetchSteps", fetch_steps)
+        page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda line: errors.append(line.text) if "Error" in line.text else None)
-        page.goto(address + query)
-        page.wait_for_selector("#view .trace-view", state="attached")
+        page.goto("http://localhost/view" + query)
         send(page, name)
         if wait:
             page.wait_for_selector(".trace-view" + wait)
         return page
 
     yield opened
-    for page in pages:
-        page.close()
+    for context in contexts:
+        context.close()
     assert not errors, errors
 
 
 def send(page, name):
-    page.fill("#name textarea, #name input", name)
-    page.press("#name textarea, #name input", "Enter")
+    """Hand the messages of that name to the view, one after the other."""
+    texts = [None if message is None else as_json(message) for message in PAGE_MESSAGES[name]]
+    page.evaluate("texts => texts.forEach(receive)", texts)
 
 
 def data(page):

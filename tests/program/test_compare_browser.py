@@ -6,31 +6,50 @@ import pytest
 
 from page.compare_tab import CompareTable
 from page.comparing import FIGURES, table_csv
-from tests.serving import ROOT, answers, choose_example, served, slide, state, visitors
+from tests.serving import ROOT, answers, choose_example, slide, state, visitors
 
 NASTY = '<img src=x onerror=window.hurt=1> "q" `${1+1}` {{x}} </td></table> \u202eright\u202c \U0001f415'
 DONE = '.compare[data-running="false"]:not([data-rows="0"])'
 
 
-@pytest.fixture(scope="module")
-def address():
-    """`python app.py`, on a free port."""
-    with served() as url:
-        yield url
-
-
 @pytest.fixture
-def visit(browser, address):
+def visit(browser, live):
     """Opens the Compare tab as a new visitor; at the end nothing may have gone wrong in it."""
-    with visitors(browser, address) as opened:
+    with visitors(browser, live) as opened:
 
-        def visited(**options):
-            page = opened(**options)
-            page.get_by_role("tab", name="Compare").click()
-            page.wait_for_selector(".compare")
+        def visited():
+            page = opened()
+            to_compare(page)
             return page
 
         yield visited
+
+
+def to_compare(page):
+    page.get_by_role("tab", name="Compare").click()
+    page.wait_for_selector(".compare")
+
+
+@pytest.fixture(scope="module")
+def regular(browser, live):
+    """A visitor who stays, with a table of two methods; its row counts while it grew are in `window.grown`."""
+    with visitors(browser, live) as opened:
+        page = opened()
+        to_compare(page)
+        choose(page, "Elastic Cache", "Elastic Cache plus")
+        page.evaluate(
+            """() => { window.grown = []; const table = document.querySelector('.compare');
+            new MutationObserver(() => window.grown.push(+table.dataset.rows)).observe(table, {attributes: true}) }"""
+        )
+        compare(page)
+        yield page
+
+
+@pytest.fixture
+def filled(regular):
+    """That visitor at the table."""
+    to_compare(regular)
+    return regular
 
 
 def choose(page, *methods):
@@ -65,14 +84,8 @@ def saved(page):
         return list(csv.DictReader(file))
 
 
-def test_one_press_fills_a_table_that_is_sorted_saved_and_drawn(visit):
-    page = visit()
-    choose(page, "Elastic Cache", "Elastic Cache plus")
-    page.evaluate(
-        """() => { window.grown = []; const table = document.querySelector('.compare');
-        new MutationObserver(() => window.grown.push(+table.dataset.rows)).observe(table, {attributes: true}) }"""
-    )
-    compare(page)
+def test_one_press_fills_a_table_that_is_sorted_saved_and_drawn(filled):
+    page = filled
     assert {1, 2, 3} < set(page.evaluate("window.grown")), "the rows came at once"
     assert page.inner_text(".cp-status") == "All 7 rows are there."
     assert column(page, "keep") == ["100 %", "50 %", "20 %", "10 %", "50 %", "20 %", "10 %"]
@@ -104,10 +117,8 @@ def test_one_press_fills_a_table_that_is_sorted_saved_and_drawn(visit):
     assert [float(text.split()[0]) for text in column(page, "bytes_peak")][1:] == sorted(shown[1:], reverse=True)
 
 
-def test_a_row_is_looked_into_in_the_live_view(visit):
-    page = visit()
-    choose(page, "Elastic Cache")
-    compare(page)
+def test_a_row_is_looked_into_in_the_live_view(filled):
+    page = filled
     said = [row["answer"] for row in saved(page)]
     before = state(page)["run"]
     page.click('tr[data-row="3"] .cp-look')
@@ -169,10 +180,10 @@ def test_two_visitors_at_once_get_their_own_tables(visit):
     assert second.inner_text(".cp-question") == "How many objects are there?" != first.inner_text(".cp-question")
 
 
-def test_programs_get_all_rows(address):
+def test_programs_get_all_rows(live):
     from gradio_client import Client, handle_file
 
-    client = Client(address, verbose=False)
+    client = Client(live, verbose=False)
     described = client.view_api(return_format="dict")["named_endpoints"]["/compare_all"]
     names = [p["parameter_name"] for p in described["parameters"]]
     assert names == ["image", "question", "policies", "keeps", "max_new_tokens"]
@@ -216,9 +227,8 @@ def table_address():
     page.close()
 
 
-@pytest.mark.parametrize("width", [1000, 390])
-def test_hostile_texts_stay_texts_and_nothing_is_cut_off(browser, table_address, width):
-    page = browser.new_page(viewport={"width": width, "height": 800})
+def test_hostile_texts_stay_texts_and_nothing_is_cut_off(browser, table_address):
+    page = browser.new_page()
     page.goto(table_address)
     page.click("#fill")
     page.wait_for_selector(DONE)
@@ -234,11 +244,13 @@ def test_hostile_texts_stay_texts_and_nothing_is_cut_off(browser, table_address,
     # What is nearly all or nearly nothing is not rounded to it.
     assert page.inner_text('tr[data-row="1"] .cp-agreement').endswith("99.9 %")
     assert page.inner_text('tr[data-row="1"] .cp-kl').endswith("< 0.001")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    reaches = "cells => Math.max(...cells.map((c) => c.getBoundingClientRect().right))"
-    assert page.locator("tbody :is(td, th, button, p)").evaluate_all(reaches) <= width
-    fits = "cells => cells.every((c) => c.scrollWidth <= c.clientWidth + 1)"
-    assert page.locator("tbody :is(td, th)").evaluate_all(fits)
+    for width in (1000, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        reaches = "cells => Math.max(...cells.map((c) => c.getBoundingClientRect().right))"
+        assert page.locator("tbody :is(td, th, button, p)").evaluate_all(reaches) <= width
+        fits = "cells => cells.every((c) => c.scrollWidth <= c.clientWidth + 1)"
+        assert page.locator("tbody :is(td, th)").evaluate_all(fits)
     assert page.inner_text('tr[data-row="3"] .cp-beyond') == f"! Not compared: {NASTY}"
     # A row that has no figure, or holds more than its share, goes to the end, whatever the order.
     for _ in range(2):

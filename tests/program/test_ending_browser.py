@@ -1,14 +1,16 @@
-"""What the page says, in a real browser, when the program is stopped under it."""
+"""What the program says when it is stopped, to programs and in a real browser, and what it leaves."""
 
 from benchmarks.callers import program
+from tests.program.test_watch import stop_while_a_table_goes_on
 from tests.serving import choose_example, slide
 
 LAST = "document.querySelector('{}').textContent.includes('The server is being stopped. Ask again in a minute.')"
 UNDER_WAY = "!['', 'Asking', 'Starting'].includes(document.querySelector('.tv-status').textContent)"
 
 
-def test_a_page_whose_server_is_stopped_says_so_where_it_said_what_goes_on(browser):
-    with program() as (url, process), browser.new_context() as context:
+def test_at_its_end_the_program_says_so_to_all_who_wait_and_leaves_nothing(browser, tmp_path):
+    with program(TMPDIR=str(tmp_path)) as (url, process), browser.new_context() as context:
+        assert list(tmp_path.iterdir())
         asking, compared = context.new_page(), context.new_page()
         for page in (asking, compared):
             page.goto(url)
@@ -22,9 +24,10 @@ def test_a_page_whose_server_is_stopped_says_so_where_it_said_what_goes_on(brows
         slide(asking, "#tokens", 512)
         asking.click("#ask")
         asking.wait_for_function(UNDER_WAY, timeout=60_000)
-        process.terminate()
+        assert b"The server is being stopped." in stop_while_a_table_goes_on(url, process.terminate)
         for page, place in ((asking, ".tv-status"), (compared, ".cp-status")):
             page.wait_for_function(LAST.format(place), timeout=20_000)
         assert compared.get_attribute(".compare", "data-running") == "false"
         process.wait(20)
         assert "is being stopped" in asking.inner_text(".tv-status"), "it stays"
+    assert list(tmp_path.iterdir()) == []

@@ -1,31 +1,50 @@
 """The page as visitors use it, in a real browser on the real program."""
 
+import base64
+import io
 import re
 
 import pytest
 from PIL import Image
 
-from tests.serving import ROOT, answers, ask, choose_example, served, slide, state, tokens_of, visitors
+from tests.serving import ROOT, answers, ask, choose_example, slide, state, tokens_of, visitors
 
 SCENE = ROOT / "assets" / "scenes" / "scene-2057.png"
 
 
-@pytest.fixture(scope="module")
-def address():
-    """`python app.py`, on a free port."""
-    with served() as url:
-        yield url
-
-
 @pytest.fixture
-def visit(browser, address):
+def visit(browser, live):
     """Opens the page as a new visitor; at the end nothing may have gone wrong in it or left this machine."""
-    with visitors(browser, address) as opened:
+    with visitors(browser, live) as opened:
         yield opened
 
 
-def test_a_visitor_can_ask_at_once_and_sees_both_answers_grow(visit):
-    page = visit()
+@pytest.fixture(scope="module")
+def regular(browser, live):
+    """A visitor who stays, for tests that begin with a picture or a question of their own."""
+    with visitors(browser, live) as opened:
+        yield opened()
+
+
+@pytest.fixture(scope="module")
+def client(live):
+    """A program that asks."""
+    from gradio_client import Client
+
+    return Client(live, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def answered(browser, live):
+    """A visitor who has asked, for tests that only look at the answers."""
+    with visitors(browser, live) as opened:
+        page = opened()
+        ask(page, "How many objects are there?")
+        yield page
+
+
+def test_a_visitor_can_ask_at_once_and_sees_both_answers_grow(regular):
+    page = regular
     page.evaluate(
         """() => { window.grown = []; const view = document.querySelector('.trace-view');
         const counts = () => view.view.inspect().sides.map((side) => side.tokens);
@@ -50,9 +69,8 @@ def test_a_visitor_can_ask_at_once_and_sees_both_answers_grow(visit):
     assert page.locator(".tv-memory path, .tv-memory polyline").count() >= 2
 
 
-def test_changing_the_layer_redraws_without_the_model(visit):
-    page = visit()
-    ask(page, "How many objects are there?")
+def test_changing_the_layer_redraws_without_the_model(answered):
+    page = answered
     page.click('.tv-mode[data-mode="groups"]')
     calls = []
     page.on("request", lambda request: calls.append(request.url) if "queue/join" in request.url else None)
@@ -67,9 +85,8 @@ def test_changing_the_layer_redraws_without_the_model(visit):
     assert not calls
 
 
-def test_hovering_a_patch_names_its_anchor(visit):
-    page = visit()
-    ask(page, "How many objects are there?")
+def test_hovering_a_patch_names_its_anchor(answered):
+    page = answered
     page.click('.tv-mode[data-mode="groups"]')
     box = page.locator('canvas.tv-patches[data-side="b"]').bounding_box()
     fates = page.evaluate("document.querySelector('.trace-view').view.inspect().sides[1].fates")
@@ -124,23 +141,29 @@ def test_stop_ends_a_long_answer_and_the_conversation_goes_on(visit):
     assert past.locator(".tv-history").inner_text().strip()
 
 
-def test_a_file_that_is_no_picture_gets_a_sentence_and_the_page_goes_on(visit, tmp_path):
-    text, huge = tmp_path / "text.png", tmp_path / "huge.png"
-    text.write_text("<script>alert(1)</script> not a picture")
-    Image.new("1", (20_000, 20_000)).save(huge)
-    page = visit()
+def test_without_a_picture_one_is_asked_for_and_a_file_that_is_none_is_refused(regular):
+    page = regular
     page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
-    for bad, expected in ((text, "cannot be read as a picture"), (huge, "smaller copy")):
-        page.locator("#picture input[type=file]").set_input_files(bad)
-        page.get_by_text(expected).first.wait_for(timeout=30_000)
+    page.click("#ask")
+    page.get_by_text("no picture yet").first.wait_for(timeout=60_000)
+    file = {"name": "text.png", "mimeType": "image/png", "buffer": b"<script>alert(1)</script> not a picture"}
+    page.locator("#picture input[type=file]").set_input_files(file)
+    page.get_by_text("cannot be read as a picture").first.wait_for(timeout=30_000)
     page.locator("#examples button, #examples .gallery-item").nth(1).click()
     page.wait_for_selector("#picture img")
     ask(page)
     assert all(answers(page))
 
 
-DROP = """([name, type, size]) => {
-  const file = new File([new Uint8Array(size)], name, { type });
+def huge():
+    """A picture of few bytes and many pixels."""
+    file = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(file, "PNG")
+    return file.getvalue()
+
+
+DROP = """([name, type, content]) => {
+  const file = new File([Uint8Array.from(atob(content), (sign) => sign.charCodeAt(0))], name, { type });
   const files = new DataTransfer();
   files.items.add(file);
   const place = document.querySelector('#picture img');
@@ -151,24 +174,25 @@ DROP = """([name, type, size]) => {
 
 
 REFUSED = (
-    ("broken.png", "image/png", 100, "cannot be read as a picture"),
-    ("paper.pdf", "application/pdf", 100, "This file is no picture. Choose a PNG"),
-    ("large.png", "image/png", 11 * 2**20, "more than the 10 MB"),
+    ("broken.png", "image/png", bytes(100), "cannot be read as a picture"),
+    ("huge.png", "image/png", huge(), "smaller copy"),
+    ("paper.pdf", "application/pdf", bytes(100), "This file is no picture. Choose a PNG"),
+    ("large.png", "image/png", bytes(11 * 2**20), "more than the 10 MB"),
 )
 
 
 @pytest.mark.parametrize("how", ["chosen", "dropped"])
-def test_a_file_that_is_refused_leaves_picture_question_and_answers_and_the_conversation_goes_on(visit, how):
-    page = visit()
+def test_a_file_that_is_refused_leaves_picture_question_and_answers_and_the_conversation_goes_on(regular, how):
+    page = regular
     choose_example(page, 5, "Describe")
     ask(page, "How many objects are there?")
     said, shown = answers(page), page.get_attribute("#picture img", "src")
-    for name, mime, size, expected in REFUSED:
+    for name, mime, content, expected in REFUSED:
         if how == "chosen":
-            file = {"name": name, "mimeType": mime, "buffer": bytes(size)}
+            file = {"name": name, "mimeType": mime, "buffer": content}
             page.locator("#picture input[type=file]").set_input_files(file)
         else:
-            page.evaluate(DROP, [name, mime, size])
+            page.evaluate(DROP, [name, mime, base64.b64encode(content).decode()])
         page.get_by_text(expected).first.wait_for(timeout=30_000)
         page.wait_for_function("src => document.querySelector('#picture img')?.src === src", arg=shown)
         assert answers(page) == said and page.input_value("#question textarea") == "How many objects are there?"
@@ -177,8 +201,8 @@ def test_a_file_that_is_refused_leaves_picture_question_and_answers_and_the_conv
     assert page.locator('.tv-answer[data-side="a"] .tv-past summary').inner_text() == "1 earlier turn"
 
 
-def test_a_picture_that_is_taken_begins_anew(visit):
-    page = visit()
+def test_a_picture_that_is_taken_begins_anew(regular):
+    page = regular
     choose_example(page, 5, "Describe")
     ask(page, "How many objects are there?")
     page.locator("#picture input[type=file]").set_input_files(SCENE)
@@ -187,8 +211,8 @@ def test_a_picture_that_is_taken_begins_anew(visit):
     assert all(answers(page)) and not page.locator('.tv-answer[data-side="a"] .tv-past').is_visible()
 
 
-def test_of_a_picture_that_is_no_scene_it_is_said_so_before_anybody_asks(visit):
-    page, upload = visit(), "#picture input[type=file]"
+def test_of_a_picture_that_is_no_scene_it_is_said_so_before_anybody_asks(regular):
+    page, upload = regular, "#picture input[type=file]"
     note = page.locator("#picture-note")
     page.locator(upload).set_input_files(ROOT / "assets" / "photos" / "cat.jpg")
     page.wait_for_function("() => document.querySelector('#picture-note').innerText.includes('no emoji scene')")
@@ -203,8 +227,8 @@ def test_of_a_picture_that_is_no_scene_it_is_said_so_before_anybody_asks(visit):
 
 
 @pytest.mark.parametrize("give_up", ["#clear", "#new-scene", "#stop"])
-def test_what_is_asked_as_soon_as_it_can_be_after_another_run_was_given_up_is_answered(visit, give_up):
-    page = visit()
+def test_what_is_asked_as_soon_as_it_can_be_after_another_run_was_given_up_is_answered(regular, give_up):
+    page = regular
     choose_example(page, 5, "Describe")
     ask(page, "Describe the image in detail.", wait=False)
     page.fill("#question textarea", "How many objects are there?")
@@ -231,22 +255,24 @@ def test_what_is_asked_as_soon_as_it_can_be_after_another_run_was_given_up_is_an
     assert all(answers(page)) and "finished after" in page.inner_text(".tv-status")
 
 
-def test_an_impossible_question_gets_a_sentence(visit):
-    page = visit()
+def test_an_impossible_question_gets_a_sentence_and_one_with_markup_is_shown_as_text(regular):
+    page = regular
     for question, expected in (("", "no question yet"), ("x" * 100_000, "100,000 characters")):
         page.fill("#question textarea", question)
         page.click("#ask")
         page.get_by_text(expected).first.wait_for(timeout=60_000)
         page.wait_for_selector("#ask:not([disabled])")
-    ask(page, "How many objects are there?")
-    assert all(answers(page))
+    nasty = '<img src=x onerror=window.hacked=1><b>bold</b> "quoted" `${1+1}` {{x}} \u202eright\u202c \U0001f415'
+    ask(page, nasty)
+    assert page.inner_text('.tv-answer[data-side="a"] .tv-question') == nasty
+    assert page.evaluate("window.hacked") is None and all(answers(page))
 
 
-def test_a_question_of_which_nothing_is_heard_is_said_to_be_lost(browser, address):
+def test_a_question_of_which_nothing_is_heard_is_said_to_be_lost(browser, live):
     context = browser.new_context()
     page = context.new_page()
     page.clock.install()
-    page.goto(address)
+    page.goto(live)
     page.wait_for_selector('#view .trace-view[data-done="true"]', timeout=60_000)
     page.route("**/queue/data*", lambda route: None)  # from now on nothing is heard
     page.click("#ask")
@@ -256,15 +282,8 @@ def test_a_question_of_which_nothing_is_heard_is_said_to_be_lost(browser, addres
     context.close()
 
 
-def test_asking_without_a_picture_gets_a_sentence(visit):
-    page = visit()
-    page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
-    page.click("#ask")
-    page.get_by_text("no picture yet").first.wait_for(timeout=60_000)
-
-
-def test_two_visitors_at_once_get_their_own_answers(visit, address):
-    from gradio_client import Client, handle_file
+def test_two_visitors_at_once_get_their_own_answers(visit, client):
+    from gradio_client import handle_file
 
     first, second = visit(), visit()
     choose_example(first, 5, "Describe")
@@ -272,7 +291,6 @@ def test_two_visitors_at_once_get_their_own_answers(visit, address):
     ask(first, "Describe the image in detail.", wait=False)
     ask(second, "Describe this image.")
     first.wait_for_function("document.querySelector('.trace-view').dataset.done === 'true'", timeout=120_000)
-    client = Client(address, verbose=False)
     for page, scene, question in (
         (first, "scene-2022.png", "Describe the image in detail."),
         (second, "scene-2057.png", "Describe this image."),
@@ -282,8 +300,8 @@ def test_two_visitors_at_once_get_their_own_answers(visit, address):
         assert answers(page) == [a, b]
 
 
-def test_a_scene_comes_back_with_its_seed(visit):
-    page = visit()
+def test_a_scene_comes_back_with_its_seed_which_may_be_any_number(regular):
+    page = regular
     picture = "document.querySelector('#picture img').src"
     drawn = []
     for seed in (41, 42, 41):
@@ -296,6 +314,9 @@ def test_a_scene_comes_back_with_its_seed(visit):
     assert drawn[0] == drawn[2] != drawn[1]
     page.click("#new-scene")
     page.wait_for_function("document.querySelector('#scene-seed input').value !== '41'")
+    page.fill("#scene-seed input", "-5")
+    page.press("#scene-seed input", "Enter")
+    page.wait_for_function("document.querySelector('#scene-seed input').value === '5'")
 
 
 def test_without_protection_the_question_loses_its_slots(visit):
@@ -326,18 +347,9 @@ def test_nothing_is_cut_off_on_a_phone(visit):
     assert 0 <= page.locator(".tv-answers").bounding_box()["y"] < 400
 
 
-def test_text_with_markup_is_shown_as_text(visit):
-    page = visit()
-    nasty = '<img src=x onerror=window.hacked=1><b>bold</b> "quoted" `${1+1}` {{x}} \u202eright\u202c \U0001f415'
-    ask(page, nasty)
-    assert page.inner_text('.tv-answer[data-side="a"] .tv-question') == nasty
-    assert page.evaluate("window.hacked") is None
+def test_the_compare_api_returns_both_answers_and_the_figures(client):
+    from gradio_client import handle_file
 
-
-def test_the_compare_api_returns_both_answers_and_the_figures(address):
-    from gradio_client import Client, handle_file
-
-    client = Client(address, verbose=False)
     described = client.view_api(return_format="dict")["named_endpoints"]
     assert set(described) == {"/compare", "/compare_all"}
     names = [p["parameter_name"] for p in described["/compare"]["parameters"]]
@@ -361,12 +373,12 @@ def test_the_compare_api_returns_both_answers_and_the_figures(address):
         ({"question": " "}, "no question yet"),
     ],
 )
-def test_the_compare_api_says_what_is_wrong(address, change, expected):
-    from gradio_client import Client, handle_file
+def test_the_compare_api_says_what_is_wrong(client, change, expected):
+    from gradio_client import handle_file
 
     call = {
         **{"image": handle_file(SCENE), "question": "Where?", "policy_a": "full", "policy_b": "elastic"},
         **{"keep": 0.5, "max_new_tokens": 8},
     }
     with pytest.raises(Exception, match=expected):
-        Client(address, verbose=False).predict(**call | change, api_name="/compare")
+        client.predict(**call | change, api_name="/compare")

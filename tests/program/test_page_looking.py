@@ -9,34 +9,34 @@ import pytest
 
 from elastic.archive import open_run, save_run
 from page.shown import TRACES, recordings
-from tests.serving import answers, ask, choose_example, inspected, served, state, visitors
+from tests.serving import answers, ask, choose_example, inspected, state, visitors
 from tests.view_traces import NASTY, PAIR, run_of
 
 
-@pytest.fixture(scope="module")
-def address():
-    """The program with recorded runs only."""
-    with served("--recorded") as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def live_address():
-    """The program with the model."""
-    with served() as url:
-        yield url
-
-
 @pytest.fixture
-def visit(browser, address):
-    with visitors(browser, address) as opened:
+def visit(browser, recorded_only):
+    with visitors(browser, recorded_only) as opened:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def regular(browser, recorded_only):
+    """A visitor who stays, for tests that begin with a file or a recorded run of their own."""
+    with visitors(browser, recorded_only) as opened:
+        yield opened()
+
+
 @pytest.fixture
-def visit_live(browser, live_address):
-    with visitors(browser, live_address) as opened:
+def visit_live(browser, live):
+    with visitors(browser, live) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def regular_live(browser, live):
+    """The same where there is a model."""
+    with visitors(browser, live) as opened:
+        yield opened()
 
 
 @pytest.fixture(params=["visit", "visit_live"])
@@ -56,8 +56,8 @@ def test_a_recorded_run_is_there_at_once_and_says_what_it_is(visit_either):
     assert first["title"] in page.inner_text(".tv-status")
 
 
-def test_every_recorded_run_can_be_chosen(visit):
-    page = visit()
+def test_every_recorded_run_can_be_chosen(regular):
+    page = regular
     if not page.locator("#recordings button").first.is_visible():
         page.get_by_text("Recorded runs", exact=True).click()
     for number, entry in reversed(list(enumerate(recordings()))):
@@ -68,10 +68,15 @@ def test_every_recorded_run_can_be_chosen(visit):
         assert {name: now[{"t": "step"}.get(name, name)] for name in entry["show"]} == entry["show"]
 
 
+def wrong_parts(page):
+    return page.locator(".tv-wrong li").all_inner_texts()
+
+
 def test_a_link_opens_a_recorded_run_in_its_state(visit_either):
-    page = visit_either("?example=lost-question&layer=3&t=2&mode=groups")
+    page = visit_either("?example=lost-question&layer=3&t=2&mode=groups&utm_source=x")
     shown = state(page)
     assert (shown["run"], shown["layer"], shown["step"], shown["mode"]) == ("lost-question", "3", "2", "groups")
+    assert wrong_parts(page) == []
 
 
 def test_a_link_to_nothing_gets_a_sentence_and_a_run(visit):
@@ -80,17 +85,12 @@ def test_a_link_to_nothing_gets_a_sentence_and_a_run(visit):
     assert all(answers(page)) and page.evaluate("window.hurt") is None
 
 
-def wrong_parts(page):
-    return page.locator(".tv-wrong li").all_inner_texts()
-
-
-def test_what_a_link_asks_of_the_view_in_vain_is_said(visit_either):
-    page = visit_either("?example=lost-question&layer=99&t=abc&mode=colourful&head=7")
+def test_what_a_link_asks_of_the_view_in_vain_is_said(visit):
+    page = visit("?example=lost-question&layer=99&t=abc&mode=colourful&head=7")
     said = " ".join(wrong_parts(page))
     assert len(wrong_parts(page)) == 4 and state(page)["layer"] == "6" and state(page)["mode"] == "groups"
     for part in ("layer 99, but there are 6.", 'answer token "abc"', 'mode "colourful"', "head 7, but there is 1."):
         assert part in said
-    assert wrong_parts(visit_either("?example=lost-question&layer=3&t=2&mode=groups&utm_source=x")) == []
 
 
 def test_a_server_of_recorded_runs_says_that_it_cannot_ask(visit):
@@ -100,8 +100,8 @@ def test_a_server_of_recorded_runs_says_that_it_cannot_ask(visit):
     assert "recorded runs only" in wrong_parts(page)[0] and state(page)["run"] == "wrong-count"
 
 
-def test_layers_of_a_recorded_run_are_fetched_when_asked_for(visit_either):
-    page = visit_either("?example=faithful-merge")
+def test_layers_of_a_recorded_run_are_fetched_when_asked_for(visit):
+    page = visit("?example=faithful-merge")
     page.click('.tv-mode[data-mode="looked"]')
     looked = "document.querySelector('.trace-view').view.inspect().sides.map((side) => side.looked)"
     choose = "(box, layer) => { box.value = layer; box.dispatchEvent(new Event('input')) }"
@@ -130,16 +130,16 @@ def saved(run):
     return file.getvalue()
 
 
-def test_a_dropped_trace_is_shown_and_its_texts_stay_texts(visit_either):
-    page = visit_either()
+def test_a_dropped_trace_is_shown_and_its_texts_stay_texts(regular):
+    page = regular
     drop(page, "mine.zip", saved(run_of("mine", PAIR, titles=[NASTY, NASTY], history=[[(NASTY, NASTY)]] * 2)))
     page.wait_for_function("document.querySelector('.tv-status').textContent.includes('Opened mine.zip')")
     assert answers(page) == [side.answer for side in PAIR]
     assert page.evaluate("window.hurt") is None
 
 
-def test_a_file_that_is_no_trace_gets_a_sentence_and_the_run_stays(visit):
-    page = visit()
+def test_a_file_that_is_no_trace_gets_a_sentence_and_the_run_stays(regular):
+    page = regular
     before = answers(page)
     drop(page, "bad.zip", b"no zip")
     page.get_by_text("is not a trace file").first.wait_for(timeout=30_000)
@@ -153,8 +153,8 @@ def test_a_file_that_is_no_trace_gets_a_sentence_and_the_run_stays(visit):
     page.wait_for_function("document.querySelector('.tv-status').textContent.includes('Opened good.zip')")
 
 
-def test_a_dropped_trace_takes_nobody_elses_place_and_says_where_it_is_from(visit):
-    page, name = visit(), recordings()[0]["name"]
+def test_a_dropped_trace_takes_nobody_elses_place_and_says_where_it_is_from(regular, visit):
+    page, name = regular, recordings()[0]["name"]
     drop(page, "mine.zip", saved(run_of(name, PAIR)))
     page.wait_for_function("document.querySelector('.tv-status').textContent.includes('Opened mine.zip')")
     key = state(page)["run"]
@@ -175,14 +175,13 @@ def test_a_dropped_trace_takes_nobody_elses_place_and_says_where_it_is_from(visi
     page.wait_for_function("document.querySelector('.tv-status').textContent.includes('edited or foreign')")
 
 
-def test_plots_are_drawn_when_their_tab_is_opened(visit):
-    page = visit()
-    loaded = []
-    page.on("request", lambda request: loaded.append(request.url) if "plotly" in request.url.lower() else None)
+def test_plots_are_drawn_when_their_tab_is_opened(regular):
+    page = regular
     page.get_by_role("tab", name="Plots").click()
     for number in range(6):
         page.wait_for_selector(f"#plot-{number} .js-plotly-plot .main-svg", timeout=60_000, state="attached")
     assert "Who holds each token" in page.inner_text("#plot-0")
+    page.get_by_role("tab", name="Live view").click()
 
 
 def test_what_was_saved_can_be_opened_again(visit):
@@ -196,8 +195,9 @@ def test_what_was_saved_can_be_opened_again(visit):
 
 
 def test_a_projector_gets_the_view_alone(visit):
+    page = visit("?present=1")
     for width, height in ((1920, 1080), (1024, 768)):
-        page = visit("?present=1", viewport={"width": width, "height": height})
+        page.set_viewport_size({"width": width, "height": height})
         assert not page.locator("#controls").is_visible() and page.locator(".tv-patches").first.is_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate("parseFloat(getComputedStyle(document.querySelector('.tv-text')).fontSize)") >= 20
@@ -219,18 +219,11 @@ def test_a_run_that_is_opened_fills_the_inputs(visit_live):
     assert page.input_value("#keep input[type=number]") == "50"
 
 
-def test_clearing_leaves_nothing_behind(visit_live):
-    page = visit_live()
+def test_clearing_leaves_nothing_behind(regular_live):
+    page = regular_live
     page.click("#clear")
     page.wait_for_selector('.trace-view[data-sides="0"]')
     assert page.inner_text(".tv-status") == "" and "both answers appear here" in page.inner_text(".tv-empty")
-
-
-def test_a_seed_may_be_any_number(visit_live):
-    page = visit_live()
-    page.fill("#scene-seed input", "-5")
-    page.press("#scene-seed input", "Enter")
-    page.wait_for_function("document.querySelector('#scene-seed input').value === '5'")
 
 
 def test_a_link_asks_again_what_was_asked(visit_live):
@@ -272,8 +265,8 @@ def test_a_question_without_a_picture_stands_in_the_inputs_and_is_not_asked(visi
     assert "H2O" in page.inner_text('.tv-answer[data-side="b"] .tv-head')
 
 
-def test_a_file_that_is_no_trace_leaves_what_was_typed(visit_live):
-    page = visit_live()
+def test_a_file_that_is_no_trace_leaves_what_was_typed(regular_live):
+    page = regular_live
     page.fill("#question textarea", "What I was about to ask")
     drop(page, "bad.zip", b"no zip")
     page.get_by_text("is not a trace file").first.wait_for(timeout=30_000)

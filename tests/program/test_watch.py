@@ -190,14 +190,6 @@ def stop_while_a_table_goes_on(url, stop):
     return said
 
 
-def test_at_its_end_the_program_says_so_to_those_who_wait_and_leaves_nothing(tmp_path):
-    with program(TMPDIR=str(tmp_path)) as (url, process):
-        assert list(tmp_path.iterdir())
-        assert b"The server is being stopped." in stop_while_a_table_goes_on(url, process.terminate)
-        process.wait(10)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_the_first_process_of_a_container_ends_when_it_is_asked_to(tmp_path):
     own = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if subprocess.run([*own, "true"], capture_output=True).returncode:

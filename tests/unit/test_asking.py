@@ -248,7 +248,7 @@ def test_a_second_question_is_refused_and_the_first_goes_on_untouched(page):
             page.events.begin(request_of("a"))
         assert page.events.settle(request_of("a")) == (gr.skip(),) * 3
 
-    last = page.ask("a", tokens=300, until=when_writing(second))[-1]
+    last = page.ask("a", tokens=100, until=when_writing(second))[-1]
     assert last.done and "stopped" not in last.status
 
 

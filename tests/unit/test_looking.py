@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elastic.archive import open_run
@@ -133,6 +133,7 @@ def test_a_saved_run_has_a_harmless_name_and_its_content(kind, tmp_path):
         assert content.startswith(b"<!doctype html>") and len(content) < 1_000_000
 
 
+@settings(deadline=None)
 @given(policies(0.05), policies(0.05), st.text(st.characters(blacklist_categories=["Cs"]), max_size=50))
 def test_a_link_says_what_it_was_made_from(a, b, question):
     link = link_of("scene-2057", question, [a, b])

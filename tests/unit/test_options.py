@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elastic.options import (
@@ -24,6 +24,7 @@ from elastic.policies.streaming import Streaming
 from tests.unit.any_policy import policies
 
 
+@settings(deadline=None)
 @given(policies())
 def test_a_policy_is_read_from_its_text_as_it_was(policy):
     text = write_policy(policy)
@@ -31,6 +32,7 @@ def test_a_policy_is_read_from_its_text_as_it_was(policy):
     assert "," not in text, "policies stand in lists that commas part"
 
 
+@settings(deadline=None)
 @given(policies())
 def test_a_policys_text_names_nothing_but_what_differs_from_its_defaults(policy):
     _, _, options = write_policy(policy).partition(":")
@@ -76,6 +78,7 @@ def test_a_sentence_does_not_repeat_a_whole_book():
         assert len(str(caught.value)) < 1000
 
 
+@settings(deadline=None)
 @given(st.floats(0.05, 1))
 def test_a_share_and_its_percentage_are_the_same_number(share):
     assert read_percent(percent(share)) == share and read_share(repr(share)) == share

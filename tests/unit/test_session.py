@@ -22,21 +22,21 @@ POLICIES = [Full(), Elastic(keep=0.3)]
 def test_each_side_writes_what_it_writes_alone_over_two_turns(pocket, picture):
     comparison = Comparison(pocket, picture, POLICIES)
     together = [
-        [trace.answer_ids.tolist() for trace in run(comparison, q, 40).sides] for q in ("What is here?", "How many?")
+        [trace.answer_ids.tolist() for trace in run(comparison, q, 24).sides] for q in ("What is here?", "How many?")
     ]
     start = prefill(pocket, pocket.first_turn(picture, "What is here?"), {"frequency"})
     for side, policy in enumerate(POLICIES):
         state = compress(start, policy)
-        first = [step.token for step in decode(state, 40)]
+        first = [step.token for step in decode(state, 24)]
         extend(state, pocket.next_turn("How many?"))
-        second = [step.token for step in decode(compress(state, policy), 40)]
+        second = [step.token for step in decode(compress(state, policy), 24)]
         assert [turn[side] for turn in together] == [first, second]
 
 
 def test_each_side_remembers_its_own_answers(pocket, picture):
     comparison = Comparison(pocket, picture, POLICIES)
-    answers = [trace.answer for trace in run(comparison, "What is here?", 20).sides]
-    run(comparison, "How many?", 20)
+    answers = [trace.answer for trace in run(comparison, "What is here?", 12).sides]
+    run(comparison, "How many?", 1)
     assert comparison.history == [[("What is here?", answer)] for answer in answers]
 
 

@@ -5,7 +5,7 @@ import tempfile
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from page.memory import default_budget, free_bytes, read_bytes
@@ -249,6 +249,7 @@ def test_the_names_of_those_who_lost_something_do_not_pile_up():
     assert len(store._lost) <= REMEMBERED and not store.visits() and store.bytes == 0
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

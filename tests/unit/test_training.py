@@ -154,8 +154,7 @@ def test_pictures_that_are_no_scenes_are_refused_whatever_is_asked(seed, tiny):
     views = Views(tiny.processor, others=1.0)
     packs = Packs(tiny.processor, views, length=640, chats=0.5, start=seed, count=1)
     assert set(packs[0].skills) <= {"no_scene", *FRIENDLY}
-    answers = {tiny.text([i for i in packs[0].labels if i >= 0][:n]) for n in (5,)}
-    assert answers
+    assert tiny.text([label for label in packs[0].labels if label >= 0][:5])
 
 
 def test_a_question_before_its_picture_comes_in_the_same_template(tiny, picture):
@@ -226,7 +225,7 @@ def test_what_is_asked_after_a_description_in_the_evaluation_is_clear_from_it(ti
     monkeypatch.setattr(Tally, "alone", lambda *args: None)
     monkeypatch.setattr(Tally, "first", lambda *args: None)
     monkeypatch.setattr(Tally, "turns", lambda self, view, key, questions, counted: asked.update({key: questions}))
-    for seed in range(40):
+    for seed in range(16):
         scene = random_scene(f"described {seed}")
         Tally(tiny).scene(scene, 2 * seed, random.Random(seed))
         (_, first, _), *later = walk(asked["after description"])

@@ -34,4 +34,4 @@ class Scripted(gr.HTML):
 
     def postprocess(self, value: object | None) -> str | None:
         # As one string: Gradio 6.31 streams differences, and its differences of nested lists that shrink are wrong.
-        return None if value is None else json.dumps(value, default=vars)
+        return None if value is None else json.dumps(value, default=vars, separators=(",", ":"))

@@ -75,6 +75,7 @@ type Part = 'answers' | 'patches' | 'heat' | 'chart' | 'hover';
 /** A canvas that knows how many of its pixels make one of the page. */
 interface FineCanvas extends HTMLCanvasElement {
   ratio: number;
+  isBare?: boolean; // shows its side's base as it is, with nothing pointed at
 }
 
 /** A model's shape, as the calculator needs it. */
@@ -187,11 +188,13 @@ interface Side extends Opened, Stepped {
   overlaps?: number[];
   // once it is drawn
   scene: Scene;
-  base?: HTMLCanvasElement; // the picture as it is under what is pointed at
+  base?: FineCanvas; // the picture as it is under what is pointed at
+  painted?: object; // all that the base was painted from
   boxes: StripBox[]; // of the strip, per token; without those of a folded image
   blocks: StripBlock[];
   marked?: Record<string, StripBox | undefined>;
   lights?: Record<string, Set<StripBox>>;
+  litWords?: Set<HTMLElement>; // of the answer
 }
 
 /** A word of an answer: where it stands, whether it differs, and which answer tokens it is made of. */
@@ -204,9 +207,11 @@ interface Word {
   numbers?: number[];
 }
 
-/** A word that stands in an answer: its element, and the blank after it. */
+/** A word that stands in an answer: its element, and the blank after it. What it shows is remembered beside it. */
 interface ShownWord extends Word {
   numbers: number[];
+  isComing?: boolean;
+  isCurrent?: boolean;
   node: HTMLElement;
   tail: Text;
 }

@@ -95,13 +95,21 @@ export function sureWords(side, first, points, step) {
   return at !== null && step > at ? '– (texts differ since token ' + at + ')' : '–';
 }
 
+const tenths = (/** @type {number} */ value) => Math.round(value * 10) / 10;
+
 /**
+ * Points as the corners of a path, each written out.
  * @param {number[][]} points
  * @param {(at: number) => number} x
  * @param {(value: number) => number} y
  */
-export function path(points, x, y) {
-  return points.map(([at, value], i) => (i ? 'L' : 'M') + x(at).toFixed(1) + ' ' + y(value).toFixed(1)).join('');
+export function corners(points, x, y) {
+  return points.map(([at, value]) => tenths(x(at)) + ' ' + tenths(y(value)));
+}
+
+/** @param {string[]} corners */
+export function path(corners) {
+  return corners.length ? 'M' + corners.join('L') : '';
 }
 
 // ---- where things are

@@ -20,20 +20,21 @@ export function readWanted() {
   state.wanted = wanted;
 }
 
-// The first run to arrive is shown as the address asks.
+// The first run to arrive is shown as the address asks. Whether there was something to take.
 export function takeWanted() {
   const { wanted } = state;
-  if (!wanted || !isOpen()) return;
+  if (!wanted || !isOpen()) return false;
   if (wanted.mode) Object.assign(state, readMode(wanted.mode));
   if (wanted.layer !== null) state.layer = atMost(wanted.layer, state.sides[0].layers, 'layer');
   if (wanted.head !== null) state.head = atMost(wanted.head, mostHeads(), 'head');
   Object.assign(wanted, { mode: '', layer: null, head: null });
-  if (wanted.step !== null && lastStep() < wanted.step && !state.done) return;
+  if (wanted.step !== null && lastStep() < wanted.step && !state.done) return true;
   if (wanted.step !== null) {
     const step = atMost(wanted.step, lastStep(), 'answer token');
     Object.assign(state, { step, follow: state.done && step >= lastStep() });
   }
   state.wanted = null;
+  return true;
 }
 
 /**
@@ -52,6 +53,7 @@ function atMost(number, last, what) {
  * @param {string[]} sentences
  */
 export function tellWrong(sentences) {
+  if (!sentences.length) return;
   const box = find('.tv-wrong');
   const said = new Set([...box.children].map((line) => line.textContent));
   box.append(...sentences.filter((sentence) => !said.has(sentence)).map((sentence) => tag('li', '', sentence)));

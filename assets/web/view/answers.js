@@ -4,7 +4,7 @@ import { alignPieces, answerWords, firstDifference, linkTokens } from '../core/a
 import { bytesAfter } from '../core/charts.js';
 import { bytesText, shortNumber } from '../core/numbers.js';
 import { differing } from '../core/words.js';
-import { ofSide, setClass } from './dom.js';
+import { ofSide } from './dom.js';
 import { state, stepOn } from './state.js';
 
 export function drawAnswers() {
@@ -78,12 +78,15 @@ export function drawWords(side) {
   const isReplay = step < side.steps;
   /** @type {HTMLElement | null} */
   let current = null;
-  side.words?.forEach(({ node, numbers }) => {
+  side.words?.forEach((word) => {
+    const { node, numbers } = word;
     if (!numbers.length) return;
+    const isComing = isReplay && numbers[0] >= step;
     const isCurrent = isReplay && numbers.includes(step - 1);
     if (isCurrent) current = node;
-    setClass(node, 'tv-coming', isReplay && numbers[0] >= step);
-    setClass(node, 'tv-current', isCurrent);
+    if (isComing !== Boolean(word.isComing)) node.classList.toggle('tv-coming', isComing);
+    if (isCurrent !== Boolean(word.isCurrent)) node.classList.toggle('tv-current', isCurrent);
+    Object.assign(word, { isComing, isCurrent });
   });
   // After the frame: in it, asking where things stand would lay the page out once more.
   clearTimeout(side.scrolling);

@@ -1,7 +1,7 @@
 // Charts over the answer, drawn as SVG so that they take the page's colours: bytes in use, and how sure both sides are.
 
 import {
-  differsAt, labelPlaces, limitPoints, memoryPoints, memoryWords, path, plotFor, roomPoints, shortTitle, surePoints,
+  corners, differsAt, labelPlaces, limitPoints, memoryPoints, memoryWords, path, plotFor, roomPoints, shortTitle, surePoints,
   sureWords,
 } from '../core/charts.js';
 import { bytesText, niceSteps, percentText, shortTick, unitFor } from '../core/numbers.js';
@@ -120,7 +120,7 @@ function memoryLines(box, open, last) {
   const plot = plotIn(box, ticks, size, last, 22);
   const nodes = axes(plot, ticks, unit, size, last);
   lines.forEach(([side, kind, points]) => {
-    nodes.push(svg('path', { class: kind, 'data-side': side.letter, d: path(points, plot.x, plot.y) }));
+    nodes.push(svg('path', { class: kind, 'data-side': side.letter, d: path(corners(points, plot.x, plot.y)) }));
   });
   nodes.push(...limitKey(plot, open.filter((side) => limitPoints(side).length)));
   return { nodes, plot, drawn: null };
@@ -185,24 +185,21 @@ function certaintyLines(box, open, first, last) {
   const plot = plotIn(box, ticks, 0.01, last, 12 + 17 * open.length);
   const nodes = axes(plot, ticks, '%', 0.01, last);
   const all = open.map((side) => surePoints(side, first));
-  if (all.length > 1) nodes.push(gapBetween(all, plot));
-  open.forEach((side, i) => {
-    const d = path(all[i], plot.x, plot.y);
-    nodes.push(svg('path', { class: 'tv-sure', 'data-side': side.letter, d }));
-  });
+  const lines = all.map((points) => corners(points, plot.x, plot.y));
+  if (lines.length > 1) nodes.push(gapBetween(lines));
+  open.forEach((side, i) => nodes.push(svg('path', { class: 'tv-sure', 'data-side': side.letter, d: path(lines[i]) })));
   open.forEach((side, i) => nodes.push(...differsMark(side, first, plot, all[i])));
   return { nodes, plot, drawn: all };
 }
 
 /**
  * The area between both lines: where it opens, the compressed side is about to say something else.
- * @param {number[][][]} lines
- * @param {Plot} plot
+ * @param {string[][]} lines
  */
-function gapBetween([own, other], { x, y }) {
+function gapBetween([own, other]) {
   const shared = Math.min(own.length, other.length);
   const around = [...own.slice(0, shared), ...other.slice(0, shared).reverse()];
-  return svg('path', { class: 'tv-gap', 'data-side': 'b', d: around.length ? path(around, x, y) + 'Z' : '' });
+  return svg('path', { class: 'tv-gap', 'data-side': 'b', d: around.length ? path(around) + 'Z' : '' });
 }
 
 /**

@@ -17,7 +17,8 @@ export function fitControls() {
   layer.setAttribute('aria-valuetext', layerName());
   layer.title = needsOne() ? 'Groups exist per layer: there is no mean of them.' : '';
   fitHead();
-  both('.tv-mode').forEach((button) => button.setAttribute('aria-pressed', button.dataset.mode === presetName(state)));
+  const preset = presetName(state);
+  both('.tv-mode').forEach((button) => button.setAttribute('aria-pressed', button.dataset.mode === preset));
   both('.tv-size').forEach((button) => button.setAttribute('aria-pressed', button.dataset.size === state.size));
   for (const name of /** @type {const} */ (['heat', 'fill', 'anchors', 'opacity'])) find('.tv-choice-' + name).value = state[name];
   find('.tv-choice-groups').checked = state.groups;
@@ -31,7 +32,7 @@ export function fitTime() {
   slider.max = Math.max(1, last);
   slider.disabled = !last;
   slider.value = state.step;
-  find('.tv-step-name').textContent = state.step + ' of ' + last;
+  setText(find('.tv-step-name'), state.step + ' of ' + last);
   slider.setAttribute('aria-valuetext', 'after token ' + state.step + ' of ' + last);
   find('.tv-latest').disabled = state.follow;
   const button = find('.tv-play');
@@ -76,7 +77,7 @@ export function fitCanvases() {
     const width = Math.round(canvas.clientWidth * ratio);
     const height = Math.round(canvas.clientWidth * state.grid[0] / state.grid[1] * ratio);
     canvas.ratio = ratio;
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height, isBare: false });
   });
   state.sides.filter((side) => side.channels).forEach((side) => fitChannels(ofSide('.tv-thin', side).firstElementChild, side, ratio));
 }

@@ -65,9 +65,11 @@ function showHover({ side, token, at, members, lookers, seen, numbers, text }) {
   const patchOf = (/** @type {number} */ member) => (member >= 0 && member < side.tokens ? side.patchOf[member] : -1);
   const lit = litTokens(side);
   const onPicture = (/** @type {number[]} */ tokens) => tokens.map(patchOf).filter((patch) => patch >= 0);
-  paintHover(canvas, side.base, side.scene, token === null && !lit.length ? null : {
+  const over = token === null && !lit.length ? null : {
     patch: patchOf(token ?? -1), anchor: patchOf(at), members: onPicture(members), lit: onPicture(lit), tint: state.litColour,
-  }, ink());
+  };
+  if (over || !canvas.isBare) paintHover(canvas, side.base, side.scene, over, ink());
+  canvas.isBare = !over;
   const says = ofSide('.tv-says', side);
   setText(says, text);
   setClass(says, 'tv-idle', token === null);
@@ -77,7 +79,21 @@ function showHover({ side, token, at, members, lookers, seen, numbers, text }) {
   lightTokens(side, 'tv-lit', token === null ? lit : [token, at, ...members, ...lit]);
   const answerTokens = [...lookers.map(([number]) => number), ...(token === null ? [] : numbers ?? [])];
   lightTokens(side, 'tv-looks', [...lookers.map(([number]) => side.tokens + number), ...seen.map(([given]) => given)]);
-  side.words?.forEach((word) => setClass(word.node, 'tv-lit', answerTokens.some((number) => word.numbers.includes(number))));
+  lightWords(side, answerTokens);
+}
+
+/**
+ * Light exactly the words that those answer tokens are part of. Which ones are lit is remembered: a long answer has too
+ * many words to ask each of them at every step.
+ * @param {Side} side
+ * @param {number[]} numbers
+ */
+function lightWords(side, numbers) {
+  const named = numbers.length ? side.words?.filter((word) => numbers.some((number) => word.numbers.includes(number))) : [];
+  const nodes = new Set(named?.map(({ node }) => node));
+  side.litWords?.forEach((node) => { if (!nodes.has(node)) node.classList.remove('tv-lit'); });
+  nodes.forEach((node) => node.classList.add('tv-lit'));
+  side.litWords = nodes;
 }
 
 /**

@@ -53,11 +53,14 @@ export function take(value) {
  * @param {Message} value
  */
 function takeMessage(value) {
-  if (value.opening && !isOpen()) open(value.opening);
+  const isNew = value.opening && !isOpen();
+  if (value.opening && isNew) open(value.opening);
   value.sides.forEach((given, number) => takeSteps(state.sides[number], given, value.since));
   if (state.follow) state.step = lastStep();
-  takeWanted();
-  choose({}, 'answers', 'patches', 'chart');
+  const isWanted = takeWanted();
+  // More steps are no choice: all that they change is written in the frame, so that the page is laid out once for it.
+  if (isNew || isWanted) choose({});
+  redraw('answers', 'patches', 'chart');
 }
 
 // Steps that messages skipped, asked for once; the opening too, for a view that came late.

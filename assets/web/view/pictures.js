@@ -80,16 +80,51 @@ export function drawHeat(heat) {
   const range = /** @type {number[]} */ (heat.kind === 'none' ? [NaN, NaN] : heatRange(heats, state.hideSinks));
   open.forEach((side) => {
     side.scene.range = range;
-    const canvas = ofSide('.tv-patches', side);
-    side.base ??= document.createElement('canvas');
-    const base = Object.assign(side.base, { width: canvas.width, height: canvas.height, ratio: canvas.ratio });
-    if (canvas.width && canvas.ratio) paintBase(base, side.scene, ink());
+    bringBase(side, ofSide('.tv-patches', side));
   });
   setText(find('.tv-low'), shortNumber(range[0]));
   setText(find('.tv-high'), shortNumber(range[1]) + (state.hideSinks ? ' or more' : ''));
   setText(find('.tv-unit'), unitText(heat));
   fitLegend(heat.kind, heat.numbers ? 'none' : state.fill);
 }
+
+/**
+ * In most steps of an answer nothing moves in a picture: what its base shows already is not painted again.
+ * @param {Side} side
+ * @param {FineCanvas} canvas
+ */
+function bringBase(side, canvas) {
+  const { width, height, ratio } = canvas;
+  if (!width || !ratio) return;
+  const { picture, shares } = side.scene;
+  // Tokens of the answer are in no picture.
+  const inPicture = Object.values(shares).map((share) => share.subarray(0, side.tokens));
+  const shown = { ...side.scene, shares: inPicture, width, height, ratio, ink: ink(), isLoaded: picture?.complete };
+  if (sameValues(side.painted, shown)) return;
+  side.painted = shown;
+  side.base = /** @type {FineCanvas} */ (Object.assign(side.base ?? document.createElement('canvas'), { width, height, ratio }));
+  paintBase(side.base, side.scene, ink());
+  canvas.isBare = false;
+}
+
+/**
+ * Whether two values are the same, or hold the same values.
+ * @param {any} a
+ * @param {any} b
+ * @returns {boolean}
+ */
+function sameValues(a, b) {
+  if (Object.is(a, b)) return true;
+  if (!isList(a) || !isList(b)) return isPlain(a) && isPlain(b) && Object.keys(b).every((key) => sameValues(a[key], b[key]));
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (!sameValues(a[i], b[i])) return false;
+  return true;
+}
+
+/** @type {(value: any) => boolean} */
+const isList = (value) => Array.isArray(value) || ArrayBuffer.isView(value);
+/** @type {(value: any) => boolean} */
+const isPlain = (value) => value?.constructor === Object;
 
 /** @param {Heat} heat */
 function unitText(heat) {

@@ -168,6 +168,7 @@ interface Side extends Opened, Stepped {
   words?: ShownWord[];
   shown?: string;
   scrolling?: number;
+  textGrowth?: Growth;
   // once it is opened
   prefill_seconds: number;
   compress_seconds: number;
@@ -192,6 +193,7 @@ interface Side extends Opened, Stepped {
   painted?: object; // all that the base was painted from
   boxes: StripBox[]; // of the strip, per token; without those of a folded image
   blocks: StripBlock[];
+  stripGrowth?: Growth;
   marked?: Record<string, StripBox | undefined>;
   lights?: Record<string, Set<StripBox>>;
   litWords?: Set<HTMLElement>; // of the answer
@@ -285,6 +287,15 @@ interface Scene extends Cells {
 interface Heat {
   kind: string;
   numbers: number[] | null;
+}
+
+/** Something that grows with the answer: the element at its end, and whether that is in sight. */
+interface Growth {
+  part: Part;
+  end: Element | null;
+  isSeen: boolean;
+  grownAt: number; // milliseconds of the page's clock
+  waiting: number; // the timer that brings it on
 }
 
 /** A token in a strip. What it shows is remembered beside it. */

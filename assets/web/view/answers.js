@@ -5,6 +5,7 @@ import { bytesAfter } from '../core/charts.js';
 import { bytesText, shortNumber } from '../core/numbers.js';
 import { differing } from '../core/words.js';
 import { ofSide } from './dom.js';
+import { isDue, newGrowth, noteEnd } from './sight.js';
 import { state, stepOn } from './state.js';
 
 export function drawAnswers() {
@@ -14,8 +15,8 @@ export function drawAnswers() {
   state.sides.forEach((side, number) => {
     const answer = ofSide('.tv-answer', side);
     const shown = [side.answer, marks[number].join(), state.differs, side.known].join('\n');
-    if (side.shown !== shown) showAnswer(answer.querySelector('.tv-text'), side, marks[number], state.differs);
-    side.shown = shown;
+    const isShown = side.shown === shown || showAnswer(answer.querySelector('.tv-text'), side, marks[number], state.differs);
+    if (isShown) side.shown = shown;
     answer.dataset.finish = side.finish;
     fillChips(answer.querySelector('.tv-chips'), chipsOf(side, a));
   });
@@ -23,6 +24,7 @@ export function drawAnswers() {
 
 /**
  * An answer as words that can be pointed at, the differing ones marked. An answer grows: what stands is left standing.
+ * Whether it was written: what comes after the words that stand may have to wait.
  * @param {HTMLElement} box
  * @param {Side} side
  * @param {boolean[]} marks
@@ -36,6 +38,9 @@ function showAnswer(box, side, marks, differs) {
   const isSame = (/** @type {Word} */ word, /** @type {number} */ i) => names.every((name) => standing[i]?.[name] === word[name]);
   const changed = words.findIndex((word, i) => !isSame(word, i));
   const stays = changed < 0 ? words.length : changed;
+  const growth = side.textGrowth ??= newGrowth('answers');
+  // The last word that stands may have been half a word.
+  if (stays >= standing.length - 1 && !isDue(growth)) return false;
   standing.splice(stays).forEach(({ node, tail }) => { node.remove(); tail.remove(); });
   for (const word of words.slice(stays)) {
     const shown = { ...word, numbers: [], node: wordNode(word, standing.length), tail: document.createTextNode(word.blank) };
@@ -43,6 +48,8 @@ function showAnswer(box, side, marks, differs) {
     box.append(shown.node, shown.tail);
   }
   linkTokens(standing, spans);
+  noteEnd(growth, standing.at(-1)?.node);
+  return true;
 }
 
 /**

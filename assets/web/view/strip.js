@@ -2,6 +2,7 @@
 
 import { imageSummary } from '../core/sentences.js';
 import { answerFate, fateOf, pieceOf } from '../core/tokens.js';
+import { isDue, newGrowth, noteEnd } from './sight.js';
 
 /**
  * @param {number | null} token
@@ -89,10 +90,7 @@ function unfold(side, block, isOpen) {
  * @param {number | null} differs
  */
 export function updateStrip(strip, side, shares, step, differs) {
-  for (let i = 0; i < side.known; i++) {
-    const token = side.tokens + i;
-    if (!side.boxes[token]) strip.append(side.boxes[token] = tokenBox(side, token));
-  }
+  growStrip(strip, side);
   side.blocks.forEach((block) => unfold(side, block, side.unfolded));
   side.boxes.forEach((box, token) => {
     const isAnswer = token >= side.tokens;
@@ -101,6 +99,22 @@ export function updateStrip(strip, side, shares, step, differs) {
   const text = imageSummary(side, shares);
   side.blocks.forEach(({ box }) => { if (box.textContent !== text) box.textContent = text; });
   markSteps(side, step, differs);
+}
+
+/**
+ * @param {HTMLElement} strip
+ * @param {Side} side
+ */
+function growStrip(strip, side) {
+  const end = side.tokens + side.known;
+  const growth = side.stripGrowth ??= newGrowth('patches');
+  if (side.boxes.length >= end || !isDue(growth)) return;
+  const added = [];
+  for (let token = side.tokens; token < end; token++) {
+    if (!side.boxes[token]) added.push(side.boxes[token] = tokenBox(side, token));
+  }
+  strip.append(...added);
+  noteEnd(growth, strip.lastElementChild);
 }
 
 /**

@@ -26,6 +26,50 @@ TOKENS = len(FULL.pieces)
 # ---- time
 
 
+def test_an_answer_whose_end_is_out_of_sight_is_whole_though_no_message_follows(show):
+    page = show("young", wait='[data-step="3"]')
+    send(page, "grown")
+    page.wait_for_selector('.trace-view[data-step="70"][data-done="false"]')
+    for selector in ('.tv-answer[data-side="b"] .tv-text', '.tv-strip[data-side="b"]'):
+        ends = "selector => document.querySelector(selector).textContent.trim().endsWith('w69')"
+        page.wait_for_function(ends, arg=selector)
+
+
+PICTURE_B = "document.querySelector('canvas.tv-patches[data-side=\"b\"]').toDataURL()"
+
+
+def shown_picture(page):
+    """The picture of side B, its pixels as text, after the next frame."""
+    data(page)
+    return page.evaluate(PICTURE_B)
+
+
+def test_a_picture_is_as_it_was_once_what_changed_it_is_gone(show):
+    page = show("pair")
+    before = shown_picture(page)
+
+    def comes_back():
+        data(page)
+        page.wait_for_function(f"before => {PICTURE_B} === before", arg=before)
+
+    point(page, "b", 5)
+    assert shown_picture(page) != before
+    page.mouse.move(1, 1)
+    comes_back()
+    slide(page, ".tv-step", 0)
+    assert shown_picture(page) != before, "what was evicted is back"
+    slide(page, ".tv-step", 9)
+    comes_back()
+    page.click('.tv-size[data-size="a"]')
+    data(page)
+    page.click('.tv-size[data-size="both"]')
+    comes_back()
+    page.set_viewport_size({"width": 700, "height": 900})
+    page.wait_for_function(f"before => {PICTURE_B} !== before", arg=before)
+    page.set_viewport_size({"width": 948, "height": 900})
+    comes_back()
+
+
 def test_it_plays_to_the_end_and_keys_step(show):
     page = show("pair")
     page.select_option(".tv-speed", "4")

@@ -40,7 +40,7 @@ LOOK_LOSS = 0.2  # weight of looking at what is asked about
 def answer_loss(
     model: torch.nn.Module, batch: Batch, looking: Looking | None = None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Cross-entropy of the answer tokens; also projected patches (B, P, D) and which tokens were right (B, T - 1)."""
+    """Weighted cross-entropy of the answers; also projected patches (B, P, D) and the right tokens (B, T - 1)."""
     patches = project(model, batch.pixels)
     embeds = model.get_input_embeddings()(batch.ids)
     is_image = (batch.ids == model.config.image_token_id)[..., None].expand_as(embeds)
@@ -57,7 +57,9 @@ def answer_loss(
     logits = model.lm_head(hidden[:, :-1][answers])
     right = torch.zeros_like(answers)
     right[answers] = logits.detach().argmax(-1) == target[answers]
-    return functional.cross_entropy(logits, target[answers]), patches, right
+    weights = batch.weights[:, 1:][answers]
+    losses = functional.cross_entropy(logits, target[answers], reduction="none")
+    return (losses * weights).sum() / weights.sum(), patches, right
 
 
 def exact_answers(batch: Batch, right: torch.Tensor, tally: dict[str, list[bool]]) -> None:
@@ -66,7 +68,8 @@ def exact_answers(batch: Batch, right: torch.Tensor, tally: dict[str, list[bool]
     for row, skills in enumerate(batch.skills):
         for number, skill in enumerate(skills, start=1):
             exact = right[row][(turn[row] == number) & (target[row] != IGNORED)].all().item()
-            tally[skill if batch.alone[row] else "in a chat"].append(exact)
+            group = "question first" if batch.first[row] else skill
+            tally[group if batch.alone[row] else "in a chat"].append(exact)
 
 
 def schedule(optimizers: list[torch.optim.Optimizer], step: int, steps: int, decay: int, warmup: int = 50) -> float:
@@ -97,12 +100,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--batch", type=whole_number(1), default=4, help="pictures per step and process")
     parser.add_argument("--length", type=whole_number(1), default=640, help="tokens per packed sample")
-    parser.add_argument(
-        "--chats",
-        type=float,
-        default=0.4,
-        help="share of samples that are conversations",
-    )
+    parser.add_argument("--chats", type=float, default=0.4, help="share of samples that are conversations")
     parser.add_argument("--plates", type=float, default=0.7, help="share of scenes with a number")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--vision-lr", type=float, default=0.3, help="factor for the tower in the chat stage")

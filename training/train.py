@@ -2,7 +2,8 @@
 
 Two stages. *vision*: the tower and the projector learn, patch by patch, the words of what is shown. *chat*: everything
 learns to answer. The learning rate stays at its peak and falls to zero over the last `--decay` steps, so a run can be
-resumed with more steps (`--resume`) without having been planned. Sample i is the same in every run of the same seed.
+resumed with more steps (`--resume`) without having been planned; where only the time is known it falls by the clock
+(`--minutes`). Sample i is the same in every run of the same seed.
 
 A stage begins with the weights of the stage before, or with any checkpoint (`--init`), whatever words its tokenizer
 holds: embeddings go by token. Several processes of one thread each (`--workers`) share every step: on two cores that
@@ -31,6 +32,7 @@ from training.data import Batch, Packs, collate
 from training.looking import Looking
 from training.optimizer import build_optimizers
 from training.patches import PatchWords, project
+from training.schedule import schedule, time_left
 from training.views import IGNORED, Pictures, Views, collate_views
 
 PATCH_LOSS = 0.2  # weight of the patch words beside the answers in the chat stage
@@ -72,15 +74,6 @@ def exact_answers(batch: Batch, right: torch.Tensor, tally: dict[str, list[bool]
             tally[group if batch.alone[row] else "in a chat"].append(exact)
 
 
-def schedule(optimizers: list[torch.optim.Optimizer], step: int, steps: int, decay: int, warmup: int = 50) -> float:
-    """Set the learning rates of a step: up over `warmup`, level, down to zero over the last `decay`."""
-    factor = min(1.0, (step + 1) / warmup, (steps - step) / max(1, decay))
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * factor
-    return factor
-
-
 def save(path: Path, state: dict) -> None:
     """Write a checkpoint so that a killed run leaves the previous one whole."""
     torch.save(state, path.with_suffix(".part"))
@@ -97,6 +90,9 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--decay", type=whole_number(0), default=0, help="the last steps, over which the learning rate falls to 0"
+    )
+    parser.add_argument(
+        "--minutes", type=float, help="end after that long at the latest, in the rhythm of --steps and --decay"
     )
     parser.add_argument("--batch", type=whole_number(1), default=4, help="pictures per step and process")
     parser.add_argument("--length", type=whole_number(1), default=640, help="tokens per packed sample")
@@ -268,14 +264,17 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
             parent = multiprocessing.parent_process()
             if parent and not parent.is_alive():
                 return  # a run that was killed must not go on, unseen, beside the next one
-            schedule(run.optimizers, step, args.steps, args.decay)
+            left = time_left(began, args.minutes, args.decay / args.steps) if args.minutes else 1.0
+            schedule(run.optimizers, step, args.steps, args.decay, left)
             run.update(run.loss(pictures, batch))
             if rank == 0 and (step + 1) % 25 == 0:
                 rate = run.optimizers[0].param_groups[0]["lr"]
                 line = {"step": step + 1, "seconds": round(time.time() - began), "lr": rate, **run.report()}
                 print(json.dumps(line), file=log, flush=True)
-            if rank == 0 and ((step + 1) % 50 == 0 or step + 1 == args.steps):
+            if rank == 0 and ((step + 1) % 50 == 0 or step + 1 == args.steps or left <= 0):
                 save(args.out / f"{args.stage}.pt", run.state(step + 1))
+            if left <= 0:
+                return
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from scenes.scene import GRID, random_scene
 from tests.unit.scene_oracle import read
 from training.data import Packer, Packs, collate
 from training.held_out import ASIDES_HELD_OUT
+from training.schedule import schedule, time_left
 from training.views import IGNORED, Views
 
 
@@ -102,3 +103,19 @@ def test_questions_before_a_picture_are_seen_as_if_each_stood_there_alone(pocket
         assert torch.equal(positions[1:].diff(), torch.tensor(alone.positions)[1:].diff())
     picture = together.ids.index(pocket.processor.image_token_id)
     assert not any(visible[picture + GRID**2 - 1, 1:picture])
+
+
+def test_the_rate_falls_by_steps_or_by_the_clock_whichever_ends_first(monkeypatch):
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    optimizer.param_groups[0]["peak"] = 2.0
+
+    def rate(step, left=1.0):
+        schedule([optimizer], step, 100, 50, left, warmup=10)
+        return optimizer.param_groups[0]["lr"]
+
+    assert [rate(step) for step in (0, 9, 40, 75)] == pytest.approx([0.2, 2.0, 2.0, 1.0])
+    assert [rate(40, left) for left in (3.0, 0.5, -0.1)] == pytest.approx([2.0, 1.0, 0.0])
+    monkeypatch.setattr("training.schedule.time.time", lambda: 600.0)
+    # Of twenty minutes ten have passed, and the rate falls in the last five.
+    assert time_left(0.0, 20.0, 0.25) == pytest.approx(2.0)

@@ -251,14 +251,13 @@ def samples(
     yield from zip(*loaders, strict=True)
 
 
-def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
-    """One process of a stage; the first of them writes the log and the checkpoints."""
+def train(rank: int, args: argparse.Namespace, meeting: str, began: float) -> None:
+    """One process of a stage that began at a time; the first of them writes the log and the checkpoints."""
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
     if args.workers > 1:
         distributed.init_process_group("gloo", f"file://{meeting}", rank=rank, world_size=args.workers)
     run = prepare(args)
-    began = time.time()
     with (args.out / f"{args.stage}.jsonl").open("a") as log:
         for step, (pictures, batch) in enumerate(samples(args, run.processor, run.start, rank), start=run.start):
             parent = multiprocessing.parent_process()
@@ -279,7 +278,7 @@ def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
 
 def main() -> None:
     """Run one stage."""
-    args = parse()
+    args, began = parse(), time.time()
     args.out.mkdir(parents=True, exist_ok=True)
     own = args.out / "tokenizer"
     if not own.exists():  # made once: a run keeps its words even if what they are made of changes
@@ -289,7 +288,7 @@ def main() -> None:
         else:
             build_tokenizer().save_pretrained(own)
     with tempfile.TemporaryDirectory() as folder:
-        multiprocessing.spawn(train, (args, f"{folder}/meeting"), nprocs=args.workers)
+        multiprocessing.spawn(train, (args, f"{folder}/meeting", began), nprocs=args.workers)
 
 
 if __name__ == "__main__":

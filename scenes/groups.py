@@ -136,10 +136,10 @@ def odd_one(scene: Scene) -> Thing | None:
 def odd(scene: Scene, rng: random.Random) -> Drawn:
     """Which thing does not fit, if there is one that does not."""
     if not (thing := odd_one(scene)):
-        return Drawn({}, (Said("No object is the odd one out."),))
+        return Drawn({}, (Said("No object", (), decides=True), Said(" is the odd one out.")))
     other = next(other.category for other in scene.things if other is not thing)
     said = (
-        Said(f"The {thing.name}", numbered(scene, [thing])),
+        Said(f"The {thing.name}", numbered(scene, [thing]), decides=True),
         Said(f" is the odd one out: the others are {plural(other)}."),
     )
     return Drawn({}, said, (thing,))

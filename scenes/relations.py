@@ -20,6 +20,8 @@ from scenes.said import (
 from scenes.scene import PLACES, Plate, Scene, Thing
 from scenes.words import located
 
+OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+
 
 def relation(scene: Scene, rng: random.Random) -> Drawn | None:
     """What is next to a thing in one direction; a third of the time that may be nothing."""
@@ -113,13 +115,20 @@ def is_at_of(scene: Scene, thing: Thing, rng: random.Random) -> Drawn:
     return Drawn(words, (*said, Said(".")), (thing,), {"name": numbers})
 
 
+def _lies(thing: Thing, direction: str, other: Thing) -> bool:
+    """Whether a thing lies in that direction of another: its row or column tells, not whether they share one."""
+    (row, column), (other_row, other_column) = divmod(thing.cell, 3), divmod(other.cell, 3)
+    row_step, column_step = DIRECTIONS[direction]
+    return (row - other_row) * row_step + (column - other_column) * column_step > 0
+
+
 def is_relation(scene: Scene, rng: random.Random) -> Drawn | None:
-    """Whether a thing is left of, right of, above or below another, which its row or column tells."""
+    """Whether a thing is left of, right of, above or below another: as often yes as no."""
     if len(unique := unique_things(scene)) < 2:
         return None
     thing, other = rng.sample(unique, 2)
-    direction = rng.choice(tuple(DIRECTIONS))
-    if rng.random() < ABSENT:
+    direction, chance = rng.choice(tuple(DIRECTIONS)), rng.random()
+    if chance < ABSENT:
         name = absent(scene, rng)
         words = {"name": name, "direction": direction, "other": other.name}
         sought = {"name": (), "other": numbered(scene, [other])}
@@ -127,10 +136,11 @@ def is_relation(scene: Scene, rng: random.Random) -> Drawn | None:
             words |= {"name": other.name, "other": name}
             sought = {"name": sought["other"], "other": ()}
         return Drawn(words, (Said(f"There is no {name} in the image.", ()),), (other,), sought)
-    places = [divmod(t.cell, 3) for t in (thing, other)]
-    down, across = places[0][0] - places[1][0], places[0][1] - places[1][1]
-    row_step, column_step = DIRECTIONS[direction]
-    holds = down * row_step + across * column_step > 0
+    # Directions drawn blindly hold in a third of the cases, and who always says no is right in the rest.
+    holds = chance < (1 + ABSENT) / 2
+    if _lies(thing, direction, other) != holds:
+        turned = (OPPOSITE[direction], *DIRECTIONS)
+        direction = next(way for way in turned if _lies(thing, way, other) == holds)
     words = {"name": thing.name, "direction": direction, "other": other.name}
     mine, theirs = numbered(scene, [thing]), numbered(scene, [other])
     said = (
@@ -138,6 +148,8 @@ def is_relation(scene: Scene, rng: random.Random) -> Drawn | None:
         Said(f" {located(thing.place)}", mine),
         Said(f" and the {other.name} is"),
         Said(f" {located(other.place)}", theirs),
-        Said(f", so {'yes' if holds else 'no'}."),
+        Said(", so"),
+        Said(" yes" if holds else " no", decides=True),
+        Said("."),
     )
     return Drawn(words, said, (thing, other), {"name": mine, "other": theirs})

@@ -23,12 +23,14 @@ DIRECTIONS: dict[str, tuple[int, int]] = {  # words -> step in (row, column)
 class Said:
     """A stretch of an answer; `looks` are the numbers of what it speaks of, from 1: () for what is not there.
 
-    None leaves the model to itself. `counts` says that the stretch depends on how many they are.
+    None leaves the model to itself. `counts` says that the stretch depends on how many they are, `decides` that
+    everything asked for hangs on it.
     """
 
     text: str
     looks: tuple[int, ...] | None = None
     counts: bool = False
+    decides: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ conversations instead, seen whole. Sample `i` is the same whatever was drawn bef
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,20 +15,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import LlavaProcessor
 
-from scenes.asides import ASIDES, NO_SCENE, aside
-from scenes.questions import NUMBER_SKILLS, SHORT_SKILLS, Question, ask
+from scenes.questions import Question
 from scenes.said import Said
-from scenes.scene import GRID, Scene, random_scene
-from scenes.talk import conversation
-from scenes.typing import messy
+from scenes.scene import GRID, random_scene
+from training.mixture import FRIENDLY, chat, of_no_scene, questions_alone
 from training.views import IGNORED, PatchTargets, View, Views
 
-DESCRIBED = 0.4  # share of the packs that hold a description, the longest answer and the slowest to learn
-OFTEN = dict.fromkeys(SHORT_SKILLS, 2) | {  # how often a skill is asked about: what is hard to learn oftener
-    **{"background": 1, "size": 1, "kind": 1, "count_all": 1, "only": 1, "odd": 1},
-    **{"relation": 4, "next_to": 3, "count_object": 3, "count_category": 3, "list_category": 3, "more": 3},
-}
-FRIENDLY = ("greeting", "thanks", "goodbye")  # answered alike whatever the picture shows
+QUESTIONS_FIRST = 0.35  # share of the packs whose questions stand before the picture
+DECISIVE = 5.0  # how many times as much a token counts on which everything asked for hangs
 
 
 @dataclass(frozen=True)
@@ -47,16 +41,43 @@ class Look:
 STAGES = ("subject", "answer", "count")
 
 
+@dataclass
+class Row:
+    """The tokens of a sample in their order; `turn` numbers the answer a token belongs to, 0 for what all can see."""
+
+    ids: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)  # how much a label counts in the loss
+    positions: list[int] = field(default_factory=list)
+    turn: list[int] = field(default_factory=list)
+
+    def add(self, ids: list[int], turn: int, position: int) -> None:
+        """Tokens that are read, the first of them at a position."""
+        self.ids += ids
+        self.labels += [IGNORED] * len(ids)
+        self.weights += [0.0] * len(ids)
+        self.positions += range(position, position + len(ids))
+        self.turn += [turn] * len(ids)
+
+    def add_answer(self, ids: list[int], weights: list[float]) -> None:
+        """Tokens that are written, right behind the last token."""
+        self.add(ids, self.turn[-1], self.positions[-1] + 1)
+        self.labels[-len(ids) :] = ids
+        self.weights[-len(ids) :] = weights
+
+
 @dataclass(frozen=True)
 class Sample:
-    """One picture with its packed text; `turn` numbers the answer a token belongs to, 0 for what all can see."""
+    """One picture with its packed text, a `Row`."""
 
     pixels: np.ndarray  # (3, 224, 224) float32
     ids: list[int]
     labels: list[int]
+    weights: list[float]
     positions: list[int]
     turn: list[int]
     alone: bool  # whether the turns are hidden from each other
+    first: bool  # whether all questions, or that of the first turn, stand before the picture
     skills: list[str]  # of turn 1, 2, ...
     patches: PatchTargets
     shown: np.ndarray  # (P,) number of the thing each patch shows, 0 for none
@@ -64,13 +85,13 @@ class Sample:
 
 
 class Packer:
-    """Puts questions about a picture behind it, or the first of them before it."""
+    """Puts questions about a picture behind it or before it."""
 
     def __init__(self, processor: LlavaProcessor, length: int) -> None:
         # The tokenizer beneath the library's: a tenth of its time.
         self.tokenizer, self.length = processor.tokenizer.backend_tokenizer, length
         self.start_id, self.end_id = processor.tokenizer.bos_token_id, processor.tokenizer.eos_token_id
-        self.image_id = processor.image_token_id
+        self.picture = [processor.image_token_id] * GRID**2
 
     def encode(self, text: str) -> tuple[list[int], list[int]]:
         """Tokens of a text, and for each the place of its last letter."""
@@ -78,33 +99,65 @@ class Packer:
         return encoded.ids, [end - 1 for _, end in encoded.offsets]
 
     def pack(self, view: View, questions: list[Question], alone: bool, question_first: bool = False) -> Sample:
-        """As many of the questions as fit into `length` tokens, hidden from one another if `alone`."""
+        """As many of the questions as fit into `length` tokens, hidden from one another if `alone`.
+
+        With `question_first` all of those that are alone stand before the picture, of a conversation the first.
+        """
+        if alone and question_first:
+            return self._questions_before(view, questions)
+        row, skills, looks = Row(), [], []
         lead = f"USER: {questions[0].text} " if question_first else "USER: "
-        ids = [self.start_id, *self.encode(lead)[0], *[self.image_id] * GRID**2]
-        prefix = len(ids)
-        labels, positions, turn = [IGNORED] * prefix, list(range(prefix)), [0] * prefix
-        skills, looks = [], []
+        row.add([self.start_id, *self.encode(lead)[0], *self.picture], 0, 0)
+        prefix = len(row.ids)
         for number, question in enumerate(questions, start=1):
             lead, text = "\n" if alone or number == 1 else "USER: ", f"{question.text} ASSISTANT:"
             if question_first and number == 1:
                 text = "ASSISTANT:"
             asked, ends = self.encode(lead + text)
-            answer, said = self.encode(f" {question.answer}")
-            size = len(asked) + len(answer) + 1
-            if len(ids) + size > self.length:
+            answer, said, weights = self._answer(question)
+            if len(row.ids) + len(asked) + len(answer) > self.length:
                 if alone:
                     continue
                 break
             if text != "ASSISTANT:":
-                looks += _sought(question, [end - len(lead) for end in ends], len(ids))
-            looks += _spoken(question, [max(0, end - 1) for end in said], len(ids) + len(asked) - 1)
-            first = prefix if alone else len(ids)
-            ids += [*asked, *answer, self.end_id]
-            labels += [IGNORED] * len(asked) + [*answer, self.end_id]
-            positions += range(first, first + size)
-            turn += [len(skills) + 1] * size
+                looks += _sought(question, [end - len(lead) for end in ends], len(row.ids))
             skills.append(question.skill)
-        return Sample(view.pixels, ids, labels, positions, turn, alone, skills, view.patches, view.shown, looks)
+            row.add(asked, len(skills), prefix if alone else len(row.ids))
+            looks += _spoken(question, said, len(row.ids) - 1)
+            row.add_answer(answer, weights)
+        return self._sample(view, row, alone, question_first, skills, looks)
+
+    def _questions_before(self, view: View, questions: list[Question]) -> Sample:
+        """Each question ends right before the picture, which sees none of them, as if it stood there alone."""
+        asked, lead = [], self.encode("\nASSISTANT:")[0]
+        room = self.length - 1 - len(self.picture)
+        for question in questions:
+            before, (answer, said, weights) = self.encode(f"USER: {question.text} ")[0], self._answer(question)
+            if (size := len(before) + len(lead) + len(answer)) <= room:
+                asked.append((question, before, answer, said, weights))
+                room -= size
+        row, looks = Row(), []
+        picture_at = 1 + max(len(before) for _, before, *_ in asked)
+        row.add([self.start_id], 0, 0)
+        for number, (_, before, *_) in enumerate(asked, start=1):
+            row.add(before, number, picture_at - len(before))
+        row.add(self.picture, 0, picture_at)
+        for number, (question, _, answer, said, weights) in enumerate(asked, start=1):
+            row.add(lead, number, picture_at + len(self.picture))
+            looks += _spoken(question, said, len(row.ids) - 1)
+            row.add_answer(answer, weights)
+        return self._sample(view, row, True, True, [question.skill for question, *_ in asked], looks)
+
+    def _sample(self, view: View, row: Row, alone: bool, first: bool, skills: list[str], looks: list[Look]) -> Sample:
+        text = {"alone": alone, "first": first, "skills": skills, "looks": looks}
+        return Sample(view.pixels, **vars(row), **text, patches=view.patches, shown=view.shown)
+
+    def _answer(self, question: Question) -> tuple[list[int], list[int], list[float]]:
+        """Tokens of an answer with its end, where each but that ends in its text, and how much each counts."""
+        ids, ends = self.encode(f" {question.answer}")
+        ends = [max(0, end - 1) for end in ends]
+        weights = [DECISIVE if said.decides else 1.0 for said in _stretches(question, ends)]
+        return [*ids, self.end_id], ends, weights + [1.0] * (len(ids) + 1 - len(weights))
 
 
 def _sought(question: Question, ends: list[int], start: int) -> Iterator[Look]:
@@ -113,16 +166,22 @@ def _sought(question: Question, ends: list[int], start: int) -> Iterator[Look]:
         yield Look("subject", start + next(at for at, end in enumerate(ends) if end >= last - 1), things)
 
 
-def _spoken(question: Question, ends: list[int], before: int) -> Iterator[Look]:
-    """Where the words of an answer look: every token is written from the one before it, the first from `before`."""
+def _stretches(question: Question, ends: list[int]) -> Iterator[Said]:
+    """The stretch of an answer that each of its tokens ends in; none where it is not known what is said."""
     stretches = iter(question.said)
     stretch, reach = None, 0
-    for at, end in enumerate(ends):
+    for end in ends:
         while end >= reach:
             stretch = next(stretches, None)
             if stretch is None:
                 return
             reach += len(stretch.text)
+        yield stretch
+
+
+def _spoken(question: Question, ends: list[int], before: int) -> Iterator[Look]:
+    """Where the words of an answer look: every token is written from the one before it, the first from `before`."""
+    for at, stretch in enumerate(_stretches(question, ends)):
         if stretch.looks is not None:
             yield Look("count" if stretch.counts else "answer", before + at, stretch.looks)
 
@@ -130,7 +189,7 @@ def _spoken(question: Question, ends: list[int], before: int) -> Iterator[Look]:
 class Packs(Dataset):
     """Packed samples of about `length` tokens; a share `chats` of them are conversations.
 
-    Half of these put their first question before the picture.
+    Half of these put their first question before the picture, a share QUESTIONS_FIRST of the others all of them.
     """
 
     def __init__(
@@ -148,35 +207,10 @@ class Packs(Dataset):
         view = self.views.drawn(name)
         scene = view.scene or random_scene(name)
         alone = rng.random() >= self.chats
-        if alone:
-            questions = questions_alone(scene, rng)
-        else:
-            skills = SHORT_SKILLS + NUMBER_SKILLS * 2 if scene.plate else (*SHORT_SKILLS, "number", "number_there")
-            questions = conversation(scene, 12, rng, typed=messy, asides=0.25, skills=skills)
+        questions = questions_alone(scene, rng) if alone else chat(scene, rng)
         if view.scene is None:
             questions = [q if q.skill in FRIENDLY else of_no_scene(q) for q in questions]
-        return self.packer.pack(view, questions, alone, question_first=not alone and rng.random() < 0.5)
-
-
-def of_no_scene(question: Question) -> Question:
-    """The question about a picture that is no emoji scene."""
-    return replace(question, skill="no_scene", answer=NO_SCENE, about=(), sought=(), said=(Said(NO_SCENE),))
-
-
-def questions_alone(scene: Scene, rng: random.Random) -> list[Question]:
-    """More questions than fit into a pack, in any order, the hard ones oftener."""
-    skills = rng.choices(tuple(OFTEN), weights=tuple(OFTEN.values()), k=22)
-    if scene.plate:
-        skills += ["number", "number", rng.choice(NUMBER_SKILLS), rng.choice(NUMBER_SKILLS)]
-    else:
-        skills += [rng.choice(NUMBER_SKILLS)]
-    asides = ["out_of_scope", "out_of_scope", "unknown_word", rng.choice(tuple(ASIDES))]
-    questions = [ask(scene, skill, rng, typed=messy) for skill in skills]
-    questions += [aside(kind, rng, typed=messy) for kind in asides]
-    rng.shuffle(questions)
-    if rng.random() < DESCRIBED:
-        questions.insert(0, ask(scene, "describe", rng, typed=messy))
-    return questions
+        return self.packer.pack(view, questions, alone, rng.random() < (QUESTIONS_FIRST if alone else 0.5))
 
 
 @dataclass(frozen=True)
@@ -186,10 +220,12 @@ class Batch:
     pixels: Tensor  # (B, 3, 224, 224)
     ids: Tensor  # (B, T)
     labels: Tensor  # (B, T)
+    weights: Tensor  # (B, T) float32, how much each label counts
     positions: Tensor  # (B, T)
     turn: Tensor  # (B, T), -1 on padding
     visible: Tensor  # (B, 1, T, T) bool
     alone: list[bool]
+    first: list[bool]
     skills: list[list[str]]
     patches: dict[str, Tensor]  # each (B, P)
     looks: dict[str, tuple[Tensor, Tensor]]  # per stage: token (B, R), -1 on padding; where to look (B, R, 1 + P)
@@ -199,8 +235,8 @@ def collate(samples: list[Sample]) -> Batch:
     """Pad samples on the right and say which token may see which."""
     length = max(len(sample.ids) for sample in samples)
 
-    def padded(rows: list[list[int]], fill: int) -> Tensor:
-        return torch.tensor([[*row, *[fill] * (length - len(row))] for row in rows])
+    def padded(lists: list[list[int]] | list[list[float]], fill: float) -> Tensor:
+        return torch.tensor([[*values, *[fill] * (length - len(values))] for values in lists])
 
     turn = padded([sample.turn for sample in samples], -1)
     shown_to_all = turn.eq(0) | ~torch.tensor([[sample.alone] for sample in samples])
@@ -210,10 +246,12 @@ def collate(samples: list[Sample]) -> Batch:
         pixels=torch.from_numpy(np.stack([sample.pixels for sample in samples])),
         ids=padded([sample.ids for sample in samples], 0),
         labels=padded([sample.labels for sample in samples], IGNORED),
+        weights=padded([sample.weights for sample in samples], 0.0),
         positions=padded([sample.positions for sample in samples], 0),
         turn=turn,
         visible=visible[:, None],
         alone=[sample.alone for sample in samples],
+        first=[sample.first for sample in samples],
         skills=[sample.skills for sample in samples],
         patches={
             key: torch.from_numpy(np.stack([sample.patches[key] for sample in samples])) for key in samples[0].patches

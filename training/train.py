@@ -2,7 +2,8 @@
 
 Two stages. *vision*: the tower and the projector learn, patch by patch, the words of what is shown. *chat*: everything
 learns to answer. The learning rate stays at its peak and falls to zero over the last `--decay` steps, so a run can be
-resumed with more steps (`--resume`) without having been planned. Sample i is the same in every run of the same seed.
+resumed with more steps (`--resume`) without having been planned; where only the time is known it falls by the clock
+(`--minutes`). Sample i is the same in every run of the same seed.
 
 A stage begins with the weights of the stage before, or with any checkpoint (`--init`), whatever words its tokenizer
 holds: embeddings go by token. Several processes of one thread each (`--workers`) share every step: on two cores that
@@ -31,6 +32,7 @@ from training.data import Batch, Packs, collate
 from training.looking import Looking
 from training.optimizer import build_optimizers
 from training.patches import PatchWords, project
+from training.schedule import schedule, time_left
 from training.views import IGNORED, Pictures, Views, collate_views
 
 PATCH_LOSS = 0.2  # weight of the patch words beside the answers in the chat stage
@@ -40,7 +42,7 @@ LOOK_LOSS = 0.2  # weight of looking at what is asked about
 def answer_loss(
     model: torch.nn.Module, batch: Batch, looking: Looking | None = None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Cross-entropy of the answer tokens; also projected patches (B, P, D) and which tokens were right (B, T - 1)."""
+    """Weighted cross-entropy of the answers; also projected patches (B, P, D) and the right tokens (B, T - 1)."""
     patches = project(model, batch.pixels)
     embeds = model.get_input_embeddings()(batch.ids)
     is_image = (batch.ids == model.config.image_token_id)[..., None].expand_as(embeds)
@@ -57,7 +59,9 @@ def answer_loss(
     logits = model.lm_head(hidden[:, :-1][answers])
     right = torch.zeros_like(answers)
     right[answers] = logits.detach().argmax(-1) == target[answers]
-    return functional.cross_entropy(logits, target[answers]), patches, right
+    weights = batch.weights[:, 1:][answers]
+    losses = functional.cross_entropy(logits, target[answers], reduction="none")
+    return (losses * weights).sum() / weights.sum(), patches, right
 
 
 def exact_answers(batch: Batch, right: torch.Tensor, tally: dict[str, list[bool]]) -> None:
@@ -66,16 +70,8 @@ def exact_answers(batch: Batch, right: torch.Tensor, tally: dict[str, list[bool]
     for row, skills in enumerate(batch.skills):
         for number, skill in enumerate(skills, start=1):
             exact = right[row][(turn[row] == number) & (target[row] != IGNORED)].all().item()
-            tally[skill if batch.alone[row] else "in a chat"].append(exact)
-
-
-def schedule(optimizers: list[torch.optim.Optimizer], step: int, steps: int, decay: int, warmup: int = 50) -> float:
-    """Set the learning rates of a step: up over `warmup`, level, down to zero over the last `decay`."""
-    factor = min(1.0, (step + 1) / warmup, (steps - step) / max(1, decay))
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * factor
-    return factor
+            group = "question first" if batch.first[row] else skill
+            tally[group if batch.alone[row] else "in a chat"].append(exact)
 
 
 def save(path: Path, state: dict) -> None:
@@ -95,14 +91,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--decay", type=whole_number(0), default=0, help="the last steps, over which the learning rate falls to 0"
     )
+    parser.add_argument(
+        "--minutes", type=float, help="end after that long at the latest, in the rhythm of --steps and --decay"
+    )
     parser.add_argument("--batch", type=whole_number(1), default=4, help="pictures per step and process")
     parser.add_argument("--length", type=whole_number(1), default=640, help="tokens per packed sample")
-    parser.add_argument(
-        "--chats",
-        type=float,
-        default=0.4,
-        help="share of samples that are conversations",
-    )
+    parser.add_argument("--chats", type=float, default=0.4, help="share of samples that are conversations")
     parser.add_argument("--plates", type=float, default=0.7, help="share of scenes with a number")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--vision-lr", type=float, default=0.3, help="factor for the tower in the chat stage")
@@ -257,32 +251,34 @@ def samples(
     yield from zip(*loaders, strict=True)
 
 
-def train(rank: int, args: argparse.Namespace, meeting: str) -> None:
-    """One process of a stage; the first of them writes the log and the checkpoints."""
+def train(rank: int, args: argparse.Namespace, meeting: str, began: float) -> None:
+    """One process of a stage that began at a time; the first of them writes the log and the checkpoints."""
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
     if args.workers > 1:
         distributed.init_process_group("gloo", f"file://{meeting}", rank=rank, world_size=args.workers)
     run = prepare(args)
-    began = time.time()
     with (args.out / f"{args.stage}.jsonl").open("a") as log:
         for step, (pictures, batch) in enumerate(samples(args, run.processor, run.start, rank), start=run.start):
             parent = multiprocessing.parent_process()
             if parent and not parent.is_alive():
                 return  # a run that was killed must not go on, unseen, beside the next one
-            schedule(run.optimizers, step, args.steps, args.decay)
+            left = time_left(began, args.minutes, args.decay / args.steps) if args.minutes else 1.0
+            schedule(run.optimizers, step, args.steps, args.decay, left)
             run.update(run.loss(pictures, batch))
             if rank == 0 and (step + 1) % 25 == 0:
                 rate = run.optimizers[0].param_groups[0]["lr"]
                 line = {"step": step + 1, "seconds": round(time.time() - began), "lr": rate, **run.report()}
                 print(json.dumps(line), file=log, flush=True)
-            if rank == 0 and ((step + 1) % 50 == 0 or step + 1 == args.steps):
+            if rank == 0 and ((step + 1) % 50 == 0 or step + 1 == args.steps or left <= 0):
                 save(args.out / f"{args.stage}.pt", run.state(step + 1))
+            if left <= 0:
+                return
 
 
 def main() -> None:
     """Run one stage."""
-    args = parse()
+    args, began = parse(), time.time()
     args.out.mkdir(parents=True, exist_ok=True)
     own = args.out / "tokenizer"
     if not own.exists():  # made once: a run keeps its words even if what they are made of changes
@@ -292,7 +288,7 @@ def main() -> None:
         else:
             build_tokenizer().save_pretrained(own)
     with tempfile.TemporaryDirectory() as folder:
-        multiprocessing.spawn(train, (args, f"{folder}/meeting"), nprocs=args.workers)
+        multiprocessing.spawn(train, (args, f"{folder}/meeting", began), nprocs=args.workers)
 
 
 if __name__ == "__main__":

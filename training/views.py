@@ -32,7 +32,7 @@ from training.styles import draw_styled
 IGNORED = -100  # label of a position without a loss
 NAMES = ("nothing", *OBJECTS, "number", "photo")  # what a patch can show
 NUMBERS_ONLY = 0.4  # share of the pictures without text that show nothing but numbers
-ALIKE = 0.12  # share of the scenes in which one thing may be the odd one out
+ALIKE = 0.3  # share of the scenes in which one thing may be the odd one out
 
 PatchTargets = dict[str, np.ndarray]
 

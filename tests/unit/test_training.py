@@ -247,8 +247,8 @@ def test_the_evaluation_tells_right_from_wrong(pocket):
 
 
 def test_packed_questions_cannot_see_one_another(tiny):
-    packs = Packs(tiny.processor, Views(tiny.processor), length=640, chats=0.0, start=0, count=2)
-    batch = collate([packs[0], packs[1]])
+    packs = Packs(tiny.processor, Views(tiny.processor), length=640, chats=0.0, start=0, count=12)
+    batch = collate([sample for number in range(12) if not (sample := packs[number]).first][:2])
     visible, turn = batch.visible[0, 0], batch.turn[0]
     for number in (1, 2, 5):
         own = turn == number

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 from transformers import AutoTokenizer
@@ -31,7 +32,7 @@ from elastic.files import claimed, writable
 from elastic.model import POCKET
 
 
-def run(args: argparse.Namespace) -> dict:
+def run(args: argparse.Namespace) -> dict[str, Any]:
     """Run what a command line asks for; returns the results, which are also written.
 
     Raises:
@@ -115,8 +116,8 @@ def _conclude(
     samples: list[Sample],
     chosen: tuple[Variant, ...],
     records: Records,
-    known: dict[str, object],
-) -> dict:
+    known: dict[str, Any],
+) -> dict[str, Any]:
     """Write what all answers come to, and say what to make of it."""
     answers = _of_run(records.answers(), samples, chosen)
     errors = _sentences(_of_run(records.errors(), samples, chosen))
@@ -139,7 +140,7 @@ def _conclude(
     return results
 
 
-def _is_missed(before: dict, now: dict) -> bool:
+def _is_missed(before: dict[str, Any], now: dict[str, Any]) -> bool:
     """Whether a table had a row, or samples, that the one in its place has not."""
     rows, kept = ({(row["policy"], row["keep"]) for row in results["rows"]} for results in (before, now))
     return bool(rows - kept) or before["settings"]["samples"] > now["settings"]["samples"]
@@ -187,7 +188,7 @@ def _sentences(errors: Iterable[Record]) -> list[str]:
     ]
 
 
-def _identity(args: argparse.Namespace) -> dict:
+def _identity(args: argparse.Namespace) -> dict[str, Any]:
     """What answers and times depend on: a file of answers goes on only with the same."""
     is_registered = _is_registered(args.data)
     data = args.data if is_registered else f"{Path(args.data).name} {_digest(Path(args.data))}"
@@ -207,7 +208,7 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
-def _settings(args: argparse.Namespace, chosen: tuple[Variant, ...], records: Records, samples: int) -> dict:
+def _settings(args: argparse.Namespace, chosen: tuple[Variant, ...], records: Records, samples: int) -> dict[str, Any]:
     """What a reader of the results must know."""
     names = dict.fromkeys(name for of in records.about for name in of)
     about = {name: ", ".join(dict.fromkeys(of[name] for of in records.about if name in of)) for name in names}

@@ -4,14 +4,14 @@ from collections import defaultdict
 
 import numpy as np
 
-from elastic.evaluate.aggregates import MEASURES
+from elastic.evaluate.aggregates import MEASURES, Row
 from elastic.evaluate.summary import Draws
 
 BEYOND = "! holds more than its share of the bytes, after the prompt or at the peak of the answer: not compared"
 COLUMNS = ("exact", "rouge_l", "perplexity", "kl", "share_prompt", "share_peak", "ms_per_token")
 
 
-def table(rows: list[dict]) -> str:
+def table(rows: list[Row]) -> str:
     """Every method at every budget, by budget; `!` marks one that holds more than its share, as the last line says."""
     width = max([len("policy"), *(len(row["policy"]) for row in rows)])
     lines = [f"{'policy':<{width}}{'keep':>7}" + "".join(f"{MEASURES[name].short:>14}" for name in COLUMNS)]
@@ -24,7 +24,7 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def advice(draws: Draws, rows: list[dict]) -> list[str]:
+def advice(draws: Draws, rows: list[Row]) -> list[str]:
     """One paragraph per budget below the full cache's."""
     by_exact = any(row["exact"] is not None for row in rows)
     measure, words = ("exact", "exact answers") if by_exact else ("rouge_l", "ROUGE-L against the full cache")
@@ -32,7 +32,7 @@ def advice(draws: Draws, rows: list[dict]) -> list[str]:
     return [_of_budget(draws, [row for row in rows if row["keep"] == keep], measure, words) for keep in budgets]
 
 
-def _of_budget(draws: Draws, rows: list[dict], measure: str, words: str) -> str:
+def _of_budget(draws: Draws, rows: list[Row], measure: str, words: str) -> str:
     keep, which = rows[0]["keep"], list(MEASURES).index(measure)
     fair = [row for row in rows if not row["beyond_share"] and row[measure] is not None]
     aside = _beyond(rows)
@@ -53,7 +53,7 @@ def _of_budget(draws: Draws, rows: list[dict], measure: str, words: str) -> str:
     return f"At {keep:g} of the cache: {name} ({score} {words}; best in {sure:.0%} of resamples; {told}).{aside}"
 
 
-def _beyond(rows: list[dict]) -> str:
+def _beyond(rows: list[Row]) -> str:
     """Who is not compared, and why."""
     whose = defaultdict(list)
     for row in rows:
@@ -63,7 +63,7 @@ def _beyond(rows: list[dict]) -> str:
     return f" Not compared, as beyond their share: {found}." if found else ""
 
 
-def _alike(draws: Draws, best: dict, row: dict, which: int) -> bool:
+def _alike(draws: Draws, best: Row, row: Row, which: int) -> bool:
     """Whether the interval of the paired difference holds 0."""
     drawn = draws.difference((best["policy"], best["keep"]), (row["policy"], row["keep"]))[which, 1:]
     low, high = np.nanpercentile(drawn, (2.5, 97.5)) if np.isfinite(drawn).any() else (0, 0)

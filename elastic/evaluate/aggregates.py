@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from elastic.evaluate.data import DESCRIBE
 
-Answer = dict[str, object]  # a record of an answer, with `full_peak`, the full cache's `bytes_peak` on the same
+Answer = dict[str, Any]  # a record of an answer, with `full_peak`, the full cache's `bytes_peak` on the same
+Row = dict[str, Any]  # what the answers of a method at a budget come to: a line of the results
 Number = float | None
 HIGHER = "higher"
 

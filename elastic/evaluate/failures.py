@@ -3,6 +3,7 @@
 import base64
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 from elastic.evaluate.data import Sample
 from elastic.evaluate.lines import Record
@@ -12,13 +13,13 @@ WORST = 5  # failures shown of a method at a budget
 WORST_OF_METHOD = 15  # and of a method in all: each comes with its picture
 
 
-def failures(answers: list[Record], samples: Iterable[Sample]) -> dict[str, list]:
+def failures(answers: list[Record], samples: Iterable[Sample]) -> dict[str, list[Any]]:
     """The worst answers of each method and budget, beside the full cache's: `failures` and the `pictures` they name.
 
     First those the full cache has right and the method has not, then those whose text is least like the full cache's.
     """
     full = {(answer["sample"], answer["skill"]): answer for answer in answers if answer["policy"] == "full"}
-    by_method: defaultdict[tuple, list[Record]] = defaultdict(list)
+    by_method: defaultdict[tuple[object, object], list[Record]] = defaultdict(list)
     for answer in answers:
         other = full.get((answer["sample"], answer["skill"]))
         if answer["policy"] != "full" and other is not None and answer["text"] != other["text"]:
@@ -42,7 +43,7 @@ def failures(answers: list[Record], samples: Iterable[Sample]) -> dict[str, list
                     "answer": answer["text"],
                     "rouge_l": answer["rouge_l"],
                     "agreement": answer["agreement"],
-                    "picture": pictures.place(answer["sample"]),
+                    "picture": pictures.place(str(answer["sample"])),
                 }
             )
     return {"failures": found, "pictures": pictures.made}

@@ -4,13 +4,13 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from elastic.evaluate.measure import Outcome
 
-Record = dict[str, object]
+Record = dict[str, Any]
 
 LONGEST = 2**24  # bytes: what is longer is no line of an evaluation, and is never read as a whole
 CHECK = "check"  # the entry of a line that `check_of` makes

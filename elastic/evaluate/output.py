@@ -4,7 +4,9 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
+from elastic.evaluate.aggregates import Row
 from elastic.evaluate.registry import REPORT, load
 from elastic.files import write
 
@@ -17,7 +19,7 @@ def files_of(path: Path) -> list[Path]:
     return [path, *(path.with_suffix(ending) for ending in (".csv", ".html", ANSWERS, LEFT_OUT))]
 
 
-def results_in(path: Path) -> dict | None:
+def results_in(path: Path) -> dict[str, Any] | None:
     """The results that a file holds; None where it holds none, or is not there."""
     try:
         found = json.loads(path.read_bytes())
@@ -29,7 +31,7 @@ def results_in(path: Path) -> dict | None:
         return None
 
 
-def write_all(path: Path, results: dict) -> tuple[list[Path], str]:
+def write_all(path: Path, results: dict[str, Any]) -> tuple[list[Path], str]:
     """Write results, table and report beside each other, each whole; returns their paths, and why there is no report.
 
     Raises:
@@ -70,7 +72,7 @@ def write_again(path: Path) -> Path:
     return report
 
 
-def _csv(rows: list[dict]) -> str:
+def _csv(rows: list[Row]) -> str:
     """One line per method and budget; what is nested in a row becomes columns of its own."""
     flat = [_flat(row) for row in rows]
     columns = list(dict.fromkeys(name for row in flat for name in row))
@@ -81,7 +83,7 @@ def _csv(rows: list[dict]) -> str:
     return file.getvalue()
 
 
-def _flat(row: dict) -> dict[str, object]:
+def _flat(row: Row) -> dict[str, object]:
     flat: dict[str, object] = {}
     for name, value in row.items():
         if name == "exact_by_skill":

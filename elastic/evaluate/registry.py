@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
 DATA = "elastic.evaluate.data"  # functions that make samples: see `elastic.evaluate.data.registered_samples`
 REPORT = "elastic.evaluate.report"  # functions from results, as they are in the JSON, to the text of an HTML file
@@ -23,7 +24,7 @@ def registered(group: str) -> dict[str, EntryPoint]:
     return found | {point.name: point for point in entry_points(group=group)}
 
 
-def load(group: str, name: str) -> Callable:
+def load(group: str, name: str) -> Callable[..., Any]:
     """The function that is registered by a name.
 
     Raises:
@@ -33,6 +34,7 @@ def load(group: str, name: str) -> Callable:
     if point is None:
         raise ValueError(f"No package that is installed here offers {name!r} as {group}.")
     try:
-        return point.load()
+        found: Callable[..., Any] = point.load()
     except ModuleNotFoundError as error:
         raise ValueError(f"{name!r} of {group} needs the package {error.name!r}, which is not installed.") from error
+    return found

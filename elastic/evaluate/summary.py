@@ -7,10 +7,11 @@ them.
 
 from collections import defaultdict
 from collections.abc import Iterable
+from operator import itemgetter
 
 import numpy as np
 
-from elastic.evaluate.aggregates import HIGHER, MEASURES, Number
+from elastic.evaluate.aggregates import HIGHER, MEASURES, Number, Row
 from elastic.evaluate.fairness import beyond_share
 from elastic.evaluate.lines import Record
 
@@ -50,7 +51,7 @@ class Draws:
             for answer in self.answers[key]:
                 for row, measure in enumerate(MEASURES.values()):
                     if (part := measure.part(answer)) is not None:
-                        sums[row, :, self.unit[answer["sample"]]] += part, measure.whole(answer)
+                        sums[row, :, self.unit[answer["sample"]]] += np.array([part, measure.whole(answer)])
         return self._sums[key]
 
     def values(self, key: Key, by: np.ndarray | None = None, only: slice = slice(None)) -> np.ndarray:
@@ -62,7 +63,7 @@ class Draws:
         part, whole = np.moveaxis(sums @ self.times.T, 1, 0)
         is_log = IS_LOG[only]
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            ratio = part / whole
+            ratio: np.ndarray = part / whole
             ratio[is_log] = np.exp(ratio[is_log])
         return ratio
 
@@ -74,11 +75,11 @@ class Draws:
         only = slice(None) if place is None else slice(place, place + 1)
         both = (self.sums(key)[only, 1:] > 0) & (self.sums(other)[only, 1:] > 0)
         with np.errstate(invalid="ignore"):
-            found = self.values(key, both, only) - self.values(other, both, only)
+            found: np.ndarray = self.values(key, both, only) - self.values(other, both, only)
         return found if place is None else found[0]
 
 
-def rows(draws: Draws) -> list[dict]:
+def rows(draws: Draws) -> list[Row]:
     """One row per method and budget: every measure, its interval, and differences from `full`, `elastic`, the best.
 
     `beyond_share` says what a method holds too much; one that does is not compared with the best.
@@ -89,23 +90,23 @@ def rows(draws: Draws) -> list[dict]:
     return found
 
 
-def _compare_with_best(draws: Draws, found: list[dict]) -> None:
+def _compare_with_best(draws: Draws, found: list[Row]) -> None:
     """Add to the rows of a budget how they differ from the best of them, which each measure names for itself."""
     for row in found:
         row["vs_best"] = {}
     for place, (name, measure) in enumerate(MEASURES.items()):
         known = [row for row in found if measure.title and row[name] is not None]
-        sign = 1 if measure.better == HIGHER else -1
-        best = max(known, key=lambda row, name=name, sign=sign: sign * row[name], default=None)
-        for row in known:
-            values = draws.difference((row["policy"], row["keep"]), (best["policy"], best["keep"]), place)
+        ranking = sorted(known, key=itemgetter(name), reverse=measure.better == HIGHER)
+        for row in ranking:
+            against = ranking[0]["policy"], ranking[0]["keep"]
+            values = draws.difference((row["policy"], row["keep"]), against, place)
             row["vs_best"][name] = {"difference": _number(values[0]), "ci": interval(values)}
 
 
-def _row(draws: Draws, key: Key) -> dict:
+def _row(draws: Draws, key: Key) -> Row:
     policy, keep = key
     answers = draws.answers[key]
-    row: dict[str, object] = {"policy": policy, "keep": keep, "n": len(answers)}
+    row: Row = {"policy": policy, "keep": keep, "n": len(answers)}
     for name, values in zip(MEASURES, draws.values(key), strict=True):
         row[name], row[f"{name}_ci"] = _number(values[0]), interval(values)
     row["beyond_share"] = beyond_share(keep, row["share_prompt"], row["share_peak"])

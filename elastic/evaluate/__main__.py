@@ -25,7 +25,7 @@ from elastic.evaluate.methods import Variant, keeps, methods, variants
 from elastic.evaluate.output import files_of, results_in, write_again, write_all
 from elastic.evaluate.records import ELSE, Records, changed
 from elastic.evaluate.registry import DATA, registered
-from elastic.evaluate.run import chunks
+from elastic.evaluate.run import Chunk, chunks
 from elastic.evaluate.summary import Draws, rows
 from elastic.evaluate.workers import Model, Results, in_pool, in_process
 from elastic.files import claimed, writable
@@ -123,7 +123,9 @@ def _conclude(
     errors = _sentences(_of_run(records.errors(), samples, chosen))
     draws = Draws(answers)
     settings = _settings(args, chosen, records, len(samples)) | known | {"errors": errors}
-    results = {"settings": settings, "measures": described(), "rows": rows(draws)} | failures(answers, samples)
+    results: dict[str, Any] = {"settings": settings, "measures": described(), "rows": rows(draws)} | failures(
+        answers, samples
+    )
     before = results_in(args.out)
     written, why_no_report = write_all(args.out, results)
     for path in written:
@@ -146,7 +148,7 @@ def _is_missed(before: dict[str, Any], now: dict[str, Any]) -> bool:
     return bool(rows - kept) or before["settings"]["samples"] > now["settings"]["samples"]
 
 
-def _computed(args: argparse.Namespace, model: Model, todo: list) -> Results:
+def _computed(args: argparse.Namespace, model: Model, todo: list[Chunk]) -> Results:
     if args.ray is not None:
         from elastic.evaluate.ray_cluster import on_ray
 
@@ -179,7 +181,7 @@ def _report(problems: list[str], on_error: str) -> None:
 
 def _sentences(errors: Iterable[Record]) -> list[str]:
     """One per sample and reason, however many methods it met."""
-    met: defaultdict[tuple, list[str]] = defaultdict(list)
+    met: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for line in errors:
         met[line["sample"], line["error"]].append(f"{line['policy']} at {line['keep']:g}")
     return [

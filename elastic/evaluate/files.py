@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeGuard
 
 from elastic.evaluate.data import DESCRIBE, Sample, Turn
 
@@ -32,7 +33,8 @@ def read_file(path: Path, images: Path, limit: int | None = None) -> tuple[list[
     return list(samples.values()), problems
 
 
-Parser = Callable[[str, dict, Path], Sample]
+Foreign = dict[str, Any]  # a record as somebody wrote it: nothing is known of it yet
+Parser = Callable[[str, Foreign, Path], Sample]
 
 
 def _records(path: Path) -> tuple[list[tuple[str, object]], Parser]:
@@ -80,7 +82,7 @@ def _shown(name: str) -> str:
     return name.encode(errors="replace").decode()
 
 
-def _mm_vet(name: str, record: dict, images: Path) -> Sample:
+def _mm_vet(name: str, record: Foreign, images: Path) -> Sample:
     """`answer` may offer <OR> alternatives and ask for several things with <AND>: no text to match to the letter."""
     answer = record.get("answer")
     if answer is not None:
@@ -90,7 +92,7 @@ def _mm_vet(name: str, record: dict, images: Path) -> Sample:
     return Sample(name, _image(images, record["imagename"]), (turn,), is_exact=False)
 
 
-def _llava(name: str, record: dict, images: Path) -> Sample:
+def _llava(name: str, record: Foreign, images: Path) -> Sample:
     said = record["conversations"]
     if len(said) < 1 or any(part["from"] != ("human", "gpt")[n % 2] for n, part in enumerate(said)):
         raise ValueError("its conversation is not one of `human` and `gpt` in turn, `human` first.")
@@ -101,7 +103,7 @@ def _llava(name: str, record: dict, images: Path) -> Sample:
     return Sample(name, _image(images, record["image"]), tuple(turns), is_exact=False)
 
 
-def _bench(name: str, record: dict, images: Path) -> Sample:
+def _bench(name: str, record: Foreign, images: Path) -> Sample:
     answer = _first(record, "answer", "gpt_answer", default=None)
     turn = Turn(
         _text(record["text"]), None if answer is None else _text(answer), _text(record.get("category") or "question")
@@ -129,7 +131,7 @@ def _image(folder: Path, name: object) -> Path:
     return path
 
 
-def _has(record: object, *names: str) -> bool:
+def _has(record: object, *names: str) -> TypeGuard[Foreign]:
     return isinstance(record, dict) and all(name in record for name in names)
 
 

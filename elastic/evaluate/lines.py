@@ -33,14 +33,14 @@ class _Error(_Of):
 
 
 class _Settings(_Line):
-    settings: dict
+    settings: dict[str, Any]
 
 
 class _About(_Line):
     about: dict[str, str]
 
 
-_OUTCOME = {of.name: (of.type, ...) for of in fields(Outcome)}
+_OUTCOME: dict[str, Any] = {of.name: (of.type, ...) for of in fields(Outcome)}
 _OUTCOME["compress_ms"] = (float | None, ...)  # None where times cannot be compared
 _Answer = create_model("_Answer", __base__=_Of, skill=(str, ...), **_OUTCOME)
 _Full = create_model("_Full", __base__=_Answer, question=(str, ...), reference=(str | None, ...))
@@ -82,6 +82,7 @@ def parsed(line: bytes) -> Record:
 
 
 def _kind(record: Record) -> type[_Line]:
+    kind: type[_Line]
     for name, kind in (("settings", _Settings), ("about", _About), ("error", _Error)):
         if name in record:
             return kind

@@ -87,7 +87,7 @@ def baselines(start: State, references: Sequence[str | None], max_new_tokens: in
     spelled = [None if text is None else answer_ids(start, text) for text in references]
     _check_room(start, max([max_new_tokens, *(len(ids) for ids in spelled if ids)]))
     own = _written(start, Full(), max_new_tokens) if None in references else None
-    fed = [ids or own[row] for row, ids in enumerate(spelled)]
+    fed = [ids or (own[row] if own else []) for row, ids in enumerate(spelled)]
     logits = _feed(compress(start, Full(), max(map(len, fed))), fed).logits
     if own is None:
         own = _own_answers(start, Full(), fed, logits, max_new_tokens)

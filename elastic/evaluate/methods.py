@@ -37,7 +37,7 @@ def keeps(text: str) -> list[float]:
     Raises:
         ValueError: if one is no share that a method may keep.
     """
-    least = options_of(Policy)["keep"].low
+    least = options_of(Policy)["keep"].low or 0.0
     try:
         return list(dict.fromkeys(read_share(part, least) for part in text.split(",")))
     except ValueError as error:
@@ -71,7 +71,7 @@ def variants(
         only = options.get("keep") if of_keep.is_free else of_keep.default
         for keep in budgets if only is None else [only]:
             try:
-                variant = Variant(label, kind(**options | {"keep": keep}))
+                variant = Variant(label, kind(**{**options, "keep": keep}))
             except ValueError as error:
                 left_out[f"{label} at {keep:g}"] = str(error)
                 continue

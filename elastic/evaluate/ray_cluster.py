@@ -7,8 +7,10 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from elastic.evaluate.data import Sample
+from elastic.evaluate.lines import Record
 from elastic.evaluate.run import Chunk
 from elastic.evaluate.workers import Model, Results, work
 
@@ -35,7 +37,7 @@ def on_ray(model: Model, chunks: Iterable[Chunk], address: str | None) -> Result
         # Processes that have used a GPU would end after each task: max_calls=0 keeps them, with the model they loaded.
         task = ray.remote(num_cpus=1, num_gpus=min(gpus, 1), max_calls=0, max_retries=RETRIES)(work)
         most = WAITING * max(1, gpus or int(resources.get("CPU", 1)))
-        todo, waiting = iter(chunks), {}
+        todo, waiting = iter(chunks), dict[Any, Chunk]()
         while True:
             for chunk in islice(todo, most - len(waiting)):
                 waiting[task.remote(model, _with_pictures(chunk))] = chunk
@@ -88,13 +90,15 @@ def _with_pictures(chunk: Chunk) -> Chunk:
 
 
 def _with_picture(sample: Sample) -> Sample:
-    is_file = isinstance(sample.picture, Path) and sample.picture.is_file()
-    return replace(sample, picture=sample.picture.read_bytes()) if is_file else sample
+    if isinstance(sample.picture, Path) and sample.picture.is_file():
+        return replace(sample, picture=sample.picture.read_bytes())
+    return sample
 
 
-def _result(ray: ModuleType, done: object) -> list[dict]:
+def _result(ray: ModuleType, done: object) -> list[Record]:
     try:
-        return ray.get(done)
+        lines: list[Record] = ray.get(done)
+        return lines
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
     except ray.exceptions.RayError as error:

@@ -44,7 +44,7 @@ class Records:
     def __init__(self, path: Path, settings: Record, fresh: bool = False) -> None:
         self.path, self.settings = path, settings
         self.found: list[Record] = []
-        self.about: list[object] = []
+        self.about: list[dict[str, str]] = []
         self._left_out: list[_LeftOut] = []
         self._has_checks = False  # some line so far has one that is right
         self._end = 0  # bytes of the file that stay; 0: it is yet to be begun
@@ -199,5 +199,5 @@ def _key(line: Record) -> Key:
     return line["sample"], line["policy"], line["keep"]
 
 
-def _key_of_turn(line: Record) -> tuple:
+def _key_of_turn(line: Record) -> tuple[str, str, float, str]:
     return *_key(line), line["skill"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import groupby
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 
@@ -47,7 +47,7 @@ def chunks(
 ) -> list[Chunk]:
     """What is left to do, at most `batch` samples at a time; `lengths` are prompt lengths by sample, if known."""
 
-    def alike(sample: Sample) -> tuple:
+    def alike(sample: Sample) -> tuple[tuple[tuple[str, float], ...], int, int, str]:
         """Equal for samples that may share a chunk: a conversation's answers differ in length, so it is alone."""
         missing = tuple(v.key for v in variants if done[sample.name, *v.key] < len(sample.turns))
         alone = sample.name if len(sample.turns) > 1 or batch == 1 else ""
@@ -82,11 +82,11 @@ def run_chunk(llava: Llava, chunk: Chunk) -> list[Record]:
     lines: list[Record] = [{"about": llava.about}]
     by_length: defaultdict[int, list[tuple[Sample, Prompt]]] = defaultdict(list)
     for sample in chunk.samples:
-        prompt, failure = _tried(llava, partial(_prompt, llava, sample))
-        if failure is None:
-            by_length[prompt.ids.shape[1]].append((sample, prompt))
+        prompt = _tried(llava, partial(_prompt, llava, sample))
+        if isinstance(prompt, Failure):
+            lines += _errors(sample, chunk.variants, prompt.sentence)
         else:
-            lines += _errors(sample, chunk.variants, failure)
+            by_length[prompt.ids.shape[1]].append((sample, prompt))
     for group in by_length.values():
         lines += _run_group(llava, [sample for sample, _ in group], [prompt for _, prompt in group], chunk)
     return lines
@@ -100,14 +100,14 @@ def _run_group(llava: Llava, samples: list[Sample], prompts: list[Prompt], chunk
     """All methods on samples that go through the model together; what fails together is tried one by one."""
     judged = _Judged(llava, samples, chunk.most_tokens)
     needs = frozenset().union(*(variant.policy.needs for variant in chunk.variants))
-    _, failure = _tried(llava, lambda: judged.begin(together(prompts), needs))
-    if failure is not None:
-        return _one_by_one(llava, samples, prompts, chunk, failure)
+    begun = _tried(llava, lambda: judged.begin(together(prompts), needs))
+    if isinstance(begun, Failure):
+        return _one_by_one(llava, samples, prompts, chunk, begun.sentence)
     lines: list[Record] = []
     for variant in chunk.variants:
-        answers, failure = _tried(llava, partial(judged.lines, variant, chunk.is_timed))
-        if failure is not None:
-            answers = _one_by_one(llava, samples, prompts, replace(chunk, variants=(variant,)), failure)
+        answers = _tried(llava, partial(judged.lines, variant, chunk.is_timed))
+        if isinstance(answers, Failure):
+            answers = _one_by_one(llava, samples, prompts, replace(chunk, variants=(variant,)), answers.sentence)
         lines += answers
     return lines
 
@@ -122,16 +122,22 @@ def _one_by_one(llava: Llava, samples: list[Sample], prompts: list[Prompt], chun
     return lines
 
 
-def _tried(llava: Llava, step: Callable[[], T]) -> tuple[T | None, str | None]:
-    """What a step returns, or one sentence about what went wrong in it: other samples and methods go on."""
+class Failure(NamedTuple):
+    """What went wrong, in one sentence."""
+
+    sentence: str
+
+
+def _tried(llava: Llava, step: Callable[[], T]) -> T | Failure:
+    """What a step returns, or what went wrong in it: other samples and methods go on."""
     try:
-        return step(), None
+        return step()
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0]
         failure = reason if isinstance(error, ValueError) else f"{type(error).__name__}: {reason}"
     if llava.device.type == "cuda":
         torch.cuda.empty_cache()  # only now: until here the error held on to what the step had allocated
-    return None, failure
+    return Failure(failure)
 
 
 class _Judged:

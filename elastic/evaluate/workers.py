@@ -7,6 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from threading import Thread
 
 import torch
@@ -69,7 +70,13 @@ def in_pool(model: Model, chunks: Iterable[Chunk], workers: int) -> Results:
 def _begin() -> None:
     """A worker ends with the program that began it, also where that was killed and could not say so."""
     torch.set_num_threads(1)
-    Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
+    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
+
+
+def _end_with(program: BaseProcess | None) -> None:
+    if program is not None:
+        program.join()
+        os._exit(1)
 
 
 def work(model: Model, chunk: Chunk) -> list[Record]:

@@ -18,6 +18,24 @@ LEAST = LOW / 100  # the same as a share
 PLAIN = re.compile(r"-?\d{1,9}(\.\d{1,20})?(e-?\d{1,3})?", re.ASCII)
 LONGEST = 60  # characters, more than any value has
 
+# Before methods were put together from parts, `elastic` and `elastic-plus` had an option for each of them. Links that
+# people kept, tables of results and the lesson's own name them so, and are read as the combination that they mean:
+# what the method sets that has the option no more, and what options and values are called now.
+ONCE: dict[str, dict[str, str]] = {
+    "elastic": {},
+    "elastic-plus": {
+        "protect_text": "false",
+        "score": "after image",
+        "assign": "similar key per head",
+        "rounds": "1",
+        "count_bias": "true",
+        "decoding": "most alike",
+        "evicted": "merged",
+    },
+}
+RENAMED = {"anchors": "select", "decode_rule": "decoding"}
+RENAMED_VALUES = {("score", "last 16"): "window", ("merge", "values only"): "values", ("select", "score"): "top"}
+
 
 @dataclass(frozen=True)
 class Option:
@@ -118,6 +136,21 @@ def write_policy(policy: Policy) -> str:
     return write_choice(name_of(policy), changed(policy))
 
 
+def as_now(name: str, options: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """A policy's name and the texts of its options, as they are called now, see `ONCE`."""
+    now = options_of(POLICIES[name]) if name in POLICIES else {}
+    combined = {RENAMED.get(key, key) for key in options} & options_of(POLICIES["combine"]).keys() - now.keys()
+    if name not in ONCE or not combined:
+        return name, dict(options)
+    found = dict(ONCE[name])
+    for key, value in options.items():
+        key = RENAMED.get(key, key)
+        found[key] = RENAMED_VALUES.get((key, value), value)
+    if found.get("assign", "nearest position") == "nearest position" or found.get("merge") == "none":
+        found.pop("select", None)  # anchors far apart were for groups by keys, and had no effect on others
+    return "combine", found
+
+
 def read_choice(text: str) -> tuple[type[Policy], dict[str, object]]:
     """The policy that a text names, and the options that it sets.
 
@@ -125,13 +158,15 @@ def read_choice(text: str) -> tuple[type[Policy], dict[str, object]]:
         ValueError: if there is no such policy or option, one is set twice, or a value is not legal.
     """
     name, _, options = text.partition(":")
-    policy, found = policy_named(name.strip()), {}
+    given: dict[str, str] = {}
     for part in filter(None, map(str.strip, options.split(";"))):
         key, _, value = (side.strip() for side in part.partition("="))
-        if key in found:
+        if key in given:
             raise ValueError(f"{name.strip()} has the option {key} set twice. Set it once.")
-        found[key] = read_option(policy, key, value)
-    return policy, found
+        given[key] = value
+    name, given = as_now(name.strip(), given)
+    policy = policy_named(name)
+    return policy, {key: read_option(policy, key, value) for key, value in given.items()}
 
 
 def read_policy(text: str) -> Policy:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from elastic.merge import anchors
 from elastic.policies.base import WRITTEN, StepView
+from elastic.statistics import Statistic
 
 EMPTY = StepView.EMPTY
 FILL = {"source": EMPTY, "count": 1.0, "kind": WRITTEN}
@@ -18,7 +19,7 @@ class Tables:
     """Per slot its anchor's token `source`, the `count` of tokens it stands for and their `kind`, each (L, R, C).
 
     R rows are the B sequences, or B x H once heads hold different tokens; C is the capacity, of which a layer uses the
-    first `used` (L,). `scores` holds, by the names of `elastic.statistics`, the attention that prompts gave to a slot's
+    first `used` (L,). `scores` holds, by their statistics, the attention that prompts gave to a slot's
     anchor, each (L, B or B x H, C). Everything lies on the CPU; what is decided there costs a GPU no time.
     """
 
@@ -28,7 +29,7 @@ class Tables:
         self.source = torch.empty(layers, batch, 0, dtype=torch.long)
         self.count = torch.empty(layers, batch, 0)
         self.kind = torch.empty(layers, batch, 0, dtype=torch.uint8)
-        self.scores: dict[str, Tensor] = {}
+        self.scores: dict[Statistic, Tensor] = {}
         self.used = torch.zeros(layers, dtype=torch.long)
         self.hole: Tensor | None = None  # (L, R) freed slots, -1 for none, where the next token goes
         self._owner = torch.empty(layers, batch, 0, dtype=torch.long)  # of the tokens seen when it was last written
@@ -93,14 +94,14 @@ class Tables:
         for name, table in self.scores.items():
             self.scores[name] = torch.cat([table, table.new_zeros(*table.shape[:2], more)], 2)
 
-    def add(self, name: str, received: list[Tensor], carried_on: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def add(self, statistic: Statistic, received: list[Tensor], carried_on: Callable[[Tensor, Tensor], Tensor]) -> None:
         """Note what a prompt makes of a score, per layer (R', used), `carried_on` from what the score was."""
         rows = len(received[0])
-        old = self.scores.get(name, torch.zeros(len(received), 1, self.capacity))
+        old = self.scores.get(statistic, torch.zeros(len(received), 1, self.capacity))
         new = torch.zeros(len(received), max(rows, old.shape[1]), self.capacity)
         for table, figures in zip(new, received, strict=True):
             table[:, : figures.shape[1]] = wide(figures[None], len(table))[0]
-        self.scores[name] = carried_on(wide(old, new.shape[1]), new)
+        self.scores[statistic] = carried_on(wide(old, new.shape[1]), new)
 
     def order(self) -> tuple[Tensor, Tensor]:
         """Slots by token, (L, R, C), those in use first, and how many these are, (L,)."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from elastic.policies.base import LayerView
-from elastic.statistics import Queries, Sparsity, Statistic
+from elastic.statistics import Attention, Queries, Sparsity, Statistic
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,15 @@ class Threshold(Budget):
     The one p for all layers is found by binary search, so that the layers' sizes add up to the budget.
     """
 
+    @property
+    def needs(self) -> frozenset[Statistic]:
+        return frozenset({Attention()})
+
     def counts(self, layers: list[LayerView], limit: int, seen: int) -> list[int]:
         """By the attention that the layers' tokens received."""
-        return self.sizes([layer.score.double().mean(0) for layer in layers], limit * len(layers))
+        # Where the method's score is of the same attention, that is what the view's score is.
+        received = [layer.statistics.get(Attention(), layer.score) for layer in layers]
+        return self.sizes([score.double().mean(0) for score in received], limit * len(layers))
 
     def sizes(self, scores: list[Tensor], total: int) -> list[int]:
         """Tokens of each layer, whose scores are (S,): as many as reach one share of the attention, `total` in all."""

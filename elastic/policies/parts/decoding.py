@@ -20,7 +20,7 @@ class Room:
     """What a layer may hold, as the mean of all layers."""
 
     limit: int  # slots now
-    of_prompt: int  # slots when the cache was last compressed
+    prompt_limit: int  # slots when the cache was last compressed
     seen: int  # tokens so far
     prompt: int  # tokens then
 
@@ -59,7 +59,7 @@ class Decoding:
 
     def limit(self, slots: StepView, room: Room, number: Tensor) -> Tensor | int:
         """What layers may hold, of which a `number` (L, R, 1) of slots is protected."""
-        limit = slots.prompt_slots * room.limit // room.of_prompt if self.own_share else room.limit
+        limit = slots.prompt_slots * room.limit // room.prompt_limit if self.own_share else room.limit
         return limit if self.protect is None else self.protect.room(limit, number)
 
     def eviction(self, slots: StepView, slot: Tensor) -> Eviction:

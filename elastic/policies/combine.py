@@ -48,9 +48,9 @@ SCORES: dict[str, Callable[["Combine"], Score]] = {
 }
 BUDGETS: dict[str, Callable[["Combine"], Budget]] = {
     "equal": lambda of: Equal(),
-    "pyramid": lambda of: Pyramid(window=WINDOW),
-    "sparsity": lambda of: BySparsity(),
-    "threshold": lambda of: Threshold(),
+    "pyramid": lambda of: Pyramid(of.protect, window=WINDOW),
+    "sparsity": lambda of: BySparsity(of.protect),
+    "threshold": lambda of: Threshold(of.protect),
 }
 SELECTIONS: dict[str, Callable[["Combine"], Select]] = {
     "top": lambda of: Anchors(of.protect),

@@ -78,8 +78,8 @@ class InFavour(Budget):
         recent: newest tokens that count as if they were.
     """
 
-    queries: int
-    recent: int
+    queries: int = 16
+    recent: int = 16
 
     def counts(self, layers: list[LayerView], limit: int, seen: int) -> list[int]:
         """Rounded up."""

@@ -70,7 +70,7 @@ class WhatIsNotForgotten(Budget):
         keep: share of the tokens seen.
     """
 
-    keep: float
+    keep: float = field(kw_only=True)
 
     @property
     def depends_on_prompt(self) -> bool:

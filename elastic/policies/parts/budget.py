@@ -10,12 +10,20 @@ import torch
 from torch import Tensor
 
 from elastic.policies.base import LayerView
+from elastic.policies.parts.protect import Protect
+from elastic.policies.parts.stack import Stack
 from elastic.statistics import Attention, Queries, Sparsity, Statistic
 
 
 @dataclass(frozen=True)
 class Budget:
-    """A way to share slots out."""
+    """A way to share slots out.
+
+    Args:
+        protect: what every layer must have room for.
+    """
+
+    protect: Protect | None = None
 
     @property
     def needs(self) -> frozenset[Statistic]:
@@ -30,6 +38,13 @@ class Budget:
     def counts(self, layers: list[LayerView], limit: int, seen: int) -> list[int]:
         """Slots of each layer, `limit` of them on average, after `seen` tokens."""
         raise NotImplementedError
+
+    def least(self, layers: list[LayerView]) -> int:
+        """Slots that every layer needs for what is protected."""
+        if self.protect is None:
+            return 1
+        protected = [self.protect.in_prompt(Stack.of([layer], [layer.score], False)) for layer in layers]
+        return max(int(rows[0].sum()) for rows in protected) + (self.protect.spare or 0)
 
 
 @dataclass(frozen=True)
@@ -63,15 +78,15 @@ class Pyramid(Budget):
 
     def counts(self, layers: list[LayerView], limit: int, seen: int) -> list[int]:
         """By the number of the layer alone."""
-        return self.slopes(limit, torch.tensor([layer.slots for layer in layers]))
+        return self.slopes(limit, torch.tensor([layer.slots for layer in layers]), self.least(layers))
 
-    def slopes(self, mean: int, most: Tensor) -> list[int]:
-        """Slots of each layer, `most` (L,) at most, `mean` of them on average."""
+    def slopes(self, mean: int, most: Tensor, at_least: int = 1) -> list[int]:
+        """Slots of each layer, at least and `most` (L,) so many, `mean` of them on average."""
         window = min(self.window, mean // 2)
         last = (mean - window) / self.beta
         first = 2 * (mean - window) - last
         sloped = window + torch.linspace(first, last, len(most), dtype=torch.float64)
-        return share_out(mean * len(most), sloped, most)
+        return share_out(mean * len(most), sloped, most, at_least)
 
 
 @dataclass(frozen=True)
@@ -79,10 +94,10 @@ class BySparsity(Budget):
     """In proportion to a layer's density: one minus the share of faint weights after the image (arXiv 2410.23317).
 
     Args:
-        least: share of its tokens that a layer always gets.
+        least_share: share of its tokens that a layer always gets.
     """
 
-    least: float = 0.01
+    least_share: float = 0.01
 
     @property
     def needs(self) -> frozenset[Statistic]:
@@ -92,11 +107,11 @@ class BySparsity(Budget):
         """As many as a layer's density says."""
         (sparsity,) = self.needs
         density = 1 - torch.stack([layer.statistics[sparsity].cpu() for layer in layers])
-        return self.in_proportion(limit, density, torch.tensor([layer.slots for layer in layers]))
+        return self.in_proportion(limit, density, torch.tensor([layer.slots for layer in layers]), self.least(layers))
 
-    def in_proportion(self, mean: int, density: Tensor, most: Tensor) -> list[int]:
-        """Slots of each layer in proportion to its density (L,), `most` (L,) at most, `mean` of them on average."""
-        return share_out(mean * len(most), density, most, at_least=max(1, int(self.least * int(most.max()))))
+    def in_proportion(self, mean: int, density: Tensor, most: Tensor, at_least: int = 1) -> list[int]:
+        """Slots of each layer by its density (L,), at least and `most` (L,) so many, `mean` of them on average."""
+        return share_out(mean * len(most), density, most, max(at_least, int(self.least_share * int(most.max()))))
 
 
 @dataclass(frozen=True)
@@ -114,9 +129,10 @@ class Threshold(Budget):
         """By the attention that the layers' tokens received."""
         # Where the method's score is of the same attention, that is what the view's score is.
         received = [layer.statistics.get(Attention(), layer.score) for layer in layers]
-        return self.sizes([score.double().mean(0) for score in received], limit * len(layers))
+        least = min(self.least(layers), max(layer.slots for layer in layers))
+        return self.sizes([score.double().mean(0) for score in received], max(limit, least) * len(layers), least)
 
-    def sizes(self, scores: list[Tensor], total: int) -> list[int]:
+    def sizes(self, scores: list[Tensor], total: int, at_least: int = 1) -> list[int]:
         """Tokens of each layer, whose scores are (S,): as many as reach one share of the attention, `total` in all."""
         # Of each token the share of attention that better ones have: with a share p to be reached it is needed if
         # they have less.
@@ -126,7 +142,7 @@ class Threshold(Budget):
         for _ in range(60):
             p = (low + high) / 2
             low, high = (p, high) if sum(int((row < p).sum()) for row in better) <= total else (low, p)
-        fewest = min(2, total // len(scores))  # the prompt's first and last token
+        fewest = min(max(2, at_least), total // len(scores))  # the prompt's first and last token
         counts = [max(fewest, int((row < low).sum())) for row in better]
         # Tokens with nothing, and layers held above their share, leave a difference: made up where there is most room.
         while (missing := min(total, sum(map(len, scores))) - sum(counts)) != 0:

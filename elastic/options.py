@@ -19,8 +19,8 @@ PLAIN = re.compile(r"-?\d{1,9}(\.\d{1,20})?(e-?\d{1,3})?", re.ASCII)
 LONGEST = 60  # characters, more than any value has
 
 # Before methods were put together from parts, `elastic` and `elastic-plus` had an option for each of them. Links that
-# people kept, tables of results and the lesson's own name them so, and are read as the combination that they mean:
-# what the method sets that has the option no more, and what options and values are called now.
+# people kept, tables of results and recorded runs name them so, and are read as the combination that they mean. Here
+# are what the method sets that has the option no more, and what options and values are called now.
 ONCE: dict[str, dict[str, str]] = {
     "elastic": {},
     "elastic-plus": {
@@ -138,15 +138,20 @@ def write_policy(policy: Policy) -> str:
 
 def as_now(name: str, options: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """A policy's name and the texts of its options, as they are called now, see `ONCE`."""
-    now = options_of(POLICIES[name]) if name in POLICIES else {}
-    combined = {RENAMED.get(key, key) for key in options} & options_of(POLICIES["combine"]).keys() - now.keys()
-    if name not in ONCE or not combined:
+    if name not in ONCE:
         return name, dict(options)
-    found = dict(ONCE[name])
+    own, combined = options_of(POLICIES[name]), options_of(POLICIES["combine"])
+    usual = {key: write_value(option.default) for key, option in combined.items()} | ONCE[name]
+    found = {}
     for key, value in options.items():
         key = RENAMED.get(key, key)
-        found[key] = RENAMED_VALUES.get((key, value), value)
-    if found.get("assign", "nearest position") == "nearest position" or found.get("merge") == "none":
+        value = RENAMED_VALUES.get((key, value), value)
+        if key in own or value != usual.get(key):
+            found[key] = value
+    if not found.keys() & combined.keys() - own.keys():
+        return name, found
+    found = ONCE[name] | found
+    if found.get("assign", usual["assign"]) == "nearest position" or found.get("merge") == "none":
         found.pop("select", None)  # anchors far apart were for groups by keys, and had no effect on others
     return "combine", found
 

@@ -117,10 +117,11 @@ def test_re_scoring_is_h2os():
         # Anchors far apart had no effect where groups were not by keys.
         ("elastic:anchors=cover", Combine()),
         ("elastic:anchors=cover;assign=similar key;merge=none", Combine(assign="similar key", merge="none")),
-        ("elastic:anchors=score", Combine()),
+        ("elastic:anchors=score;growth=proportional;merge=keys and values", Elastic()),
         ("elastic-plus:rounds=3;count_bias=false", ElasticPlus(rounds=3, count_bias=False)),
         ("elastic-plus:assign=similar key;rounds=0", Combine(**PLUS | {"assign": "similar key", "rounds": 0})),
         ("elastic-plus:distance=3", Combine(**PLUS, distance=3)),
+        ("elastic-plus:distance=25;score=after image;anchors=score", ElasticPlus()),
         (
             "elastic-plus:decode_rule=oldest;evicted=dropped",
             Combine(**PLUS | {"decoding": "oldest", "evicted": "dropped"}),

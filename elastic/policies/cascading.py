@@ -20,8 +20,8 @@ class Cascading(Recipe):
     Kept: the first `sinks` tokens and `windows` sub-caches of equal size. New tokens enter the first; what leaves
     sub-cache i knocks at i + 1, which accepts every 2^(i+1)-th token; at other times the knocking token and the oldest
     inside are compared, and the one with less attention goes. Attention is an exponentially fading mean over queries.
-    What leaves the last one is gone. While decoding the same goes on, and the size stays. All tokens stand side by side
-    for RoPE, at their places in the cache.
+    What leaves the last one is evicted. While decoding the same goes on, and the size stays. All tokens stand side by
+    side for RoPE, at their places in the cache.
 
     Departs from the source in three ways. The prompt is read whole, and its fading attention is used for all its
     comparisons; the source reads in strides with the cache as it is. Sub-caches fill up before any token is lost. And

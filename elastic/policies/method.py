@@ -70,15 +70,10 @@ class Method(Policy):
     def evicts(self) -> bool:
         return not isinstance(self.decoding, EvictNothing)
 
-    merged, align, count_bias, live = (
-        property(attrgetter(f"{part}.{name}"))
-        for part, name in (
-            ("merge", "merged"),
-            ("merge", "align"),
-            ("merge", "count_bias"),
-            ("decoding", "live"),
-        )
-    )
+    merged = property(attrgetter("merge.merged"))
+    align = property(attrgetter("merge.align"))
+    count_bias = property(attrgetter("merge.count_bias"))
+    live = property(attrgetter("decoding.live"))
 
     @property
     def batches(self) -> bool:
@@ -120,23 +115,19 @@ class Recipe(Policy):
 
     @cached_property
     def _method(self) -> Method:
-        return self.recipe
+        return self.recipe  # put together once: the cache asks at every token
 
-    statistic, needs, merged, align, count_bias, positions, growth, live, batches, evicts = (
-        property(attrgetter(f"_method.{name}"))
-        for name in (
-            "statistic",
-            "needs",
-            "merged",
-            "align",
-            "count_bias",
-            "positions",
-            "growth",
-            "live",
-            "batches",
-            "evicts",
-        )
-    )
+    # What the cache asks of a policy, its parts answer.
+    statistic = property(attrgetter("_method.statistic"))
+    needs = property(attrgetter("_method.needs"))
+    merged = property(attrgetter("_method.merged"))
+    align = property(attrgetter("_method.align"))
+    count_bias = property(attrgetter("_method.count_bias"))
+    positions = property(attrgetter("_method.positions"))
+    growth = property(attrgetter("_method.growth"))
+    live = property(attrgetter("_method.live"))
+    batches = property(attrgetter("_method.batches"))
+    evicts = property(attrgetter("_method.evicts"))
 
     def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
         """As its parts say."""

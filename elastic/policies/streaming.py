@@ -24,7 +24,7 @@ class Streaming(Recipe):
     title: ClassVar[str] = "StreamingLLM"
     about: ClassVar[str] = (
         "Keeps the first few tokens, which attention uses as a sink, and the newest ones. The picture stands before "
-        "the question, so most of it is gone at small budgets."
+        "the question, so most of it is evicted at small budgets."
     )
     paper: ClassVar[str] = "arXiv 2309.17453"
     unseen: ClassVar[str] = (

@@ -48,6 +48,9 @@ class Attention(OfTokens):
     Args:
         rows: all queries, those after the image, or the last ones: an observation window.
         n: how many the last ones are; 0 for other rows.
+
+    Raises:
+        ValueError: if there are no such rows, or `n` does not fit them.
     """
 
     rows: Queries = Queries.ALL
@@ -56,7 +59,10 @@ class Attention(OfTokens):
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", Queries(self.rows))
         if (self.n > 0) != (self.rows is Queries.LAST):
-            raise ValueError(f"n is the number of the last queries, and theirs alone: got {self.n} for {self.rows!r}.")
+            raise ValueError(
+                f"n says how many the last queries are, and rows are {str(self.rows)!r} with n={self.n}: "
+                "give both, or neither."
+            )
 
     def queries(self, after_image: Tensor, known: Mapping[OfAttention, Tensor]) -> Tensor:
         """Those that are summed over, (B, Q) bool."""

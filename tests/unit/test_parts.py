@@ -1,5 +1,7 @@
 """Each part that methods are put together from, against plain loops over lists."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -264,6 +266,8 @@ def test_layers_of_different_size_evict_by_their_own_share():
     slots = step(1, held=(14, 7), prompt_slots=(10, 5))
     by_share = Oldest(own_share=True).evict(slots, Room(13, 10, HELD, PROMPT))
     assert by_share.slot[0, 0] >= 0 and by_share.slot[1, 0] >= 0, "14 > 13, 7 > 6"
+    within = step(1, held=(14, 6), prompt_slots=(10, 5))
+    assert Oldest(own_share=True).evict(within, Room(13, 10, HELD, PROMPT)).slot[:, 0].tolist()[1] == -1, "6 > 6 is not"
     by_limit = Oldest().evict(slots, Room(13, 10, HELD, PROMPT))
     assert by_limit.slot[0, 0] >= 0 and by_limit.slot[1, 0] == -1
 
@@ -278,6 +282,9 @@ def test_the_lowest_score_that_is_not_among_the_newest_is_evicted(protect):
         for row, found in enumerate(rows):
             score = dict(zip(slots.position[number, row].tolist(), slots.score[number, row].tolist(), strict=True))
             assert found == min((t for t in range(HELD - recent) if t not in barred), key=score.__getitem__)
+    # Where the newer score less, what goes is the last token before the newest.
+    falling = replace(slots, score=-slots.position.float())
+    assert tokens(falling, rule.evict(falling, ROOM)) == [[max(set(range(HELD - recent)) - barred)] * 2] * 2
     assert rule.live and not LowestScore(rescored=False).live
 
 

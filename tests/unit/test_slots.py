@@ -174,14 +174,16 @@ def test_cache_length_positions_count_the_slots_that_are_left(tiny, picture):
     assert int(state.cache.enter(torch.zeros(1, 1, dtype=torch.long)).positions) == held
 
 
-def test_values_only_leaves_keys_alone():
+@pytest.mark.parametrize("merged", ["keys", "values"])
+def test_merging_one_of_them_leaves_the_other_alone(merged):
     torch.manual_seed(3)
-    keys, values = torch.randn(2, 1, 2, 6, 16).unbind(0)
-    cache = filled(small_model(), keys, values)
-    cache.compress(owner_policy(torch.tensor([[0, 1, 1, 1, 4, 4]]), merged="values"), 4)
-    new_keys, new_values = cache.layers[0].stored()
-    assert torch.equal(new_keys, keys[:, :, [0, 1, 4]])
-    assert torch.allclose(new_values[:, :, 1], values[:, :, 1:4].mean(2))
+    before = dict(zip(("keys", "values"), torch.randn(2, 1, 2, 6, 16).unbind(0), strict=True))
+    cache = filled(small_model(), *before.values())
+    cache.compress(owner_policy(torch.tensor([[0, 1, 1, 1, 4, 4]]), merged=merged), 4)
+    after = dict(zip(("keys", "values"), cache.layers[0].stored(), strict=True))
+    (other,) = {"keys", "values"} - {merged}
+    assert torch.equal(after[other], before[other][:, :, [0, 1, 4]])
+    assert torch.allclose(after[merged][:, :, 1], before[merged][:, :, 1:4].mean(2))
 
 
 @pytest.mark.parametrize("rows", [1, 2])

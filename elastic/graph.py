@@ -76,9 +76,8 @@ class StaticStep:
     @staticmethod
     def fits(cache: ElasticCache) -> bool:
         """Whether a cache can be decoded with this way: keys must not be turned or laid out anew at every step."""
-        return cache.policy.positions != Positions.RE_ROTATED and all(
-            type(layer) is SlotLayer for layer in cache.layers
-        )
+        stay = cache.policy.positions != Positions.RE_ROTATED
+        return stay and all(type(layer) is SlotLayer for layer in cache.layers)
 
     def serves(self, cache: ElasticCache, forward: Forward) -> bool:
         """Whether the step is about this cache as it is now: nothing moved, nothing outgrown."""

@@ -229,8 +229,8 @@ class ElasticCache(DrivenCache):
                 rows = max(len(choice.owner), len(source))
                 owner, source = wide(choice.owner[None], rows)[0], wide(source[None], rows)[0]
                 turns = torch.where(owner >= 0, source.gather(1, owner.clamp(min=0)) - source, 0)
-            count = count if policy.merged != Merged.NOTHING else None
-            layer.compress(choice, count, turns, policy.merged, self.inverse_frequency)
+            weight = None if policy.merged == Merged.NOTHING else count
+            layer.compress(choice, weight, turns, policy.merged, self.inverse_frequency)
         return [choice.owner for choice in choices]
 
     def evict(self) -> tuple[Tensor, Tensor] | None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from typing import Any
 
 from elastic.policies import POLICIES, Policy
 
@@ -56,7 +57,7 @@ class Option:
     @property
     def is_free(self) -> bool:
         """Whether it can take more than one value."""
-        return self.low is None or self.low < self.high
+        return self.low is None or self.high is None or self.low < self.high
 
 
 def options_of(policy: type[Policy]) -> dict[str, Option]:
@@ -83,7 +84,7 @@ def policy_named(name: str) -> type[Policy]:
     return POLICIES[name]
 
 
-def build_policy(name: str, keep: float, options: Mapping[str, object]) -> Policy:
+def build_policy(name: str, keep: float, options: Mapping[str, Any]) -> Policy:
     """A policy of a name, the share it keeps, and options; `keep` goes to those that have the choice.
 
     Raises:
@@ -107,7 +108,7 @@ def read_option(policy: type[Policy], name: str, text: str) -> object:
     return getattr(policy(**{name: _value(legal[name].kind, text[:LONGEST])}), name)
 
 
-def _value(kind: type, text: str) -> object:
+def _value(kind: type, text: str) -> Any:
     """The value that a text means, or the text itself, of which the policy then says what is wrong with it."""
     if kind is bool:
         return {"true": True, "false": False}.get(text.lower(), text)
@@ -156,7 +157,7 @@ def as_now(name: str, options: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     return "combine", found
 
 
-def read_choice(text: str) -> tuple[type[Policy], dict[str, object]]:
+def read_choice(text: str) -> tuple[type[Policy], dict[str, Any]]:
     """The policy that a text names, and the options that it sets.
 
     Raises:

@@ -91,8 +91,8 @@ class Tables:
         for name, fill in FILL.items():
             table = getattr(self, name)
             setattr(self, name, torch.cat([table, table.new_full((*table.shape[:2], more), fill)], 2))
-        for name, table in self.scores.items():
-            self.scores[name] = torch.cat([table, table.new_zeros(*table.shape[:2], more)], 2)
+        for statistic, table in self.scores.items():
+            self.scores[statistic] = torch.cat([table, table.new_zeros(*table.shape[:2], more)], 2)
 
     def add(self, statistic: Statistic, received: list[Tensor], carried_on: Callable[[Tensor, Tensor], Tensor]) -> None:
         """Note what a prompt makes of a score, per layer (R', used), `carried_on` from what the score was."""
@@ -122,9 +122,9 @@ class Tables:
         """Put the slots into an order, as `order` gives it; beyond `held` (L,) there is nothing."""
         for name in FILL:
             setattr(self, name, getattr(self, name).gather(2, order))
-        for name, table in self.scores.items():
+        for statistic, table in self.scores.items():
             rows = max(table.shape[1], self.rows)
-            self.scores[name] = wide(table, rows).gather(2, wide(order, rows))
+            self.scores[statistic] = wide(table, rows).gather(2, wide(order, rows))
         self.used, self.hole = held, None
 
     def free(self, slot: Tensor, into: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -151,8 +151,8 @@ class Tables:
     def merge(self, chosen: list[Tensor]) -> None:
         """Keep the anchors of `chosen`, per layer (R', S) the owner of every slot; the slots must be in order."""
         rows = max(self.rows, *(len(owner) for owner in chosen))
-        tables = {name: wide(getattr(self, name), rows) for name in FILL}
-        tables |= {name: wide(table, max(rows, table.shape[1])) for name, table in self.scores.items()}
+        tables: dict[str | Statistic, Tensor] = {name: wide(getattr(self, name), rows) for name in FILL}
+        scores = {statistic: wide(table, max(rows, table.shape[1])) for statistic, table in self.scores.items()}
         owners, used = wide(self.owners(), rows), torch.zeros_like(self.used)
         for layers in _alike(chosen):
             owner = torch.stack([wide(chosen[layer][None], rows)[0] for layer in layers])
@@ -160,17 +160,17 @@ class Tables:
             kept = anchors(owner)
             used[layers] = kept[0, 0].sum()
             owners[layers] = _follow(owners[layers], tables["source"][layers, :, :slots], owner)
-            for name, table in tables.items():
+            for name, table in (tables | scores).items():
                 here = table[layers, :, :slots]
                 if name == "count":
                     here = torch.zeros_like(here).scatter_add_(2, owner.clamp(min=0), here * (owner >= 0))
                 held = here[wide(kept, here.shape[1])].view(*here.shape[:2], -1)
-                table[layers] = FILL.get(name, 0)
+                table[layers] = FILL[name] if isinstance(name, str) else 0.0
                 table[layers, :, : held.shape[2]] = held
         self.used, capacity = used, int(used.max())
         for name in FILL:
-            setattr(self, name, tables.pop(name)[..., :capacity].clone())
-        self.scores = {name: table[..., :capacity].clone() for name, table in tables.items()}
+            setattr(self, name, tables[name][..., :capacity].clone())
+        self.scores = {statistic: table[..., :capacity].clone() for statistic, table in scores.items()}
         self._owner, self._evicted = owners, []
 
     def owners(self) -> Tensor:

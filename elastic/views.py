@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from elastic.forward import Forward
-from elastic.policies.base import WRITTEN, LayerView, Policy, StepView
+from elastic.policies.base import NOTHING, WRITTEN, LayerView, Policy, StepView
 from elastic.slots import SlotLayer
 from elastic.statistics import Attention, Statistic
 from elastic.tables import EMPTY, Tables, wide
@@ -61,7 +61,7 @@ def for_the_record(tables: Tables, views: list[LayerView]) -> list[LayerView]:
     kept = []
     for index, view in enumerate(views):
         score = view.score if shown is None else shown[index, : shown.shape[1] // tables.batch, : view.slots]
-        kept.append(replace(view, score=score, keys=None, values=None, statistics={}))
+        kept.append(replace(view, score=score, keys=NOTHING, values=NOTHING, statistics={}))
     return kept
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from elastic.statistics import Attention, Statistic
 
+NOTHING = torch.empty(0)  # keys and values of a view that is made for its scores
 WRITTEN, WORD, PATCH = 0, 1, 2  # kinds of tokens: the model's own, the prompt's words, the picture's patches
 
 
@@ -46,8 +47,8 @@ class LayerView(Slots):
     """One layer of one sequence after a prompt, in the order of positions; every table (R, S) on the model's device."""
 
     queries: Tensor  # (R, S) prompt tokens that could see the slot's
-    keys: Tensor | None = None  # (H, S, D), as stored, after RoPE
-    values: Tensor | None = None  # (H, S, D)
+    keys: Tensor = NOTHING  # (H, S, D), as stored, after RoPE
+    values: Tensor = NOTHING  # (H, S, D)
     # What else the policy needs: of tokens (R, S), R being 1 or the heads, and of the layer.
     statistics: Mapping[Statistic, Tensor] = field(default_factory=dict)
 
@@ -107,14 +108,19 @@ class Choice:
     @classmethod
     def joined(cls, of_sequences: Sequence["Choice"]) -> "Choice":
         """What becomes of the slots of all sequences of a batch: their rows one below the other."""
-        first, pairs = of_sequences[0], [one.pairs for one in of_sequences]
 
-        def below(name: str) -> Tensor | None:
-            tables = [getattr(one, name) for one in of_sequences]
-            return None if tables[0] is None else torch.cat(tables)
+        def below(tables: list[Tensor | None]) -> Tensor | None:
+            known = [table for table in tables if table is not None]
+            return torch.cat(known) if known else None
 
-        together = None if first.pairs is None else tuple(torch.cat(column) for column in zip(*pairs, strict=True))
-        return cls(below("owner"), together, below("share"), below("channels"), first.whole)
+        pairs = [one.pairs for one in of_sequences if one.pairs is not None]
+        return cls(
+            torch.cat([one.owner for one in of_sequences]),
+            (torch.cat([members for members, _ in pairs]), torch.cat([to for _, to in pairs])) if pairs else None,
+            below([one.share for one in of_sequences]),
+            below([one.channels for one in of_sequences]),
+            of_sequences[0].whole,
+        )
 
 
 class Merged(StrEnum):
@@ -185,7 +191,6 @@ class Policy:
     paper: ClassVar[str] = ""
     unseen: ClassVar[str] = ""  # what the page's pictures do not show of it
 
-    statistic = Attention()  # what `score` in its views is
     merged = Merged.NOTHING
     align = False  # turn members' keys to their anchor's position before they are averaged
     count_bias = False  # add log(tokens a slot stands for) to the logits of attention
@@ -199,7 +204,7 @@ class Policy:
             name, about, value = option_field.name, option_field.metadata, getattr(self, option_field.name)
             low, high, choices = about["low"], about["high"], about["choices"]
             within = "" if low is None else f" between {low:g} and {high:g}"
-            kind = type(option_field.default)
+            kind: Any = type(option_field.default)
             if not _is_of_kind(value, kind):
                 raise ValueError(f"{name} must be {WORDS.get(kind, 'a word')}{within}, got {value!r}.")
             if low is not None and not low <= value <= high:
@@ -207,6 +212,11 @@ class Policy:
             if choices and value not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}.")
             object.__setattr__(self, name, kind(value))  # a slider writes whole numbers as 4.0, a link words
+
+    @property
+    def statistic(self) -> Statistic:
+        """What `score` in its views is."""
+        return Attention()
 
     @property
     def needs(self) -> frozenset[Statistic]:

@@ -126,8 +126,7 @@ class Passing(Decoding):
     """
 
     cascade: Cascade = field(kw_only=True)
-
-    live: ClassVar[bool] = True
+    live: bool = field(default=True, kw_only=True)
 
     def evict(self, slots: StepView, room: Room) -> Eviction | None:
         """One of each layer that holds more than the limit."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from elastic.policies.base import Growth, Merged, Positions, option
 from elastic.policies.method import Method, Recipe
@@ -36,6 +36,8 @@ from elastic.policies.parts.protect import protecting
 from elastic.statistics import Attention, Queries
 
 WINDOW = 16  # queries of the observation window
+PER_HEAD, MOST_ALIKE = "similar key per head", "most alike"
+DROPPED, MERGED = "dropped", "merged"
 
 # The part that each choice is, given the other options. The words are those of pages and links.
 SCORES: dict[str, Callable[["Combine"], Score]] = {
@@ -57,22 +59,20 @@ SELECTIONS: dict[str, Callable[["Combine"], Select]] = {
     "sinks and newest": lambda of: SinksAndNewest(of.protect),
     "cover": lambda of: Cover(of.protect, heads_apart=of.assign == PER_HEAD),
 }
-PER_HEAD, MOST_ALIKE = "similar key per head", "most alike"
 ASSIGNMENTS: dict[str, Callable[["Combine"], Assign]] = {
     "nearest position": lambda of: NearestPosition(of.merge, of.align, of.count_bias),
     "similar key": lambda of: SimilarKey(of.merge, of.align, of.count_bias, rounds=of.rounds),
     PER_HEAD: lambda of: SimilarKey(of.merge, of.align, of.count_bias, heads_apart=True, rounds=of.rounds),
 }
-DECODINGS: dict[str, Callable[["Combine", dict], Decoding]] = {
+DECODINGS: dict[str, Callable[["Combine", dict[str, Any]], Decoding]] = {
     "fixed point": lambda of, how: FixedPoint(**how, distance=of.distance),
     "from the end": lambda of, how: FixedPoint(**how, distance=of.distance, moving=True),
     "oldest": lambda of, how: Oldest(**how),
-    "lowest score": lambda of, how: LowestScore(**how, rescored=False, by=Attention(per_head=of.per_head)),
+    "lowest score": lambda of, how: LowestScore(**how, live=False, by=Attention(per_head=of.per_head)),
     "re-score": lambda of, how: LowestScore(**how, by=Attention(per_head=of.per_head)),
     MOST_ALIKE: lambda of, how: MostAlike(**how),
     "none": lambda of, how: EvictNothing(),
 }
-DROPPED, MERGED = "dropped", "merged"
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Combine(Recipe):
     def recipe(self) -> Method:
         """The chosen parts."""
         budget = BUDGETS[self.budget](self)
-        drops = self.merge is Merged.NOTHING
+        drop = Drop(count_bias=self.count_bias, heads_apart=self.assign == PER_HEAD)
         how = {
             "protect": self.protect,
             "own_share": not isinstance(budget, Equal),
@@ -132,7 +132,7 @@ class Combine(Recipe):
             score=SCORES[self.score](self),
             budget=budget,
             select=SELECTIONS[self.select](self),
-            merge=Drop(count_bias=self.count_bias) if drops else ASSIGNMENTS[self.assign](self),
+            merge=drop if self.merge is Merged.NOTHING else ASSIGNMENTS[self.assign](self),
             decoding=DECODINGS[self.decoding](self, how),
             growth=self.growth,
             positions=self.positions,

@@ -1,6 +1,6 @@
 """CORM: whatever a recent query found major."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -114,7 +114,7 @@ class OutOfFavour(Decoding):
     queries: int = 16
     recent: int = 16
 
-    live: ClassVar[bool] = True
+    live: bool = field(default=True, kw_only=True)
 
     def evict(self, slots: StepView, room: Room) -> Eviction | None:
         """One token of each head, or of none."""

@@ -73,8 +73,8 @@ class WhatIsNotForgotten(Budget):
     keep: float = field(kw_only=True)
 
     @property
-    def depends_on_prompt(self) -> bool:
-        return False
+    def batches(self) -> bool:
+        return True
 
     def counts(self, layers: list[LayerView], limit: int, seen: int) -> list[int]:
         """What is left of each layer."""

@@ -1,6 +1,6 @@
 """LOOK-M: text first, and what is dropped is merged into what is alike."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
@@ -92,8 +92,7 @@ class MostSimilarKept(Assign):
     """
 
     merging: Merging = Merging.PIVOTAL
-
-    per_head: ClassVar[bool] = True
+    heads_apart: bool = field(default=True, kw_only=True)
 
     def join(self, stack: Stack, selection: Selection, count: int) -> list[Choice]:
         """Per layer owners and shares, a row per head."""

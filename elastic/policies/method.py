@@ -1,6 +1,6 @@
 """A method is a combination of parts: this file puts them together.
 
-    Method(keep=0.2, score=Received(Attention(per_head=True)), select=Top(newest=0.5), assign=Drop())
+    Method(keep=0.2, score=Received(Attention(per_head=True)), select=Top(newest=0.5))
 
 is a policy like any other: for `elastic.engine`, and for `ElasticCache` in the library's own `generate`.
 """
@@ -63,8 +63,8 @@ class Method(Policy):
 
     @property
     def needs(self) -> frozenset[Statistic]:
-        wanted = {self.score.statistic or self.decoding.statistic} - {None}
-        return self.budget.needs.union(self.merge.needs, wanted)
+        goes_by = self.score.statistic or self.decoding.statistic
+        return self.budget.needs | self.merge.needs | (frozenset() if goes_by is None else {goes_by})
 
     @property
     def evicts(self) -> bool:
@@ -74,10 +74,7 @@ class Method(Policy):
     align = property(attrgetter("merge.align"))
     count_bias = property(attrgetter("merge.count_bias"))
     live = property(attrgetter("decoding.live"))
-
-    @property
-    def batches(self) -> bool:
-        return not self.budget.depends_on_prompt
+    batches = property(attrgetter("budget.batches"))
 
     def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
         """Score all layers, share the budget, and decide layers that are alike in one call."""
@@ -89,7 +86,7 @@ class Method(Policy):
             at_once = len(alike) if len(alike) * slots <= self.select.together else 1
             for first in range(0, len(alike), at_once):
                 part = slice(first, first + at_once)
-                stack = Stack.of(alike[part], scored[part], self.select.per_head or self.merge.per_head)
+                stack = Stack.of(alike[part], scored[part], self.select.heads_apart or self.merge.heads_apart)
                 choices += self.merge.join(stack, self.select.choose(stack, count), count)
         return choices
 

@@ -50,7 +50,7 @@ class OfAttention(Statistic):
         """Another statistic of the same prompt that `queries` asks for."""
         return None
 
-    def queries(self, after_image: Tensor, known: Mapping["OfAttention", Tensor]) -> Tensor:
+    def queries(self, after_image: Tensor, known: Mapping[Statistic, Tensor]) -> Tensor:
         """The queries it is about, (B, Q) bool, or how much each counts, (B, Q) float.
 
         `after_image` (B, Q) are the queries behind the last image token.

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from elastic.statistics.base import OfAttention, OfQueries, Tile
+from elastic.statistics.base import OfAttention, OfQueries, Statistic, Tile
 from elastic.statistics.tokens import Queries
 
 FAINT = 0.01  # share of a query's strongest weight below which a weight counts as none (VL-Cache's threshold)
@@ -31,7 +31,7 @@ class Sparsity(OfAttention):
         if self.rows is Queries.LAST:
             raise ValueError("Sparsity is of all queries or of those after the image, not of the last ones.")
 
-    def queries(self, after_image: Tensor, known: Mapping[OfAttention, Tensor]) -> Tensor:
+    def queries(self, after_image: Tensor, known: Mapping[Statistic, Tensor]) -> Tensor:
         """Those that count, (B, Q) bool."""
         return after_image if self.rows is Queries.AFTER_IMAGE else torch.ones_like(after_image)
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from elastic.statistics.base import OfAttention, Tile
+from elastic.statistics.base import OfAttention, Statistic, Tile
 
 
 class Queries(StrEnum):
@@ -64,7 +64,7 @@ class Attention(OfTokens):
                 "give both, or neither."
             )
 
-    def queries(self, after_image: Tensor, known: Mapping[OfAttention, Tensor]) -> Tensor:
+    def queries(self, after_image: Tensor, known: Mapping[Statistic, Tensor]) -> Tensor:
         """Those that are summed over, (B, Q) bool."""
         if self.rows is Queries.AFTER_IMAGE:
             return after_image
@@ -83,7 +83,7 @@ class Fading(OfTokens):
 
     n: int = 64
 
-    def queries(self, after_image: Tensor, known: Mapping[OfAttention, Tensor]) -> Tensor:
+    def queries(self, after_image: Tensor, known: Mapping[Statistic, Tensor]) -> Tensor:
         """How much each query counts, (B, Q)."""
         return self.weight(since_last(after_image).float()).expand_as(after_image)
 
@@ -112,7 +112,7 @@ class Guided(OfTokens):
         """The attention of the words after the image, on themselves among others."""
         return Attention(rows=Queries.AFTER_IMAGE)
 
-    def queries(self, after_image: Tensor, known: Mapping[OfAttention, Tensor]) -> Tensor:
+    def queries(self, after_image: Tensor, known: Mapping[Statistic, Tensor]) -> Tensor:
         """How much each query counts, (B, Q): its mean share of the attention of those that see it."""
         behind = after_image.flip(1).cumsum(1).flip(1).clamp(min=1)
         mean = known[self.known_first][:, 0, -behind.shape[1] :] / behind * after_image

@@ -56,7 +56,7 @@ def stack(*layers, per_head=False):
 
 def kept(part, *layers, count=12, per_head=False):
     """Per row of all layers the anchors that a selection names."""
-    of = stack(*layers, per_head=per_head or part.per_head)
+    of = stack(*layers, per_head=per_head or part.heads_apart)
     return [set(row) for row in part.choose(of, count).anchors.tolist()]
 
 
@@ -285,7 +285,7 @@ def test_the_lowest_score_that_is_not_among_the_newest_is_evicted(protect):
     # Where the newer score less, what goes is the last token before the newest.
     falling = replace(slots, score=-slots.position.float())
     assert tokens(falling, rule.evict(falling, ROOM)) == [[max(set(range(HELD - recent)) - barred)] * 2] * 2
-    assert rule.live and not LowestScore(rescored=False).live
+    assert rule.live and not LowestScore(live=False).live
 
 
 def test_what_is_evicted_may_join_the_slot_with_the_most_similar_key():

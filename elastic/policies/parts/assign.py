@@ -1,7 +1,6 @@
 """What becomes of the slots that are no anchors: each joins an anchor, or is dropped."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -20,13 +19,13 @@ class Assign:
         merged: what becomes the group's mean.
         align: turn members' keys to their anchor's position before they are averaged.
         count_bias: add log(tokens a slot stands for) to its attention logit.
+        heads_apart: whether heads decide for themselves, even where their scores are one.
     """
 
     merged: Merged = Merged.KEYS_AND_VALUES
     align: bool = False
     count_bias: bool = False
-
-    per_head: ClassVar[bool] = False  # whether heads decide for themselves, even where their scores are one
+    heads_apart: bool = field(default=False, kw_only=True)
 
     @property
     def needs(self) -> frozenset[Statistic]:
@@ -72,17 +71,11 @@ class SimilarKey(Assign):
     """Each joins the anchor with the most similar key, or the cluster that its key belongs to.
 
     Args:
-        heads_apart: whether each head goes by its own keys.
         rounds: of k-means from the anchors, weighted by score; 0 for the largest cosine. Clusters are then stood for
             by the member nearest to their centre.
     """
 
-    heads_apart: bool = False
     rounds: int = 0
-
-    @property
-    def per_head(self) -> bool:
-        return self.heads_apart
 
     def joined(self, stack: Stack, selection: Selection) -> Tensor:
         """By key."""

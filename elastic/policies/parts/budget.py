@@ -31,9 +31,9 @@ class Budget:
         return frozenset()
 
     @property
-    def depends_on_prompt(self) -> bool:
-        """Whether two prompts of equal length may get different numbers, so that they cannot share a batch."""
-        return True
+    def batches(self) -> bool:
+        """Whether prompts of equal length get equal numbers whatever they say, so that they can share a batch."""
+        return False
 
     def counts(self, layers: list[LayerView], limit: int, seen: int) -> list[int]:
         """Slots of each layer, `limit` of them on average, after `seen` tokens."""
@@ -52,8 +52,8 @@ class Equal(Budget):
     """As many in every layer."""
 
     @property
-    def depends_on_prompt(self) -> bool:
-        return False
+    def batches(self) -> bool:
+        return True
 
     def counts(self, layers: list[LayerView], limit: int, seen: int) -> list[int]:
         """The limit."""
@@ -73,8 +73,8 @@ class Pyramid(Budget):
     beta: int = 20
 
     @property
-    def depends_on_prompt(self) -> bool:
-        return False
+    def batches(self) -> bool:
+        return True
 
     def counts(self, layers: list[LayerView], limit: int, seen: int) -> list[int]:
         """By the number of the layer alone."""

@@ -1,7 +1,6 @@
 """What is evicted while an answer is written, or merged into another slot."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -34,13 +33,13 @@ class Decoding:
         own_share: a layer holds its own share of the tokens seen, as large as it was after the prompt. Where layers
             hold different numbers, one limit for all would be the wrong one.
         merge: average what is evicted into the slot with the most similar key, in place of dropping it.
+        live: whether the score goes on with the attention of every query.
     """
 
     protect: Protect | None = None
     own_share: bool = False
     merge: bool = False
-
-    live: ClassVar[bool] = False  # whether the score goes on with every query
+    live: bool = field(default=False, kw_only=True)
 
     @property
     def statistic(self) -> Statistic | None:
@@ -141,17 +140,12 @@ class LowestScore(Decoding):
 
     Args:
         newest: share of the limit for the newest tokens.
-        rescored: whether the score goes on with the attention of every query; else what was written scores nothing.
         by: the score, where the method's own is of no attention.
     """
 
     newest: float = 0.5
-    rescored: bool = True
+    live: bool = field(default=True, kw_only=True)  # else what was written scores nothing
     by: Statistic = SUM
-
-    @property
-    def live(self) -> bool:
-        return self.rescored
 
     @property
     def statistic(self) -> Statistic:

@@ -1,6 +1,6 @@
 """Which slots become anchors: the best, the first and the newest, or such as lie far apart."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -14,9 +14,14 @@ from elastic.policies.parts.stack import Selection, Stack
 
 @dataclass(frozen=True)
 class Select:
-    """A selection of the slots of a stack of layers."""
+    """A selection of the slots of a stack of layers.
 
-    per_head: ClassVar[bool] = False  # whether heads choose for themselves, even where their scores are one
+    Args:
+        heads_apart: whether heads choose for themselves, even where their scores are one.
+    """
+
+    heads_apart: bool = field(default=False, kw_only=True)
+
     together: ClassVar[int] = 8192  # slots of all layers up to which they are decided in one call
 
     def choose(self, stack: Stack, count: int) -> Selection:
@@ -100,7 +105,7 @@ class Anchors(Select):
             protected = self.protect.in_prompt(stack)
             number = int(protected[0].sum())
             free = protected.to(torch.uint8).argsort(dim=-1, stable=True)[:, : stack.slots - number]
-            room = self.protect.room(count, number) - number
+            room = int(self.protect.room(count, number)) - number
         return Selection(free, self.best(stack, free, max(0, min(free.shape[1], room))))
 
     def best(self, stack: Stack, free: Tensor, room: int) -> Tensor:
@@ -129,15 +134,8 @@ class SinksAndNewest(Anchors):
 class Cover(Anchors):
     """Slots that lie far from one another in their keys, beginning with the best (k-centre, Gonzalez 1985).
 
-    Args:
-        heads_apart: whether each head goes by its own keys.
+    The keys of heads that choose together are joined.
     """
-
-    heads_apart: bool = False
-
-    @property
-    def per_head(self) -> bool:
-        return self.heads_apart
 
     def best(self, stack: Stack, free: Tensor, room: int) -> Tensor:
         """One after the other the farthest from all before."""

@@ -68,9 +68,16 @@ def options_of(policy: type[Policy]) -> dict[str, Option]:
 
 
 def name_of(policy: Policy | type[Policy]) -> str:
-    """The name of a policy in `POLICIES`."""
+    """The name of a policy in `POLICIES`.
+
+    Raises:
+        ValueError: if it is not there.
+    """
     kind = policy if isinstance(policy, type) else type(policy)
-    return {each: name for name, each in POLICIES.items()}[kind]
+    for name, each in POLICIES.items():
+        if each is kind:
+            return name
+    raise ValueError(f"{kind.__name__} has no name for records and links: add it to POLICIES of elastic.policies.")
 
 
 def policy_named(name: str) -> type[Policy]:

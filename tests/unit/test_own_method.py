@@ -11,6 +11,7 @@ from elastic.cache import ElasticCache
 from elastic.engine import compress, decode, prefill
 from elastic.evaluate.measure import baseline, measure
 from elastic.evaluate.methods import keeps, methods, variants
+from elastic.options import name_of
 from elastic.policies import POLICIES, Method, Recipe
 from elastic.policies.base import option
 from elastic.policies.parts import LowestScore, NearestPosition, Received, Top
@@ -109,6 +110,11 @@ def test_the_evaluation_measures_it_by_its_name(tiny, asked, monkeypatch):
     base = baseline(start, "A dog and a cat.", 6)
     outcome = measure(start, mine.policy, base, 6)
     assert outcome.loss > 0 and outcome.loss != measure(start, full.policy, base, 6).loss
+
+
+def test_what_has_no_name_cannot_be_recorded_and_is_told_how_to_get_one():
+    with pytest.raises(ValueError, match="Once has no name"):
+        name_of(Once())
 
 
 def test_equal_statistics_are_computed_once_and_are_the_same_key():

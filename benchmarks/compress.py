@@ -25,7 +25,7 @@ from elastic.cache import ElasticCache
 from elastic.options import options_of
 from elastic.policies import POLICIES, Policy
 from elastic.policies.full import Full
-from elastic.statistics import FREQUENCY, PER_HEAD
+from elastic.statistics import Attention, Statistic
 
 KEEP = 0.2
 LENGTHS, QUICK_LENGTHS = (640, 1024, 1536, 2048, 4096, 8192, 16384), (1536,)
@@ -42,7 +42,7 @@ def policy_named(name: str) -> Policy:
     return kind(keep=KEEP, protect_text=False) if has_choice else kind(keep=KEEP)
 
 
-def filled(model: LlamaForCausalLM, tokens: int, needs: frozenset[str]) -> ElasticCache:
+def filled(model: LlamaForCausalLM, tokens: int, needs: frozenset[Statistic]) -> ElasticCache:
     """A cache as a prompt leaves it, of random numbers, with the statistics that policies go by."""
     cache = ElasticCache(Full(), model, needs)
     config, device = model.config, model.device
@@ -50,8 +50,8 @@ def filled(model: LlamaForCausalLM, tokens: int, needs: frozenset[str]) -> Elast
     shape = 1, config.num_key_value_heads, tokens, config.head_dim
     for index in range(len(cache)):
         cache.update(*(torch.randn(shape, device=device, dtype=model.dtype) for _ in range(2)), index)
-        for name, received in forward.observer.received.items():
-            received[index] = torch.rand(1, shape[1] if name.endswith(PER_HEAD) else 1, tokens, device=device)
+        for one, received in forward.observer.received.items():
+            received[index] = torch.rand(1, shape[1] if one.per_head else 1, tokens, device=device)
         for of_layers in forward.observer.of_layer.values():
             of_layers[index] = torch.rand(1, device=device)
     cache.observe(forward)
@@ -86,7 +86,7 @@ def run_policy(full: ElasticCache, policy: Policy, device: str) -> Run:
 def run_loop(full: ElasticCache, device: str) -> Run:
     """The loop over all layers."""
     layers = [layer.stored() for layer in full.layers]
-    scores = full.tables.scores[FREQUENCY][:, 0].to(layers[0][0].device)
+    scores = full.tables.scores[Attention()][:, 0].to(layers[0][0].device)
     return timed(device, lambda: [loop(*stored, score, KEEP) for stored, score in zip(layers, scores, strict=True)])
 
 
@@ -121,7 +121,7 @@ def measure(
     prefills = time_prefills(shape, lengths, 3 if rounds > 3 else 1, device)
     model = hollow_model(shape, timed_layers, device)
     policies = {name: policy_named(name) for name in names}
-    needs = frozenset({FREQUENCY}).union(*(policy.needs for policy in policies.values()))
+    needs = frozenset({Attention()}).union(*(policy.needs for policy in policies.values()))
     rows = []
     pace = dict.fromkeys([*names, LOOP], 0.0)  # seconds per squared length, at the length before
     for tokens in lengths:

@@ -29,7 +29,7 @@ from benchmarks.report import Row, arguments, cell, goal, machine, parser, ratio
 from elastic.cache import ElasticCache
 from elastic.hooks import read
 from elastic.policies.full import Full
-from elastic.statistics import AFTER_IMAGE, FREQUENCY
+from elastic.statistics import Attention, Queries, Statistic
 
 LENGTHS, QUICK_LENGTHS = (640, 1024, 2048, 4096, 8192, 16384), (640,)
 GPU_LAYERS, QUICK_LAYERS = 8, 1
@@ -41,7 +41,7 @@ class Reader:
     """A way to read a prompt."""
 
     attention: str  # the library's name of it
-    statistic: str | None = None  # collected by our cache
+    statistic: Statistic | None = None  # collected by our cache
 
     def prepare(self, model: LlamaForCausalLM) -> Cache:
         """Set the model up; the cache to read into. Not a part of what is timed."""
@@ -72,8 +72,8 @@ class Reader:
 
 EVERY, AFTER, PLAIN, EAGER = "statistics, every row", "statistics, rows after image", "SDPA", "eager, output_attentions"
 READERS = {
-    EVERY: Reader("sdpa", FREQUENCY),
-    AFTER: Reader("sdpa", AFTER_IMAGE),
+    EVERY: Reader("sdpa", Attention()),
+    AFTER: Reader("sdpa", Attention(rows=Queries.AFTER_IMAGE)),
     PLAIN: Reader("sdpa"),
     EAGER: Reader("eager"),
 }

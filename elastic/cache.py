@@ -18,9 +18,9 @@ from elastic.channels import ThinLayer
 from elastic.forward import Forward, by_layer, freed_slots
 from elastic.hooks import DrivenCache, watch
 from elastic.merge import anchors
-from elastic.policies.base import PATCH, WORD, WRITTEN, Choice, LayerView, Policy
+from elastic.policies.base import PATCH, WORD, WRITTEN, Choice, LayerView, Merged, Policy, Positions
 from elastic.slots import SlotLayer
-from elastic.statistics import Observer, carried_on
+from elastic.statistics import Observer, Statistic
 from elastic.tables import Tables, wide
 from elastic.views import attended_scores, for_the_record, layer_views, step_view
 
@@ -38,7 +38,9 @@ class ElasticCache(DrivenCache):
         ValueError: if the model's attention is not known here.
     """
 
-    def __init__(self, policy: Policy, model: PreTrainedModel, needs: Iterable[str] = (), reserve: int = 256) -> None:
+    def __init__(
+        self, policy: Policy, model: PreTrainedModel, needs: Iterable[Statistic] = (), reserve: int = 256
+    ) -> None:
         text = watch(model)
         super().__init__(layers=[SlotLayer() for _ in range(text.config.num_hidden_layers)])
         self.policy, self.needs = policy, frozenset(needs) | policy.needs
@@ -55,7 +57,7 @@ class ElasticCache(DrivenCache):
         self.tables = Tables(len(self.layers), 1)
         self.prompt = 0  # tokens seen when last compressed
         self.prompt_slots = torch.zeros(len(self.layers), dtype=torch.long)  # what each layer then held
-        self.of_layer: dict[str, Tensor] = {}  # statistics of the last prompt that are not of tokens, each (L, B, ...)
+        self.of_layer: dict[Statistic, Tensor] = {}  # of the last prompt those that are not of tokens, (L, B, ...)
         self.bias: Bias | None = None
         self.forward = None
 
@@ -92,13 +94,13 @@ class ElasticCache(DrivenCache):
             self.settle()
         kinds = self._kinds(ids, is_prompt)
         after_image = (kinds == PATCH).flip(1).cumsum(1).flip(1) == 0
-        first = int(self.tables.held()[0]) if self.policy.positions == "cache length" else self.seen
+        first = int(self.tables.held()[0]) if self.policy.positions == Positions.CACHE_LENGTH else self.seen
         freed = freed_slots(self.tables, self.layers)
         slots = self.tables.enter(kinds)
         if self.bias is not None:
             self.bias.reserve(self.tables.capacity)
             self.bias.enter(slots)
-        turns = self.tables.turns() if self.policy.positions == "re-rotated" else None
+        turns = self.tables.turns() if self.policy.positions == Positions.RE_ROTATED else None
         self.forward = Forward(
             layers=self.layers,
             kinds=kinds,
@@ -145,10 +147,10 @@ class ElasticCache(DrivenCache):
 
     def _keep(self, observer: Observer) -> None:
         """A prompt's statistics: those of tokens in the tables, those of layers here."""
-        for name, received in observer.received.items():
+        for one, received in observer.received.items():
             figures = [received[index].flatten(0, 1).cpu() for index in sorted(received)]
-            self.tables.add(name, figures, partial(carried_on, name, queries=observer.after_image.shape[1]))
-        self.of_layer = {name: torch.stack([*map(Tensor.cpu, of.values())]) for name, of in observer.of_layer.items()}
+            self.tables.add(one, figures, partial(one.carried_on, queries=observer.after_image.shape[1]))
+        self.of_layer = {one: torch.stack([*map(Tensor.cpu, of.values())]) for one, of in observer.of_layer.items()}
 
     def leave(self, forward: Forward) -> None:
         """After a forward that `generate` or a person drove: observe, then compress a prompt or evict for a token."""
@@ -227,9 +229,8 @@ class ElasticCache(DrivenCache):
                 rows = max(len(choice.owner), len(source))
                 owner, source = wide(choice.owner[None], rows)[0], wide(source[None], rows)[0]
                 turns = torch.where(owner >= 0, source.gather(1, owner.clamp(min=0)) - source, 0)
-            layer.compress(
-                choice, count if policy.merge != "none" else None, turns, policy.merge, self.inverse_frequency
-            )
+            weight = None if policy.merged == Merged.NOTHING else count
+            layer.compress(choice, weight, turns, policy.merged, self.inverse_frequency)
         return [choice.owner for choice in choices]
 
     def evict(self) -> tuple[Tensor, Tensor] | None:
@@ -237,7 +238,7 @@ class ElasticCache(DrivenCache):
 
         Returns the tokens they were of and those that took them in, (L, R) each, -1 for none.
         """
-        if type(self.policy).evict is Policy.evict:
+        if not self.policy.evicts:
             return None
         self.leave_inference_mode()
         tables = self.tables

@@ -17,6 +17,7 @@ from elastic.forward import Forward
 from elastic.model import Llava, Prompt
 from elastic.policies import LayerView, Policy
 from elastic.policies.full import Full
+from elastic.statistics import Statistic
 from elastic.views import attention_on_tokens
 
 
@@ -71,8 +72,8 @@ class Step:
 
 
 @torch.inference_mode()
-def prefill(llava: Llava, prompt: Prompt, needs: Iterable[str] = (), watch: bool = True) -> State:
-    """Run a prompt once, full cache, collecting the statistics of attention that `needs` names.
+def prefill(llava: Llava, prompt: Prompt, needs: Iterable[Statistic] = (), watch: bool = True) -> State:
+    """Run a prompt once, full cache, collecting the statistics of attention in `needs`.
 
     The prompt may be a batch of equally long ones; `watch` records what queries look at, of the first sequence.
     """

@@ -13,6 +13,7 @@ from torch import Tensor
 from elastic.bias import Bias
 from elastic.cache import ElasticCache
 from elastic.forward import Forward
+from elastic.policies.base import Positions
 from elastic.slots import SlotLayer
 
 SPAN = 256  # slots by which attention's span grows: a capture costs about as much as a dozen steps
@@ -75,7 +76,8 @@ class StaticStep:
     @staticmethod
     def fits(cache: ElasticCache) -> bool:
         """Whether a cache can be decoded with this way: keys must not be turned or laid out anew at every step."""
-        return cache.policy.positions != "re-rotated" and all(type(layer) is SlotLayer for layer in cache.layers)
+        stay = cache.policy.positions != Positions.RE_ROTATED
+        return stay and all(type(layer) is SlotLayer for layer in cache.layers)
 
     def serves(self, cache: ElasticCache, forward: Forward) -> bool:
         """Whether the step is about this cache as it is now: nothing moved, nothing outgrown."""

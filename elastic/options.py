@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from typing import Any
 
 from elastic.policies import POLICIES, Policy
 
@@ -17,6 +18,24 @@ LEAST = LOW / 100  # the same as a share
 # A number as people write it: not inf, not 1_000, not ١.
 PLAIN = re.compile(r"-?\d{1,9}(\.\d{1,20})?(e-?\d{1,3})?", re.ASCII)
 LONGEST = 60  # characters, more than any value has
+
+# Before methods were put together from parts, `elastic` and `elastic-plus` had an option for each of them. Links that
+# people kept, tables of results and recorded runs name them so, and are read as the combination that they mean. Here
+# are what the method sets that has the option no more, and what options and values are called now.
+ONCE: dict[str, dict[str, str]] = {
+    "elastic": {},
+    "elastic-plus": {
+        "protect_text": "false",
+        "score": "after image",
+        "assign": "similar key per head",
+        "rounds": "1",
+        "count_bias": "true",
+        "decoding": "most alike",
+        "evicted": "merged",
+    },
+}
+RENAMED = {"anchors": "select", "decode_rule": "decoding"}
+RENAMED_VALUES = {("score", "last 16"): "window", ("merge", "values only"): "values", ("select", "score"): "top"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +57,7 @@ class Option:
     @property
     def is_free(self) -> bool:
         """Whether it can take more than one value."""
-        return self.low is None or self.low < self.high
+        return self.low is None or self.high is None or self.low < self.high
 
 
 def options_of(policy: type[Policy]) -> dict[str, Option]:
@@ -49,9 +68,16 @@ def options_of(policy: type[Policy]) -> dict[str, Option]:
 
 
 def name_of(policy: Policy | type[Policy]) -> str:
-    """The name of a policy in `POLICIES`."""
+    """The name of a policy in `POLICIES`.
+
+    Raises:
+        ValueError: if it is not there.
+    """
     kind = policy if isinstance(policy, type) else type(policy)
-    return {each: name for name, each in POLICIES.items()}[kind]
+    for name, each in POLICIES.items():
+        if each is kind:
+            return name
+    raise ValueError(f"{kind.__name__} has no name for records and links: add it to POLICIES of elastic.policies.")
 
 
 def policy_named(name: str) -> type[Policy]:
@@ -65,7 +91,7 @@ def policy_named(name: str) -> type[Policy]:
     return POLICIES[name]
 
 
-def build_policy(name: str, keep: float, options: Mapping[str, object]) -> Policy:
+def build_policy(name: str, keep: float, options: Mapping[str, Any]) -> Policy:
     """A policy of a name, the share it keeps, and options; `keep` goes to those that have the choice.
 
     Raises:
@@ -89,7 +115,7 @@ def read_option(policy: type[Policy], name: str, text: str) -> object:
     return getattr(policy(**{name: _value(legal[name].kind, text[:LONGEST])}), name)
 
 
-def _value(kind: type, text: str) -> object:
+def _value(kind: type, text: str) -> Any:
     """The value that a text means, or the text itself, of which the policy then says what is wrong with it."""
     if kind is bool:
         return {"true": True, "false": False}.get(text.lower(), text)
@@ -118,20 +144,42 @@ def write_policy(policy: Policy) -> str:
     return write_choice(name_of(policy), changed(policy))
 
 
-def read_choice(text: str) -> tuple[type[Policy], dict[str, object]]:
+def as_now(name: str, options: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """A policy's name and the texts of its options, as they are called now, see `ONCE`."""
+    if name not in ONCE:
+        return name, dict(options)
+    own, combined = options_of(POLICIES[name]), options_of(POLICIES["combine"])
+    usual = {key: write_value(option.default) for key, option in combined.items()} | ONCE[name]
+    found = {}
+    for key, value in options.items():
+        key = RENAMED.get(key, key)
+        value = RENAMED_VALUES.get((key, value), value)
+        if key in own or value != usual.get(key):
+            found[key] = value
+    if not found.keys() & combined.keys() - own.keys():
+        return name, found
+    found = ONCE[name] | found
+    if found.get("assign", usual["assign"]) == "nearest position" or found.get("merge") == "none":
+        found.pop("select", None)  # anchors far apart were for groups by keys, and had no effect on others
+    return "combine", found
+
+
+def read_choice(text: str) -> tuple[type[Policy], dict[str, Any]]:
     """The policy that a text names, and the options that it sets.
 
     Raises:
         ValueError: if there is no such policy or option, one is set twice, or a value is not legal.
     """
     name, _, options = text.partition(":")
-    policy, found = policy_named(name.strip()), {}
+    given: dict[str, str] = {}
     for part in filter(None, map(str.strip, options.split(";"))):
         key, _, value = (side.strip() for side in part.partition("="))
-        if key in found:
+        if key in given:
             raise ValueError(f"{name.strip()} has the option {key} set twice. Set it once.")
-        found[key] = read_option(policy, key, value)
-    return policy, found
+        given[key] = value
+    name, given = as_now(name.strip(), given)
+    policy = policy_named(name)
+    return policy, {key: read_option(policy, key, value) for key, value in given.items()}
 
 
 def read_policy(text: str) -> Policy:

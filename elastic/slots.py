@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers.cache_utils import CacheLayerMixin
 
 from elastic.merge import merge, pick
-from elastic.policies.base import Choice
+from elastic.policies.base import Choice, Merged
 from elastic.rotary import turn_all
 
 
@@ -78,7 +78,7 @@ class SlotLayer(CacheLayerMixin):
         self.used = order.shape[1]
 
     def compress(
-        self, choice: Choice, count: Tensor | None, turns: Tensor | None, how: str, inverse_frequency: Tensor
+        self, choice: Choice, count: Tensor | None, turns: Tensor | None, how: Merged, inverse_frequency: Tensor
     ) -> None:
         """Keep the anchors of a choice and merge their members into them as far as `how` says.
 
@@ -89,13 +89,13 @@ class SlotLayer(CacheLayerMixin):
         members, groups, weight = None, choice.owner, count
         if choice.pairs is not None:
             (members, groups), weight = choice.pairs, None
-        if how == "keys and values":
+        if how in (Merged.KEYS_AND_VALUES, Merged.KEYS):
             if turns is not None:
                 keys = turn_all(keys, turns, inverse_frequency)
             self.keys = merge(keys, groups, weight, members, choice.share)
         else:
             self.keys = pick(keys, choice.owner)
-        merges = how != "none"
+        merges = how in (Merged.KEYS_AND_VALUES, Merged.VALUES)
         self.values = merge(values, groups, weight, members, choice.share) if merges else pick(values, choice.owner)
         self.used = self.keys.shape[2]
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from elastic.merge import anchors
 from elastic.policies.base import WRITTEN, StepView
+from elastic.statistics import Statistic
 
 EMPTY = StepView.EMPTY
 FILL = {"source": EMPTY, "count": 1.0, "kind": WRITTEN}
@@ -18,7 +19,7 @@ class Tables:
     """Per slot its anchor's token `source`, the `count` of tokens it stands for and their `kind`, each (L, R, C).
 
     R rows are the B sequences, or B x H once heads hold different tokens; C is the capacity, of which a layer uses the
-    first `used` (L,). `scores` holds, by the names of `elastic.statistics`, the attention that prompts gave to a slot's
+    first `used` (L,). `scores` holds, by their statistics, the attention that prompts gave to a slot's
     anchor, each (L, B or B x H, C). Everything lies on the CPU; what is decided there costs a GPU no time.
     """
 
@@ -28,7 +29,7 @@ class Tables:
         self.source = torch.empty(layers, batch, 0, dtype=torch.long)
         self.count = torch.empty(layers, batch, 0)
         self.kind = torch.empty(layers, batch, 0, dtype=torch.uint8)
-        self.scores: dict[str, Tensor] = {}
+        self.scores: dict[Statistic, Tensor] = {}
         self.used = torch.zeros(layers, dtype=torch.long)
         self.hole: Tensor | None = None  # (L, R) freed slots, -1 for none, where the next token goes
         self._owner = torch.empty(layers, batch, 0, dtype=torch.long)  # of the tokens seen when it was last written
@@ -90,17 +91,17 @@ class Tables:
         for name, fill in FILL.items():
             table = getattr(self, name)
             setattr(self, name, torch.cat([table, table.new_full((*table.shape[:2], more), fill)], 2))
-        for name, table in self.scores.items():
-            self.scores[name] = torch.cat([table, table.new_zeros(*table.shape[:2], more)], 2)
+        for statistic, table in self.scores.items():
+            self.scores[statistic] = torch.cat([table, table.new_zeros(*table.shape[:2], more)], 2)
 
-    def add(self, name: str, received: list[Tensor], carried_on: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def add(self, statistic: Statistic, received: list[Tensor], carried_on: Callable[[Tensor, Tensor], Tensor]) -> None:
         """Note what a prompt makes of a score, per layer (R', used), `carried_on` from what the score was."""
         rows = len(received[0])
-        old = self.scores.get(name, torch.zeros(len(received), 1, self.capacity))
+        old = self.scores.get(statistic, torch.zeros(len(received), 1, self.capacity))
         new = torch.zeros(len(received), max(rows, old.shape[1]), self.capacity)
         for table, figures in zip(new, received, strict=True):
             table[:, : figures.shape[1]] = wide(figures[None], len(table))[0]
-        self.scores[name] = carried_on(wide(old, new.shape[1]), new)
+        self.scores[statistic] = carried_on(wide(old, new.shape[1]), new)
 
     def order(self) -> tuple[Tensor, Tensor]:
         """Slots by token, (L, R, C), those in use first, and how many these are, (L,)."""
@@ -121,9 +122,9 @@ class Tables:
         """Put the slots into an order, as `order` gives it; beyond `held` (L,) there is nothing."""
         for name in FILL:
             setattr(self, name, getattr(self, name).gather(2, order))
-        for name, table in self.scores.items():
+        for statistic, table in self.scores.items():
             rows = max(table.shape[1], self.rows)
-            self.scores[name] = wide(table, rows).gather(2, wide(order, rows))
+            self.scores[statistic] = wide(table, rows).gather(2, wide(order, rows))
         self.used, self.hole = held, None
 
     def free(self, slot: Tensor, into: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -150,8 +151,8 @@ class Tables:
     def merge(self, chosen: list[Tensor]) -> None:
         """Keep the anchors of `chosen`, per layer (R', S) the owner of every slot; the slots must be in order."""
         rows = max(self.rows, *(len(owner) for owner in chosen))
-        tables = {name: wide(getattr(self, name), rows) for name in FILL}
-        tables |= {name: wide(table, max(rows, table.shape[1])) for name, table in self.scores.items()}
+        tables: dict[str | Statistic, Tensor] = {name: wide(getattr(self, name), rows) for name in FILL}
+        scores = {statistic: wide(table, max(rows, table.shape[1])) for statistic, table in self.scores.items()}
         owners, used = wide(self.owners(), rows), torch.zeros_like(self.used)
         for layers in _alike(chosen):
             owner = torch.stack([wide(chosen[layer][None], rows)[0] for layer in layers])
@@ -159,17 +160,17 @@ class Tables:
             kept = anchors(owner)
             used[layers] = kept[0, 0].sum()
             owners[layers] = _follow(owners[layers], tables["source"][layers, :, :slots], owner)
-            for name, table in tables.items():
+            for name, table in (tables | scores).items():
                 here = table[layers, :, :slots]
                 if name == "count":
                     here = torch.zeros_like(here).scatter_add_(2, owner.clamp(min=0), here * (owner >= 0))
                 held = here[wide(kept, here.shape[1])].view(*here.shape[:2], -1)
-                table[layers] = FILL.get(name, 0)
+                table[layers] = FILL[name] if isinstance(name, str) else 0.0
                 table[layers, :, : held.shape[2]] = held
         self.used, capacity = used, int(used.max())
         for name in FILL:
-            setattr(self, name, tables.pop(name)[..., :capacity].clone())
-        self.scores = {name: table[..., :capacity].clone() for name, table in tables.items()}
+            setattr(self, name, tables[name][..., :capacity].clone())
+        self.scores = {statistic: table[..., :capacity].clone() for statistic, table in scores.items()}
         self._owner, self._evicted = owners, []
 
     def owners(self) -> Tensor:

@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from elastic.forward import Forward
-from elastic.policies.base import WRITTEN, LayerView, Policy, StepView
+from elastic.policies.base import NOTHING, WRITTEN, LayerView, Policy, StepView
 from elastic.slots import SlotLayer
-from elastic.statistics import FREQUENCY, is_of_layer
+from elastic.statistics import Attention, Statistic
 from elastic.tables import EMPTY, Tables, wide
 
 
 def layer_views(
-    policy: Policy, tables: Tables, layers: list[SlotLayer], of_layer: Mapping[str, Tensor]
+    policy: Policy, tables: Tables, layers: list[SlotLayer], of_layer: Mapping[Statistic, Tensor]
 ) -> list[list[LayerView]]:
     """Per layer and sequence; the slots must be in the order of their tokens. `of_layer` are statistics of layers."""
     device = layers[0].device
@@ -39,17 +39,17 @@ def layer_views(
 
 
 def _statistics(
-    policy: Policy, tables: Tables, index: int, layer: SlotLayer, of_layer: Mapping[str, Tensor]
-) -> list[dict[str, Tensor]]:
+    policy: Policy, tables: Tables, index: int, layer: SlotLayer, of_layer: Mapping[Statistic, Tensor]
+) -> list[dict[Statistic, Tensor]]:
     """All that a policy needs to know of a layer, for each sequence."""
     found = {}
-    for name in policy.needs:
-        if is_of_layer(name):
-            found[name] = of_layer[name][index].to(layer.device)
-        elif name != policy.statistic:
-            table = tables.scores[name][index, :, : layer.used]
-            found[name] = table.to(layer.device).view(tables.batch, -1, layer.used)
-    return [{name: table[sequence] for name, table in found.items()} for sequence in range(tables.batch)]
+    for one in policy.needs:
+        if one.is_of_layer:
+            found[one] = of_layer[one][index].to(layer.device)
+        elif one != policy.statistic:
+            table = tables.scores[one][index, :, : layer.used]
+            found[one] = table.to(layer.device).view(tables.batch, -1, layer.used)
+    return [{one: table[sequence] for one, table in found.items()} for sequence in range(tables.batch)]
 
 
 def for_the_record(tables: Tables, views: list[LayerView]) -> list[LayerView]:
@@ -57,11 +57,11 @@ def for_the_record(tables: Tables, views: list[LayerView]) -> list[LayerView]:
 
     Where that was collected it is shown for every policy, whatever it goes by: two sides must have one scale.
     """
-    shown = tables.scores.get(FREQUENCY)
+    shown = tables.scores.get(Attention())
     kept = []
     for index, view in enumerate(views):
         score = view.score if shown is None else shown[index, : shown.shape[1] // tables.batch, : view.slots]
-        kept.append(replace(view, score=score, keys=None, values=None, statistics={}))
+        kept.append(replace(view, score=score, keys=NOTHING, values=NOTHING, statistics={}))
     return kept
 
 

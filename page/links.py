@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from elastic.options import (
     MAX_QUESTION,
+    as_now,
     changed,
     name_of,
     percent,
@@ -46,15 +47,17 @@ def read_link(asked: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
         _note(found, wrong, name, lambda name=name: readers[name](asked[name]))
     for side in SIDES:
         given = {name: text for name, text in asked.items() if name.startswith(f"{side}.")}
+        was = asked.get(side, DEFAULTS[side])
+        kind, options = as_now(was, {name.partition(".")[2]: text for name, text in given.items()})
         try:
-            policy = policy_named(asked.get(side, DEFAULTS[side]))
+            policy = policy_named(kind)
         except ValueError as error:
             left_out = f" What the link sets of it ({', '.join(given)[:80]}) is left out, too." if given else ""
             wrong.append(f"The link sets {side} to {asked[side][:20]!r}: {error}{left_out}")
             continue
-        if side in asked:
-            found[side] = asked[side]
-        for name, text in given.items():
+        if side in asked or kind != was:
+            found[side] = kind
+        for name, text in ((f"{side}.{key}", text) for key, text in options.items()):
             _note(found, wrong, name, lambda policy=policy, name=name, text=text: _option(policy, name, text))
     return found, wrong
 

@@ -16,6 +16,8 @@ from elastic.command_line import Options
 from elastic.files import one_sentence, out_folder, write
 from elastic.model import Llava, load
 from elastic.policies import Policy
+from elastic.policies.base import Merged
+from elastic.policies.combine import Combine
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
@@ -38,13 +40,13 @@ EMPTY = 4  # the layer whose brightest patch shows nothing
 SIDES: dict[str, tuple[str, Policy]] = {  # name in the lesson's texts -> title on the page, policy
     "full": ("Full cache", Full()),
     "merged": ("Elastic Cache", Elastic(keep=KEEP)),
-    "dropped": ("Same anchors, rest dropped", Elastic(keep=KEEP, merge="none")),
+    "dropped": ("Same anchors, rest dropped", Combine(keep=KEEP, merge=Merged.NOTHING)),
     "h2o": ("H2O", H2O(keep=KEEP)),
     "streaming": ("StreamingLLM", Streaming(keep=KEEP)),
     "unprotected": ("Elastic Cache, published rule", Elastic(keep=KEEP, protect_text=False)),
     "unbiased": (
         "Elastic Cache, without the causal bias",
-        Elastic(keep=KEEP, protect_text=False, score="visible frequency"),
+        Combine(keep=KEEP, protect_text=False, score="visible frequency"),
     ),
     "plus": ("Elastic Cache plus", ElasticPlus(keep=KEEP)),
 }

@@ -24,7 +24,11 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """What a command line asks for."""
     parser = Options(__doc__, "python -m elastic.evaluate")
     add = parser.add_argument
-    add("--policies", default="all", help="e.g. elastic,h2o or elastic:protect_text=false;distance=10; default: all")
+    add(
+        "--policies",
+        default="all",
+        help="e.g. elastic,h2o or combine:score=window;merge=values, or @FILE with one a line; default: all",
+    )
     add("--keep", default="1.0,0.5,0.2,0.1", help="shares of the cache that are kept, e.g. 1.0,0.5 (default)")
     add("--data", default=SCENES, help="a file, or data that are registered: `scenes` (default)")
     add("--images", type=Path, help="folder of the file's pictures; default: `images` beside it, else its own")

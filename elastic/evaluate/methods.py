@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from elastic.options import options_of, read_choice, read_share
 from elastic.policies import POLICIES, Policy
@@ -45,12 +46,12 @@ def keeps(text: str) -> list[float]:
 
 
 def methods(text: str) -> dict[str, dict[str, object]]:
-    """Per label, such as `elastic:distance=10`, the options it sets; `all` is every policy.
+    """Per label, such as `elastic:distance=10`, the options it sets; `all` is every policy, `@FILE` what a file lists.
 
     Raises:
-        ValueError: if there is no such policy or option, or a value is not legal.
+        ValueError: if there is no such policy, option or file, or a value is not legal.
     """
-    asked = filter(None, map(str.strip, text.split(",")))
+    asked = [label for part in map(str.strip, text.split(",")) if part for label in _listed(part)]
     labels = [name for part in asked for name in (POLICIES if part == "all" else (part,))]
     if not labels:
         raise ValueError(f"--policies names no policy. Choose from: {', '.join(POLICIES)}.")
@@ -58,6 +59,19 @@ def methods(text: str) -> dict[str, dict[str, object]]:
         return {label: read_choice(label)[1] for label in labels}
     except ValueError as error:
         raise ValueError(f"{error} {ABOUT_OPTIONS}") from error
+
+
+def _listed(part: str) -> list[str]:
+    """A method, or of `@FILE` those in its lines; a line that begins with # says something about them."""
+    if not part.startswith("@"):
+        return [part]
+    try:
+        lines = Path(part[1:]).read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"--policies: {part[1:]} cannot be read ({error}). Give a text with a method a line."
+        ) from error
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def variants(

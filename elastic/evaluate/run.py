@@ -18,6 +18,7 @@ from elastic.evaluate.methods import FULL, Variant
 from elastic.evaluate.records import Key
 from elastic.model import Llava, Prompt, together
 from elastic.policies import Policy
+from elastic.statistics import Statistic
 
 T = TypeVar("T")
 
@@ -148,7 +149,7 @@ class _Judged:
         self.most = [min(turn.most_tokens or most_tokens, most_tokens) for turn in samples[0].turns]
         self.bases: list[list[Baseline]] = []  # per turn, per sequence
 
-    def begin(self, prompt: Prompt, needs: frozenset[str]) -> None:
+    def begin(self, prompt: Prompt, needs: frozenset[Statistic]) -> None:
         """Read the first questions, and all turns with the full cache."""
         self.start = prefill(self.llava, self.llava.encode_image(prompt), needs, watch=False)
         self.full = self._outcomes(FULL.policy)

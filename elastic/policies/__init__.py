@@ -2,6 +2,7 @@
 
 from elastic.policies.base import Choice, Eviction, LayerView, Policy
 from elastic.policies.cascading import Cascading
+from elastic.policies.combine import Combine
 from elastic.policies.corm import CORM
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
@@ -10,6 +11,7 @@ from elastic.policies.full import Full
 from elastic.policies.h2o import H2O
 from elastic.policies.knorm import KNorm
 from elastic.policies.lookm import LookM
+from elastic.policies.method import Method, Recipe
 from elastic.policies.prefixkv import PrefixKV
 from elastic.policies.pyramidkv import PyramidKV
 from elastic.policies.random import Random
@@ -37,6 +39,7 @@ POLICIES: dict[str, type[Policy]] = {
     "cascading": Cascading,
     "knorm": KNorm,
     "random": Random,
+    "combine": Combine,
 }
 
-__all__ = ["POLICIES", "Choice", "Eviction", "LayerView", "Policy"]
+__all__ = ["POLICIES", "Choice", "Eviction", "LayerView", "Method", "Policy", "Recipe"]

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from elastic.statistics import Attention, Statistic
+
+NOTHING = torch.empty(0)  # keys and values of a view that is made for its scores
 WRITTEN, WORD, PATCH = 0, 1, 2  # kinds of tokens: the model's own, the prompt's words, the picture's patches
 
 
@@ -17,7 +21,7 @@ class Slots:
     position: Tensor  # token number, from 0 at the beginning of the conversation
     kind: Tensor  # WRITTEN, WORD or PATCH
     count: Tensor  # tokens the slot stands for
-    score: Tensor  # attention received, as the policy's `score` names it; an anchor's own
+    score: Tensor  # what the policy's `statistic` says of it; an anchor's own
 
     @property
     def slots(self) -> int:
@@ -43,10 +47,10 @@ class LayerView(Slots):
     """One layer of one sequence after a prompt, in the order of positions; every table (R, S) on the model's device."""
 
     queries: Tensor  # (R, S) prompt tokens that could see the slot's
-    keys: Tensor | None = None  # (H, S, D), as stored, after RoPE
-    values: Tensor | None = None  # (H, S, D)
-    # All that the policy needs, by name: of tokens (R, S), R being 1 or the heads, and of the layer.
-    statistics: Mapping[str, Tensor] = field(default_factory=dict)
+    keys: Tensor = NOTHING  # (H, S, D), as stored, after RoPE
+    values: Tensor = NOTHING  # (H, S, D)
+    # What else the policy needs: of tokens (R, S), R being 1 or the heads, and of the layer.
+    statistics: Mapping[Statistic, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,9 @@ class Choice:
     """What becomes of the slots of a layer."""
 
     owner: Tensor  # (R, S) slot each slot goes to, its own for an anchor, -1 for dropped
-    pairs: tuple[Tensor, Tensor] | None = None  # (R, M) members and the anchors they go to, where `owner` is not all
+    # (R, M) members and the anchors whose mean they enter, where a slot may enter several or its own twice: then means
+    # are of these pairs, and `owner` says only where a slot is shown to go.
+    pairs: tuple[Tensor, Tensor] | None = None
     share: Tensor | None = None  # (R, S) how much of each slot goes into its group's sum; None for the group's mean
     channels: Tensor | None = None  # (H, D') channels that keys keep, but for the last `whole` slots; None for all
     whole: int = 0
@@ -102,24 +108,59 @@ class Choice:
     @classmethod
     def joined(cls, of_sequences: Sequence["Choice"]) -> "Choice":
         """What becomes of the slots of all sequences of a batch: their rows one below the other."""
-        first, pairs = of_sequences[0], [one.pairs for one in of_sequences]
 
-        def below(name: str) -> Tensor | None:
-            tables = [getattr(one, name) for one in of_sequences]
-            return None if tables[0] is None else torch.cat(tables)
+        def below(tables: list[Tensor | None]) -> Tensor | None:
+            known = [table for table in tables if table is not None]
+            return torch.cat(known) if known else None
 
-        together = None if first.pairs is None else tuple(torch.cat(column) for column in zip(*pairs, strict=True))
-        return cls(below("owner"), together, below("share"), below("channels"), first.whole)
+        pairs = [one.pairs for one in of_sequences if one.pairs is not None]
+        return cls(
+            torch.cat([one.owner for one in of_sequences]),
+            (torch.cat([members for members, _ in pairs]), torch.cat([to for _, to in pairs])) if pairs else None,
+            below([one.share for one in of_sequences]),
+            below([one.channels for one in of_sequences]),
+            of_sequences[0].whole,
+        )
+
+
+class Merged(StrEnum):
+    """What becomes one in a group of slots; of what does not, the anchor's own stays."""
+
+    KEYS_AND_VALUES = "keys and values"
+    KEYS = "keys"
+    VALUES = "values"
+    NOTHING = "none"
+
+
+class Growth(StrEnum):
+    """What may be held while decoding: a share of all tokens, as much as after the prompt, or that and all new ones."""
+
+    PROPORTIONAL = "proportional"
+    CONSTANT = "constant"
+    EVERY_NEW_TOKEN = "every new token"
+
+
+class Positions(StrEnum):
+    """Where tokens stand for RoPE after compression: where they are in the text, or, re-rotated, side by side.
+
+    With `CACHE_LENGTH` new tokens stand behind as many tokens as there are slots, and the others where they were.
+    """
+
+    TRUE = "true"
+    CACHE_LENGTH = "cache length"
+    RE_ROTATED = "re-rotated"
 
 
 def option(
     default: Any, about: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
 ) -> Any:
-    """A hyper-parameter: its default, one sentence about it, and its legal range or choices."""
+    """A hyper-parameter: its default, one sentence about it, and its legal range or choices, an enum's are its own."""
+    if isinstance(default, StrEnum):
+        choices = tuple(each.value for each in type(default))
     return field(default=default, metadata={"about": about, "low": low, "high": high, "choices": choices})
 
 
-WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
 def _is_of_kind(value: Any, kind: type) -> bool:
@@ -127,14 +168,20 @@ def _is_of_kind(value: Any, kind: type) -> bool:
     if kind in (int, float):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return is_number and (kind is float or float(value).is_integer())
-    return isinstance(value, kind)
+    return isinstance(value, str if issubclass(kind, str) else kind)
+
+
+def share_of(keep: float, tokens: int) -> int:
+    """The slots that are a share of so many tokens, 1 at least. Decimal fractions are not exact: 0.3 x 10 must be 3."""
+    return max(1, int(keep * tokens + 1e-9))
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A method: what to keep after a prefill, and what to give up while decoding.
+    """A method: what to keep after a prefill, and what to evict while decoding.
 
-    The fields are its hyper-parameters; the page's controls and the command line's options are made from them.
+    The fields are its hyper-parameters; the page's controls and the command line's options are made from them. Most
+    methods are put together from parts, see `method.py`; any other object of this interface will do as well.
     """
 
     keep: float = option(0.5, "Share of the tokens seen that may hold a slot.", 0.01, 1.0)
@@ -144,15 +191,11 @@ class Policy:
     paper: ClassVar[str] = ""
     unseen: ClassVar[str] = ""  # what the page's pictures do not show of it
 
-    # What happens to a slot's key and value; a method that leaves the choice to its user makes a field of it.
-    score = "frequency"  # the statistic of `elastic.statistics` that it goes by
-    merge = "none"  # what becomes one in a group: "keys and values", "values only" or "none" of it
+    merged = Merged.NOTHING
     align = False  # turn members' keys to their anchor's position before they are averaged
     count_bias = False  # add log(tokens a slot stands for) to the logits of attention
-    positions = "true"  # or "cache length" (new tokens), or "re-rotated" (all tokens, to their place in the cache)
-    # What may be held while decoding: a "proportional" share of all tokens, as much as after the prompt ("constant"),
-    # or that and "every new token".
-    growth = "proportional"
+    positions = Positions.TRUE
+    growth = Growth.PROPORTIONAL
     live = False  # the score goes on while decoding, see `collect`
     batches = True  # a layer's slots do not depend on the prompt, so that sequences of a batch hold equally many
 
@@ -161,24 +204,29 @@ class Policy:
             name, about, value = option_field.name, option_field.metadata, getattr(self, option_field.name)
             low, high, choices = about["low"], about["high"], about["choices"]
             within = "" if low is None else f" between {low:g} and {high:g}"
-            kind = type(option_field.default)
+            kind: Any = type(option_field.default)
             if not _is_of_kind(value, kind):
-                raise ValueError(f"{name} must be {WORDS[kind]}{within}, got {value!r}.")
+                raise ValueError(f"{name} must be {WORDS.get(kind, 'a word')}{within}, got {value!r}.")
             if low is not None and not low <= value <= high:
                 raise ValueError(f"{name} must be{within}, got {value:g}.")
             if choices and value not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}.")
-            object.__setattr__(self, name, kind(value))  # a slider writes whole numbers as 4.0
+            object.__setattr__(self, name, kind(value))  # a slider writes whole numbers as 4.0, a link words
 
     @property
-    def statistic(self) -> str:
-        """The statistic of a prompt's attention that `score` in its views is, see `elastic.statistics`."""
-        return self.score
+    def statistic(self) -> Statistic:
+        """What `score` in its views is."""
+        return Attention()
 
     @property
-    def needs(self) -> frozenset[str]:
+    def needs(self) -> frozenset[Statistic]:
         """The statistics that must be collected while a prompt is read."""
         return frozenset({self.statistic})
+
+    @property
+    def evicts(self) -> bool:
+        """Whether it evicts anything while decoding."""
+        return type(self).evict is not Policy.evict
 
     def limit(self, seen: int, prompt: int) -> int:
         """Slots a layer may hold, as the mean of all layers, after that many tokens.
@@ -186,9 +234,9 @@ class Policy:
         `prompt` of them had been seen when the cache was last compressed. Keeping everything is the full cache, however
         a budget grows.
         """
-        fixed = seen if self.growth == "proportional" or self.keep == 1 else prompt
-        # Decimal fractions are not exact: 0.3 x 10 must be 3.
-        return max(1, int(self.keep * fixed + 1e-9)) + (seen - fixed if self.growth == "every new token" else 0)
+        growth = self.growth
+        fixed = seen if growth == Growth.PROPORTIONAL or self.keep == 1 else prompt
+        return share_of(self.keep, fixed) + (seen - fixed if growth == Growth.EVERY_NEW_TOKEN else 0)
 
     def check_batch(self, sequences: int) -> None:
         """See that sequences can be held together.
@@ -208,11 +256,11 @@ class Policy:
 
         `held` (L, 1, 1) says how many slots there are; beyond them nothing is received.
         """
-        return score + received
+        return self.statistic.after_step(score, received, held)
 
     def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
         """After a decode step what to free, or None; asked where a layer holds more than the limit, or always if live.
 
-        No more than one slot per layer and head; heads of a layer must all give one up, or none of them.
+        No more than one slot per layer and head; heads of a layer must all evict one, or none of them.
         """
         return None

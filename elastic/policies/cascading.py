@@ -1,25 +1,27 @@
 """Cascading KV cache: windows that pass on ever fewer of the tokens that leave them."""
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from elastic.policies.base import Choice, Eviction, LayerView, Policy, StepView, option
-from elastic.policies.selection import by_age
+from elastic.policies.base import Eviction, Growth, Positions, StepView, option
+from elastic.policies.method import Method, Recipe
+from elastic.policies.parts import Decoding, Drop, Received, Room, Select, Selection, Stack
+from elastic.policies.parts.decoding import by_age
+from elastic.statistics import Fading
 
 
 @dataclass(frozen=True)
-class Cascading(Policy):
+class Cascading(Recipe):
     """Cascading KV cache (Willette et al., ICLR 2025, arXiv 2406.17808).
 
     Kept: the first `sinks` tokens and `windows` sub-caches of equal size. New tokens enter the first; what leaves
     sub-cache i knocks at i + 1, which accepts every 2^(i+1)-th token; at other times the knocking token and the oldest
     inside are compared, and the one with less attention goes. Attention is an exponentially fading mean over queries.
-    What leaves the last one is gone. While decoding the same goes on, and the size stays. All tokens stand side by side
-    for RoPE, at their places in the cache.
+    What leaves the last one is evicted. While decoding the same goes on, and the size stays. All tokens stand side by
+    side for RoPE, at their places in the cache.
 
     Departs from the source in three ways. The prompt is read whole, and its fading attention is used for all its
     comparisons; the source reads in strides with the cache as it is. Sub-caches fill up before any token is lost. And
@@ -41,31 +43,33 @@ class Cascading(Policy):
         "The heat sums up the attention of all queries; here it fades. What is kept closes up, as if nothing had "
         "been between: that is not drawn."
     )
-    growth: ClassVar[str] = "constant"
-    positions: ClassVar[str] = "re-rotated"
-    live: ClassVar[bool] = True
 
     @property
-    def statistic(self) -> str:
-        """Attention, fading with every query."""
-        return f"fading {self.fade}"
+    def recipe(self) -> Method:
+        """The cascade chooses, and goes on while decoding, by attention that fades."""
+        cascade = Cascade(sinks=self.sinks, windows=self.windows)
+        return Method(
+            keep=self.keep,
+            score=Received(Fading(n=self.fade)),
+            select=Passed(cascade),
+            merge=Drop(),
+            decoding=Passing(cascade=cascade),
+            growth=Growth.CONSTANT,
+            positions=Positions.RE_ROTATED,
+        )
 
-    def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
-        """What is left when the tokens have passed through the cascade one after the other."""
-        slots, count = layers[0].slots, self.limit(seen, seen)
-        if any(layer.slots != slots for layer in layers):  # after another policy; its own layers are all alike
-            return [choice for layer in layers for choice in self.compress([layer], seen)]
-        score = torch.cat([layer.score for layer in layers]).cpu()
-        position = torch.cat([layer.position for layer in layers]).cpu()
-        held = torch.arange(min(count, slots)).repeat(len(score), 1)
-        column = torch.arange(count)
-        for new in range(count, slots):
-            held = torch.cat([held, torch.full((len(held), 1), new)], 1)
-            # From the newest, as the sub-caches are counted.
-            gone = count - self.leaving(score.gather(1, held).flip(1), int(position[0, new]), count)
-            held = held.gather(1, column + (column >= gone[:, None]))
-        owner = torch.full_like(score, -1, dtype=torch.long).scatter_(1, held, held)
-        return [Choice(of_layer.to(layers[0].position.device)) for of_layer in owner.chunk(len(layers))]
+
+@dataclass(frozen=True)
+class Cascade:
+    """Sinks and a chain of sub-caches of equal size, in which slots are counted from the newest.
+
+    Args:
+        sinks: tokens at the beginning.
+        windows: sub-caches.
+    """
+
+    sinks: int
+    windows: int
 
     def leaving(self, score: Tensor, token: int, count: int) -> Tensor:
         """Which slot goes when a token comes, (R,), by scores (R, `count` + 1) from the newest slot to the oldest."""
@@ -87,17 +91,49 @@ class Cascading(Policy):
         sizes = [room // windows + (window < room % windows) for window in range(windows)]
         return torch.tensor(sizes).cumsum(0).tolist()
 
-    def collect(self, score: Tensor, received: Tensor, held: Tensor) -> Tensor:
-        """The fading sum goes on."""
-        return score * math.exp(-math.log(100) / self.fade) + received
 
-    def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
-        """The token that leaves the cascade as the newest one enters."""
-        count = self.limit(seen, prompt)
-        over = (slots.held > count)[..., 0]
+@dataclass(frozen=True)
+class Passed(Select):
+    """What is left when the tokens have passed through a cascade one after the other.
+
+    Args:
+        cascade: the cascade.
+    """
+
+    cascade: Cascade
+
+    together: ClassVar[int] = 2**40  # a call per token is what it costs: all layers in one, however long they are
+
+    def choose(self, stack: Stack, count: int) -> Selection:
+        """Decided on the CPU."""
+        score, position = stack.score.cpu(), stack.layers[0].position[0].cpu()
+        held = torch.arange(min(count, stack.slots)).repeat(len(score), 1)
+        column = torch.arange(count)
+        for new in range(count, stack.slots):
+            held = torch.cat([held, torch.full((len(held), 1), new)], 1)
+            # From the newest, as the sub-caches are counted.
+            evicted = count - self.cascade.leaving(score.gather(1, held).flip(1), int(position[new]), count)
+            held = held.gather(1, column + (column >= evicted[:, None]))
+        return Selection.among_all(stack, held.to(stack.score.device))
+
+
+@dataclass(frozen=True)
+class Passing(Decoding):
+    """The token that leaves a cascade as the newest one enters.
+
+    Args:
+        cascade: the cascade.
+    """
+
+    cascade: Cascade = field(kw_only=True)
+    live: bool = field(default=True, kw_only=True)
+
+    def evict(self, slots: StepView, room: Room) -> Eviction | None:
+        """One of each layer that holds more than the limit."""
+        over = (slots.held > room.limit)[..., 0]
         if not over.any():
             return None
-        aged = by_age(slots, torch.zeros_like(slots.position, dtype=torch.bool))[..., : count + 1].flip(-1)
+        aged = by_age(slots, self.protected(slots))[..., : room.limit + 1].flip(-1)
         score = slots.score.expand(slots.position.shape).gather(-1, aged)
-        leaving = self.leaving(score.flatten(0, 1), seen - 1, count).view(*aged.shape[:2], 1)
+        leaving = self.cascade.leaving(score.flatten(0, 1), room.seen - 1, room.limit).view(*aged.shape[:2], 1)
         return Eviction(torch.where(over, aged.gather(-1, leaving)[..., 0], -1))

@@ -1,17 +1,21 @@
 """CORM: whatever a recent query found major."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from elastic.policies.base import Choice, Eviction, LayerView, Policy, StepView, option
-from elastic.policies.selection import least, newest, strongest
+from elastic.policies.base import Eviction, Growth, LayerView, StepView, option
+from elastic.policies.method import Method, Recipe
+from elastic.policies.parts import Budget, Decoding, Drop, Room, Score, Stack, Top
+from elastic.policies.parts.decoding import least
+from elastic.policies.parts.select import newest
+from elastic.statistics import SinceMajor, Statistic
 
 
 @dataclass(frozen=True)
-class CORM(Policy):
+class CORM(Recipe):
     """CORM, Cache Optimization with Recent Message (Dai et al., 2024, arXiv 2404.15949).
 
     Kept: in every head the newest tokens, and every token to which one of the last `queries` queries gave at least an
@@ -37,27 +41,84 @@ class CORM(Policy):
     unseen: ClassVar[str] = (
         "The heat sums up the attention of all queries; here one recent query that finds a token important is enough."
     )
-    score: ClassVar[str] = "major, per head"
-    live: ClassVar[bool] = True
-    batches: ClassVar[bool] = False
 
-    def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
-        """Per layer as many tokens as its heads found major on average, at most the cap."""
-        chosen = []
-        for layer in layers:
-            fresh = (layer.score < self.queries) | newest(layer.score, self.recent)
-            count = min(self.limit(seen, seen), -(-int(fresh.sum()) // len(fresh)))
-            chosen.append(strongest(-layer.score, count, newest(layer.score, min(self.recent, -(-count // 2)))))
-        return chosen
+    @property
+    def recipe(self) -> Method:
+        """Recent favour chooses, sizes the layers, and goes on while decoding."""
+        return Method(
+            keep=self.keep,
+            score=Favour(),
+            budget=InFavour(queries=self.queries, recent=self.recent),
+            select=TopAndSomeNewest(recent=self.recent),
+            merge=Drop(),
+            decoding=OutOfFavour(queries=self.queries, recent=self.recent),
+            growth=Growth.PROPORTIONAL,
+        )
 
-    def collect(self, score: Tensor, received: Tensor, held: Tensor) -> Tensor:
-        """Queries since a token was last major."""
-        return torch.where(received * held >= 1, 0.0, score + 1)
 
-    def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
-        """Per head the token longest out of favour, where heads have one stale token or more on average."""
-        limit = self.limit(seen, prompt)
-        older = slots.position < seen - min(self.recent, -(-limit // 2))
+@dataclass(frozen=True)
+class Favour(Score):
+    """Minus the queries that have come since one found the token major."""
+
+    @property
+    def statistic(self) -> Statistic:
+        return SinceMajor(per_head=True)
+
+    def of(self, layers: list[LayerView]) -> list[Tensor]:
+        """Per head, (H, S)."""
+        return [-layer.score for layer in layers]
+
+
+@dataclass(frozen=True)
+class InFavour(Budget):
+    """As many as a layer's heads found major on average, at most the limit.
+
+    Args:
+        queries: recent queries, one of which must have found a token major.
+        recent: newest tokens that count as if they were.
+    """
+
+    queries: int = 16
+    recent: int = 16
+
+    def counts(self, layers: list[LayerView], limit: int, seen: int) -> list[int]:
+        """Rounded up."""
+        fresh = [(layer.score < self.queries) | newest(layer.score, self.recent) for layer in layers]
+        return [min(limit, -(-int(rows.sum()) // len(rows))) for rows in fresh]
+
+
+@dataclass(frozen=True)
+class TopAndSomeNewest(Top):
+    """The newest slots, half of the budget at most, and the best of the others.
+
+    Args:
+        recent: how many of the newest.
+    """
+
+    recent: int = 16
+
+    def always(self, stack: Stack, count: int) -> Tensor:
+        """The newest, (L x R, S) bool."""
+        return newest(stack.score, min(self.recent, -(-count // 2)))
+
+
+@dataclass(frozen=True)
+class OutOfFavour(Decoding):
+    """Per head the token longest out of favour, where heads have one stale token or more on average.
+
+    Args:
+        queries: queries after which a token is stale.
+        recent: newest tokens that stay, half of the limit at most.
+    """
+
+    queries: int = 16
+    recent: int = 16
+
+    live: bool = field(default=True, kw_only=True)
+
+    def evict(self, slots: StepView, room: Room) -> Eviction | None:
+        """One token of each head, or of none."""
+        older = slots.position < room.seen - min(self.recent, -(-room.limit // 2))
         stale = ((slots.score >= self.queries) & older).sum(-1, dtype=torch.float32).mean(-1)[:, None, None] >= 1
-        over = (stale | (slots.held > limit)) & older.any(-1, keepdim=True).all(1, keepdim=True)
+        over = (stale | (slots.held > room.limit)) & older.any(-1, keepdim=True).all(1, keepdim=True)
         return Eviction(least(-slots.score, older, over)) if over.any() else None

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from elastic.policies.base import option
-from elastic.policies.elastic import ASSIGN, DECODE, SCORES, Elastic
+from elastic.policies.base import Growth, option
+from elastic.policies.method import Method, Recipe
+from elastic.policies.parts import Anchors, Equal, MostAlike, Received, SimilarKey
+from elastic.policies.parts.protect import protecting
+from elastic.statistics import Attention, Queries
 
 
 @dataclass(frozen=True)
-class ElasticPlus(Elastic):
+class ElasticPlus(Recipe):
     """Elastic Cache (arXiv 2407.18121) with every choice made by what it loses on development scenes.
 
     Kept: per layer and head, clusters of tokens with similar keys; the first token and the last one of the prompt alone
@@ -26,18 +29,29 @@ class ElasticPlus(Elastic):
     """
 
     protect_text: bool = option(False, "Keep every word of the prompt; spend the budget on image patches.")
-    score: str = option("after image", "The attention that makes an anchor: which queries count.", choices=SCORES)
-    assign: str = option("similar key per head", "The anchor that every other token joins.", choices=ASSIGN)
-    rounds: int = option(1, "Rounds of k-means on the keys, from the anchors; for similar keys only.", 0, 10)
+    rounds: int = option(1, "Rounds of k-means on the keys, from the anchors.", 0, 10)
     count_bias: bool = option(True, "Add log(tokens it stands for) to a slot's attention logit.")
-    decode_rule: str = option("most alike", "The slot to give up while decoding.", choices=DECODE)
-    evicted: str = option("merged", "What becomes of it.", choices=("dropped", "merged"))
 
     title: ClassVar[str] = "Elastic Cache plus"
     about: ClassVar[str] = (
         "In every head, tokens with similar keys share a slot, which keeps its members' share of attention. "
         "While answering, the two most similar slots become one; nothing is dropped."
     )
+    paper: ClassVar[str] = "arXiv 2407.18121"
     unseen: ClassVar[str] = (
         "The heat sums up all queries; anchors go by those after the picture, groups by how alike keys are: not drawn."
     )
+
+    @property
+    def recipe(self) -> Method:
+        """Attention after the image chooses anchors, similar keys join them, and the most alike slots become one."""
+        protect = protecting(self.protect_text, merging=True)
+        return Method(
+            keep=self.keep,
+            score=Received(Attention(rows=Queries.AFTER_IMAGE)),
+            budget=Equal(),
+            select=Anchors(protect),
+            merge=SimilarKey(heads_apart=True, rounds=self.rounds, count_bias=self.count_bias),
+            decoding=MostAlike(protect=protect, merge=True),
+            growth=Growth.PROPORTIONAL,
+        )

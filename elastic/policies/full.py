@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from elastic.policies.base import Policy, option
+from elastic.statistics import Statistic
 
 
 @dataclass(frozen=True)
@@ -16,5 +17,5 @@ class Full(Policy):
     about: ClassVar[str] = "Every token keeps its key and value, in every layer."
 
     @property
-    def needs(self) -> frozenset[str]:
+    def needs(self) -> frozenset[Statistic]:
         return frozenset()

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from elastic.policies.base import Choice, Eviction, LayerView, Policy, StepView, option
-from elastic.policies.selection import least, newest, strongest
+from elastic.policies.base import Growth, option
+from elastic.policies.method import Method, Recipe
+from elastic.policies.parts import Drop, LowestScore, Received, Top
+from elastic.statistics import Attention
 
 
 @dataclass(frozen=True)
-class H2O(Policy):
+class H2O(Recipe):
     """H2O, the Heavy-Hitter Oracle (Zhang et al., NeurIPS 2023, arXiv 2306.14048).
 
     Kept: in every head the newest tokens and those that received most attention, summed over all queries since they
@@ -29,22 +31,16 @@ class H2O(Policy):
     unseen: ClassVar[str] = (
         "The heat is the mean of all heads, over the prompt; each head goes by its own sums, which go on in the answer."
     )
-    score: ClassVar[str] = "frequency, per head"
-    growth: ClassVar[str] = "constant"
-    live: ClassVar[bool] = True
 
-    def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
-        """Per head the newest tokens and the heavy hitters."""
-        count = self.limit(seen, seen)
-        recent = int(self.recent * count)
-        return [strongest(layer.score, count, newest(layer.score, recent)) for layer in layers]
-
-    def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
-        """Per head the token with the smallest sum that is not among the newest."""
-        limit = self.limit(seen, prompt)
-        over = slots.held > limit
-        if not over.any():
-            return None
-        # The newest are never given up, so they are the last tokens there were.
-        older = slots.position < seen - int(self.recent * limit)
-        return Eviction(least(slots.score, older, over))
+    @property
+    def recipe(self) -> Method:
+        """Sums of attention choose, and go on while decoding."""
+        heavy = Attention(per_head=True)
+        return Method(
+            keep=self.keep,
+            score=Received(heavy),
+            select=Top(newest=self.recent),
+            merge=Drop(),
+            decoding=LowestScore(newest=self.recent, by=heavy),
+            growth=Growth.CONSTANT,
+        )

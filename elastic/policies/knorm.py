@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from elastic.policies.base import Choice, LayerView, Policy
-from elastic.policies.selection import strongest
+from elastic.policies.method import Method, Recipe
+from elastic.policies.parts import Drop, KeyNorm, Top
 
 
 @dataclass(frozen=True)
-class KNorm(Policy):
+class KNorm(Recipe):
     """K-norm (Devoto et al., EMNLP 2024, arXiv 2406.11430).
 
     Kept: in every head the tokens whose keys have the lowest L2 norm, which tend to be those that receive attention;
@@ -22,9 +22,8 @@ class KNorm(Policy):
     )
     paper: ClassVar[str] = "arXiv 2406.11430"
     unseen: ClassVar[str] = "The norms it goes by are not drawn: the heat is attention, which it does not look at."
-    growth: ClassVar[str] = "every new token"
-    needs: ClassVar[frozenset[str]] = frozenset()
 
-    def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
-        """Per head the smallest keys."""
-        return [strongest(-layer.keys.float().norm(dim=-1), self.limit(seen, seen)) for layer in layers]
+    @property
+    def recipe(self) -> Method:
+        """Norms alone decide."""
+        return Method(keep=self.keep, score=KeyNorm(), select=Top(), merge=Drop())

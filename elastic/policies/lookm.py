@@ -1,20 +1,29 @@
 """LOOK-M: text first, and what is dropped is merged into what is alike."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from elastic.policies.base import PATCH, Choice, LayerView, Policy, option
-from elastic.policies.selection import newest, strongest
+from elastic.policies.base import PATCH, Choice, LayerView, option
+from elastic.policies.method import Method, Recipe
+from elastic.policies.parts import Assign, Received, Score, Selection, Stack, Top
+from elastic.statistics import Attention, Statistic
 
-MERGING = ("pivotal", "averaged", "weighted")
+
+class Merging(StrEnum):
+    """How members enter the mean of their group."""
+
+    PIVOTAL = "pivotal"
+    AVERAGED = "averaged"
+    WEIGHTED = "weighted"
 
 
 @dataclass(frozen=True)
-class LookM(Policy):
+class LookM(Recipe):
     """LOOK-M (Wan et al., EMNLP Findings 2024, arXiv 2406.18139).
 
     Kept: in every head the newest tokens and those that received most attention, summed over all queries, text being
@@ -28,7 +37,7 @@ class LookM(Policy):
     """
 
     recent: float = option(0.5, "Share of the budget for the newest tokens.", 0.0, 1.0)
-    merging: str = option("pivotal", "How members enter the mean.", choices=MERGING)
+    merging: Merging = option(Merging.PIVOTAL, "How members enter the mean.")
     text_prior: bool = option(True, "Raise the scores of text by the largest score.")
 
     title: ClassVar[str] = "LOOK-M"
@@ -41,33 +50,68 @@ class LookM(Policy):
         "The heat is the mean of all heads; each goes by its own. How alike keys are, by which tokens are merged, is "
         "not drawn."
     )
-    score: ClassVar[str] = "frequency, per head"
-    growth: ClassVar[str] = "every new token"
-    merge: ClassVar[str] = "keys and values"
 
-    def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
-        """Per head the newest and the best, and the others merged into them."""
-        return [self._choose(layer, self.limit(seen, seen)) for layer in layers]
+    @property
+    def recipe(self) -> Method:
+        """Sums of attention choose, text first, and nothing is dropped."""
+        heavy = Received(Attention(per_head=True))
+        return Method(
+            keep=self.keep,
+            score=TextRaised(heavy) if self.text_prior else heavy,
+            select=Top(newest=self.recent),
+            merge=MostSimilarKept(merging=self.merging),
+        )
 
-    def _choose(self, layer: LayerView, count: int) -> Choice:
-        score = layer.score
-        if self.text_prior:
-            score = score + score.amax(1, keepdim=True) * (layer.kind != PATCH)
-        owner = strongest(score, count, newest(score, int(self.recent * count))).owner
-        keys = F.normalize(layer.keys.float(), dim=-1)
-        kept = owner.ge(0).nonzero()[:, 1].view(len(owner), -1)
+
+@dataclass(frozen=True)
+class TextRaised(Score):
+    """A score, of text raised by a row's largest one.
+
+    Args:
+        score: the score.
+    """
+
+    score: Score
+
+    @property
+    def statistic(self) -> Statistic | None:
+        return self.score.statistic
+
+    def of(self, layers: list[LayerView]) -> list[Tensor]:
+        """Per layer, (1 or H, S)."""
+        scores = zip(self.score.of(layers), layers, strict=True)
+        return [score + score.amax(1, keepdim=True) * (layer.kind != PATCH) for score, layer in scores]
+
+
+@dataclass(frozen=True)
+class MostSimilarKept(Assign):
+    """Each joins the kept token with the most similar key (cosine), and enters its group's sum with a share.
+
+    Args:
+        merging: how members enter it.
+    """
+
+    merging: Merging = Merging.PIVOTAL
+    heads_apart: bool = field(default=True, kw_only=True)
+
+    def join(self, stack: Stack, selection: Selection, count: int) -> list[Choice]:
+        """Per layer owners and shares, a row per head."""
+        kept = selection.anchors
+        keys = F.normalize(stack.keys(per_head=True).float(), dim=-1)
         alike = keys @ keys.gather(1, kept[..., None].expand(-1, -1, keys.shape[2])).mT
         nearest, which = alike.max(-1)
-        joined = torch.where(owner >= 0, owner, kept.gather(1, which))
-        return Choice(joined, share=self.shares(joined, nearest))
+        owner = kept.gather(1, which).scatter_(1, kept, kept)
+        share = self.shares(owner, nearest)
+        layers = len(stack.layers)
+        return [Choice(mine, share=of) for mine, of in zip(owner.chunk(layers), share.chunk(layers), strict=True)]
 
     def shares(self, owner: Tensor, cosine: Tensor) -> Tensor:
         """How much of each token goes into its group's sum (H, S), `cosine` being its similarity to the owner's key."""
         is_kept = owner == torch.arange(owner.shape[1], device=owner.device)
         size = torch.zeros_like(cosine).scatter_add_(1, owner, torch.ones_like(cosine)).gather(1, owner)
-        if self.merging == "pivotal":
+        if self.merging == Merging.PIVOTAL:
             # The half-way points hold the kept token size - 1 times by half, and every member by half.
             share = torch.where(is_kept, 1 + (size - 1) / 2, 0.5)
         else:
-            share = torch.where(is_kept | (self.merging == "averaged"), 1.0, cosine)
+            share = torch.where(is_kept | (self.merging == Merging.AVERAGED), 1.0, cosine)
         return share / size

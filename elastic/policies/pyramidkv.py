@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
-from elastic.policies.base import Choice, LayerView, option
-from elastic.policies.selection import share_out
-from elastic.policies.snapkv import SnapKV
+from elastic.policies.base import option
+from elastic.policies.method import Method, Recipe
+from elastic.policies.parts import Drop, Pyramid, Received, Voted
+from elastic.statistics import Attention, Queries
 
 
 @dataclass(frozen=True)
-class PyramidKV(SnapKV):
+class PyramidKV(Recipe):
     """PyramidKV (Cai et al., 2024, arXiv 2406.02069).
 
     Kept: as SnapKV, with budgets that fall linearly from the first layer to the last, whose share beyond the window is
@@ -21,6 +20,8 @@ class PyramidKV(SnapKV):
     that all methods hold the same number of bytes.
     """
 
+    window: int = option(16, "Queries at the end of the prompt that vote; they are kept themselves.", 1, 128)
+    kernel: int = option(5, "Neighbouring tokens over which votes are averaged; of an even number, one more.", 1, 31)
     beta: int = option(20, "The last layer gets the mean budget beyond the window divided by this.", 1, 100)
 
     title: ClassVar[str] = "PyramidKV"
@@ -29,16 +30,17 @@ class PyramidKV(SnapKV):
         "ones look at few tokens."
     )
     paper: ClassVar[str] = "arXiv 2406.02069"
+    unseen: ClassVar[str] = (
+        "The heat sums up the attention of all queries; here the last words of the prompt vote, head by head."
+    )
 
-    def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
-        """Linearly fewer slots from layer to layer."""
-        counts = self.budgets(self.limit(seen, seen), torch.tensor([layer.slots for layer in layers]))
-        return [self.choose(layer, count) for layer, count in zip(layers, counts, strict=True)]
-
-    def budgets(self, mean: int, most: torch.Tensor) -> list[int]:
-        """Slots of each layer, `most` (L,) at most, `mean` of them on average."""
-        window = min(self.window, mean // 2)
-        last = (mean - window) / self.beta
-        first = 2 * (mean - window) - last
-        sloped = window + torch.linspace(first, last, len(most), dtype=torch.float64)
-        return share_out(mean * len(most), sloped, most)
+    @property
+    def recipe(self) -> Method:
+        """What SnapKV chooses, with another budget."""
+        return Method(
+            keep=self.keep,
+            score=Received(Attention(rows=Queries.LAST, n=self.window, per_head=True)),
+            budget=Pyramid(window=self.window, beta=self.beta),
+            select=Voted(window=self.window, kernel=self.kernel),
+            merge=Drop(),
+        )

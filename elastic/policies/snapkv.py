@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch.nn.functional as F
-
-from elastic.policies.base import Choice, LayerView, Policy, option
-from elastic.policies.selection import newest, strongest
+from elastic.policies.base import option
+from elastic.policies.method import Method, Recipe
+from elastic.policies.parts import Drop, Received, Voted
+from elastic.statistics import Attention, Queries
 
 
 @dataclass(frozen=True)
-class SnapKV(Policy):
+class SnapKV(Recipe):
     """SnapKV (Li et al., NeurIPS 2024, arXiv 2404.14469).
 
     Kept: in every head the last `window` tokens of the prompt and the others that these attend to most; scores are
@@ -32,21 +32,13 @@ class SnapKV(Policy):
     unseen: ClassVar[str] = (
         "The heat sums up the attention of all queries; here the last words of the prompt vote, head by head."
     )
-    growth: ClassVar[str] = "every new token"
 
     @property
-    def statistic(self) -> str:
-        """Attention of the queries that vote."""
-        return f"last {self.window}, per head"
-
-    def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
-        """The same number in every layer."""
-        return [self.choose(layer, self.limit(seen, seen)) for layer in layers]
-
-    def choose(self, layer: LayerView, count: int) -> Choice:
-        """The window and the best of a layer, per head."""
-        recent = min(self.window, count // 2)
-        wide = self.kernel // 2
-        votes = layer.score[:, : layer.slots - recent]
-        pooled = F.avg_pool1d(votes, 2 * wide + 1, stride=1, padding=wide)
-        return strongest(F.pad(pooled, (0, recent)), count, newest(layer.score, recent))
+    def recipe(self) -> Method:
+        """An observation window votes."""
+        return Method(
+            keep=self.keep,
+            score=Received(Attention(rows=Queries.LAST, n=self.window, per_head=True)),
+            select=Voted(window=self.window, kernel=self.kernel),
+            merge=Drop(),
+        )

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
-from elastic.policies.base import Choice, Eviction, LayerView, Policy, StepView, option
-from elastic.policies.selection import by_age, newest, strongest
+from elastic.policies.base import Growth, Positions, option
+from elastic.policies.method import Method, Recipe
+from elastic.policies.parts import Drop, Oldest, SinksAndNewest, Unscored
 
 
 @dataclass(frozen=True)
-class Streaming(Policy):
+class Streaming(Recipe):
     """StreamingLLM (Xiao et al., ICLR 2024, arXiv 2309.17453): attention sinks and a sliding window.
 
     Kept: the first `sinks` tokens and the newest ones, the same in every layer and head. While decoding the oldest
@@ -25,29 +24,23 @@ class Streaming(Policy):
     title: ClassVar[str] = "StreamingLLM"
     about: ClassVar[str] = (
         "Keeps the first few tokens, which attention uses as a sink, and the newest ones. The picture stands before "
-        "the question, so most of it is gone at small budgets."
+        "the question, so most of it is evicted at small budgets."
     )
     paper: ClassVar[str] = "arXiv 2309.17453"
     unseen: ClassVar[str] = (
         "The heat has no part in what is kept. What is kept closes up, as if nothing had been between: that is not "
         "drawn."
     )
-    growth: ClassVar[str] = "constant"
-    positions: ClassVar[str] = "re-rotated"
-    needs: ClassVar[frozenset[str]] = frozenset()
 
-    def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
-        """The sinks and the newest tokens."""
-        count = self.limit(seen, seen)
-        sinks = min(self.sinks, count - 1)
-        kept = []
-        for layer in layers:
-            number = torch.arange(layer.slots, device=layer.position.device)[None]
-            kept.append(strongest(number.float(), count, newest(number, count - sinks) | (number < sinks)))
-        return kept
-
-    def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
-        """The oldest token behind the sinks."""
-        limit = self.limit(seen, prompt)
-        oldest = by_age(slots, torch.zeros_like(slots.position, dtype=torch.bool))[..., min(self.sinks, limit - 1)]
-        return Eviction(torch.where((slots.held > limit)[..., 0], oldest, -1))
+    @property
+    def recipe(self) -> Method:
+        """Place alone decides."""
+        return Method(
+            keep=self.keep,
+            score=Unscored(),
+            select=SinksAndNewest(sinks=self.sinks),
+            merge=Drop(),
+            decoding=Oldest(sinks=self.sinks),
+            growth=Growth.CONSTANT,
+            positions=Positions.RE_ROTATED,
+        )

@@ -4,15 +4,19 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
-from elastic.policies.base import PATCH, Choice, LayerView, Policy
-from elastic.policies.selection import share_out, strongest
+from elastic.policies.base import PATCH, LayerView
+from elastic.policies.method import Method, Recipe
+from elastic.policies.parts import Budget, Drop, Received, Score, Top
+from elastic.policies.parts.budget import share_out
+from elastic.statistics import Attention, Guided, Queries, Statistic
 
-AFTER_IMAGE = "after image"
+AFTER_IMAGE = Attention(rows=Queries.AFTER_IMAGE)
 
 
 @dataclass(frozen=True)
-class TGVKV(Policy):
+class TGVKV(Recipe):
     """TGV-KV, text-guided vision (ICML 2026, arXiv 2606.03075).
 
     Kept: all text, then the patches that the words after the image attend to, each word counting as much as the words
@@ -33,27 +37,55 @@ class TGVKV(Policy):
     unseen: ClassVar[str] = (
         "The heat sums up the attention of all queries; here the words after the picture vote, some more than others."
     )
-    score: ClassVar[str] = "guided by text"
-    growth: ClassVar[str] = "every new token"
-    batches: ClassVar[bool] = False
-    needs: ClassVar[frozenset[str]] = frozenset({score, AFTER_IMAGE})
 
-    def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
-        """Text, then patches, as many as the layer's attention to the picture allows."""
-        is_text = [layer.kind != PATCH for layer in layers]
-        gaze = torch.stack([self._gaze(layer) for layer in layers])
-        mean = self.limit(seen, seen)
-        words = max(int(text.sum()) for text in is_text)
-        most = torch.tensor([layer.slots for layer in layers])
-        counts = share_out(mean * len(layers), gaze, most, at_least=max(1, min(mean, words)))
-        # Text above every patch, newer text above older.
-        ranked = [
-            torch.where(text, layer.score.sum() + 1 + layer.position, layer.score)
-            for text, layer in zip(is_text, layers, strict=True)
+    @property
+    def recipe(self) -> Method:
+        """All text, then what it is guided to; the attention to the picture shares the budget."""
+        return Method(
+            keep=self.keep,
+            score=TextFirst(Received(Guided())),
+            budget=ByGaze(),
+            select=Top(),
+            merge=Drop(),
+        )
+
+
+@dataclass(frozen=True)
+class TextFirst(Score):
+    """A score, with text above every patch, and newer text above older.
+
+    Args:
+        score: the score of the patches.
+    """
+
+    score: Score
+
+    @property
+    def statistic(self) -> Statistic | None:
+        return self.score.statistic
+
+    def of(self, layers: list[LayerView]) -> list[Tensor]:
+        """Per layer, (1 or H, S)."""
+        return [
+            torch.where(layer.kind != PATCH, score.sum() + 1 + layer.position, score)
+            for score, layer in zip(self.score.of(layers), layers, strict=True)
         ]
-        return [strongest(score, count) for score, count in zip(ranked, counts, strict=True)]
 
-    @staticmethod
-    def _gaze(layer: LayerView) -> torch.Tensor:
-        """Attention that text pays to the picture."""
-        return (layer.statistics[AFTER_IMAGE] * (layer.kind == PATCH)).sum().cpu()
+
+@dataclass(frozen=True)
+class ByGaze(Budget):
+    """In proportion to the attention that the words after the image pay to the picture, text being paid first."""
+
+    @property
+    def needs(self) -> frozenset[Statistic]:
+        return frozenset({AFTER_IMAGE})
+
+    def counts(self, layers: list[LayerView], limit: int, seen: int) -> list[int]:
+        """As many as a layer's attention to the picture allows, and those for the text where the budget does."""
+        is_patch = [layer.kind == PATCH for layer in layers]
+        gaze = [
+            (layer.statistics[AFTER_IMAGE] * patch).sum().cpu() for layer, patch in zip(layers, is_patch, strict=True)
+        ]
+        words = max(int((~patch).sum()) for patch in is_patch)
+        most = torch.tensor([layer.slots for layer in layers])
+        return share_out(limit * len(layers), torch.stack(gaze), most, at_least=max(1, min(limit, words)))

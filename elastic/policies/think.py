@@ -3,11 +3,14 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from elastic.policies.base import Choice, LayerView, Policy, option
+from elastic.policies.base import Choice, LayerView, Merged, option, share_of
+from elastic.policies.method import Method, Recipe
+from elastic.policies.parts import Assign, Everything, Selection, Stack, Unscored
+from elastic.statistics import QueryEnergy, Statistic
 
 
 @dataclass(frozen=True)
-class ThinK(Policy):
+class ThinK(Recipe):
     """ThinK (Xu et al., ICLR 2025, arXiv 2407.21018).
 
     Kept: every token and all values; of the keys, in every head, the channels with the largest product of the mean
@@ -32,28 +35,54 @@ class ThinK(Policy):
     unseen: ClassVar[str] = (
         "No patch or word goes, but channels of keys do: see below the picture. The newest keys stay whole."
     )
-    growth: ClassVar[str] = "every new token"
 
     @property
-    def energy(self) -> str:
+    def recipe(self) -> Method:
+        """Every token, with thin keys."""
+        return Method(
+            keep=self.keep,
+            score=Unscored(),
+            select=Everything(),
+            merge=ThinKeys(keep=self.keep, queries=self.queries, recent=self.recent),
+        )
+
+
+@dataclass(frozen=True)
+class ThinKeys(Assign):
+    """Nothing is joined; keys lose the channels that matter least.
+
+    Args:
+        keep: share of the bytes.
+        queries: queries at the end of the prompt that say which channels matter.
+        recent: newest tokens whose keys keep all channels.
+    """
+
+    merged: Merged = Merged.NOTHING
+    keep: float = 0.75
+    queries: int = 32
+    recent: int = 32
+
+    @property
+    def energy(self) -> QueryEnergy:
         """The statistic that says which channels queries use."""
-        return f"query energy {self.queries}"
+        return QueryEnergy(n=self.queries)
 
     @property
-    def needs(self) -> frozenset[str]:
-        """What queries use; tokens are not compared."""
+    def needs(self) -> frozenset[Statistic]:
         return frozenset({self.energy})
 
-    def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
+    def join(self, stack: Stack, selection: Selection, count: int) -> list[Choice]:
         """Every slot, and per head the channels that matter most."""
-        return [self._choose(layer, whole) for layer, whole in zip(layers, super().compress(layers, seen), strict=True)]
+        choices = zip(stack.layers, stack.choices(stack.every_slot()), strict=True)
+        return [self._thinned(layer, every) for layer, every in choices]
 
-    def _choose(self, layer: LayerView, every: Choice) -> Choice:
+    def _thinned(self, layer: LayerView, every: Choice) -> Choice:
         slots, dim = layer.slots, layer.keys.shape[-1]
+        allowed = 2 * share_of(self.keep, slots)
         # Beyond the values and a channel of every key, half of what is left at most.
-        recent = min(self.recent, int(max(0, 2 * self.limit(slots, slots) - slots - slots / dim) / 2))
+        recent = min(self.recent, int(max(0, allowed - slots - slots / dim) / 2))
         # Of 2 x slots x dim numbers the values take one half, the newest keys a few; the rest is shared by the others.
-        kept = int((2 * self.limit(slots, slots) - slots - recent) * dim / max(1, slots - recent) + 1e-9)
+        kept = int((allowed - slots - recent) * dim / max(1, slots - recent) + 1e-9)
         if kept >= dim:
             return every
         strength = layer.statistics[self.energy] * layer.keys.float().square().mean(1)

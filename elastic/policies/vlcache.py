@@ -3,17 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
-from elastic.policies.base import Choice, LayerView, Policy, option
-from elastic.policies.selection import newest, share_out, strongest
-
-LEAST = 0.01  # share of its tokens that a layer always gets
-SPARSITY = "sparsity after image"
+from elastic.policies.base import option
+from elastic.policies.method import Method, Recipe
+from elastic.policies.parts import BySparsity, Drop, Received, Top
+from elastic.statistics import Attention, Queries
 
 
 @dataclass(frozen=True)
-class VLCache(Policy):
+class VLCache(Recipe):
     """VL-Cache (Tu et al., ICLR 2025, arXiv 2410.23317).
 
     Kept: in every head the newest tokens and those to which the queries after the image attend most, text and image
@@ -36,20 +33,14 @@ class VLCache(Policy):
     unseen: ClassVar[str] = (
         "The heat sums up the attention of all queries; here those after the picture vote, head by head."
     )
-    score: ClassVar[str] = "after image, per head"
-    growth: ClassVar[str] = "every new token"
-    batches: ClassVar[bool] = False
-    needs: ClassVar[frozenset[str]] = frozenset({score, SPARSITY})
 
-    def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
-        """As many of each layer as its density says."""
-        density = 1 - torch.stack([layer.statistics[SPARSITY].cpu() for layer in layers])
-        counts = self.budgets(self.limit(seen, seen), density, torch.tensor([layer.slots for layer in layers]))
-        return [
-            strongest(layer.score, count, newest(layer.score, int(self.recent * count)))
-            for layer, count in zip(layers, counts, strict=True)
-        ]
-
-    def budgets(self, mean: int, density: torch.Tensor, most: torch.Tensor) -> list[int]:
-        """Slots of each layer in proportion to its density (L,), `most` (L,) at most, `mean` of them on average."""
-        return share_out(mean * len(most), density, most, at_least=max(1, int(LEAST * int(most.max()))))
+    @property
+    def recipe(self) -> Method:
+        """The attention of the words after the image chooses, and its sparsity shares the budget."""
+        return Method(
+            keep=self.keep,
+            score=Received(Attention(rows=Queries.AFTER_IMAGE, per_head=True)),
+            budget=BySparsity(),
+            select=Top(newest=self.recent),
+            merge=Drop(),
+        )

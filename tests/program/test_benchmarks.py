@@ -16,6 +16,7 @@ from benchmarks.models import SHAPES, Shape, hollow_model, llava_model, random_i
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
 from elastic.policies.streaming import Streaming
+from elastic.statistics import Attention
 
 TINY = Shape(2, 64, 4, 128, 256, tower_layers=2, tower_hidden=32, tower_heads=2, image_size=28, patch_size=7)
 KEYS = ["case", "contender", "median_s", "low_s", "high_s", "tokens_per_s", "peak_extra_bytes", "limit_fraction"]
@@ -235,12 +236,12 @@ def test_goals_of_prefill(capsys):
 @pytest.mark.parametrize("tokens", [50, 333, 640])
 def test_the_loop_merges_as_ours_does(tokens):
     torch.manual_seed(tokens)
-    full = compress.filled(hollow_model(TINY, 2, "cpu"), tokens, frozenset({"frequency"}))
+    full = compress.filled(hollow_model(TINY, 2, "cpu"), tokens, frozenset({Attention()}))
     ours = full.twin()
     ours.compress(compress.policy_named("elastic"), 256)
     assert ours.slots == [int(0.2 * tokens)] * 2 and full.slots == [tokens] * 2
     for index, layer in enumerate(full.layers):
-        keys, values = compress.loop(*layer.stored(), full.tables.scores["frequency"][index, 0], 0.2)
+        keys, values = compress.loop(*layer.stored(), full.tables.scores[Attention()][index, 0], 0.2)
         torch.testing.assert_close(keys, ours.layers[index].stored()[0])
         torch.testing.assert_close(values, ours.layers[index].stored()[1])
 

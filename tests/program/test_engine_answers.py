@@ -8,10 +8,11 @@ from elastic.model import together
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
+from elastic.statistics import Attention
 from scenes.scene import random_scene, render
 
 QUESTION = "Describe the image in detail."
-FREQUENCY = {"frequency"}
+FREQUENCY = {Attention()}
 
 
 def tokens_of(steps):

@@ -20,6 +20,7 @@ from transformers import (
 from elastic.cache import ElasticCache
 from elastic.engine import compress, decode, extend, prefill
 from elastic.policies import POLICIES
+from elastic.policies.combine import Combine
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_released import ElasticReleased
 from elastic.policies.full import Full
@@ -30,7 +31,7 @@ FAMILIES = {
     "qwen2": (Qwen2ForCausalLM, Qwen2Config, {"num_key_value_heads": 1}),
 }
 PLAIN = Elastic(keep=0.4, protect_text=False, distance=3)
-KEYS = Elastic(keep=0.4, protect_text=False, assign="similar key per head", rounds=2, count_bias=True, align=True)
+KEYS = Combine(keep=0.4, protect_text=False, assign="similar key per head", rounds=2, count_bias=True, align=True)
 
 
 def text_model(family, implementation="sdpa", dtype=torch.float32):
@@ -61,7 +62,7 @@ def write(model, ids, cache=None, new=25, **how):
 def test_a_cache_that_keeps_everything_writes_what_the_librarys_writes(family, implementation, dtype):
     model, ids = text_model(family, implementation, dtype), prompt()
     expected = write(model, ids)
-    for policy in (Full(), Elastic(keep=1.0, count_bias=True)):
+    for policy in (Full(), Combine(keep=1.0, count_bias=True)):
         found = write(model, ids, ElasticCache(policy, model))
         if dtype == torch.float32:
             assert torch.equal(found, expected)
@@ -89,7 +90,7 @@ def test_generate_and_the_engine_write_the_same(tiny, picture):
         KEYS,
         Elastic(keep=0.3),
         ElasticReleased(keep=0.3),
-        Elastic(keep=0.3, positions="re-rotated"),
+        Combine(keep=0.3, positions="re-rotated"),
     ):
         state = compress(prefill(tiny, first, policy.needs), policy)
         ours = [step.token for step in decode(state, 40)]
@@ -141,7 +142,7 @@ def test_sampling_works_and_is_reproducible():
 
 
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
-@pytest.mark.parametrize("policy", [PLAIN, KEYS, Elastic(keep=0.4, positions="re-rotated")])
+@pytest.mark.parametrize("policy", [PLAIN, KEYS, Combine(keep=0.4, positions="re-rotated")])
 def test_a_batch_writes_what_each_sequence_writes_alone(policy, implementation):
     model, ids = text_model("mistral", implementation), prompt(batch=3)
     together = write(model, ids, ElasticCache(policy, model))

@@ -240,6 +240,16 @@ def test_a_link_asks_again_what_was_asked(visit_live):
     assert not page.get_by_label("Protect text").is_checked()
 
 
+def test_a_link_with_an_option_that_a_method_once_had_opens_the_parts_it_means(visit_live):
+    page = visit_live("?example=scene-2057&b=elastic&keep=20&b.merge=none&b.decode_rule=oldest&q=Where is the dog?")
+    page.wait_for_selector('.trace-view[data-done="true"]', timeout=60_000)
+    assert wrong_parts(page) == []
+    assert page.input_value("#policy-b input") == "Combine your own"
+    page.get_by_text("Settings of side B").click()
+    chosen = {name: page.get_by_label(name, exact=True).input_value() for name in ("Merge", "Decoding", "Select")}
+    assert chosen == {"Merge": "none", "Decoding": "oldest", "Select": "top"}
+
+
 def test_a_link_with_wrong_parts_is_followed_in_the_others_and_each_is_named(visit_live):
     page = visit_live(
         "?example=scene-2057&q=Where is the dog?&keep=500&b=elastic&b.distance=far&c.x=1&layer=3&b.keep=9"

@@ -11,12 +11,14 @@ from elastic.engine import compress, decode, extend, prefill
 from elastic.model import together
 from elastic.policies import POLICIES, Choice, Eviction, Policy
 from elastic.policies.base import PATCH
-from elastic.policies.elastic import LEAST_FREE, Elastic
+from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
+from elastic.policies.parts.protect import LEAST_FREE
+from elastic.statistics import Attention, Sparsity
 from elastic.views import layer_views
 
 QUESTION = "Describe the image in detail."
-FREQUENCY = {"frequency"}
+FREQUENCY = {Attention()}
 
 
 def tokens_of(steps):
@@ -172,7 +174,7 @@ def test_observed_sums_equal_those_of_eager_attention(tiny, eager, picture):
     state = prefill(tiny, prompt, FREQUENCY)
     with torch.no_grad():
         maps = eager(input_ids=prompt.ids, pixel_values=prompt.pixels, output_attentions=True).attentions
-    for score, attention in zip(state.cache.tables.scores["frequency"], maps, strict=True):
+    for score, attention in zip(state.cache.tables.scores[Attention()], maps, strict=True):
         assert torch.allclose(score[0], attention[0].mean(0).sum(0), atol=1e-5, rtol=1e-5)
 
 
@@ -182,18 +184,20 @@ def test_watching_does_not_change_the_logits(name, picture, request):
     prompt = tiny.first_turn(picture, QUESTION)
     inputs = {"input_ids": prompt.ids, "pixel_values": prompt.pixels, "logits_to_keep": 1}
     with torch.no_grad():
-        cache = ElasticCache(Full(), tiny.model, needs={"frequency", "sparsity", "last 16, per head"})
+        cache = ElasticCache(
+            Full(), tiny.model, needs={Attention(), Sparsity(), Attention(rows="last", n=16, per_head=True)}
+        )
         watched = tiny.model(**inputs, past_key_values=cache).logits
         alone = tiny.model(**inputs).logits
-    assert torch.equal(watched, alone) and cache.tables.scores["frequency"].sum() > 0
+    assert torch.equal(watched, alone) and cache.tables.scores[Attention()].sum() > 0
 
 
 def test_a_second_turn_adds_to_the_scores_of_old_slots(tiny, picture):
     state = compress(prefill(tiny, tiny.first_turn(picture, QUESTION), FREQUENCY), Full())
-    before = state.cache.tables.scores["frequency"][0, 0].clone()
+    before = state.cache.tables.scores[Attention()][0, 0].clone()
     more = tiny.next_turn("Where?")
     extend(state, more)
-    after = state.cache.tables.scores["frequency"][0, 0, : state.seen]
+    after = state.cache.tables.scores[Attention()][0, 0, : state.seen]
     # Every query hands out a total of one.
     assert float(after.sum() - before.sum()) == pytest.approx(more.ids.shape[1], abs=1e-3)
     assert (after[: len(before)] > before).all()

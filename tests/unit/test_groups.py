@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from elastic.policies.groups import closest_pair, clusters, covering, most_similar
+from elastic.policies.parts.groups import closest_pair, clusters, covering, most_similar
 
 
 def plain_k_means(x, seeds, weight, rounds):

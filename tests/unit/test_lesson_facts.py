@@ -5,13 +5,13 @@ import json
 import math
 import re
 import tomllib
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from elastic.policies import POLICIES
+from elastic.options import read_policy, write_choice
 from page.lesson import FOLDER, RESULTS, lesson_run
 from scenes.questions import Question
 from scenes.scene import CATEGORIES, OBJECTS, patch_things, random_scene, render
@@ -149,11 +149,10 @@ def test_what_is_said_of_the_large_model_is_arithmetic():
 
 
 def label(side):
-    """A side's policy as the evaluation writes it: with the options that are not as usual."""
-    usual = POLICIES[side.policy]()
-    options = [(field.name, side.options[field.name]) for field in fields(usual) if field.name != "keep"]
-    changed = [f"{name}={str(value).lower()}" for name, value in options if value != getattr(usual, name)]
-    return ":".join([side.policy, *([";".join(changed)] if changed else [])])
+    """The text by which the evaluation calls a side's policy, with whatever names their options had at the time."""
+    policy = read_policy(write_choice(side.policy, side.options))
+    alike = (text for text in ROWS if type(read_policy(text)) is type(policy))
+    return next((text for text in alike if replace(read_policy(text), keep=policy.keep) == policy), None)
 
 
 def test_averages_are_those_measured_of_the_sides_own_policies_each_at_one_budget():

@@ -8,7 +8,7 @@ import torch
 from elastic.engine import compress, decode, extend, prefill
 from elastic.model import together
 from elastic.policies import POLICIES
-from elastic.policies.elastic import LEAST_FREE
+from elastic.policies.parts.protect import LEAST_FREE
 from scenes.scene import random_scene, render
 
 STEPS = 24
@@ -18,7 +18,8 @@ UNEVEN = ("vlcache", "pyramidkv", "prefixkv", "tgvkv", "corm")  # layers hold di
 UNCAPPED = {"corm": (1.0,)}  # its own rule; under a cap that is reached all layers are alike
 KEEPS_ALL = {"corm": {"queries": 4096, "recent": 4096}}  # settings without which keep=1 is not the full cache
 # Slots per layer that may be held where the budget is smaller, by (words of the prompt): what these protect.
-FLOOR = {"elastic": lambda words: words + LEAST_FREE, "elastic-plus": lambda words: 2 + LEAST_FREE}
+FLOOR = {name: lambda words: words + LEAST_FREE for name in ("elastic", "combine")}
+FLOOR |= {"elastic-plus": lambda words: 2 + LEAST_FREE}
 # Slots per layer above the budget while decoding: the published code forgets a slot too late. In a cache smaller than
 # its distance, 25, its fixed point lies before the first slot, and it forgets nothing.
 ABOVE, SMALLEST = {"elastic-released": 1}, {"elastic-released": 0.1}
@@ -78,7 +79,7 @@ def check_owners(state):
             assert all(row[anchor] == anchor for anchor in anchors), "an owner owns itself"
             assert len(anchors) == slots, "heads of a layer hold equally many"
             assert anchors <= set(sources)
-            if state.policy.merge == "none":
+            if state.policy.merged == "none":
                 assert all(owner in (token, -1) for token, owner in enumerate(row)), "nothing is merged"
 
 
@@ -87,7 +88,7 @@ def test_owners_are_valid_through_two_turns_and_the_budget_is_held_in_the_second
     read = compress(start, POLICIES["full"]())  # what follows must not touch the shared prompt
     state = compress(read, of(name, 0.3))
     check_owners(state)
-    if state.policy.merge != "none" and name != "elastic-released":  # which loses tokens on purpose
+    if state.policy.merged != "none" and name != "elastic-released":  # which loses tokens on purpose
         assert (state.cache.tables.owners() >= 0).all(), "a prompt's tokens are merged, not dropped"
     assert len(list(decode(state, 6, forced=ANSWER[:6]))) == 6
     check_owners(state)

@@ -14,12 +14,18 @@ from elastic.policies.knorm import KNorm
 from elastic.policies.random import Random
 from elastic.policies.snapkv import SnapKV
 from elastic.policies.streaming import Streaming
+from elastic.statistics import Attention, Fading, SinceMajor
 from tests.unit.plain_model import PlainModel, grouped, held_tokens
 from tests.unit.test_matrix_rules import planted
 
 ANSWER = [20 + 7 * number % 150 for number in range(40)]
 LAYERS, HEADS, QUERY_HEADS = range(3), range(2), 4
-NEEDS = {"frequency, per head", "last 16, per head", "last 8, per head", "major, per head", "fading 64", "fading 8"}
+NEEDS = {Attention(rows="last", n=n, per_head=True) for n in (8, 16)} | {
+    Attention(per_head=True),
+    SinceMajor(per_head=True),
+    Fading(n=64),
+    Fading(n=8),
+}
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +95,7 @@ def test_h2o_evicts_step_by_step_what_the_sums_of_all_queries_say(keep, recent, 
     state, rule = compress(start, policy), HeavyHitters(policy, plain.maps)
     assert sets(held_tokens(state.cache)) == rule.held
     scores = state.cache.tables.scores
-    scores["frequency, per head"] = prompt * scores["frequency, per head"]
+    scores[Attention(per_head=True)] = prompt * scores[Attention(per_head=True)]
     rule.sums = [[{t: prompt * mass for t, mass in sums.items()} for sums in heads] for heads in rule.sums]
     gone = set()
     for step in decode(state, 30, forced=ANSWER):

@@ -11,6 +11,7 @@ from elastic.policies.base import PATCH
 from elastic.policies.knorm import KNorm
 from elastic.policies.lookm import LookM
 from elastic.policies.think import ThinK
+from elastic.statistics import Attention, QueryEnergy
 from tests.unit.plain_model import PlainModel, grouped
 
 LAYERS, HEADS, DIM = range(3), range(2), 16
@@ -18,7 +19,7 @@ LAYERS, HEADS, DIM = range(3), range(2), 16
 
 @pytest.fixture(scope="module")
 def start(tiny, asked):
-    return prefill(tiny, asked, {"frequency, per head", "query energy 32", "query energy 4"})
+    return prefill(tiny, asked, {Attention(per_head=True), QueryEnergy(n=32), QueryEnergy(n=4)})
 
 
 @pytest.fixture(scope="module")

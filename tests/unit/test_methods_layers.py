@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from elastic.engine import compress, decode, prefill
 from elastic.policies.base import PATCH
+from elastic.policies.parts.budget import BySparsity, Pyramid, Threshold, share_out
 from elastic.policies.prefixkv import PrefixKV
 from elastic.policies.pyramidkv import PyramidKV
-from elastic.policies.selection import share_out
 from elastic.policies.snapkv import SnapKV
 from elastic.policies.tgvkv import TGVKV
 from elastic.policies.vlcache import VLCache
+from elastic.statistics import Sparsity
 from tests.unit.plain_model import PlainModel, grouped, held_tokens
 from tests.unit.test_matrix_rules import TOKENS, planted
 
@@ -106,12 +107,12 @@ def test_pyramid_budgets_fall_linearly_from_layer_to_layer():
 
     In between by (163.8 - 4.2) / 4 = 39.9 less each: 163.8, 123.9, 84, 44.1, 4.2, and the window in all of them.
     """
-    assert PyramidKV().budgets(100, torch.full((5,), 1000)) == [180, 140, 100, 60, 20]
+    assert Pyramid().slopes(100, torch.full((5,), 1000)) == [180, 140, 100, 60, 20]
 
 
 def test_a_layer_of_the_pyramid_that_has_no_more_tokens_leaves_its_budget_to_the_others():
     """140.8, 80, 19.2 of 100 tokens each: the first takes 100, and of 140 the others would have 112.9 and 27.1."""
-    assert PyramidKV().budgets(80, torch.full((3,), 100)) == [100, 100, 40]
+    assert Pyramid().slopes(80, torch.full((3,), 100)) == [100, 100, 40]
 
 
 def test_pyramid_chooses_within_a_layer_as_snapkv_does(start):
@@ -143,7 +144,7 @@ def test_pyramid_chooses_within_a_layer_as_snapkv_does(start):
     ],
 )
 def test_vlcache_budgets_by_hand(mean, density, tokens, expected):
-    assert VLCache().budgets(mean, torch.tensor(density), torch.full((4,), tokens)) == expected
+    assert BySparsity().in_proportion(mean, torch.tensor(density), torch.full((4,), tokens)) == expected
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.1])
@@ -156,7 +157,7 @@ def test_vlcache_goes_by_the_queries_after_the_image_and_their_sparsity(keep, re
     for layer in LAYERS:
         faint = [sum((head[q, : q + 1] < 0.01 * head[q].max()).sum() for q in queries) for head in maps[layer]]
         density.append(1 - np.mean([count / visible for count in faint]))
-    measured = start.cache.of_layer["sparsity after image"][:, 0]
+    measured = start.cache.of_layer[Sparsity(rows="after image")][:, 0]
     assert (1 - measured).tolist() == pytest.approx(density, abs=1e-5)
     state = compress(start, VLCache(keep=keep, recent=recent))
     slots = state.cache.prompt_slots.tolist()
@@ -193,7 +194,7 @@ def test_prefixkv_sizes_of_scores_of_any_kind_are_those_of_a_scan_over_all_share
     for budget in (24, 25, 26, 60, 61, 100):
         expected = prefix_sizes(scores, budget)
         assert sum(expected) == budget and min(expected) >= 2
-        assert PrefixKV().sizes([torch.tensor(row) for row in scores], budget) == expected
+        assert Threshold().sizes([torch.tensor(row) for row in scores], budget) == expected
 
 
 def test_prefixkv_keeps_the_ends_of_a_prompt_whatever_they_score():

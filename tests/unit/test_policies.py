@@ -8,9 +8,11 @@ import torch
 
 from elastic.policies import POLICIES, LayerView
 from elastic.policies.base import PATCH, WORD, WRITTEN, StepView
-from elastic.policies.elastic import Elastic, nearest
+from elastic.policies.combine import Combine
+from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
+from elastic.policies.parts.groups import nearest
 
 
 def view(score, image=(), answer=(), position=None):
@@ -119,12 +121,12 @@ def test_every_policy_explains_itself():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"score": "loudest"}, {"merge": "all"}, {"decode_rule": ""}, {"rounds": 11}, {"distance": 0}]
+    "bad", [{"score": "loudest"}, {"merge": "all"}, {"decoding": ""}, {"rounds": 11}, {"distance": 0}]
 )
 def test_a_setting_that_does_not_exist_is_answered_with_those_that_do(bad):
     name = next(iter(bad))
     with pytest.raises(ValueError, match=rf"{name} must be .*(between|one of).*got"):
-        Elastic(**bad)
+        Combine(**bad)
 
 
 def test_scores_divided_by_the_queries_that_could_see_lose_the_causal_bias():
@@ -133,14 +135,14 @@ def test_scores_divided_by_the_queries_that_could_see_lose_the_causal_bias():
     score[50] += 0.5  # a little more than its share
     layer = view(score)
     plain = Elastic(keep=0.1, protect_text=False).compress([layer], 60)[0].owner[0]
-    divided = Elastic(keep=0.1, protect_text=False, score="visible frequency").compress([layer], 60)[0].owner[0]
+    divided = Combine(keep=0.1, protect_text=False, score="visible frequency").compress([layer], 60)[0].owner[0]
     assert plain[50] != 50 and divided[50] == 50
 
 
 def test_eviction_drops_what_merging_would_join():
     layer = view(np.random.default_rng(0).permutation(40).astype(float))
     merged, evicted = (
-        Elastic(keep=0.5, merge=how).compress([layer], 40)[0].owner for how in ("keys and values", "none")
+        Combine(keep=0.5, merge=how).compress([layer], 40)[0].owner for how in ("keys and values", "none")
     )
     assert torch.equal(evicted == torch.arange(40), merged == torch.arange(40))
     assert set(evicted[evicted != torch.arange(40)].tolist()) <= {-1}
@@ -150,24 +152,25 @@ def test_eviction_drops_what_merging_would_join():
 def test_each_decode_rule_names_its_slot(rule, expected):
     """20 slots of the prompt and 1 word; free are all but the first and the prompt's last (slot 19)."""
     layer = view(np.ones(21), answer=[20])
-    slot = Elastic(keep=0.5, protect_text=False, distance=5, decode_rule=rule).evict(step_view(layer, 20), 41, 40).slot
+    slot = Combine(keep=0.5, protect_text=False, distance=5, decoding=rule).evict(step_view(layer, 20), 41, 40).slot
     free = [t for t in range(21) if t not in (0, 19)]
     assert slot.tolist() == [[free[expected] if rule != "oldest" else free[0]]]
 
 
 def test_a_constant_budget_is_that_of_the_prompt():
-    assert Elastic(keep=0.5, growth="constant").limit(seen=400, prompt=100) == 50
+    assert Combine(keep=0.5, growth="constant").limit(seen=400, prompt=100) == 50
     assert Elastic(keep=0.5).limit(seen=400, prompt=100) == 200
 
 
 def test_layers_decided_together_are_decided_as_each_alone():
     rng = np.random.default_rng(3)
     layers = [replace(view(rng.permutation(50).astype(float)), keys=torch.randn(2, 50, 8)) for _ in range(4)]
-    for policy in (Elastic(keep=0.3), ElasticPlus(keep=0.3), ElasticPlus(keep=0.3, assign="similar key", rounds=0)):
+    joint = Combine(keep=0.3, score="after image", assign="similar key")
+    for policy, rows in ((Elastic(keep=0.3), 1), (ElasticPlus(keep=0.3), 2), (joint, 1)):
         together = policy.compress(layers, 50)
         alone = [policy.compress([layer], 50)[0] for layer in layers]
         assert all(torch.equal(a.owner, b.owner) for a, b in zip(together, alone, strict=True))
-        assert len(together[0].owner) == (2 if "per head" in policy.assign else 1)
+        assert len(together[0].owner) == rows
 
 
 @pytest.mark.parametrize(
@@ -176,7 +179,7 @@ def test_layers_decided_together_are_decided_as_each_alone():
         ("lookm", {"text_prior": "no"}, "true or false"),
         ("snapkv", {"window": 2.5}, "a whole number"),
         ("h2o", {"keep": True}, "a number"),
-        ("elastic", {"score": 3}, "a word"),
+        ("combine", {"score": 3}, "a word"),
     ],
 )
 def test_a_value_of_another_kind_fails_at_construction(name, option, words):

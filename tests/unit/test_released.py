@@ -6,6 +6,7 @@ import torch
 from elastic.merge import merge
 from elastic.policies.base import WORD, LayerView
 from elastic.policies.elastic_released import ElasticReleased
+from elastic.statistics import Attention
 from tests.driving import entered
 from tests.unit.test_slots import filled, small_model
 
@@ -66,7 +67,7 @@ def decoded(keep, prompt=640, steps=100):
     torch.manual_seed(0)
     keys, values = torch.randn(2, 1, 2, prompt, 16).unbind(0)
     cache = filled(small_model(), keys, values)
-    cache.tables.scores["frequency"] = torch.rand(1, 1, prompt)
+    cache.tables.scores[Attention()] = torch.rand(1, 1, prompt)
     cache.compress(ElasticReleased(keep=keep), steps)
     gone, positions = [], []
     for _ in range(steps):

@@ -14,6 +14,7 @@ from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
 from elastic.session import Comparison, judge, run
+from elastic.statistics import Attention
 from elastic.trace import ARRAYS, first_difference
 
 POLICIES = [Full(), Elastic(keep=0.3)]
@@ -24,7 +25,7 @@ def test_each_side_writes_what_it_writes_alone_over_two_turns(pocket, picture):
     together = [
         [trace.answer_ids.tolist() for trace in run(comparison, q, 24).sides] for q in ("What is here?", "How many?")
     ]
-    start = prefill(pocket, pocket.first_turn(picture, "What is here?"), {"frequency"})
+    start = prefill(pocket, pocket.first_turn(picture, "What is here?"), {Attention()})
     for side, policy in enumerate(POLICIES):
         state = compress(start, policy)
         first = [step.token for step in decode(state, 24)]

@@ -11,6 +11,7 @@ from elastic.attention import one_query_attention
 from elastic.cache import ElasticCache
 from elastic.engine import compress, decode, extend, prefill
 from elastic.policies import Choice, Eviction, Policy
+from elastic.policies.combine import Combine
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
@@ -18,6 +19,7 @@ from elastic.policies.h2o import H2O
 from elastic.policies.pyramidkv import PyramidKV
 from elastic.policies.think import ThinK
 from elastic.rotary import turn
+from elastic.statistics import Attention
 from elastic.views import attention_on_tokens
 from tests.driving import entered
 
@@ -31,7 +33,7 @@ def owner_policy(owner, **how):
         def compress(self, layers, seen):
             return [Choice(owner) for _ in layers]
 
-    for name, value in ({"merge": "keys and values"} | how).items():
+    for name, value in ({"merged": "keys and values"} | how).items():
         setattr(Told, name, value)
     return Told()
 
@@ -48,7 +50,7 @@ def filled(model, keys, values):
     cache = ElasticCache(Full(), model)
     entered(cache, keys, values, is_prompt=True)
     cache.observe(cache.forward)
-    cache.tables.scores["frequency"] = torch.ones(1, 1, keys.shape[2])
+    cache.tables.scores[Attention()] = torch.ones(1, 1, keys.shape[2])
     return cache
 
 
@@ -77,7 +79,7 @@ def test_the_count_bias_holds_in_every_forward_of_a_conversation(tiny, picture):
     """Eliminating nothing, and merging only tokens that are equal, must change no answer, in any turn."""
 
     class Doubled(Policy):
-        merge, count_bias = "keys and values", True
+        merged, count_bias = "keys and values", True
 
         def compress(self, layers, seen):
             owner = torch.arange(layers[0].slots)
@@ -86,7 +88,7 @@ def test_the_count_bias_holds_in_every_forward_of_a_conversation(tiny, picture):
             return [Choice(owner[None]) for _ in layers]
 
     first, more = tiny.first_turn(picture, QUESTION), tiny.next_turn("And where is the dog?")
-    start = prefill(tiny, first, {"frequency"})
+    start = prefill(tiny, first, {Attention()})
     with torch.inference_mode():
         for tensor in (tensor for layer in start.cache.layers for tensor in layer.stored()):
             tensor[:, :, 130:200] = tensor[:, :, 60:130]
@@ -167,19 +169,21 @@ def test_re_rotated_keys_stand_side_by_side_whatever_was_evicted():
 
 def test_cache_length_positions_count_the_slots_that_are_left(tiny, picture):
     prompt = tiny.first_turn(picture, QUESTION)
-    state = compress(prefill(tiny, prompt, {"frequency"}), Elastic(keep=0.5, positions="cache length"))
+    state = compress(prefill(tiny, prompt, {Attention()}), Combine(keep=0.5, positions="cache length"))
     held = state.cache.slots[0]
     assert int(state.cache.enter(torch.zeros(1, 1, dtype=torch.long)).positions) == held
 
 
-def test_values_only_leaves_keys_alone():
+@pytest.mark.parametrize("merged", ["keys", "values"])
+def test_merging_one_of_them_leaves_the_other_alone(merged):
     torch.manual_seed(3)
-    keys, values = torch.randn(2, 1, 2, 6, 16).unbind(0)
-    cache = filled(small_model(), keys, values)
-    cache.compress(owner_policy(torch.tensor([[0, 1, 1, 1, 4, 4]]), merge="values only"), 4)
-    new_keys, new_values = cache.layers[0].stored()
-    assert torch.equal(new_keys, keys[:, :, [0, 1, 4]])
-    assert torch.allclose(new_values[:, :, 1], values[:, :, 1:4].mean(2))
+    before = dict(zip(("keys", "values"), torch.randn(2, 1, 2, 6, 16).unbind(0), strict=True))
+    cache = filled(small_model(), *before.values())
+    cache.compress(owner_policy(torch.tensor([[0, 1, 1, 1, 4, 4]]), merged=merged), 4)
+    after = dict(zip(("keys", "values"), cache.layers[0].stored(), strict=True))
+    (other,) = {"keys", "values"} - {merged}
+    assert torch.equal(after[other], before[other][:, :, [0, 1, 4]])
+    assert torch.allclose(after[merged][:, :, 1], before[merged][:, :, 1:4].mean(2))
 
 
 @pytest.mark.parametrize("rows", [1, 2])
@@ -241,7 +245,7 @@ def test_storage_grows_by_doubling_when_a_conversation_outgrows_it(tiny, picture
 def test_the_decoder_computes_what_the_librarys_forward_computes(name, picture, request):
     """Per-head groups, count bias and eviction: the same logits on the fast way and through the model's forward."""
     llava = request.getfixturevalue(name)
-    policy = Elastic(keep=0.3, assign="similar key per head", rounds=1, count_bias=True)
+    policy = Combine(keep=0.3, assign="similar key per head", rounds=1, count_bias=True)
     start = prefill(llava, llava.first_turn(picture, QUESTION), policy.needs)
     fast, slow = compress(start, policy), compress(start, policy)
     with torch.inference_mode():
@@ -284,7 +288,7 @@ def test_the_static_step_computes_what_the_plain_step_computes(policy, tiny, pic
 def test_room_that_nothing_was_written_to_does_not_reach_the_answer(tiny, picture):
     """Memory that was used before may hold anything, also what is no number."""
     rubbish = [torch.full((200_000,), torch.nan) for _ in range(40)]
-    start = prefill(tiny, tiny.first_turn(picture, QUESTION), {"frequency"})
+    start = prefill(tiny, tiny.first_turn(picture, QUESTION), {Attention()})
     del rubbish
     state = compress(start, Elastic(keep=0.4), 200)
     for layer in state.cache.layers:
@@ -293,7 +297,7 @@ def test_room_that_nothing_was_written_to_does_not_reach_the_answer(tiny, pictur
 
 
 def test_the_static_step_is_built_once_as_long_as_nothing_moves(tiny, picture):
-    start = prefill(tiny, tiny.first_turn(picture, QUESTION), {"frequency"})
+    start = prefill(tiny, tiny.first_turn(picture, QUESTION), {Attention()})
     state = compress(start, Elastic(keep=0.4), 40)
     built = set()
     with torch.inference_mode():
@@ -322,7 +326,7 @@ def test_unequal_numbers_of_slots_in_a_layers_heads_are_refused():
 
 
 def test_a_twin_does_not_touch_its_original(tiny, picture):
-    start = prefill(tiny, tiny.first_turn(picture, QUESTION), {"frequency"})
+    start = prefill(tiny, tiny.first_turn(picture, QUESTION), {Attention()})
     before = [copy.deepcopy(layer.stored()) for layer in start.cache.layers]
     source = start.cache.tables.source.clone()
     for _ in decode(compress(start, Elastic(keep=0.3)), 20):
@@ -340,8 +344,8 @@ def test_similar_keys_are_found_by_their_direction():
     keys, values = torch.randn(2, 1, 2, 30, 16).unbind(0)
     cache = filled(small_model(), keys, values)
     score = torch.rand(30)
-    cache.tables.scores["frequency"] = score.view(1, 1, 30)
-    policy = Elastic(keep=0.3, protect_text=False, assign="similar key per head", merge="keys and values")
+    cache.tables.scores[Attention()] = score.view(1, 1, 30)
+    policy = Combine(keep=0.3, protect_text=False, assign="similar key per head", merge="keys and values")
     cache.compress(policy, 4)
     anchors = [0, 29, *(score[1:29].topk(7).indices + 1).tolist()]
     for head, owner in enumerate(cache.tables.owners()[0].tolist()):

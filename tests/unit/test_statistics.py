@@ -6,11 +6,20 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from elastic.cache import ElasticCache
 from elastic.policies.full import Full
-from elastic.statistics import FAINT, TILE, Observer
+from elastic.statistics import Attention, Observer, Sparsity
+from elastic.statistics.layers import FAINT
+from elastic.statistics.weights import TILE
 
 WINDOW = 16
-NAMES = ("frequency", "after image", "last 16")
-EVERY = {name + suffix for name in NAMES for suffix in ("", ", per head")} | {"sparsity", "sparsity after image"}
+# Which queries a sum is about: its arguments, and the first of them in a prompt of so many tokens.
+SUMS = {
+    "all": ({}, lambda tokens: 0),
+    "after image": ({"rows": "after image"}, lambda tokens: tokens // 2),
+    "last 16": ({"rows": "last", "n": WINDOW}, lambda tokens: max(0, tokens - WINDOW)),
+}
+SPARSITIES = {"all": Sparsity(), "after image": Sparsity(rows="after image")}
+EVERY = {Attention(**rows, per_head=heads) for rows, _ in SUMS.values() for heads in (False, True)}
+EVERY |= {*SPARSITIES.values()}
 IMAGE = 7  # token that stands for a patch
 
 
@@ -49,9 +58,7 @@ def prompt(tokens, batch=1):
 
 def expected(maps, ids, name):
     """A statistic computed from whole maps (L, B, H, T, T): sums over the queries that its name stands for."""
-    tokens = ids.shape[1]
-    first = {"frequency": 0, "after image": tokens // 2, "last 16": tokens - WINDOW}[name]
-    return maps[:, :, :, max(0, first) :].sum(3)
+    return maps[:, :, :, SUMS[name][1](ids.shape[1]) :].sum(3)
 
 
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
@@ -60,11 +67,13 @@ def expected(maps, ids, name):
 def test_every_sum_equals_that_of_eager_attention(kv_heads, tokens, implementation):
     ids = prompt(tokens)
     cache, maps = read(kv_heads, ids, implementation)
-    for name in NAMES:
+    for name, (rows, _) in SUMS.items():
         sums = expected(maps, ids, name)
-        assert torch.allclose(cache.tables.scores[name], sums.mean(2), atol=1e-5, rtol=1e-5), name
+        assert torch.allclose(cache.tables.scores[Attention(**rows)], sums.mean(2), atol=1e-5, rtol=1e-5), name
         per_head = sums.view(2, kv_heads, 4 // kv_heads, tokens).mean(2)
-        assert torch.allclose(cache.tables.scores[f"{name}, per head"], per_head, atol=1e-5, rtol=1e-5), name
+        assert torch.allclose(cache.tables.scores[Attention(**rows, per_head=True)], per_head, atol=1e-5, rtol=1e-5), (
+            name
+        )
 
 
 def test_tiles_of_any_size_give_the_same_sums(monkeypatch):
@@ -72,14 +81,14 @@ def test_tiles_of_any_size_give_the_same_sums(monkeypatch):
     ids = prompt(300)
     whole, _ = read(2, ids)
     monkeypatch.setitem(TILE, "cpu", 4 * 64 * 70)
-    monkeypatch.setattr("elastic.statistics.BLOCK", 37)
+    monkeypatch.setattr("elastic.statistics.weights.BLOCK", 37)
     cut, _ = read(2, ids)
     for name, sums in whole.tables.scores.items():
         assert torch.allclose(cut.tables.scores[name], sums, atol=1e-5, rtol=1e-5), name
-    assert torch.equal(cut.of_layer["sparsity"], whole.of_layer["sparsity"])
+    assert torch.equal(cut.of_layer[Sparsity()], whole.of_layer[Sparsity()])
 
 
-@pytest.mark.parametrize("name", ["sparsity", "sparsity after image"])
+@pytest.mark.parametrize("name", SPARSITIES)
 def test_sparsity_is_the_share_of_weights_below_a_hundredth_of_their_rows_strongest(name):
     ids = prompt(200)
     cache, maps = read(2, ids)
@@ -88,25 +97,26 @@ def test_sparsity_is_the_share_of_weights_below_a_hundredth_of_their_rows_strong
         visible[:100] = False
     faint = maps < FAINT * maps.amax(-1, keepdim=True)
     share = (faint & visible).sum((2, 3, 4)) / (4 * visible.sum())
-    assert torch.allclose(cache.of_layer[name], share.float(), atol=1e-4)
+    assert torch.allclose(cache.of_layer[SPARSITIES[name]], share.float(), atol=1e-4)
 
 
 def test_sequences_of_a_batch_are_summed_apart():
     ids = prompt(60, batch=3)
     cache, maps = read(2, ids)
-    assert cache.tables.scores["frequency"].shape == (2, 3, 60)
-    assert torch.allclose(cache.tables.scores["frequency"], maps.mean(2).sum(2), atol=1e-5, rtol=1e-5)
+    assert cache.tables.scores[Attention()].shape == (2, 3, 60)
+    assert torch.allclose(cache.tables.scores[Attention()], maps.mean(2).sum(2), atol=1e-5, rtol=1e-5)
     alone, _ = read(2, ids[1:2])
-    assert torch.allclose(cache.tables.scores["after image"][:, 1], alone.tables.scores["after image"][:, 0], atol=1e-4)
+    after = Attention(rows="after image")
+    assert torch.allclose(cache.tables.scores[after][:, 1], alone.tables.scores[after][:, 0], atol=1e-4)
 
 
 def test_pictures_at_different_places_in_a_batch_have_their_own_rows_after_the_image():
     ids = prompt(60, batch=2)
     ids[1, 30:40] = IMAGE
     cache, maps = read(4, ids)
-    sums = maps.mean(2)
-    assert torch.allclose(cache.tables.scores["after image"][:, 0], sums[:, 0, 30:].sum(1), atol=1e-5, rtol=1e-5)
-    assert torch.allclose(cache.tables.scores["after image"][:, 1], sums[:, 1, 40:].sum(1), atol=1e-5, rtol=1e-5)
+    sums, after = maps.mean(2), Attention(rows="after image")
+    assert torch.allclose(cache.tables.scores[after][:, 0], sums[:, 0, 30:].sum(1), atol=1e-5, rtol=1e-5)
+    assert torch.allclose(cache.tables.scores[after][:, 1], sums[:, 1, 40:].sum(1), atol=1e-5, rtol=1e-5)
 
 
 def test_later_prompts_add_up_but_the_window_is_the_last_prompts():
@@ -118,8 +128,8 @@ def test_later_prompts_add_up_but_the_window_is_the_last_prompts():
         model(more, past_key_values=cache)
         maps = model_of(2, "eager")(torch.cat([ids, more], 1), output_attentions=True).attentions
     maps = torch.stack(maps).mean(2)[:, 0]
-    scores = {name: table[:, 0, :80] for name, table in cache.tables.scores.items() if "head" not in name}
-    assert torch.allclose(scores["frequency"], maps.sum(1), atol=1e-4)
+    scores = {name: cache.tables.scores[Attention(**rows)][:, 0, :80] for name, (rows, _) in SUMS.items()}
+    assert torch.allclose(scores["all"], maps.sum(1), atol=1e-4)
     assert torch.allclose(scores["after image"], maps[:, 30:].sum(1), atol=1e-4)
     assert torch.allclose(scores["last 16"], maps[:, -WINDOW:].sum(1), atol=1e-4)
 
@@ -133,15 +143,16 @@ def test_nothing_is_computed_that_nobody_asked_for(monkeypatch):
     )
     model, ids = model_of(4, "sdpa"), prompt(300)
     products = {}
-    for needs in ((), ("after image",), ("frequency",)):
+    after, every = (Attention(rows="after image"),), (Attention(),)
+    for needs in ((), after, every):
         seen.clear()
         with torch.no_grad():
             model(ids, past_key_values=ElasticCache(Full(), model, needs=needs))
         products[needs] = sum(seen)
     # Two layers; half of the queries stand behind the image, and each of those sees all keys of its block.
     assert products[()] == 0
-    assert 0 < products[("after image",)] <= 2 * 150 * 300
-    assert products[("after image",)] < products[("frequency",)]
+    assert 0 < products[after] <= 2 * 150 * 300
+    assert products[after] < products[every]
 
 
 def test_no_map_of_all_queries_and_keys_is_held():
@@ -158,6 +169,6 @@ def test_no_map_of_all_queries_and_keys_is_held():
     query, key = torch.randn(2, 1, 2, tokens, 16).unbind(0)
     after = torch.zeros(1, tokens, dtype=torch.bool)
     with Largest(), torch.inference_mode():
-        Observer({"frequency"}, after).see(0, query, key, 0.25, None, torch.zeros(1, 2, tokens))
-        Observer({"sparsity", "frequency"}, after).see(0, query, key, 0.25, None, None)
+        Observer({Attention()}, after).see(0, query, key, 0.25, None, torch.zeros(1, 2, tokens))
+        Observer({Sparsity(), Attention()}, after).see(0, query, key, 0.25, None, None)
     assert biggest < tokens * tokens  # a quarter of one head's map

@@ -2,19 +2,27 @@
 
 import itertools
 import math
+from functools import partial
 
 import pytest
 import torch
 
 from elastic.cache import ElasticCache
 from elastic.policies.full import Full
-from elastic.statistics import TILE
+from elastic.statistics import Attention, Fading, Guided, QueryEnergy, SinceMajor, Sparsity
+from elastic.statistics.weights import TILE
 from tests.unit.test_statistics import IMAGE, model_of, prompt
 
-SUMS = ("fading 8", "fading 64", "last 5", "last 100", "guided by text")
-MAJOR = ("major", "major, per head")
-ENERGY = ("query energy 7", "query energy 100")
-EVERY = {name + suffix for name in SUMS for suffix in ("", ", per head")} | {*MAJOR, *ENERGY}
+SUMS = {  # by the words of this test's own formulas
+    "fading 8": partial(Fading, n=8),
+    "fading 64": partial(Fading, n=64),
+    "last 5": partial(Attention, rows="last", n=5),
+    "last 100": partial(Attention, rows="last", n=100),
+    "guided by text": Guided,
+}
+ENERGY = (7, 100)  # last queries
+EVERY = {kind(per_head=heads) for kind in (*SUMS.values(), SinceMajor) for heads in (False, True)}
+EVERY |= {QueryEnergy(n=queries) for queries in ENERGY}
 
 
 def read(kv_heads, prompts, implementation="sdpa"):
@@ -40,9 +48,9 @@ def turned(oracle, query):
 
 
 def per_head(maps, kv_heads):
-    """The mean over all heads, and over those that share a key: (L, B, 1 or H_kv, T, T) by the name's ending."""
+    """The mean over all heads, and over those that share a key: (L, B, 1 or H_kv, T, T) by whether it is per head."""
     grouped = maps.unflatten(2, (kv_heads, -1)).mean(3)
-    return {"": maps.mean(2, keepdim=True), ", per head": grouped}
+    return {False: maps.mean(2, keepdim=True), True: grouped}
 
 
 def words_after_the_image(ids):
@@ -67,22 +75,22 @@ def check_sums(cache, maps, kv_heads, prompts):
     first, last = sum(ids.shape[1] for ids in prompts[:-1]), maps.shape[-1]
     words = [[first + t for t in of_one] for of_one in words_after_the_image(prompts[-1])]
     batch = maps.shape[1]
-    for name in SUMS:
-        for suffix, of_heads in per_head(maps, kv_heads).items():
-            scores = cache.tables.scores[name + suffix][..., :last].unflatten(1, (batch, -1))
+    for name, kind in SUMS.items():
+        for heads, of_heads in per_head(maps, kv_heads).items():
+            scores = cache.tables.scores[kind(per_head=heads)][..., :last].unflatten(1, (batch, -1))
             for layer, sequence in ((layer, sequence) for layer in range(2) for sequence in range(batch)):
                 mean = maps[layer, sequence].mean(0)
                 weights = weights_of_queries(name, first, last, words[sequence], mean)
                 expected = sum(weight * of_heads[layer, sequence, :, query] for query, weight in weights.items())
-                assert torch.allclose(scores[layer, sequence].double(), expected, atol=1e-4), name + suffix
+                assert torch.allclose(scores[layer, sequence].double(), expected, atol=1e-4), (name, heads)
 
 
 def check_major(cache, maps, kv_heads, prompts):
     """Queries since one gave a token an even share, or since the token's prompt began; near the threshold left open."""
     begins = [sum(ids.shape[1] for ids in prompts[:number]) for number, ids in enumerate(prompts) for _ in ids[0]]
     total = len(begins)
-    for suffix, mean in per_head(maps, kv_heads).items():
-        found = cache.tables.scores["major" + suffix][..., :total].flatten(0, 1).tolist()
+    for heads, mean in per_head(maps, kv_heads).items():
+        found = cache.tables.scores[SinceMajor(per_head=heads)][..., :total].flatten(0, 1).tolist()
         shares = mean.flatten(0, 2) * torch.arange(1, total + 1)[:, None]
         for ages, columns in zip(found, shares.mT.tolist(), strict=True):
             for token, (age, column) in enumerate(zip(ages, columns, strict=True)):
@@ -99,11 +107,11 @@ def check_major(cache, maps, kv_heads, prompts):
 
 def check_energy(cache, queries, kv_heads, asked):
     """Mean squares of the last queries of the last prompt, over the query heads that share a key."""
-    for name in ENERGY:
-        count = min(asked, int(name.split()[2]))
+    for energy in ENERGY:
+        count = min(asked, energy)
         for layer, query in enumerate(queries):
             square = query[:, :, -count:].square().mean(2).unflatten(1, (kv_heads, -1)).mean(2)
-            assert torch.allclose(cache.of_layer[name][layer].double(), square, atol=1e-4, rtol=1e-4), name
+            assert torch.allclose(cache.of_layer[QueryEnergy(n=energy)][layer].double(), square, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
@@ -135,7 +143,7 @@ def test_sequences_of_a_batch_have_statistics_of_their_own():
     cache, maps, queries = read(2, [ids])
     check_energy(cache, queries, 2, 60)
     check_major(cache, maps, 2, [ids[:1]])
-    guided = cache.tables.scores["guided by text"]
+    guided = cache.tables.scores[Guided()]
     assert float(guided[:, 2].abs().max()) == 0
     for name, table in cache.tables.scores.items():
         cache.tables.scores[name] = table.unflatten(1, (3, -1))[:, :2].flatten(1, 2)
@@ -145,7 +153,7 @@ def test_sequences_of_a_batch_have_statistics_of_their_own():
 def test_tiles_of_any_size_give_the_same_statistics(monkeypatch):
     ids = prompt(100)
     monkeypatch.setitem(TILE, "cpu", 4 * 64 * 17)
-    monkeypatch.setattr("elastic.statistics.BLOCK", 37)
+    monkeypatch.setattr("elastic.statistics.weights.BLOCK", 37)
     for implementation in ("sdpa", "eager"):
         cache, maps, _ = read(2, [ids], implementation)
         check_sums(cache, maps, 2, [ids])
@@ -156,4 +164,12 @@ def test_a_fading_weight_is_a_hundredth_after_so_many_queries():
     cache, maps, _ = read(4, [prompt(40)])
     received = maps[0, 0].mean(0)
     expected = [sum(received[q, t] * math.exp(-math.log(100) * (39 - q) / 8) for q in range(40)) for t in range(40)]
-    assert cache.tables.scores["fading 8"][0, 0].tolist() == pytest.approx([float(e) for e in expected], abs=1e-4)
+    assert cache.tables.scores[Fading(n=8)][0, 0].tolist() == pytest.approx([float(e) for e in expected], abs=1e-4)
+
+
+@pytest.mark.parametrize("wrong", [{"rows": "last"}, {"n": 3}, {"rows": "after image", "n": 3}, {"rows": "first"}])
+def test_rows_that_do_not_exist_or_have_no_number_are_refused(wrong):
+    with pytest.raises(ValueError, match="give both, or neither" if wrong != {"rows": "first"} else "first"):
+        Attention(**wrong)
+    with pytest.raises(ValueError, match="not of the last ones"):
+        Sparsity(rows="last")

@@ -49,11 +49,14 @@ def forbidden(path):
         found |= uses(path, "torch", "transformers", "gradio", "page", "scenes", "training", "benchmarks")
         found |= uses(path, "elastic") - {"elastic"} - uses(path, "elastic.trace", "elastic.messages")
     if path.parent.name == "policies" and path.stem not in ("__init__", "base"):
-        # `groups` and `selection` hold what several of them need; two are others with a change.
-        changed = {"elastic_plus": ("policies.elastic",), "pyramidkv": ("policies.snapkv",)}
-        shared = ("policies.base", "policies.groups", "policies.selection", *changed.get(path.stem, ()))
+        # A method knows its parts and no other method.
+        shared = ("policies.base", "policies.method", "policies.parts", "elastic.statistics")
         found |= {name for name in uses(path, "elastic") if not any(module in name for module in shared)}
         found |= uses(path, "transformers")
+    if path.parent.name in ("parts", "statistics"):
+        known = ("elastic.policies.base", "elastic.policies.parts") if path.parent.name == "parts" else ()
+        found |= uses(path, "transformers")
+        found |= uses(path, "elastic") - {"elastic"} - uses(path, "elastic.statistics", *known)
     if path.stem == "trace":
         found |= uses(path, "torch", "transformers", "PIL")
     return found

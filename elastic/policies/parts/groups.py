@@ -1,4 +1,4 @@
-"""Which tokens belong together: by position, by key, by clusters of keys. For the policies that merge."""
+"""Which tokens belong together: by position, by key, by clusters of keys. For the parts that merge."""
 
 import torch
 import torch.nn.functional as F

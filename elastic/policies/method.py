@@ -1,0 +1,139 @@
+"""A method is a combination of parts: this file puts them together.
+
+    Method(keep=0.2, score=Received(Attention(per_head=True)), select=Top(newest=0.5))
+
+is a policy like any other: for `elastic.engine`, and for `ElasticCache` in the library's own `generate`.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby
+from operator import attrgetter
+
+import torch
+from torch import Tensor
+
+from elastic.policies.base import Choice, Eviction, Growth, LayerView, Policy, Positions, StepView
+from elastic.policies.parts.assign import Assign, Drop
+from elastic.policies.parts.budget import Budget, Equal
+from elastic.policies.parts.decoding import Decoding, EvictNothing, Room
+from elastic.policies.parts.score import Received, Score
+from elastic.policies.parts.select import Select, Top
+from elastic.policies.parts.stack import Stack
+from elastic.statistics import Attention, Statistic
+
+
+@dataclass(frozen=True)
+class Method(Policy):
+    """A policy that does what its parts say.
+
+    Args:
+        keep: share of the tokens seen that may hold a slot.
+        score: what makes a slot worth keeping.
+        budget: how layers share the slots.
+        select: which slots become anchors.
+        merge: which anchor the others join, and what of them is averaged; or that they are dropped.
+        decoding: what is evicted while an answer is written.
+        growth: what may be held while decoding.
+        positions: where tokens stand after compression.
+    """
+
+    keep: float = 0.5
+    score: Score = field(default_factory=lambda: Received(Attention()))
+    budget: Budget = field(default_factory=Equal)
+    select: Select = field(default_factory=Top)
+    merge: Assign = field(default_factory=Drop)
+    decoding: Decoding = field(default_factory=EvictNothing)
+    growth: Growth = Growth.EVERY_NEW_TOKEN
+    positions: Positions = Positions.TRUE
+
+    title = "A method of one's own"
+    about = "What its parts say."
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep <= 1:
+            raise ValueError(f"keep must be above 0 and at most 1, got {self.keep!r}.")
+        object.__setattr__(self, "growth", Growth(self.growth))
+        object.__setattr__(self, "positions", Positions(self.positions))
+
+    @property
+    def statistic(self) -> Statistic:
+        """What the score is made of; where it is of no attention, what the rule while decoding goes by."""
+        return self.score.statistic or self.decoding.statistic or Attention()
+
+    @property
+    def needs(self) -> frozenset[Statistic]:
+        goes_by = self.score.statistic or self.decoding.statistic
+        return self.budget.needs | self.merge.needs | (frozenset() if goes_by is None else {goes_by})
+
+    @property
+    def evicts(self) -> bool:
+        return not isinstance(self.decoding, EvictNothing)
+
+    merged = property(attrgetter("merge.merged"))
+    align = property(attrgetter("merge.align"))
+    count_bias = property(attrgetter("merge.count_bias"))
+    live = property(attrgetter("decoding.live"))
+    batches = property(attrgetter("budget.batches"))
+
+    def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
+        """Score all layers, share the budget, and decide layers that are alike in one call."""
+        scores = self.score.of(layers)
+        counts = self.budget.counts(layers, self.limit(seen, seen), seen)
+        choices: list[Choice] = []
+        for (count, slots, _), group in groupby(zip(counts, layers, scores, strict=True), _shape):
+            _, alike, scored = zip(*group, strict=True)
+            at_once = len(alike) if len(alike) * slots <= self.select.together else 1
+            for first in range(0, len(alike), at_once):
+                part = slice(first, first + at_once)
+                stack = Stack.of(alike[part], scored[part], self.select.heads_apart or self.merge.heads_apart)
+                choices += self.merge.join(stack, self.select.choose(stack, count), count)
+        return choices
+
+    def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
+        """What the rule while decoding says."""
+        return self.decoding.evict(slots, Room(self.limit(seen, prompt), self.limit(prompt, prompt), seen, prompt))
+
+
+def _shape(decided: tuple[int, LayerView, Tensor]) -> tuple[int, int, torch.device]:
+    """What layers must have in common to be decided in one call: their budget, their slots, their device."""
+    count, layer, _ = decided
+    return count, layer.slots, layer.position.device
+
+
+@dataclass(frozen=True)
+class Recipe(Policy):
+    """A method by name: its fields are its hyper-parameters, and its `recipe` the parts that follow from them."""
+
+    @property
+    def recipe(self) -> Method:
+        """The method, at the same `keep`."""
+        raise NotImplementedError
+
+    @cached_property
+    def _method(self) -> Method:
+        return self.recipe  # put together once: the cache asks at every token
+
+    # What the cache asks of a policy, its parts answer.
+    statistic = property(attrgetter("_method.statistic"))
+    needs = property(attrgetter("_method.needs"))
+    merged = property(attrgetter("_method.merged"))
+    align = property(attrgetter("_method.align"))
+    count_bias = property(attrgetter("_method.count_bias"))
+    positions = property(attrgetter("_method.positions"))
+    growth = property(attrgetter("_method.growth"))
+    live = property(attrgetter("_method.live"))
+    batches = property(attrgetter("_method.batches"))
+    evicts = property(attrgetter("_method.evicts"))
+
+    def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
+        """As its parts say."""
+        return self._method.compress(layers, seen)
+
+    def collect(self, score: Tensor, received: Tensor, held: Tensor) -> Tensor:
+        """As its statistic says."""
+        return self._method.collect(score, received, held)
+
+    def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
+        """As its parts say."""
+        return self._method.evict(slots, seen, prompt)

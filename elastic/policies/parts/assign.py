@@ -1,0 +1,89 @@
+"""What becomes of the slots that are no anchors: each joins an anchor, or is dropped."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from elastic.policies.base import Choice, Merged
+from elastic.policies.parts.groups import clusters, join_similar, nearest
+from elastic.policies.parts.select import keys_of
+from elastic.policies.parts.stack import Selection, Stack
+from elastic.statistics import Statistic
+
+
+@dataclass(frozen=True)
+class Assign:
+    """Who joins whom, and what of a group is averaged.
+
+    Args:
+        merged: what becomes the group's mean.
+        align: turn members' keys to their anchor's position before they are averaged.
+        count_bias: add log(tokens a slot stands for) to its attention logit.
+        heads_apart: whether heads decide for themselves, even where their scores are one.
+    """
+
+    merged: Merged = Merged.KEYS_AND_VALUES
+    align: bool = False
+    count_bias: bool = False
+    heads_apart: bool = field(default=False, kw_only=True)
+
+    @property
+    def needs(self) -> frozenset[Statistic]:
+        """Statistics that it goes by, besides the score."""
+        return frozenset()
+
+    def join(self, stack: Stack, selection: Selection, count: int) -> list[Choice]:
+        """Per layer what becomes of every slot; `count` is the budget."""
+        owner = stack.every_slot()
+        if selection.best.shape[1]:  # in a prompt of a token or two all is protected, and there is nothing to join
+            owner.scatter_(1, selection.free, selection.free.gather(1, self.joined(stack, selection)))
+        return stack.choices(owner)
+
+    def joined(self, stack: Stack, selection: Selection) -> Tensor:
+        """The column of `selection.free` (L x R, F) that each of its slots joins, an anchor's its own."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Drop(Assign):
+    """Nothing is joined: eviction."""
+
+    merged: Merged = Merged.NOTHING
+
+    def join(self, stack: Stack, selection: Selection, count: int) -> list[Choice]:
+        """Anchors keep their slots, and what else is free goes."""
+        owner, anchors = stack.every_slot(), selection.anchors
+        return stack.choices(owner.scatter_(1, selection.free, -1).scatter_(1, anchors, anchors))
+
+
+@dataclass(frozen=True)
+class NearestPosition(Assign):
+    """Each joins the anchor that is nearest in the text, ties to the left (Elastic Cache, arXiv 2407.18121)."""
+
+    def joined(self, stack: Stack, selection: Selection) -> Tensor:
+        """By position."""
+        position = stack.position.gather(1, selection.free)
+        return selection.best.gather(1, nearest(position, position.gather(1, selection.best)))
+
+
+@dataclass(frozen=True)
+class SimilarKey(Assign):
+    """Each joins the anchor with the most similar key, or the cluster that its key belongs to.
+
+    Args:
+        rounds: of k-means from the anchors, weighted by score; 0 for the largest cosine. Clusters are then stood for
+            by the member nearest to their centre.
+    """
+
+    rounds: int = 0
+
+    def joined(self, stack: Stack, selection: Selection) -> Tensor:
+        """By key."""
+        keys, every = keys_of(stack, selection.free, self.heads_apart)
+        seeds = selection.best[::every]
+        if self.rounds:
+            weight = (stack.count * stack.score).gather(1, selection.free)[::every]
+            joined = clusters(keys, seeds, weight, self.rounds)
+        else:
+            joined = join_similar(keys, seeds)
+        return joined.repeat_interleave(every, 0)

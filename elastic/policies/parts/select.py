@@ -1,0 +1,167 @@
+"""Which slots become anchors: the best, the first and the newest, or such as lie far apart."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from elastic.policies.parts.groups import covering
+from elastic.policies.parts.protect import Protect
+from elastic.policies.parts.stack import Selection, Stack
+
+
+@dataclass(frozen=True)
+class Select:
+    """A selection of the slots of a stack of layers.
+
+    Args:
+        heads_apart: whether heads choose for themselves, even where their scores are one.
+    """
+
+    heads_apart: bool = field(default=False, kw_only=True)
+
+    together: ClassVar[int] = 8192  # slots of all layers up to which they are decided in one call
+
+    def choose(self, stack: Stack, count: int) -> Selection:
+        """That many anchors in every row."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Everything(Select):
+    """Every slot."""
+
+    def choose(self, stack: Stack, count: int) -> Selection:
+        """All of them, whatever the budget: for methods that save elsewhere."""
+        return Selection.among_all(stack, stack.every_slot())
+
+
+@dataclass(frozen=True)
+class Top(Select):
+    """The newest slots and the best of the others, as many as the budget in all; ties go to the left.
+
+    Args:
+        newest: share of the budget for the newest.
+    """
+
+    newest: float = 0.0
+
+    def choose(self, stack: Stack, count: int) -> Selection:
+        """By score, once the newest are above all."""
+        return Selection.among_all(stack, strongest(stack.score, count, self.always(stack, count)))
+
+    def always(self, stack: Stack, count: int) -> Tensor:
+        """Which slots are kept whatever they score, (L x R, S) bool."""
+        return newest(stack.score, int(self.newest * count))
+
+
+@dataclass(frozen=True)
+class TopAndEnds(Top):
+    """The first token, the last one of the prompt and the best of the others, as many as the budget in all."""
+
+    def always(self, stack: Stack, count: int) -> Tensor:
+        """Both ends of the prompt."""
+        return Protect().in_prompt(stack)
+
+
+@dataclass(frozen=True)
+class Voted(Select):
+    """An observation window and what it votes for, with its surroundings (SnapKV, arXiv 2404.14469).
+
+    Args:
+        window: slots at the end, half of the budget at most.
+        kernel: neighbouring slots over which votes are averaged; of an even number, one more.
+    """
+
+    window: int = 16
+    kernel: int = 5
+
+    def choose(self, stack: Stack, count: int) -> Selection:
+        """The window, and the best of what is before it by averaged votes."""
+        recent, wide = min(self.window, count // 2), self.kernel // 2
+        votes = stack.score[:, : stack.slots - recent]
+        pooled = F.avg_pool1d(votes, 2 * wide + 1, stride=1, padding=wide)
+        kept = strongest(F.pad(pooled, (0, recent)), count, newest(stack.score, recent))
+        return Selection.among_all(stack, kept)
+
+
+@dataclass(frozen=True)
+class Anchors(Select):
+    """What is protected, and the best of the others. What is protected takes no members in.
+
+    Args:
+        protect: what is kept whatever it scores; None for nothing.
+    """
+
+    protect: Protect | None = None
+
+    def choose(self, stack: Stack, count: int) -> Selection:
+        """The best of what is free, as many as there is room for."""
+        if self.protect is None:
+            free, room = stack.every_slot(), count
+        else:
+            protected = self.protect.in_prompt(stack)
+            number = int(protected[0].sum())
+            free = protected.to(torch.uint8).argsort(dim=-1, stable=True)[:, : stack.slots - number]
+            room = int(self.protect.room(count, number)) - number
+        return Selection(free, self.best(stack, free, max(0, min(free.shape[1], room))))
+
+    def best(self, stack: Stack, free: Tensor, room: int) -> Tensor:
+        """That many columns of the free slots (L x R, F), ascending: (L x R, room)."""
+        return stack.score.gather(1, free).topk(room).indices.sort().values
+
+
+@dataclass(frozen=True)
+class SinksAndNewest(Anchors):
+    """The first slots, on which attention rests, and the newest (StreamingLLM, arXiv 2309.17453).
+
+    Args:
+        sinks: how many of the first; one of those that are kept is always the newest.
+    """
+
+    sinks: int = 4
+
+    def best(self, stack: Stack, free: Tensor, room: int) -> Tensor:
+        """By place alone."""
+        sinks = max(0, min(self.sinks, room - 1))
+        column = torch.arange(free.shape[1], device=free.device)
+        return column[(column < sinks) | (column >= len(column) - room + sinks)].repeat(len(free), 1)
+
+
+@dataclass(frozen=True)
+class Cover(Anchors):
+    """Slots that lie far from one another in their keys, beginning with the best (k-centre, Gonzalez 1985).
+
+    The keys of heads that choose together are joined.
+    """
+
+    def best(self, stack: Stack, free: Tensor, room: int) -> Tensor:
+        """One after the other the farthest from all before."""
+        if not room:
+            return free[:, :0]
+        keys, every = keys_of(stack, free, self.heads_apart)
+        weight = (stack.count * stack.score).gather(1, free)[::every]
+        return covering(keys, weight.argmax(-1), room).repeat_interleave(every, 0)
+
+
+def keys_of(stack: Stack, free: Tensor, per_head: bool) -> tuple[Tensor, int]:
+    """Keys of the free slots (L x R, F) in float32, (rows, F, D'), and how many rows of the stack share one of theirs.
+
+    Heads that decide together have one row of keys, joined.
+    """
+    keys = stack.keys(per_head)
+    every = len(free) // len(keys)
+    return keys.gather(1, free[::every, :, None].expand(-1, -1, keys.shape[2])).float(), every
+
+
+def strongest(score: Tensor, count: int, always: Tensor | None = None) -> Tensor:
+    """The slots in `always` (R, S) first and then the best by score (R, S), ties to the left: (R, count), ascending."""
+    ranked = score if always is None else score.masked_fill(always, torch.inf)
+    return ranked.argsort(dim=-1, descending=True, stable=True)[:, :count].sort().values
+
+
+def newest(score: Tensor, count: int) -> Tensor:
+    """The last `count` slots of a prompt, (R, S) bool."""
+    return (torch.arange(score.shape[1], device=score.device) >= score.shape[1] - count).expand_as(score)

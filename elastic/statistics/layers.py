@@ -1,0 +1,64 @@
+"""Statistics of whole layers: what a budget or a choice of channels may go by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from elastic.statistics.base import OfAttention, OfQueries, Statistic, Tile
+from elastic.statistics.tokens import Queries
+
+FAINT = 0.01  # share of a query's strongest weight below which a weight counts as none (VL-Cache's threshold)
+
+
+@dataclass(frozen=True)
+class Sparsity(OfAttention):
+    """The share of the visible weights that are fainter than a hundredth of their query's strongest one, (B,).
+
+    Args:
+        rows: the queries that count, all of them or those after the image.
+    """
+
+    rows: Queries = Queries.ALL
+
+    is_of_layer: ClassVar[bool] = True
+    needs_whole_rows: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", Queries(self.rows))
+        if self.rows is Queries.LAST:
+            raise ValueError("Sparsity is of all queries or of those after the image, not of the last ones.")
+
+    def queries(self, after_image: Tensor, known: Mapping[Statistic, Tensor]) -> Tensor:
+        """Those that count, (B, Q) bool."""
+        return after_image if self.rows is Queries.AFTER_IMAGE else torch.ones_like(after_image)
+
+    def empty(self, batch: int, heads: int, keys: int, device: torch.device) -> Tensor:
+        """No faint weight and no visible one yet, (2, B)."""
+        return torch.zeros(2, batch, device=device)
+
+    def add(self, total: Tensor, tile: Tile, wanted: Tensor) -> None:
+        """Count the faint and the visible weights of the wanted queries."""
+        batch, kv, group, queries, _ = tile.weights.shape
+        strong = (tile.weights >= FAINT * tile.weights.amax(-1, keepdim=True)).sum((1, 2, 4))
+        visible = torch.arange(queries, device=strong.device) + tile.first + tile.past + 1
+        visible = visible.expand(batch, -1) * kv * group
+        total += torch.stack([((visible - strong) * wanted).sum(1), (visible * wanted).sum(1)]).float()
+
+    def result(self, total: Tensor, queries: int) -> Tensor:
+        """The share, (B,)."""
+        return total[0] / total[1].clamp(min=1)
+
+
+@dataclass(frozen=True)
+class QueryEnergy(OfQueries):
+    """The mean square of each channel of a prompt's last `n` queries, over the heads that share a key, (B, H_kv, D)."""
+
+    n: int = 32
+
+    def measure(self, query: Tensor, key: Tensor) -> Tensor:
+        """Of queries (B, H, Q, D) as they meet the keys, after RoPE."""
+        square = query[:, :, -self.n :].float().square().mean(2)
+        return square.view(len(key), key.shape[1], -1, key.shape[3]).mean(2)

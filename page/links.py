@@ -1,8 +1,6 @@
 """Addresses that open a state of the page: what a link says, and the link that says it."""
 
-import re
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 
 from elastic.options import (
     MAX_QUESTION,
@@ -16,11 +14,9 @@ from elastic.options import (
     write_value,
 )
 from elastic.policies import Policy
+from page.misspelt import SIDES, misspelt
 
-SIDES = "ab"
 DEFAULTS = {"a": "full", "b": "elastic"}
-# All parts that are read: here, by the view in the browser, by the lesson.
-KNOWN = ("example", "q", "keep", *SIDES, "layer", "head", "t", "mode", "present", "lesson", "lang", "handout")
 
 
 def link_of(example: str | None, question: str, policies: list[Policy]) -> dict[str, str]:
@@ -41,7 +37,7 @@ def read_link(asked: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
     Of what it names: `q`, `keep` as a share of the cache, `a` and `b` as policies' names, `a.field` as options' values.
     """
     found: dict[str, object] = {}
-    wrong = [sentence for name in asked if (sentence := _unknown(name))]
+    wrong = misspelt(asked)
     readers: dict[str, Callable[[str], object]] = {"q": _question, "keep": _keep}
     for name in readers.keys() & asked.keys():
         _note(found, wrong, name, lambda name=name: readers[name](asked[name]))
@@ -67,15 +63,6 @@ def _note(found: dict[str, object], wrong: list[str], name: str, read: Callable[
         found[name] = read()
     except ValueError as error:
         wrong.append(str(error))
-
-
-def _unknown(name: str) -> str:
-    """What to say of a part that nobody reads, empty where it is read, or is none of ours: pages add theirs."""
-    if re.match(r"[a-zA-Z]\.", name) and name[0] not in SIDES:
-        return f"The link sets {name[:40]!r}, but there are only the sides a and b."
-    if name in KNOWN or name[:2] in ("a.", "b.") or not (like := get_close_matches(name, KNOWN, 1, 0.75)):
-        return ""
-    return f"The link has a part {name[:40]!r}, which is not known here. Is {like[0]!r} meant?"
 
 
 def _question(text: str) -> str:

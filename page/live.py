@@ -15,8 +15,9 @@ from page.asking import Question, Sides, Typed, scripts
 from page.callbacks import Callbacks
 from page.controls import answer_controls, ask_controls, find_example, show_example, side_controls
 from page.glance import Glance, note_of
-from page.links import DEFAULTS, SIDES, read_link
+from page.links import DEFAULTS, read_link
 from page.looking import PRIVATE, Looking
+from page.misspelt import SIDES
 from page.model import Model
 from page.picture import KEEP_PICTURE, NOW, Picture
 from page.shown import Shown, recording, recordings

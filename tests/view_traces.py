@@ -204,6 +204,7 @@ MESSAGES = {
     "differ": [whole([replace(FULL, answer="a c d b and a ball"), replace(ELASTIC, answer="a b c d and one ball")])],
     "stream": list(steps_of("stream", PAIR, 0, 3, 6)),
     "gap": [message for i, message in enumerate(steps_of("gap", PAIR, 0, 3, 6)) if i != 1],
+    "again": [*steps_of("again", PAIR, 0, 3, 6), *steps_of("again", PAIR, 0, 3, 6)][:-1],
     "late": list(steps_of("late", PAIR, 0, 3, 6))[2:],
     "half": list(steps_of("half", PAIR, 0, 6, 8))[:2],
     "rest": list(steps_of("half", PAIR, 0, 6, 8))[2:3],

@@ -80,8 +80,8 @@ def show(pages):
     return shown
 
 
-@pytest.mark.parametrize("name", ["stream", "gap", "late"])
-def test_messages_add_up_whatever_is_missed(show, name):
+@pytest.mark.parametrize("name", ["stream", "gap", "late", "again"])
+def test_messages_add_up_whatever_is_missed_or_comes_twice(show, name):
     page = show(name)
     state = data(page)
     assert (state["run"], *(side["tokens"] for side in state["sides"]), state["step"]) == (name, 9, 9, 9)

@@ -1,5 +1,7 @@
 """The joiner of ES modules: what is imported comes first, once, and nothing is hidden by something of the same name."""
 
+import re
+
 import pytest
 
 from viz import view
@@ -43,6 +45,36 @@ def test_a_line_that_begins_with_a_type_keeps_its_code(modules):
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "const a = '/**/' + '/** x */';",
+        "f('src/**/x', 'it\\'s /** no comment */');",
+        'f("// /**/");',
+        "f(`/** ${x} */`);",
+        "f(x); // it's /** the author's */ word",
+        "f('// x');",
+    ],
+)
+def test_what_looks_like_a_comment_in_a_string_or_behind_code_stays(modules, line):
+    assert joined(modules(a=f"{line}\n/** @type {{number}} */\nlet b = 1;\n")) == f"'use strict';\n{line}\nlet b = 1;"
+
+
+def test_what_a_comment_says_is_neither_an_import_nor_a_name(modules):
+    entry = modules(
+        a="/*\nimport { x } from './none.js';\nfunction b() {}\n*/\n/**/\nimport { b } from './b.js';\nb(/**/ 1);\n",
+        b="export function* b() {}\n",
+    )
+    assert joined(entry) == "'use strict';\nfunction* b() {}\nb(1);"
+
+
+def test_lines_may_end_as_on_windows(modules, tmp_path):
+    entry = modules(a="", b="")
+    entry.write_bytes(b"import { b } from './b.js';\r\n\r\n// why\r\nb();\r\n")
+    (tmp_path / "b.js").write_bytes(b"export function b() {\r\n}\r\n")
+    assert joined(entry) == "'use strict';\nfunction b() {\n}\nb();"
+
+
+@pytest.mark.parametrize(
     "texts, wrong",
     [
         ({"a": "import './b.js';\nconst x = 1;\n", "b": "function x() {}\n"}, r"b\.js and .*a\.js both define x"),
@@ -52,6 +84,24 @@ def test_a_line_that_begins_with_a_type_keeps_its_code(modules):
         ),
         ({"a": "import './b.js';\n", "b": "import './a.js';\n"}, r"circle of imports: .*a\.js -> .*b\.js -> .*a\.js"),
         ({"a": "export default 1;\n"}, "cannot join 'export default 1;'"),
+        ({"a": "import './b.js';\nfunction* x() {}\n", "b": "function x() {}\n"}, "both define x"),
+        ({"a": "import './b.js';\nconst x$ = 1;\n", "b": "const x$ = 1;\n"}, r"both define x\$"),
+        *(
+            ({"a": f"{line}\n"}, f"cannot join '{re.escape(line.strip())}'")
+            for line in (
+                "var x = 1;",
+                "let a, x;",
+                "let a = 1, x = 1;",
+                "const { x } = f();",
+                "const [x] = f();",
+                "  import './b.js';",
+                "export { x } from './b.js';",
+                "import './b.js'; f();",
+                "import.meta.url;",
+            )
+        ),
+        ({"a": "function f() {\n  return import('./b.js');\n}\n"}, r"cannot join 'import\('./b.js'\);'"),
+        ({"a": "f(`\nimport { x } from './b.js';\n`);\n"}, "cannot join '`', a string over several lines"),
         ({"a": "import * as b from './b.js';\n", "b": "const x = 1;\n"}, r"cannot join 'import \* as b"),
     ],
 )

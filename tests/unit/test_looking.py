@@ -218,6 +218,15 @@ def test_a_server_of_recorded_runs_shows_one_and_says_what_it_leaves_out():
     assert arrived({"example": "wrong-count", "layer": "2", "t": "1", "utm_source": "x"}, can_ask=False)[2] == ""
 
 
+@pytest.mark.parametrize(
+    "asked, said", [({"exampel": "wrong-count"}, "'example' meant"), ({"c.x": "1"}, "sides a and b")]
+)
+def test_a_server_of_recorded_runs_says_what_of_a_link_nobody_reads(asked, said):
+    request = SimpleNamespace(session_hash="visitor", query_params=asked | {"utm_source": "x", "__theme": "dark"})
+    (sentence,) = Looking(Shown()).arrive(request).wrong
+    assert said in sentence
+
+
 @pytest.mark.parametrize("can_ask", [True, False])
 def test_a_run_that_does_not_exist_is_said_not_to(can_ask):
     run, status, wrong = arrived({"example": "nothing"}, can_ask)

@@ -85,3 +85,14 @@ test('a scale begins at 0, has round steps, and ends at or above its highest val
     assert.ok(ticks.at(-1) >= high * (1 - 1e-6) && ticks.at(-2) < high && ticks.length <= 5);
   }
 });
+
+test('answers of whole books cost no more than what begins and ends alike', () => {
+  const words = (letter) => Array.from({ length: 12_000 }, (_, i) => letter + i);
+  const before = process.memoryUsage().arrayBuffers;
+  const [a, b] = differing(ended(['same', ...words('a'), 'end'].join(' ')), ended(['same', ...words('b'), 'end'].join(' ')));
+  assert.ok(process.memoryUsage().arrayBuffers - before < 20_000_000);
+  for (const marks of [a, b]) {
+    assert.deepEqual([marks[0], marks.at(-1)], [false, false]);
+    assert.ok(marks.slice(1, -1).every(Boolean));
+  }
+});

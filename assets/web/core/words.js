@@ -40,6 +40,10 @@ export function differing(first, second) {
   return marks;
 }
 
+// Pairs of words that are compared, a tenth of a second's work: beyond them, all between what begins and what ends alike
+// counts as different. Answers of this program are shorter; a file that was dropped may hold whole books.
+const MOST_PAIRS = 2_000_000;
+
 /**
  * Longest common subsequence; true where a word is not part of it.
  * @param {string[]} a
@@ -55,6 +59,7 @@ function longestCommon(a, b) {
   while (Math.min(endA, endB) > start && a[endA - 1] === b[endB - 1]) same(--endA, --endB);
   const rows = endA - start;
   const columns = endB - start;
+  if (rows * columns > MOST_PAIRS) return marks;
   const length = Array.from({ length: rows + 1 }, () => new Uint16Array(columns + 1));
   for (let i = rows - 1; i >= 0; i--) {
     for (let j = columns - 1; j >= 0; j--) {

@@ -6,7 +6,7 @@ const read = (name) => JSON.parse(/** @type {HTMLElement} */ (document.getElemen
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const figures = read('figures');
 const pictures = read('pictures');
-const [curves] = all('.curves');
+const curves = all('.curves')[0];
 
 // Of several tables one is shown, and what is written above them says so too.
 for (const select of all('select[data-switch]')) {

@@ -15,6 +15,7 @@ import { choose, isOpen, lastStep, redraw, state } from './state.js';
 import { buildStrip } from './strip.js';
 import { stopClock } from './time.js';
 
+const OLDER = 'This page is of another version than the program. Reload it.';
 const UNHEARD = 'Nothing is heard of the question. Press Clear and ask again, or reload the page.';
 
 export function read() {
@@ -27,14 +28,18 @@ let awaited = 0;
 export function take(value) {
   clearTimeout(awaited);
   if (value?.awaits) awaited = setTimeout(() => say(UNHEARD), value.awaits * 1000);
-  if (value?.version !== MESSAGE_VERSION) {
+  if (value && value.version !== MESSAGE_VERSION) {
+    say(OLDER);
+    return;
+  }
+  if (!value) {
     reset(null, 0);
     say('');
     setText(find('.tv-aloud'), '');
     note();
     return;
   }
-  if (value.sides.length && (value.run !== state.run || value.seq === 0)) reset(value.run, value.sides.length);
+  if (value.sides.length && value.run !== state.run) reset(value.run, value.sides.length);
   tellWrong(value.wrong);
   if (!value.sides.length) {
     say(value.status);

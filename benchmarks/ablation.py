@@ -59,7 +59,7 @@ CHANGES: list[dict[str, object]] = [
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Trial:
     """One variant, one question."""
 
     variant: str
@@ -97,9 +97,9 @@ def give(state: State, answer: list[int]) -> tuple[int, float, float, list[float
     return right, loss, peak, seconds
 
 
-def run_scene(llava: Llava, name: str, keeps: Iterable[float], chosen: dict[str, Policy]) -> list[Outcome]:
+def run_scene(llava: Llava, name: str, keeps: Iterable[float], chosen: dict[str, Policy]) -> list[Trial]:
     """All variants on all questions about one scene."""
-    scene, rng, outcomes = random_scene(name), random.Random(f"ask {name}"), []
+    scene, rng, trials = random_scene(name), random.Random(f"ask {name}"), []
     picture = render(scene)[0]
     needs = frozenset().union(*(policy.needs for policy in chosen.values()))
     encoded = None
@@ -118,8 +118,8 @@ def run_scene(llava: Llava, name: str, keeps: Iterable[float], chosen: dict[str,
         for label, keep, policy in sides:
             state = compress(start, policy, len(answer))
             right, loss, peak, seconds = give(state, answer)
-            outcomes.append(
-                Outcome(
+            trials.append(
+                Trial(
                     variant=label,
                     keep=keep,
                     skill=skill,
@@ -134,19 +134,19 @@ def run_scene(llava: Llava, name: str, keeps: Iterable[float], chosen: dict[str,
                     prefill_ms=1000 * start.prefill_seconds,
                 )
             )
-    return outcomes
+    return trials
 
 
-def perplexity(outcomes: list[Outcome]) -> float:
+def perplexity(trials: list[Trial]) -> float:
     """Of all tokens of all answers."""
-    return math.exp(sum(o.loss for o in outcomes) / sum(o.tokens for o in outcomes))
+    return math.exp(sum(o.loss for o in trials) / sum(o.tokens for o in trials))
 
 
-def summary(outcomes: list[Outcome]) -> list[dict]:
+def summary(trials: list[Trial]) -> list[dict]:
     """One row per variant and keep; `of_full` are exact short answers over the full cache's, with a standard error."""
     grouped = defaultdict(list)
-    for outcome in outcomes:
-        grouped[outcome.variant, outcome.keep].append(outcome)
+    for trial in trials:
+        grouped[trial.variant, trial.keep].append(trial)
     full = {o.question: o.exact for o in grouped["full", 1.0] if o.skill != "describe"}
     rows = []
     for (variant, keep), of_variant in grouped.items():
@@ -201,7 +201,7 @@ def _begin(model: str | None, keeps: list[float], chosen: dict[str, Policy]) -> 
     _worker.update(llava=load(model, device="cpu"), keeps=keeps, chosen=chosen)
 
 
-def _work(name: str) -> list[Outcome]:
+def _work(name: str) -> list[Trial]:
     return run_scene(_worker["llava"], name, _worker["keeps"], _worker["chosen"])
 
 
@@ -226,18 +226,18 @@ def main() -> None:
         chosen = {args.only: variants()[args.only]}
     seed = "evaluate 1" if args.held_out else "develop"
     names = [f"{seed} {number}" for number in range(1 if args.quick else args.scenes)]
-    outcomes: list[Outcome] = []
+    trials: list[Trial] = []
     settings = {"seed": seed, "keep": keeps, "model": args.model or "pocket-llava"}
     policies = {label: asdict(policy) for label, policy in chosen.items()}
     # A fresh interpreter for each worker: a forked torch may hang.
     with get_context("spawn").Pool(args.workers, _begin, (args.model, keeps, chosen)) as pool:
         for done, of_scene in enumerate(tqdm(pool.imap(_work, names), total=len(names), unit="scene"), start=1):
-            outcomes += of_scene
+            trials += of_scene
             if args.out:  # after every scene: a run that is stopped leaves what it found
-                found = {"settings": settings | {"scenes": done}, "policies": policies, "rows": summary(outcomes)}
+                found = {"settings": settings | {"scenes": done}, "policies": policies, "rows": summary(trials)}
                 with one_sentence():
                     write(args.out, json.dumps(found, indent=1) + "\n")
-    print(table(summary(outcomes)))
+    print(table(summary(trials)))
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ class Caller:
         self.http.close()
 
 
-class Visitor:
+class PageVisitor:
     """Somebody with the page open, who presses Ask by the names that the page's own script uses."""
 
     def __init__(self, url: str, tab: bool = True) -> None:
@@ -193,7 +193,7 @@ def vanish(url: str, way: str) -> None:
         caller.close()
         return
     for _ in range(20 if way == "reloads" else 1):
-        visitor = Visitor(url)
+        visitor = PageVisitor(url)
         visitor.join("Describe the image in detail.", 512)
         stream = visitor.listen()
         if way == "decode":

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.callers import PICTURE, WAYS, Caller, Visitor, health, in_threads, program, vanish
+from benchmarks.callers import PICTURE, WAYS, Caller, PageVisitor, health, in_threads, program, vanish
 from elastic.command_line import Options, whole_number
 
 CALLS, CONVERSATIONS, TURNS, TOKENS = 2000, 500, 4, 3
@@ -99,7 +99,7 @@ class Work:
     def visitors(self) -> None:
         """Hold conversations, one after the other."""
         while self.take("conversations") is not None:
-            visitor = Visitor(self.url)
+            visitor = PageVisitor(self.url)
             for question in QUESTIONS[:TURNS]:
                 last = visitor.ask(question, TOKENS)[-1]
                 self.note(turns=1, wrong=not last.get("success", False))

@@ -95,7 +95,7 @@ def read_run(file: str | Path | io.BytesIO, name: str = "This file") -> tuple[Ru
         schema = Versioned.model_validate(said).number
         if schema not in range(OLDEST, SCHEMA + 1):
             reads = f"this version reads {OLDEST} to {SCHEMA}"
-            raise _Refused(f"{name} has trace schema {str(schema)[:20]}, {reads}. Record it again.")
+            raise _TraceRefused(f"{name} has trace schema {str(schema)[:20]}, {reads}. Record it again.")
         if not set(PARTS) <= set(parts):
             raise ValueError("parts are missing")
         plain = PlainRun.model_validate(said)
@@ -103,15 +103,15 @@ def read_run(file: str | Path | io.BytesIO, name: str = "This file") -> tuple[Ru
         if parts["picture.jpg"] and not is_small_jpeg(parts["picture.jpg"]):
             raise ValueError("its picture is no JPEG")
         return _build(plain, arrays, parts["picture.jpg"]), parts.get(CHECKSUM) == checksum(parts)
-    except _Refused:
+    except _TraceRefused:
         raise
     except Exception as error:  # a file from outside can break in more ways than can be listed
-        raise _Refused(
+        raise _TraceRefused(
             f"{name} is not a trace file, or is damaged ({_reason(error)}). Open a file that was saved by this page."
         ) from error
 
 
-class _Refused(ValueError):
+class _TraceRefused(ValueError):
     """A sentence that is ready for people."""
 
 
@@ -141,14 +141,14 @@ def _parts(content: bytes, name: str) -> dict[str, bytes]:
         _refuse_large(sum(found.values()), len(content), name)
         for part, size in found.items():
             if size > most[part]:
-                raise _Refused(f"{name} unpacks to {size:,} bytes of {part}; at most {most[part]:,} are read.")
+                raise _TraceRefused(f"{name} unpacks to {size:,} bytes of {part}; at most {most[part]:,} are read.")
         return {part: read_part(archive, part) for part in found}
 
 
 def _refuse_large(unpacked: int, packed: int, name: str) -> None:
     most = min(MAX_BYTES, 1_000_000 + MAX_RATIO * packed)
     if unpacked > most:
-        raise _Refused(f"{name} unpacks to {unpacked / 1e6:,.1f} MB; at most {most / 1e6:,.1f} MB are read.")
+        raise _TraceRefused(f"{name} unpacks to {unpacked / 1e6:,.1f} MB; at most {most / 1e6:,.1f} MB are read.")
 
 
 def _arrays(content: bytes, plain: PlainRun, name: str) -> list[dict[str, np.ndarray]]:

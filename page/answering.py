@@ -25,7 +25,7 @@ class Refusal(Exception):
         self.status, self.sentence = status, sentence
 
 
-class Answer:
+class Response:
     """Sends an answer on; `is_event` where a failure is a page event that says no, in words of ours."""
 
     def __init__(self, send: Send, is_event: bool) -> None:

@@ -23,7 +23,7 @@ from PIL import Image
 
 from elastic import files
 from elastic.foreign import read_open
-from page.decoding import Decoder
+from page.decoding import PictureDecoder
 
 ASSETS = Path(__file__).parent.parent / "assets"
 MAX_BYTES = 10 * 2**20  # of an uploaded file
@@ -44,7 +44,7 @@ NO_DATA = (
 TOO_LARGE = f"The file has more than the {MAX_BYTES // 2**20} MB that are taken. Save a smaller copy and try again."
 
 folders = {ASSETS / "scenes", ASSETS / "photos"}  # whose pictures may be named as they are
-_decoder = Decoder()
+_decoder = PictureDecoder()
 _threads = ThreadPoolExecutor(8, "pictures")  # of their own: whatever else the page does never waits for a picture
 
 

@@ -16,7 +16,7 @@ class Waiting(str):
     """A sentence for somebody who waits for the model."""
 
 
-class Refused(Exception):
+class JobRefused(Exception):
     """A job was not begun, or not finished, for the reason that it says."""
 
 

@@ -34,14 +34,14 @@ def program(*options: str, before: Sequence[str] = (), **environment: str) -> It
     command = [*before, sys.executable, "app.py", "--port", str(port), *options]
     surroundings = os.environ | {"GRADIO_ANALYTICS_ENABLED": "False"} | environment
     url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryFile("w+") as said:  # its last words, should it not begin
-        server = subprocess.Popen(command, cwd=ROOT, env=surroundings, stdout=subprocess.DEVNULL, stderr=said)
+    with tempfile.TemporaryFile("w+") as last_words:  # should it not begin
+        server = subprocess.Popen(command, cwd=ROOT, env=surroundings, stdout=subprocess.DEVNULL, stderr=last_words)
         try:
             until = time.monotonic() + LONGEST_START
             while health(url)[0] != 200:
                 if server.poll() is not None or time.monotonic() > until:
-                    said.seek(0)
-                    words = said.read()[-400:].strip()
+                    last_words.seek(0)
+                    words = last_words.read()[-400:].strip()
                     raise RuntimeError(f"The page did not begin to serve (exit code {server.poll()}): {words}")
                 time.sleep(0.1)
             yield url, psutil.Process(server.pid)

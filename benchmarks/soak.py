@@ -176,8 +176,8 @@ def main() -> None:
     figures, notes = soak(args.calls // part, args.conversations // part, minutes, crowds)
     for name, value in figures.items():
         goal = GOALS.get(name)
-        said = "" if goal is None else f"<= {goal:g}  {'reached' if value <= goal else 'MISSED'}"
-        print(f"{name:<32}{float(value):12.3f}  {said}")
+        verdict = "" if goal is None else f"<= {goal:g}  {'reached' if value <= goal else 'MISSED'}"
+        print(f"{name:<32}{float(value):12.3f}  {verdict}")
     if args.out:
         machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
         machine["date"] = str(date.today())

@@ -91,14 +91,14 @@ def read_run(file: str | Path | io.BytesIO, name: str = "This file") -> tuple[Ru
         content, name = read_file(file, MAX_FILE), Path(file).name[:60]
     try:
         parts = _parts(content, name)
-        said = _said(parts["run.json"])
-        schema = Versioned.model_validate(said).number
+        values = _plain_values(parts["run.json"])
+        schema = Versioned.model_validate(values).number
         if schema not in range(OLDEST, SCHEMA + 1):
             reads = f"this version reads {OLDEST} to {SCHEMA}"
             raise _TraceRefused(f"{name} has trace schema {str(schema)[:20]}, {reads}. Record it again.")
         if not set(PARTS) <= set(parts):
             raise ValueError("parts are missing")
-        plain = PlainRun.model_validate(said)
+        plain = PlainRun.model_validate(values)
         arrays = _arrays(parts["arrays.npz"], plain, name)
         if parts["picture.jpg"] and not is_small_jpeg(parts["picture.jpg"]):
             raise ValueError("its picture is no JPEG")
@@ -115,7 +115,7 @@ class _TraceRefused(ValueError):
     """A sentence that is ready for people."""
 
 
-def _said(content: bytes) -> Any:
+def _plain_values(content: bytes) -> Any:
     """The plain part as values, once: errors of a type hold what they were given, all of it."""
     try:
         return from_json(content, allow_inf_nan=False)

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from elastic.options import options_of
 from elastic.policies import POLICIES
 from page import incoming
-from page.gate import MAX_TEXT, Refused, RequestPart, said
+from page.gate import MAX_TEXT, Refused, RequestPart, in_few_words
 from page.scripted import Scripted
 
 MOST_TOKENS, HOTTEST = 512, 2  # of an answer
@@ -38,7 +38,9 @@ class SidePolicies(RequestPart):
             needed = cls.needed.get(str(wrong["loc"][0])) if wrong["loc"] else None
             if needed is None or wrong["type"] == "missing":
                 raise Refused("What is asked cannot be read. Reload the page and ask again.") from error
-            raise Refused(f"{needed} is needed, not {said(wrong['input'])}. Change it and send it again.") from error
+            raise Refused(
+                f"{needed} is needed, not {in_few_words(wrong['input'])}. Change it and send it again."
+            ) from error
 
 
 class AskedQuestion(SidePolicies):
@@ -92,10 +94,10 @@ class Typed(Scripted):
 # What the inputs say as texts of two policies: of each, what is not its default.
 SIDES = """const keys = @keys@, defaults = @defaults@;
   const sides = [a, b].map((policy, side) => {
-    const said = { ...defaults[policy], ...shared };
-    keys.forEach(([of, name, option], i) => { if (of === side && name === policy) said[option] = values[i]; });
-    const changed = Object.keys(defaults[policy]).filter((option) => said[option] !== defaults[policy][option]);
-    return changed.length ? policy + ':' + changed.map((option) => option + '=' + said[option]).join(';') : policy;
+    const chosen = { ...defaults[policy], ...shared };
+    keys.forEach(([of, name, option], i) => { if (of === side && name === policy) chosen[option] = values[i]; });
+    const changed = Object.keys(defaults[policy]).filter((option) => chosen[option] !== defaults[policy][option]);
+    return changed.length ? policy + ':' + changed.map((option) => option + '=' + chosen[option]).join(';') : policy;
   });"""
 ASK = """(picture, question, tokens, temperature, seed, keep, a, b, ...values) => {
   const shared = { keep: keep / 100 };

@@ -99,8 +99,8 @@ class Callbacks:
             job = self.line.join(name, steps, lambda: "somebody's question")
             if visitor.wish:  # stopped before there was anything to stop
                 self.line.stop(name)
-            async with aclosing(self.line.follow(job)) as said:
-                async for value in said:
+            async with aclosing(self.line.follow(job)) as values:
+                async for value in values:
                     yield messages.of_status(value) if isinstance(value, Waiting) else value
         except JobRefused as error:
             wish = visitor.wish
@@ -231,7 +231,7 @@ class Callbacks:
         request: gr.Request,
     ) -> tuple[str, str, dict]:
         """Answer one question with two policies; `keep` is the fraction kept, 0 < keep <= 1."""
-        with self.said_to_programs():
+        with self.errors_for_programs():
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
             policies = [build_policy(name, keep, {}) for name in (policy_a, policy_b)]
@@ -259,7 +259,7 @@ class Callbacks:
         return await self.line.result(job)
 
     @contextmanager
-    def said_to_programs(self) -> Iterator[None]:
+    def errors_for_programs(self) -> Iterator[None]:
         """What goes wrong reaches a program as one sentence."""
         try:
             yield

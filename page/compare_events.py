@@ -15,7 +15,7 @@ from page.incoming import aside, picture_of
 from page.job import JobRefused, Waiting
 from page.visitor import TABLE, Visitor
 
-GONE = "The server no longer holds this table: compare again."
+NO_TABLE = "The server no longer holds this table: compare again."
 PUT_AWAY = "The table was put away to make room for other visitors: compare again."
 NO_PICTURE = "There is no picture yet. Pick an example, draw a scene or upload one."
 
@@ -67,8 +67,8 @@ class CompareEvents:
             job = self.line.join(_own(request), steps, lambda: f"a table, {table.about}", True, request.session_hash)
             if table.how:  # stopped before there was anything to stop
                 self.line.stop(_own(request))
-            async with aclosing(self.line.follow(job)) as said:
-                async for value in said:
+            async with aclosing(self.line.follow(job)) as values:
+                async for value in values:
                     if self._table(request) is not table:
                         yield _ended(table, "Put away", "")
                         self._say_if_put_away(request)
@@ -140,7 +140,7 @@ class CompareEvents:
         rows = table.rows if table else []
         if not isinstance(number, int) or not 0 < number < len(rows) or rows[number]["refused"]:
             self._say_if_put_away(request)
-            raise gr.Error(GONE, print_exception=False)
+            raise gr.Error(NO_TABLE, print_exception=False)
         # The question is to be the first of a conversation, as it was here.
         self._visitor(request).conversation = None
         sides = [write_policy(table.plans[row].policy) for row in (0, number)]
@@ -157,7 +157,7 @@ class CompareEvents:
     ) -> list:
         """Answer one question with many policies, the full cache first; `policies` and `keeps` (fractions kept,
         0.05 to 1) are separated by commas. One row of figures for each policy and fraction."""
-        with self.asking.said_to_programs():
+        with self.asking.errors_for_programs():
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
             budgets = read_budgets(_parts(keeps), read_share)

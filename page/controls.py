@@ -56,12 +56,12 @@ class SideControls:
 
 def option_control(option: Option) -> gr.components.Component:
     """The control that fits a hyper-parameter."""
-    said = {"label": option.label.capitalize(), "info": option.about, "interactive": True}
+    shared = {"label": option.label.capitalize(), "info": option.about, "interactive": True}
     if option.kind is bool:
-        return gr.Checkbox(option.default, **said)
+        return gr.Checkbox(option.default, **shared)
     if option.choices:
-        return gr.Dropdown(option.choices, value=option.default, **said)
-    return gr.Slider(option.low, option.high, option.default, step=1 if option.kind is int else 0.01, **said)
+        return gr.Dropdown(option.choices, value=option.default, **shared)
+    return gr.Slider(option.low, option.high, option.default, step=1 if option.kind is int else 0.01, **shared)
 
 
 def scene_example(seed: int) -> dict:

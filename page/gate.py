@@ -134,7 +134,7 @@ def _value(block: Component, value: Any, name: str, is_public: bool) -> Any:
     try:
         return TypeAdapter(wanted, config=ConfigDict(strict=True, allow_inf_nan=False)).validate_python(value)
     except ValidationError as error:
-        raise Refused(f"{name}: {needed} is needed, not {said(value)}. Change it and send it again.") from error
+        raise Refused(f"{name}: {needed} is needed, not {in_few_words(value)}. Change it and send it again.") from error
 
 
 def _type_of(block: Component, is_public: bool) -> tuple[Any, str]:
@@ -211,7 +211,7 @@ def event_value(value: Any) -> dict[str, Any]:
     return value if is_small else {}
 
 
-def said(value: Any) -> str:
+def in_few_words(value: Any) -> str:
     """What was sent, in a few words."""
     if isinstance(value, str):
         return repr(value[:20]) if len(value) <= 20 else f"a text of {len(value):,} characters"

@@ -31,7 +31,7 @@ class Job:
     names: tuple[str, ...]  # under which somebody listens
     joined: float
     loop: asyncio.AbstractEventLoop | None
-    said: deque = field(default_factory=deque)
+    values: deque = field(default_factory=deque)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     heard: float | None = None  # when somebody last listened
     held: float = 0.0  # seconds of the model

@@ -17,8 +17,8 @@ from page.turns import Turns
 
 TURN = 2.0  # seconds that a caller has the model while others wait; a step, or a row of a table, is always finished
 UNHEARD = 10.0  # seconds in which somebody must begin to listen
-GONE = 0.3  # seconds: a browser closes a stream and opens the next when it asks again
-LOOK = GONE / 3  # seconds after which it is noted again who listens, or a short gap would look like a long one
+GAP = 0.3  # seconds: a browser closes a stream and opens the next when it asks again
+LISTEN_AGAIN = GAP / 3  # seconds after which it is noted again who listens, or a short gap would look like a long one
 LONGEST_STEP = 10.0  # seconds that somebody who stopped a job waits for its last step
 STOPPING, STOPPED = "Stopping: the step under way is still finished", "It was stopped."
 STUCK = 180.0  # seconds without a finished step after which the line does not move
@@ -72,13 +72,13 @@ class Line:
         Raises:
             JobRefused: if it was not begun or not finished.
         """
-        told = ""
+        shown = ""
         try:
             while True:
                 job.changed.clear()
                 is_over = job.over  # before what it said last is passed on
-                while job.said:
-                    yield job.said.popleft()
+                while job.values:
+                    yield job.values.popleft()
                 if is_over:
                     break
                 if self.closed:  # at the end of the program nobody waits for a step
@@ -86,12 +86,12 @@ class Line:
                 self._listen(job)
                 with self._changed:  # a job that is over waits no more, though what it said last is still passed on
                     is_waiting = self._running is not job and not job.over
-                line = STOPPING if job.left else self.waiting_line(job) if is_waiting else told
-                if line != told:
-                    told = line
+                line = STOPPING if job.left else self.waiting_line(job) if is_waiting else shown
+                if line != shown:
+                    shown = line
                     yield Waiting(line)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK):
+                    async with asyncio.timeout(LISTEN_AGAIN):
                         await job.changed.wait()
         finally:
             await self._end(job)
@@ -100,8 +100,8 @@ class Line:
 
     async def result(self, job: Job) -> object:
         """What a job comes to; raises what went wrong with it."""
-        async with aclosing(self.follow(job)) as said:
-            async for _ in said:
+        async with aclosing(self.follow(job)) as values:
+            async for _ in values:
                 pass
         return job.result
 
@@ -239,7 +239,7 @@ class Line:
             return JobRefused(self.closed)
         if job.left:
             return JobRefused(STOPPED)
-        if now - (job.heard or job.joined) > (UNHEARD if job.heard is None else GONE):
+        if now - (job.heard or job.joined) > (UNHEARD if job.heard is None else GAP):
             return JobRefused("Nobody listened for the answer: fetch it as soon as it was asked for.")
         if job.held > self.deadline:
             return JobRefused(f"It took the model for more than {self.deadline:g} s and was ended. Ask for less.")
@@ -263,7 +263,7 @@ class Line:
                 return self._finish(job, error=error)
             self._step_is_finished(job)
             if value is not None:
-                job.said.append(value)
+                job.values.append(value)
                 job.tell()
             if why := self._why_over(job):
                 return self._finish(job, error=why)

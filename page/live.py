@@ -101,8 +101,8 @@ class Live:
         asked = dict(request.query_params)
         found, wrong = read_link(asked)
         if self._example(asked) is not None:
-            told = replace(messages.of_status(""), wrong=wrong) if wrong else gr.skip()
-            return [told, self._question(asked, found), *self._fill(asked, found)]
+            message = replace(messages.of_status(""), wrong=wrong) if wrong else gr.skip()
+            return [message, self._question(asked, found), *self._fill(asked, found)]
         shown = self.view_events.arrive_at(asked, request)
         shown = replace(shown, wrong=[*shown.wrong, *wrong])
         earlier = self.fill(request)
@@ -155,15 +155,15 @@ class Live:
 
     def _settings(self, found: Mapping[str, object]) -> list:
         """How much is kept, the sides' policies and their options, as far as something is said of them."""
-        said = {side: found.get(side, DEFAULTS[side]) for side in SIDES if any(key[0] == side for key in found)}
+        policies = {side: found.get(side, DEFAULTS[side]) for side in SIDES if any(key[0] == side for key in found)}
         settings = [
             found.get(f"{SIDES[side]}.{field}", getattr(POLICIES[policy](), field))
-            if said.get(SIDES[side]) == policy
+            if policies.get(SIDES[side]) == policy
             else gr.skip()
             for side, policy, field in self.sides.keys
         ]
         keep = float(percent(found["keep"])) if "keep" in found else gr.skip()
-        return [keep, *(said.get(side, gr.skip()) for side in SIDES), *settings]
+        return [keep, *(policies.get(side, gr.skip()) for side in SIDES), *settings]
 
 
 def compare_api(events: Callbacks) -> None:

@@ -114,7 +114,7 @@ class Packer:
             if question_first and number == 1:
                 text = "ASSISTANT:"
             asked, ends = self.encode(lead + text)
-            answer, said, weights = self._answer(question)
+            answer, ends_in_text, weights = self._answer(question)
             if len(row.ids) + len(asked) + len(answer) > self.length:
                 if alone:
                     continue
@@ -123,7 +123,7 @@ class Packer:
                 targets += _sought(question, [end - len(lead) for end in ends], len(row.ids))
             skills.append(question.skill)
             row.add(asked, len(skills), prefix if alone else len(row.ids))
-            targets += _spoken(question, said, len(row.ids) - 1)
+            targets += _spoken(question, ends_in_text, len(row.ids) - 1)
             row.add_answer(answer, weights)
         return self._sample(view, row, alone, question_first, skills, targets)
 
@@ -132,9 +132,9 @@ class Packer:
         asked, lead = [], self.encode("\nASSISTANT:")[0]
         room = self.length - 1 - len(self.picture)
         for question in questions:
-            before, (answer, said, weights) = self.encode(f"USER: {question.text} ")[0], self._answer(question)
+            before, (answer, ends_in_text, weights) = self.encode(f"USER: {question.text} ")[0], self._answer(question)
             if (size := len(before) + len(lead) + len(answer)) <= room:
-                asked.append((question, before, answer, said, weights))
+                asked.append((question, before, answer, ends_in_text, weights))
                 room -= size
         row, targets = PackedText(), []
         picture_at = 1 + max(len(before) for _, before, *_ in asked)
@@ -142,9 +142,9 @@ class Packer:
         for number, (_, before, *_) in enumerate(asked, start=1):
             row.add(before, number, picture_at - len(before))
         row.add(self.picture, 0, picture_at)
-        for number, (question, _, answer, said, weights) in enumerate(asked, start=1):
+        for number, (question, _, answer, ends_in_text, weights) in enumerate(asked, start=1):
             row.add(lead, number, picture_at + len(self.picture))
-            targets += _spoken(question, said, len(row.ids) - 1)
+            targets += _spoken(question, ends_in_text, len(row.ids) - 1)
             row.add_answer(answer, weights)
         return self._sample(view, row, True, True, [question.skill for question, *_ in asked], targets)
 
@@ -158,7 +158,7 @@ class Packer:
         """Tokens of an answer with its end, where each but that ends in its text, and how much each counts."""
         ids, ends = self.encode(f" {question.answer}")
         ends = [max(0, end - 1) for end in ends]
-        weights = [DECISIVE if said.decides else 1.0 for said in _stretches(question, ends)]
+        weights = [DECISIVE if stretch.decides else 1.0 for stretch in _stretches(question, ends)]
         return [*ids, self.end_id], ends, weights + [1.0] * (len(ids) + 1 - len(weights))
 
 

@@ -109,20 +109,22 @@ def _text(found: object) -> str:
 def _headline(rows: list[dict], settings: dict) -> str:
     methods, samples = len({row["policy"] for row in rows}), max((row.get("n") or 0 for row in rows), default=0)
     asked = len([keep for keep in keeps(rows) if keep < 1])
-    said = f"Methods: {methods} · Budgets below the full cache: {asked} · Samples: {samples:,}"
+    counts = f"Methods: {methods} · Budgets below the full cache: {asked} · Samples: {samples:,}"
     parts = [
         f"{name.capitalize()}: {_text(settings[name])}"
         for name in ("model", "device", "dtype", "date", "elastic", "versions", "torch", "transformers")
         if settings.get(name)
     ]
-    return " · ".join([said, *parts])
+    return " · ".join([counts, *parts])
 
 
 def _summary(rows: list[dict], measure: ReportedMeasure, peak: ReportedMeasure | None) -> list[str]:
     """Per budget the best method and whom it cannot be told from, by one measure."""
-    said = [line for keep in keeps(rows) if keep < 1 for line in (_best_at(rows, measure, keep), _beyond(rows, keep))]
+    by_budget = [
+        line for keep in keeps(rows) if keep < 1 for line in (_best_at(rows, measure, keep), _beyond(rows, keep))
+    ]
     full = [f"The full cache: {_judged(row, measure)}." for row in rows if row["policy"] == "full"]
-    return [line for line in [*full, *said, _smallest(rows, measure, peak)] if line]
+    return [line for line in [*full, *by_budget, _smallest(rows, measure, peak)] if line]
 
 
 def _best_at(rows: list[dict], measure: ReportedMeasure, keep: float) -> str:
@@ -163,8 +165,8 @@ def _smallest(rows: list[dict], measure: ReportedMeasure, peak: ReportedMeasure 
             low, high = (f"{end:+{number_format}}".replace("%", "").replace("-", "−") for end in ends)
             unit = " points" if number_format.endswith("%") else measure.unit
             where = f"{row['policy']} with keep {percent(row['keep'])}, which holds {peak.value(row)}"
-            said = f"{where}. Its difference from full: {low} to {high}{unit}."
-            return f"Smallest cache that surely loses less than a twentieth: {said}"
+            sentence = f"{where}. Its difference from full: {low} to {high}{unit}."
+            return f"Smallest cache that surely loses less than a twentieth: {sentence}"
     return "No compressed cache surely loses less than a twentieth, as far as these samples tell."
 
 

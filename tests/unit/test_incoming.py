@@ -273,7 +273,7 @@ def test_a_picture_that_cannot_be_kept_is_refused_for_that_reason(uploads, monke
 
 @pytest.mark.parametrize(
     ("number", "sentence"),
-    [(errno.ENOENT, incoming.GONE), (errno.EMFILE, incoming.UNREAD), (errno.EIO, incoming.UNREAD)],
+    [(errno.ENOENT, incoming.DELETED), (errno.EMFILE, incoming.UNREAD), (errno.EIO, incoming.UNREAD)],
 )
 def test_only_a_file_that_is_gone_is_said_to_be_gone(uploads, monkeypatch, number, sentence):
     failing(monkeypatch, os, "open", number)

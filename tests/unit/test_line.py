@@ -11,7 +11,7 @@ import pytest
 from page import health
 from page import line as line_module
 from page.job import JobRefused, Stopped, Waiting
-from page.line import GONE, MOST, MOST_EACH, STUCK, TURN, UNHEARD, Line
+from page.line import GAP, MOST, MOST_EACH, STUCK, TURN, UNHEARD, Line
 from page.store import Store
 from tests.unit.loops import run_alone
 
@@ -298,7 +298,7 @@ def test_whoever_has_listened_and_left_is_waited_for_as_long_as_a_stream_takes_t
     jobs = left, back = [hall.join(name) for name in ("left", "back")]
     hall.wait(lambda: all(job.heard for job in jobs))
     hall.listeners.clear()
-    clock.now += GONE
+    clock.now += GAP
     hall.look_again("left", "back")
     assert not left.over and not back.over
     hall.listeners.add("back")
@@ -449,7 +449,7 @@ def test_a_request_is_ended_at_its_deadline_and_what_it_said_stays():
     hall = Hall(deadline=0.1)
     job = hall.join("a", 10**6, says=True)
     hall.over(job)
-    assert "more than 0.1 s" in str(job.error) and job.said
+    assert "more than 0.1 s" in str(job.error) and job.values
     hall.line.close("over")
 
 

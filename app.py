@@ -14,7 +14,7 @@ from page.entrance import Page
 from page.lesson_tab import LessonTab
 from page.line import Line
 from page.listening import Listening
-from page.looking import PRIVATE, Looking, connect_looking, plot_controls, recorded_controls
+from page.looking import PRIVATE, ViewEvents, connect_view_events, plot_controls, recorded_controls
 from page.memory import default_budget, free_gpu_bytes, read_bytes
 from page.model import Model
 from page.serving import Ending, check_port, or_one_sentence, serve
@@ -38,7 +38,7 @@ NOTHING_TO_COMPARE = (
 def build_page(model: Model | None, store: Store | None = None) -> Page:
     """The whole page over one model; without one, over recorded runs only. `store` holds what visitors leave there."""
     shown = Shown(store)
-    looking = Looking(shown)
+    view_events = ViewEvents(shown)
     live = None
     with Page(title="Elastic KV cache, side by side", fill_width=True) as page:
         with gr.Row(elem_id="head"):
@@ -54,7 +54,7 @@ def build_page(model: Model | None, store: Store | None = None) -> Page:
                     from page.compare_tab import CompareTab, compare_all_api
                     from page.live import Live, compare_api
 
-                    live = Live(model, shown, looking)
+                    live = Live(model, shown, view_events)
                 chosen, dropped = recorded_controls(is_open=model is None)
             with gr.Column(scale=9, min_width=340), gr.Tabs(elem_id="tabs") as tabs:
                 with gr.Tab("Live view", id="live") as view_tab:
@@ -64,22 +64,22 @@ def build_page(model: Model | None, store: Store | None = None) -> Page:
                 with gr.Tab("Compare", elem_id="compare-tab"):
                     compare = CompareTab(live) if live else gr.Markdown(NOTHING_TO_COMPARE)
                 with gr.Tab("Plots", elem_id="plots-tab") as plots_tab:
-                    replot = plot_controls(looking, plots_tab, view_tab)
+                    replot = plot_controls(view_events, plots_tab, view_tab)
         if live:
             settled = live.connect(page, badge, view)
-            opened = connect_looking(looking, chosen, dropped, view)
+            opened = connect_view_events(view_events, chosen, dropped, view)
             for event in opened:
                 event.success(live.fill, None, live.filled, **PRIVATE)
             compare.connect(page, tabs)
             compare_api(live.events)
             compare_all_api(compare.events)
         else:
-            settled, opened = [], connect_looking(looking, chosen, dropped, view)
-            page.load(looking.arrive, None, view, **PRIVATE)
-            page.unload(looking.leave)
+            settled, opened = [], connect_view_events(view_events, chosen, dropped, view)
+            page.load(view_events.arrive, None, view, **PRIVATE)
+            page.unload(view_events.leave)
         lesson.connect(page, tabs, lesson_tab, begin)
         for event in (*settled, *opened):
-            event.then(looking.replot, *replot, **PRIVATE)
+            event.then(view_events.replot, *replot, **PRIVATE)
     return page
 
 

@@ -34,14 +34,14 @@ def program(*options: str, before: Sequence[str] = (), **environment: str) -> It
     command = [*before, sys.executable, "app.py", "--port", str(port), *options]
     surroundings = os.environ | {"GRADIO_ANALYTICS_ENABLED": "False"} | environment
     url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryFile("w+") as said:  # its last words, should it not begin
-        server = subprocess.Popen(command, cwd=ROOT, env=surroundings, stdout=subprocess.DEVNULL, stderr=said)
+    with tempfile.TemporaryFile("w+") as last_words:  # should it not begin
+        server = subprocess.Popen(command, cwd=ROOT, env=surroundings, stdout=subprocess.DEVNULL, stderr=last_words)
         try:
             until = time.monotonic() + LONGEST_START
             while health(url)[0] != 200:
                 if server.poll() is not None or time.monotonic() > until:
-                    said.seek(0)
-                    words = said.read()[-400:].strip()
+                    last_words.seek(0)
+                    words = last_words.read()[-400:].strip()
                     raise RuntimeError(f"The page did not begin to serve (exit code {server.poll()}): {words}")
                 time.sleep(0.1)
             yield url, psutil.Process(server.pid)
@@ -99,7 +99,7 @@ class Caller:
         self.http.close()
 
 
-class Visitor:
+class PageVisitor:
     """Somebody with the page open, who presses Ask by the names that the page's own script uses."""
 
     def __init__(self, url: str, tab: bool = True) -> None:
@@ -193,7 +193,7 @@ def vanish(url: str, way: str) -> None:
         caller.close()
         return
     for _ in range(20 if way == "reloads" else 1):
-        visitor = Visitor(url)
+        visitor = PageVisitor(url)
         visitor.join("Describe the image in detail.", 512)
         stream = visitor.listen()
         if way == "decode":

@@ -18,9 +18,9 @@ from torch import Tensor
 from transformers import LlamaForCausalLM
 from transformers.cache_utils import DynamicCache
 
-from benchmarks.measure import Run, alternate, timed
+from benchmarks.measure import Timing, alternate, timed
 from benchmarks.models import SHAPES, Shape, hollow_model, random_ids, text_model
-from benchmarks.report import Row, arguments, cell, goal, machine, parser, ratio, row, spread, table, write
+from benchmarks.report import TableRow, arguments, cell, goal, machine, parser, ratio, row, spread, table, write
 from elastic.cache import ElasticCache
 from elastic.options import options_of
 from elastic.policies import POLICIES, Policy
@@ -78,12 +78,12 @@ def loop(keys: Tensor, values: Tensor, score: Tensor, keep: float) -> tuple[Tens
     return compressed[0], compressed[1]
 
 
-def run_policy(full: ElasticCache, policy: Policy, device: str) -> Run:
+def run_policy(full: ElasticCache, policy: Policy, device: str) -> Timing:
     """Compress a copy that shares keys and values with the full cache until then."""
     return timed(device, full.twin().compress, policy, 256)
 
 
-def run_loop(full: ElasticCache, device: str) -> Run:
+def run_loop(full: ElasticCache, device: str) -> Timing:
     """The loop over all layers."""
     layers = [layer.stored() for layer in full.layers]
     scores = full.tables.scores[Attention()][:, 0].to(layers[0][0].device)
@@ -91,18 +91,18 @@ def run_loop(full: ElasticCache, device: str) -> Run:
 
 
 @torch.inference_mode()
-def read(model: LlamaForCausalLM, ids: Tensor) -> Run:
+def read(model: LlamaForCausalLM, ids: Tensor) -> Timing:
     """One prefill by the library."""
     cache = DynamicCache(config=model.config)
     return timed(model.device.type, lambda: model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1))
 
 
-def time_prefills(shape: Shape, lengths: Sequence[int], rounds: int, device: str) -> dict[int, list[Run]]:
+def time_prefills(shape: Shape, lengths: Sequence[int], rounds: int, device: str) -> dict[int, list[Timing]]:
     """Runs of a one-layer model at each length; none where one would be too long."""
     shape = replace(shape, layers=1, vocab=1024)
     model = text_model(shape, device)
     read(model, random_ids(shape, 128, 1, device))
-    runs: dict[int, list[Run]] = {}
+    runs: dict[int, list[Timing]] = {}
     seconds_per_token = 0.0
     for tokens in lengths:
         runs[tokens] = []
@@ -116,7 +116,7 @@ def time_prefills(shape: Shape, lengths: Sequence[int], rounds: int, device: str
 @torch.inference_mode()
 def measure(
     shape: Shape, timed_layers: int, names: Sequence[str], lengths: Sequence[int], rounds: int, device: str
-) -> list[Row]:
+) -> list[TableRow]:
     """All rows: the policies of those names, the loop and the prefill, at every length."""
     prefills = time_prefills(shape, lengths, 3 if rounds > 3 else 1, device)
     model = hollow_model(shape, timed_layers, device)
@@ -144,7 +144,7 @@ def case_of(tokens: int, timed_layers: int, layers: int) -> str:
     return f"T = {tokens}" + (f", {timed_layers} layers x {layers / timed_layers:g}" if timed_layers < layers else "")
 
 
-def show(rows: Sequence[Row], names: Sequence[str], at: str, device: str, layers: int) -> None:
+def show(rows: Sequence[TableRow], names: Sequence[str], at: str, device: str, layers: int) -> None:
     """The table and the goals; these are about the case `at`."""
     prefill = PREFILL.format(layers)
     lines = []

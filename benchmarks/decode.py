@@ -29,9 +29,9 @@ from tqdm import tqdm
 from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.cache_utils import Cache, DynamicCache, StaticCache
 
-from benchmarks.measure import Run, alternate, copy_bandwidth, now
+from benchmarks.measure import Timing, alternate, copy_bandwidth, now
 from benchmarks.models import SHAPES, llava_model, random_prompt
-from benchmarks.report import Row, arguments, cell, goal, machine, parser, ratio, row, spread, table, write
+from benchmarks.report import TableRow, arguments, cell, goal, machine, parser, ratio, row, spread, table, write
 from elastic.engine import State, prefill
 from elastic.model import Llava, Prompt, load
 from elastic.policies import Policy
@@ -84,7 +84,7 @@ GPU_CASES = [
 
 
 @dataclass(frozen=True)
-class Answer:
+class DecodedAnswer:
     """What a contender wrote, and the keys and values it read for it."""
 
     tokens: Tensor  # (B, steps + 1), the first of which the prompt alone gave
@@ -124,7 +124,7 @@ def held_bytes(state: State) -> int:
     return sum(layer.used * layer.slot_bytes for layer in state.cache.layers)
 
 
-def run_ours(llava: Llava, prompt: Prompt, policy: Policy, steps: int) -> Run:
+def run_ours(llava: Llava, prompt: Prompt, policy: Policy, steps: int) -> Timing:
     """An answer with our cache."""
     device = llava.device.type
     state = read_prompt(llava, prompt, policy, steps)
@@ -135,7 +135,7 @@ def run_ours(llava: Llava, prompt: Prompt, policy: Policy, steps: int) -> Run:
         tokens.append(step(state, tokens[-1]))
     seconds = now(device) - began
     # Caches grow evenly, if they do.
-    return Run(seconds, Answer(torch.cat(tokens, 1), (held + held_bytes(state)) / 2))
+    return Timing(seconds, DecodedAnswer(torch.cat(tokens, 1), (held + held_bytes(state)) / 2))
 
 
 class Clock(StoppingCriteria):
@@ -151,7 +151,7 @@ class Clock(StoppingCriteria):
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
 
-def run_library(llava: Llava, prompt: Prompt, is_static: bool, steps: int) -> Run:
+def run_library(llava: Llava, prompt: Prompt, is_static: bool, steps: int) -> Timing:
     """The same answer by the library, with its own attention."""
     llava.model.set_attn_implementation({"text_config": "sdpa"})
     config, length = llava.model.config.text_config, prompt.ids.shape[1] + steps
@@ -171,7 +171,9 @@ def run_library(llava: Llava, prompt: Prompt, is_static: bool, steps: int) -> Ru
     seconds = now(llava.device.type) - clock.began
     # A static cache is read to its end from the first step on.
     slots = length if is_static else length - steps / 2
-    return Run(seconds, Answer(output[:, prompt.ids.shape[1] :], slots * token_bytes(llava) * len(prompt.ids)))
+    return Timing(
+        seconds, DecodedAnswer(output[:, prompt.ids.shape[1] :], slots * token_bytes(llava) * len(prompt.ids))
+    )
 
 
 def token_bytes(llava: Llava) -> int:
@@ -180,14 +182,14 @@ def token_bytes(llava: Llava) -> int:
     return 2 * shape["layers"] * shape["kv_heads"] * shape["head_dim"] * shape["element_bytes"]
 
 
-def contenders(llava: Llava, prompt: Prompt, case: Case) -> dict[str, Callable[[], Run]]:
+def contenders(llava: Llava, prompt: Prompt, case: Case) -> dict[str, Callable[[], Timing]]:
     """Everybody who writes the answer of a case, by name."""
     ours = {name: partial(run_ours, llava, prompt, policy, case.steps) for name, policy in case.policies().items()}
     library = {DYNAMIC: False, STATIC: True}
     return ours | {name: partial(run_library, llava, prompt, kind, case.steps) for name, kind in library.items()}
 
 
-def measure(llava: Llava, prompt: Prompt, case: Case, rounds: int, bandwidth: float) -> list[Row]:
+def measure(llava: Llava, prompt: Prompt, case: Case, rounds: int, bandwidth: float) -> list[TableRow]:
     """The rows of a case, at a bandwidth in bytes per second."""
     rows = []
     for name, runs in alternate(contenders(llava, prompt, case), rounds, llava.device.type, case.name).items():
@@ -197,11 +199,11 @@ def measure(llava: Llava, prompt: Prompt, case: Case, rounds: int, bandwidth: fl
     return rows
 
 
-def measure_long(llava: Llava, prompt: Prompt, case: Case, rounds: int) -> list[Row]:
+def measure_long(llava: Llava, prompt: Prompt, case: Case, rounds: int) -> list[TableRow]:
     """The first and the last steps of a long answer with a constant budget, in turn: two answers, one far ahead."""
     device, policy = llava.device.type, case.policies()[CONSTANT]
     names = f"tokens 1 to {EDGE}", f"tokens {case.steps - EDGE + 1} to {case.steps}"
-    runs: dict[str, list[Run]] = {name: [] for name in names}
+    runs: dict[str, list[Timing]] = {name: [] for name in names}
     for _ in tqdm(range(rounds), desc=case.name, leave=False):
         states = [read_prompt(llava, prompt, policy, case.steps) for _ in names]
         tokens = [state.logits.argmax(-1, keepdim=True) for state in states]
@@ -211,11 +213,11 @@ def measure_long(llava: Llava, prompt: Prompt, case: Case, rounds: int) -> list[
             for side, name in enumerate(names):
                 began = now(device)
                 tokens[side] = step(states[side], tokens[side])
-                runs[name].append(Run(now(device) - began))
+                runs[name].append(Timing(now(device) - began))
     return [row(f"{case.name}, constant", name, some, tokens=1) for name, some in runs.items()]
 
 
-def show(rows: Sequence[Row], device: str) -> None:
+def show(rows: Sequence[TableRow], device: str) -> None:
     """The table and the goals."""
     lines = []
     for one in rows:
@@ -250,7 +252,7 @@ def main(given: Sequence[str] | None = None) -> None:
     if args.device == "cuda" and args.quick:
         cases = GPU_CASES[:1]
     about = machine(args.device) | {"copy_bytes_per_s": {}}
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     llava = None
     for case in [*cases, *([LONG] if args.device == "cpu" else [])]:
         if not any(word in case.name for word in args.cases):

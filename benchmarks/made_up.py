@@ -52,8 +52,8 @@ def _side(rows: int, columns: int, layers: int, steps: int, merged: bool) -> Tra
     for layer in range(layers if merged else 0):
         anchors = np.flatnonzero(~is_image | (rng.random(tokens) < 0.2))
         owner[layer, 0] = anchors[np.searchsorted((anchors[1:] + anchors[:-1]) / 2, everyone)]
-        gone = rng.permutation(anchors[is_image[anchors]])[: steps // 2]
-        dropped[1 : 1 + 2 * len(gone) : 2, layer, 0] = gone
+        evicted = rng.permutation(anchors[is_image[anchors]])[: steps // 2]
+        dropped[1 : 1 + 2 * len(evicted) : 2, layer, 0] = evicted
     kept = (owner == everyone).sum(2).max(1)
     slots = kept + np.arange(1, steps + 1)[:, None] - (dropped >= 0).any(2).cumsum(0)
     looked = rng.exponential(size=(steps, layers, tokens + steps)).astype(np.float32) ** 4

@@ -23,7 +23,7 @@ LARGE_COPY = 2**30  # bytes; far beyond any cache
 
 
 @dataclass(frozen=True)
-class Run:
+class Timing:
     """One run of a contender."""
 
     seconds: float
@@ -38,21 +38,21 @@ def now(device: str) -> float:
     return time.perf_counter()
 
 
-def timed(device: str, function: Callable[..., object], *args: object) -> Run:
+def timed(device: str, function: Callable[..., object], *args: object) -> Timing:
     """How long one call takes."""
     began = now(device)
     function(*args)
-    return Run(now(device) - began)
+    return Timing(now(device) - began)
 
 
 def alternate(
-    contenders: dict[str, Callable[[], Run]], rounds: int, device: str, about: str, warm_up: bool = True
-) -> dict[str, list[Run]]:
+    contenders: dict[str, Callable[[], Timing]], rounds: int, device: str, about: str, warm_up: bool = True
+) -> dict[str, list[Timing]]:
     """Let every contender run once per round, every second round in reverse order; a warm-up round does not count.
 
     A contender that runs out of memory is left out from then on; it gets no runs, and a line says so.
     """
-    runs: dict[str, list[Run]] = {name: [] for name in contenders}
+    runs: dict[str, list[Timing]] = {name: [] for name in contenders}
     left = list(contenders)
     first = -1 if warm_up else 0
     with _collecting_little(), tqdm(total=len(left) * (rounds - first), desc=about, leave=False) as bar:
@@ -81,7 +81,7 @@ def _collecting_little() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _run(contender: Callable[[], Run], device: str) -> Run | None:
+def _run(contender: Callable[[], Timing], device: str) -> Timing | None:
     """One run with its peak memory on a GPU; None where memory ran out."""
     _tidy(device)
     before = 0

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from benchmarks.decode import PICTURE, POCKET
-from benchmarks.measure import Run, alternate, now
-from benchmarks.report import Row, arguments, cell, machine, parser, ratio, row, spread, table, write
+from benchmarks.measure import Timing, alternate, now
+from benchmarks.report import TableRow, arguments, cell, machine, parser, ratio, row, spread, table, write
 from elastic.engine import State, compress, decode, prefill
 from elastic.model import Llava, Prompt, load
 from elastic.options import options_of
@@ -30,33 +30,33 @@ def policies(keep: float) -> dict[str, Policy]:
     return found
 
 
-def reading(llava: Llava, prompt: Prompt, policy: Policy) -> Run:
+def reading(llava: Llava, prompt: Prompt, policy: Policy) -> Timing:
     """Reading the prompt, with the picture already encoded."""
-    return Run(prefill(llava, prompt, policy.needs, watch=False).prefill_seconds)
+    return Timing(prefill(llava, prompt, policy.needs, watch=False).prefill_seconds)
 
 
-def compressing(start: State, policy: Policy) -> Run:
+def compressing(start: State, policy: Policy) -> Timing:
     """Making the smaller cache."""
-    return Run(compress(start, policy).compress_seconds)
+    return Timing(compress(start, policy).compress_seconds)
 
 
-def step(start: State, policy: Policy, answer: Sequence[int]) -> Run:
+def step(start: State, policy: Policy, answer: Sequence[int]) -> Timing:
     """A decode step, on average over an answer."""
     state = compress(start, policy, len(answer))
     device = start.llava.device.type
     began = now(device)
     for _ in decode(state, len(answer), forced=answer):
         pass
-    return Run((now(device) - began) / len(answer))
+    return Timing((now(device) - began) / len(answer))
 
 
-def measured(llava: Llava, chosen: dict[str, Policy], steps: int, rounds: int) -> list[Row]:
+def measured(llava: Llava, chosen: dict[str, Policy], steps: int, rounds: int) -> list[TableRow]:
     """A row for each method in each of the three cases."""
     prompt = llava.encode_image(llava.first_turn(open_picture(PICTURE), QUESTION))
     start = prefill(llava, prompt, frozenset().union(*(policy.needs for policy in chosen.values())), watch=False)
     words = prompt.ids[0, -8:].tolist()
     answer = [words[number % len(words)] for number in range(steps)]
-    cases: dict[str, Callable[[Policy], Run]] = {
+    cases: dict[str, Callable[[Policy], Timing]] = {
         READING: partial(reading, llava, prompt),
         COMPRESSING: partial(compressing, start),
         STEP: partial(step, start, answer=answer),
@@ -69,7 +69,7 @@ def measured(llava: Llava, chosen: dict[str, Policy], steps: int, rounds: int) -
     return rows
 
 
-def show(rows: list[Row], chosen: dict[str, Policy]) -> None:
+def show(rows: list[TableRow], chosen: dict[str, Policy]) -> None:
     """Per method its share, the times in milliseconds, and reading and step over the full cache's."""
     found = {(one.case, one.contender): one for one in rows}
     lines = []

@@ -260,10 +260,10 @@ def main() -> None:
         goal = GOALS.get(name)
         met = None if goal is None else (value >= goal if name in AT_LEAST else value <= goal)
         rows.append({"name": name, "value": round(value, 4), "goal": goal, "met": met})
-        said = (
+        verdict = (
             "" if goal is None else f"{'>=' if name in AT_LEAST else '<='} {goal:g}  {'reached' if met else 'MISSED'}"
         )
-        print(f"{name:<28}{value:10.3f}  {said}")
+        print(f"{name:<28}{value:10.3f}  {verdict}")
     if args.out:
         processor = platform.processor() or platform.machine()
         machine = {"processor": processor, "cores": os.cpu_count(), "gradio": gr.__version__, "date": str(date.today())}

@@ -23,9 +23,9 @@ from torch import Tensor
 from transformers import LlamaForCausalLM
 from transformers.cache_utils import Cache, DynamicCache
 
-from benchmarks.measure import Run, alternate, free_bytes, peaks_in_children, timed
+from benchmarks.measure import Timing, alternate, free_bytes, peaks_in_children, timed
 from benchmarks.models import SHAPES, Shape, precision, random_ids, text_model
-from benchmarks.report import Row, arguments, cell, goal, machine, parser, ratio, row, spread, table, write
+from benchmarks.report import TableRow, arguments, cell, goal, machine, parser, ratio, row, spread, table, write
 from elastic.cache import ElasticCache
 from elastic.hooks import read
 from elastic.policies.full import Full
@@ -64,7 +64,7 @@ class Reader:
             return output.logits, None
         return output.logits, torch.stack([weights[0].sum(1).float().mean(0) for weights in output.attentions])
 
-    def run(self, model: LlamaForCausalLM, ids: Tensor) -> Run:
+    def run(self, model: LlamaForCausalLM, ids: Tensor) -> Timing:
         """One timed prefill."""
         cache = self.prepare(model)
         return timed(model.device.type, self.read, model, ids, cache)
@@ -92,7 +92,7 @@ def prepared(shape: Shape, name: str, tokens: int) -> Callable[[], object]:
     return lambda: reader.read(model, ids, cache)
 
 
-def time_all(shape: Shape, lengths: Sequence[int], rounds: int, device: str) -> dict[tuple[int, str], list[Run]]:
+def time_all(shape: Shape, lengths: Sequence[int], rounds: int, device: str) -> dict[tuple[int, str], list[Timing]]:
     """Runs of every reader at every length; none where it would not have fitted."""
     model = text_model(shape, device)
     for reader in READERS.values():
@@ -111,7 +111,7 @@ def time_all(shape: Shape, lengths: Sequence[int], rounds: int, device: str) -> 
     return runs
 
 
-def measure(shape: Shape, lengths: Sequence[int], rounds: int, device: str) -> list[Row]:
+def measure(shape: Shape, lengths: Sequence[int], rounds: int, device: str) -> list[TableRow]:
     """All rows: every reader at every length."""
     runs = time_all(shape, lengths, rounds, device)
     ran = [key for key, some in runs.items() if some]
@@ -129,13 +129,13 @@ def measure(shape: Shape, lengths: Sequence[int], rounds: int, device: str) -> l
     return rows
 
 
-def over_sdpa(rows: Sequence[Row], one: Row) -> int | None:
+def over_sdpa(rows: Sequence[TableRow], one: TableRow) -> int | None:
     """By how much a contender's peak lies over that of plain SDPA."""
     plain = next(other.peak_extra_bytes for other in rows if (other.case, other.contender) == (one.case, PLAIN))
     return None if plain is None or one.peak_extra_bytes is None else one.peak_extra_bytes - plain
 
 
-def show(rows: Sequence[Row], lengths: Sequence[int], device: str) -> None:
+def show(rows: Sequence[TableRow], lengths: Sequence[int], device: str) -> None:
     """The table and the goals."""
     header = ["contender", "ms", "quartiles", "x SDPA", "tokens/s", "memory MB", "over SDPA MB"]
     lines = []

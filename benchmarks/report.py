@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 import transformers
 
-from benchmarks.measure import Run
+from benchmarks.measure import Timing
 from benchmarks.models import precision
 from elastic import __version__, files
 from elastic.command_line import Options, whole_number
@@ -21,7 +21,7 @@ from elastic.files import one_sentence, out_file
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One contender in one case; None where a figure does not apply or could not be had."""
 
     case: str
@@ -37,12 +37,12 @@ class Row:
 def row(
     case: str,
     contender: str,
-    runs: Sequence[Run],
+    runs: Sequence[Timing],
     scale: float = 1,
     tokens: int | None = None,
     extra_bytes: int | None = None,
     limit_s: float | None = None,
-) -> Row:
+) -> TableRow:
     """The row of some runs, none of them if memory ran out.
 
     Args:
@@ -51,11 +51,11 @@ def row(
         limit_s: the least the scaled time could be.
     """
     if not runs:
-        return Row(case, contender, peak_extra_bytes=extra_bytes)
+        return TableRow(case, contender, peak_extra_bytes=extra_bytes)
     seconds = [scale * run.seconds for run in runs]
     median = statistics.median(seconds)
     low, _, high = statistics.quantiles(seconds * (1 + (len(seconds) == 1)), n=4, method="inclusive")
-    return Row(
+    return TableRow(
         case=case,
         contender=contender,
         median_s=median,
@@ -67,7 +67,7 @@ def row(
     )
 
 
-def ratio(rows: Iterable[Row], case: str, above: str, below: str) -> float | None:
+def ratio(rows: Iterable[TableRow], case: str, above: str, below: str) -> float | None:
     """Median of one contender over that of another, in one case; None where either has none."""
     medians = {one.contender: one.median_s for one in rows if one.case == case}
     top, bottom = medians.get(above), medians.get(below)
@@ -91,7 +91,7 @@ def cell(value: float | None, scale: float = 1, digits: int = 3) -> str:
     return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:#.{digits}g}"
 
 
-def spread(one: Row, scale: float) -> list[str]:
+def spread(one: TableRow, scale: float) -> list[str]:
     """Median and both quartiles, for the table."""
     return [
         cell(one.median_s, scale),
@@ -136,7 +136,7 @@ def machine(device: str) -> dict[str, object]:
     }
 
 
-def write(path: Path | None, about: dict[str, object], rows: Sequence[Row]) -> None:
+def write(path: Path | None, about: dict[str, object], rows: Sequence[TableRow]) -> None:
     """Write the JSON where a path is given."""
     if path is not None:
         found = {"machine": about, "rows": [asdict(one) for one in rows]}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.callers import PICTURE, WAYS, Caller, Visitor, health, in_threads, program, vanish
+from benchmarks.callers import PICTURE, WAYS, Caller, PageVisitor, health, in_threads, program, vanish
 from elastic.command_line import Options, whole_number
 
 CALLS, CONVERSATIONS, TURNS, TOKENS = 2000, 500, 4, 3
@@ -99,7 +99,7 @@ class Work:
     def visitors(self) -> None:
         """Hold conversations, one after the other."""
         while self.take("conversations") is not None:
-            visitor = Visitor(self.url)
+            visitor = PageVisitor(self.url)
             for question in QUESTIONS[:TURNS]:
                 last = visitor.ask(question, TOKENS)[-1]
                 self.note(turns=1, wrong=not last.get("success", False))
@@ -176,8 +176,8 @@ def main() -> None:
     figures, notes = soak(args.calls // part, args.conversations // part, minutes, crowds)
     for name, value in figures.items():
         goal = GOALS.get(name)
-        said = "" if goal is None else f"<= {goal:g}  {'reached' if value <= goal else 'MISSED'}"
-        print(f"{name:<32}{float(value):12.3f}  {said}")
+        verdict = "" if goal is None else f"<= {goal:g}  {'reached' if value <= goal else 'MISSED'}"
+        print(f"{name:<32}{float(value):12.3f}  {verdict}")
     if args.out:
         machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
         machine["date"] = str(date.today())

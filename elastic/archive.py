@@ -91,31 +91,31 @@ def read_run(file: str | Path | io.BytesIO, name: str = "This file") -> tuple[Ru
         content, name = read_file(file, MAX_FILE), Path(file).name[:60]
     try:
         parts = _parts(content, name)
-        said = _said(parts["run.json"])
-        schema = Versioned.model_validate(said).number
+        values = _plain_values(parts["run.json"])
+        schema = Versioned.model_validate(values).number
         if schema not in range(OLDEST, SCHEMA + 1):
             reads = f"this version reads {OLDEST} to {SCHEMA}"
-            raise _Refused(f"{name} has trace schema {str(schema)[:20]}, {reads}. Record it again.")
+            raise _TraceRefused(f"{name} has trace schema {str(schema)[:20]}, {reads}. Record it again.")
         if not set(PARTS) <= set(parts):
             raise ValueError("parts are missing")
-        plain = PlainRun.model_validate(said)
+        plain = PlainRun.model_validate(values)
         arrays = _arrays(parts["arrays.npz"], plain, name)
         if parts["picture.jpg"] and not is_small_jpeg(parts["picture.jpg"]):
             raise ValueError("its picture is no JPEG")
         return _build(plain, arrays, parts["picture.jpg"]), parts.get(CHECKSUM) == checksum(parts)
-    except _Refused:
+    except _TraceRefused:
         raise
     except Exception as error:  # a file from outside can break in more ways than can be listed
-        raise _Refused(
+        raise _TraceRefused(
             f"{name} is not a trace file, or is damaged ({_reason(error)}). Open a file that was saved by this page."
         ) from error
 
 
-class _Refused(ValueError):
+class _TraceRefused(ValueError):
     """A sentence that is ready for people."""
 
 
-def _said(content: bytes) -> Any:
+def _plain_values(content: bytes) -> Any:
     """The plain part as values, once: errors of a type hold what they were given, all of it."""
     try:
         return from_json(content, allow_inf_nan=False)
@@ -141,14 +141,14 @@ def _parts(content: bytes, name: str) -> dict[str, bytes]:
         _refuse_large(sum(found.values()), len(content), name)
         for part, size in found.items():
             if size > most[part]:
-                raise _Refused(f"{name} unpacks to {size:,} bytes of {part}; at most {most[part]:,} are read.")
+                raise _TraceRefused(f"{name} unpacks to {size:,} bytes of {part}; at most {most[part]:,} are read.")
         return {part: read_part(archive, part) for part in found}
 
 
 def _refuse_large(unpacked: int, packed: int, name: str) -> None:
     most = min(MAX_BYTES, 1_000_000 + MAX_RATIO * packed)
     if unpacked > most:
-        raise _Refused(f"{name} unpacks to {unpacked / 1e6:,.1f} MB; at most {most / 1e6:,.1f} MB are read.")
+        raise _TraceRefused(f"{name} unpacks to {unpacked / 1e6:,.1f} MB; at most {most / 1e6:,.1f} MB are read.")
 
 
 def _arrays(content: bytes, plain: PlainRun, name: str) -> list[dict[str, np.ndarray]]:

@@ -258,15 +258,15 @@ class ElasticCache(DrivenCache):
     def _absorb(self, slot: Tensor, into: Tensor) -> None:
         """Average slots (L, R), -1 for none, into others, as many tokens as each stands for."""
         count = self.tables.count
-        gone, stays = (count.gather(2, at.clamp(min=0)[..., None])[..., 0] for at in (slot, into))
-        for layer, *of_layer in zip(self.layers, slot, into, gone / (gone + stays), strict=True):
+        evicted, kept = (count.gather(2, at.clamp(min=0)[..., None])[..., 0] for at in (slot, into))
+        for layer, *of_layer in zip(self.layers, slot, into, evicted / (evicted + kept), strict=True):
             if of_layer[0][0] >= 0:
                 layer.absorb(*of_layer)
         if self.policy.count_bias:
             if self.bias is None:
                 self.bias = Bias(self.tables, True, self.layers[0].device)
             self.bias.reserve(self.tables.capacity)
-            self.bias.absorb(into, gone + stays, slot >= 0)
+            self.bias.absorb(into, evicted + kept, slot >= 0)
 
     # What it holds.
 

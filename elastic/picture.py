@@ -41,7 +41,7 @@ def open_picture(source: str | Path | io.BytesIO) -> Image.Image:
     if content.startswith(PNG):
         content = _without_metadata(content)
     if content.startswith(JPEG) and content.count(SCAN) > MAX_SCANS:  # in other files these bytes are colours
-        raise _Refused(
+        raise _PictureRefused(
             f"The picture is a JPEG of more than {MAX_SCANS} scans, which would take minutes to read. Save it anew."
         )
     try:
@@ -50,35 +50,35 @@ def open_picture(source: str | Path | io.BytesIO) -> Image.Image:
             with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
                 _check_size(*picture.size)
                 if picture.format == "FITS" and re.search(rb"BITPIX  = +-64\b", content[:28_800]):
-                    raise _Refused(DOUBLE)
+                    raise _PictureRefused(DOUBLE)
                 # A JPEG can be read smaller at once, which saves memory on phone pictures.
                 picture.draft("RGB", (2 * MAX_SIDE, 2 * MAX_SIDE))
                 picture.load()
                 return _upright_rgb(picture)
-    except _Refused:
+    except _PictureRefused:
         raise
     except Image.DecompressionBombError as error:
-        raise _Refused(
+        raise _PictureRefused(
             f"The picture is larger than the {MAX_PIXELS:,} pixels that are read. Save a smaller copy and try again."
         ) from error
     except Exception as error:  # a file from outside can break a decoder in more ways than can be listed
-        raise _Refused(
+        raise _PictureRefused(
             "This file cannot be read as a picture: it is damaged or of another type. Try a PNG, JPEG or WebP file."
         ) from error
 
 
-class _Refused(ValueError):
+class _PictureRefused(ValueError):
     """A sentence that is ready for people."""
 
 
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise _Refused(
+        raise _PictureRefused(
             f"The picture has {width:,} x {height:,} pixels, more than the {MAX_PIXELS:,} that are read. "
             "Save a smaller copy and try again."
         )
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise _Refused(
+        raise _PictureRefused(
             f"The picture has {width:,} x {height:,} pixels: a strip of which the model would see next to "
             "nothing. Crop it and try again."
         )

@@ -10,22 +10,22 @@ MOST_TOKENS = 32_000  # before and after the answer, together: the view counts t
 Name = Annotated[str, Field(max_length=200)]
 Piece = Annotated[str, Field(max_length=1000)]
 Text = Annotated[str, Field(max_length=50_000)]
-Turn = Annotated[list[Text], Field(min_length=2, max_length=2)]  # question and answer
+PastTurn = Annotated[list[Text], Field(min_length=2, max_length=2)]  # question and answer
 Count = Annotated[int, Field(ge=0, le=10**6)]
 Whole = Annotated[int, Field(ge=-(10**15), le=10**15)]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e15, le=1e15)]
 Seconds = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1e6)]
 Key = Annotated[str, Field(max_length=60)]
-Option = bool | int | float | str  # a value of a policy's field
+OptionValue = bool | int | float | str  # a value of a policy's field
 
 
-class Strict(BaseModel):
+class PlainPart(BaseModel):
     """Nothing is turned into what it is not, and nothing is passed over."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class Shape(Strict):
+class PlainShape(PlainPart):
     """Of the language model."""
 
     layers: Count
@@ -36,7 +36,7 @@ class Shape(Strict):
     weight_bytes: Annotated[int, Field(ge=0, le=10**15)]
 
 
-class PlainSide(Strict):
+class PlainSide(PlainPart):
     """A trace without its arrays."""
 
     model: Name
@@ -54,7 +54,7 @@ class PlainSide(Strict):
 
     @field_validator("options")
     @classmethod
-    def _keeps_a_share(cls, options: dict[str, Option]) -> dict[str, Option]:
+    def _keeps_a_share(cls, options: dict[str, OptionValue]) -> dict[str, OptionValue]:
         keep = options.get("keep", 1.0)
         if isinstance(keep, bool | str) or not 0 < keep <= 1:
             raise ValueError("keep is no share")
@@ -69,14 +69,14 @@ class Versioned(BaseModel):
     number: Annotated[int | None, Field(alias="schema")] = None
 
 
-class PlainRun(Strict):
+class PlainRun(PlainPart):
     """A run without arrays and picture."""
 
     number: Annotated[int, Field(alias="schema")]
     name: Name
     titles: Annotated[list[Name], Field(min_length=1, max_length=MOST_SIDES)]
-    history: Annotated[list[Annotated[list[Turn], Field(max_length=500)]], Field(max_length=MOST_SIDES)]
-    shape: Shape
+    history: Annotated[list[Annotated[list[PastTurn], Field(max_length=500)]], Field(max_length=MOST_SIDES)]
+    shape: PlainShape
     about: Annotated[dict[Key, Name], Field(max_length=30)]
     link: Annotated[dict[Key, Annotated[str, Field(max_length=2000)]], Field(max_length=100)]
     sides: Annotated[list[PlainSide], Field(max_length=MOST_SIDES)]

@@ -93,7 +93,7 @@ class Comparison:
         for side, answer in enumerate(answers):
             if self.finish[side] != "running":
                 continue
-            agrees = self._said(side) == self._said(0, len(self.recorders[side].steps))
+            agrees = self._written(side) == self._written(0, len(self.recorders[side].steps))
             step = next(answer)
             first = step.token if side == 0 else first
             judged = judge(before[0][0], before[side][0], first) if agrees and first is not None else ()
@@ -101,7 +101,7 @@ class Comparison:
             if step.is_last:
                 self.finish[side] = "end" if step.token in self.llava.end_ids else "limit"
 
-    def _said(self, side: int, steps: int | None = None) -> list[int]:
+    def _written(self, side: int, steps: int | None = None) -> list[int]:
         return [step.token for step in self.recorders[side].steps[:steps]]
 
     def _read(self, question: str, max_new_tokens: int) -> Iterator[Event]:

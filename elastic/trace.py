@@ -133,8 +133,8 @@ class Trace:
         The owner may be a token of the answer.
         """
         owner = self.owner.copy()
-        for gone, into in zip(self.dropped[:steps], self.joined[:steps], strict=True):
-            leaves = (owner == gone[..., None]) & (gone >= 0)[..., None]
+        for evicted, into in zip(self.dropped[:steps], self.joined[:steps], strict=True):
+            leaves = (owner == evicted[..., None]) & (evicted >= 0)[..., None]
             owner = np.where(leaves, into[..., None], owner)
         return owner
 
@@ -197,8 +197,8 @@ class Trace:
         if not np.array_equal(np.take_along_axis(self.owner, owner, 2), self.owner):
             raise ValueError("tokens are merged into tokens that hold no slot")
         written = len(tokens) + 1 + np.arange(self.steps)[:, None, None]
-        for gone in (self.dropped, self.joined):
-            if gone.min(initial=-1) < -1 or (gone >= written).any():
+        for slots in (self.dropped, self.joined):
+            if slots.min(initial=-1) < -1 or (slots >= written).any():
                 raise ValueError("evicted slots point outside the tokens written by then")
 
 

@@ -25,7 +25,7 @@ class Refusal(Exception):
         self.status, self.sentence = status, sentence
 
 
-class Answer:
+class Response:
     """Sends an answer on; `is_event` where a failure is a page event that says no, in words of ours."""
 
     def __init__(self, send: Send, is_event: bool) -> None:
@@ -48,9 +48,9 @@ class Answer:
         elif message["type"] == "http.response.body":
             self._text += message.get("body", b"")[:MOST_READ]
             if not message.get("more_body"):
-                await self.refuse(*self._said())
+                await self.refuse(*self._refusal())
 
-    def _said(self) -> tuple[int, str]:
+    def _refusal(self) -> tuple[int, str]:
         if self._is_event and self._status >= 500:
             try:
                 return 422, str(json.loads(self._text)["error"] or FAILED)
@@ -93,9 +93,9 @@ class Answer:
 
         Not by a status: Gradio 6.31 takes any other than 200 for a server that is gone, and loads the page anew.
         """
-        said = {"error": sentence, "title": "Please try again", "visible": True, "duration": 10}
+        output = {"error": sentence, "title": "Please try again", "visible": True, "duration": 10}
         # Without a number it is for everything that is waited for.
-        await self._events({"msg": "process_completed", "output": said, "success": False}, {"msg": "close_stream"})
+        await self._events({"msg": "process_completed", "output": output, "success": False}, {"msg": "close_stream"})
 
     async def _events(self, *events: dict) -> None:
         await self._all(200, b"text/event-stream", "".join(f"data: {json.dumps(event)}\n\n" for event in events))

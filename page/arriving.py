@@ -73,12 +73,12 @@ def checked_file(scope: Scope, name: str) -> Scope:
 
 def length_of(scope: Scope, most: int) -> int:
     """How long a request says it is; the server below sees to it that it is no longer."""
-    said = dict(scope["headers"]).get(b"content-length", b"")
-    if not said.isdigit():
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    if not length.isdigit():
         raise Refusal(411, NO_LENGTH)
-    if len(said) > 15 or int(said) > most:
+    if len(length) > 15 or int(length) > most:
         raise Refusal(413, TOO_LARGE.format(most))
-    return int(said)
+    return int(length)
 
 
 async def whole_body(receive: Receive, most: int, took: Callable[[int], None] = lambda size: None) -> bytes:

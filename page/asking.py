@@ -10,14 +10,14 @@ from pydantic import Field, ValidationError
 from elastic.options import options_of
 from elastic.policies import POLICIES
 from page import incoming
-from page.gate import MAX_TEXT, Refused, Strict, said
+from page.gate import MAX_TEXT, Refused, RequestPart, in_few_words
 from page.scripted import Scripted
 
 MOST_TOKENS, HOTTEST = 512, 2  # of an answer
 SIDE = Annotated[str, Field(max_length=1000)]  # the text of a policy, see `elastic.options`
 
 
-class Sides(Strict):
+class SidePolicies(RequestPart):
     """The policies of both sides, as texts."""
 
     needed: ClassVar[dict[str, str]] = {"sides": "Sides: the texts of two policies"}
@@ -38,13 +38,15 @@ class Sides(Strict):
             needed = cls.needed.get(str(wrong["loc"][0])) if wrong["loc"] else None
             if needed is None or wrong["type"] == "missing":
                 raise Refused("What is asked cannot be read. Reload the page and ask again.") from error
-            raise Refused(f"{needed} is needed, not {said(wrong['input'])}. Change it and send it again.") from error
+            raise Refused(
+                f"{needed} is needed, not {in_few_words(wrong['input'])}. Change it and send it again."
+            ) from error
 
 
-class Question(Sides):
+class AskedQuestion(SidePolicies):
     """A question to both sides; `picture` is the path of an upload, `number` another one whenever it is asked."""
 
-    needed: ClassVar[dict[str, str]] = Sides.needed | {
+    needed: ClassVar[dict[str, str]] = SidePolicies.needed | {
         "picture": "Picture: an upload",
         "question": f"Question for both sides: a text of at most {MAX_TEXT:,} characters",
         "tokens": f"Longest answer (tokens): a whole number from 1 to {MOST_TOKENS}",
@@ -63,7 +65,7 @@ class Question(Sides):
 class Typed(Scripted):
     """A value of one type, without looks. Its event `given` comes with every new value, whoever wrote it."""
 
-    def __init__(self, kind: type[Sides], **kwargs: object) -> None:
+    def __init__(self, kind: type[SidePolicies], **kwargs: object) -> None:
         self.kind = kind
         script = "const give = () => { if (props.value) trigger('given'); };\nwatch('value', give);\ngive();"
         super().__init__("typed-style", "<span></span>", "", script, visible="hidden", **kwargs)
@@ -75,27 +77,27 @@ class Typed(Scripted):
             Refused: if it has none, or one of another type.
         """
         read = self.kind.read(value)
-        if isinstance(read, Question) and read.picture is not None:
+        if isinstance(read, AskedQuestion) and read.picture is not None:
             try:
                 read = read.model_copy(update={"picture": str(incoming.as_upload(read.picture))})
             except ValueError as error:
                 raise Refused(str(error)) from error
         return read.model_dump_json()
 
-    def preprocess(self, payload: str | None) -> Sides:
+    def preprocess(self, payload: str | None) -> SidePolicies:
         return self.kind.model_validate_json(self.checked(payload))
 
-    def postprocess(self, value: Sides | None) -> str | None:
+    def postprocess(self, value: SidePolicies | None) -> str | None:
         return None if value is None else value.model_dump_json()
 
 
 # What the inputs say as texts of two policies: of each, what is not its default.
 SIDES = """const keys = @keys@, defaults = @defaults@;
   const sides = [a, b].map((policy, side) => {
-    const said = { ...defaults[policy], ...shared };
-    keys.forEach(([of, name, option], i) => { if (of === side && name === policy) said[option] = values[i]; });
-    const changed = Object.keys(defaults[policy]).filter((option) => said[option] !== defaults[policy][option]);
-    return changed.length ? policy + ':' + changed.map((option) => option + '=' + said[option]).join(';') : policy;
+    const chosen = { ...defaults[policy], ...shared };
+    keys.forEach(([of, name, option], i) => { if (of === side && name === policy) chosen[option] = values[i]; });
+    const changed = Object.keys(defaults[policy]).filter((option) => chosen[option] !== defaults[policy][option]);
+    return changed.length ? policy + ':' + changed.map((option) => option + '=' + chosen[option]).join(';') : policy;
   });"""
 ASK = """(picture, question, tokens, temperature, seed, keep, a, b, ...values) => {
   const shared = { keep: keep / 100 };
@@ -112,10 +114,11 @@ TELL_SIDES = """(a, b, ...values) => {
 
 
 def scripts(keys: Sequence[tuple[int, str, str]]) -> tuple[str, str]:
-    """What makes a `Question` and the `Sides` of the page's inputs, in the browser.
+    """What makes an `AskedQuestion` and the `SidePolicies` of the page's inputs, in the browser.
 
-    The inputs are, of a question, picture, text, longest answer, temperature, seed and percent kept; of `Sides`, which
-    keep their defaults, none of these; then both policies, and the value of each option in `keys`: side, policy, name.
+    The inputs are, of a question, picture, text, longest answer, temperature, seed and percent kept; of
+    `SidePolicies`, which keep their defaults, none of these; then both policies, and the value of each option in
+    `keys`: side, policy, name.
     """
     defaults = {
         name: {option.name: option.default for option in options_of(policy).values() if option.is_free}

@@ -16,11 +16,11 @@ from elastic.messages import Message
 from elastic.options import build_policy, read_policy
 from elastic.policies import Policy
 from elastic.trace import first_difference
-from page.asking import Question
+from page.asking import AskedQuestion
 from page.controls import name_of_example
 from page.endings import FORGOTTEN, NOT_ASKED, NOT_BEGUN, Latest, explain, how_it_ended, line_of, out_of_memory
 from page.incoming import aside, picture_of
-from page.job import Refused, Steps, Waiting
+from page.job import JobRefused, Steps, Waiting
 from page.line import LONGEST_STEP
 from page.links import link_of
 from page.model import Model
@@ -72,7 +72,7 @@ class Callbacks:
         """A closed tab frees its caches."""
         self.store.leave(request.session_hash)
 
-    async def ask(self, request: gr.Request, asked: Question) -> AsyncIterator[Message | None]:
+    async def ask(self, request: gr.Request, asked: AskedQuestion) -> AsyncIterator[Message | None]:
         """Run one question on both sides, about eight messages for the view a second."""
         picture, question = asked.picture, asked.question
         name, latest = request.session_hash, Latest()
@@ -99,10 +99,10 @@ class Callbacks:
             job = self.line.join(name, steps, lambda: "somebody's question")
             if visitor.wish:  # stopped before there was anything to stop
                 self.line.stop(name)
-            async with aclosing(self.line.follow(job)) as said:
-                async for value in said:
+            async with aclosing(self.line.follow(job)) as values:
+                async for value in values:
                     yield messages.of_status(value) if isinstance(value, Waiting) else value
-        except Refused as error:
+        except JobRefused as error:
             wish = visitor.wish
             if wish is Wish.STOP:
                 yield latest.ended(f"{how_it_ended(latest.run)}." if latest.run else NOT_BEGUN)
@@ -156,7 +156,7 @@ class Callbacks:
         return comparison
 
     def _answer(
-        self, name: str, started: Callable[[], object], asked: Question, latest: Latest
+        self, name: str, started: Callable[[], object], asked: AskedQuestion, latest: Latest
     ) -> Iterator[Message | None]:
         """The steps of an answer, with messages for the view between them; the visitor is there when they begin."""
         comparison, visitor = started(), Visitor.acting(self.store, name)
@@ -231,7 +231,7 @@ class Callbacks:
         request: gr.Request,
     ) -> tuple[str, str, dict]:
         """Answer one question with two policies; `keep` is the fraction kept, 0 < keep <= 1."""
-        with self.said_to_programs():
+        with self.errors_for_programs():
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
             policies = [build_policy(name, keep, {}) for name in (policy_a, policy_b)]
@@ -259,13 +259,13 @@ class Callbacks:
         return await self.line.result(job)
 
     @contextmanager
-    def said_to_programs(self) -> Iterator[None]:
+    def errors_for_programs(self) -> Iterator[None]:
         """What goes wrong reaches a program as one sentence."""
         try:
             yield
         except gr.Error:
             raise
-        except (Refused, ValueError, TypeError) as error:
+        except (JobRefused, ValueError, TypeError) as error:
             raise gr.Error(str(error), print_exception=False) from error
         except Exception as error:
             raise self.broke_off("", error, "Error") from error

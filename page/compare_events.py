@@ -7,15 +7,15 @@ import gradio as gr
 
 from elastic.options import name_of, read_choice, read_share, write_policy
 from elastic.policies import POLICIES
-from page.asking import Question, Sides
+from page.asking import AskedQuestion, SidePolicies
 from page.callbacks import Callbacks
 from page.comparing import Table, plan_rows, read_budgets, table_csv
 from page.controls import with_links
 from page.incoming import aside, picture_of
-from page.job import Refused, Waiting
+from page.job import JobRefused, Waiting
 from page.visitor import TABLE, Visitor
 
-GONE = "The server no longer holds this table: compare again."
+NO_TABLE = "The server no longer holds this table: compare again."
 PUT_AWAY = "The table was put away to make room for other visitors: compare again."
 NO_PICTURE = "There is no picture yet. Pick an example, draw a scene or upload one."
 
@@ -35,7 +35,7 @@ class CompareEvents:
         methods: list[str],
         budgets: list[str],
         tokens: float,
-        chosen: Sides,
+        chosen: SidePolicies,
     ) -> tuple[dict, object, gr.Button, gr.Button]:
         """Check what is asked for, and show an empty table that can be stopped, not started again."""
         if self.line.has(_own(request)):
@@ -67,8 +67,8 @@ class CompareEvents:
             job = self.line.join(_own(request), steps, lambda: f"a table, {table.about}", True, request.session_hash)
             if table.how:  # stopped before there was anything to stop
                 self.line.stop(_own(request))
-            async with aclosing(self.line.follow(job)) as said:
-                async for value in said:
+            async with aclosing(self.line.follow(job)) as values:
+                async for value in values:
                     if self._table(request) is not table:
                         yield _ended(table, "Put away", "")
                         self._say_if_put_away(request)
@@ -77,7 +77,7 @@ class CompareEvents:
                     yield message(table, running=True) | waiting
         except gr.Error:
             raise
-        except Refused as error:
+        except JobRefused as error:
             if table.how:  # as its visitor wished
                 yield _ended(table, table.how, "")
             else:
@@ -128,7 +128,7 @@ class CompareEvents:
         figure = one_picture(table.measured, read_measures(described()))
         return message(table, running=False), gr.Plot(figure, visible=True), *buttons
 
-    def open_row(self, request: gr.Request, event: gr.EventData) -> Question:
+    def open_row(self, request: gr.Request, event: gr.EventData) -> AskedQuestion:
         """The question that has the full cache and a row's method answer side by side, as the row says.
 
         Raises:
@@ -140,11 +140,11 @@ class CompareEvents:
         rows = table.rows if table else []
         if not isinstance(number, int) or not 0 < number < len(rows) or rows[number]["refused"]:
             self._say_if_put_away(request)
-            raise gr.Error(GONE, print_exception=False)
+            raise gr.Error(NO_TABLE, print_exception=False)
         # The question is to be the first of a conversation, as it was here.
         self._visitor(request).conversation = None
         sides = [write_policy(table.plans[row].policy) for row in (0, number)]
-        return Question(picture=table.picture, question=table.question, sides=sides, tokens=table.tokens)
+        return AskedQuestion(picture=table.picture, question=table.question, sides=sides, tokens=table.tokens)
 
     async def compare_all(
         self,
@@ -157,7 +157,7 @@ class CompareEvents:
     ) -> list:
         """Answer one question with many policies, the full cache first; `policies` and `keeps` (fractions kept,
         0.05 to 1) are separated by commas. One row of figures for each policy and fraction."""
-        with self.asking.said_to_programs():
+        with self.asking.errors_for_programs():
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
             budgets = read_budgets(_parts(keeps), read_share)
@@ -170,7 +170,7 @@ class CompareEvents:
         return table.rows
 
 
-def _options(chosen: Sides) -> dict[str, dict]:
+def _options(chosen: SidePolicies) -> dict[str, dict]:
     """Settings by method, of the methods that are sides now; where both are the same, side B's."""
     options = {}
     for policy, of_policy in map(read_choice, chosen.sides):

@@ -198,10 +198,10 @@ def settings_of(plan: Plan) -> str:
         return ""
     options = options_of(type(plan.policy))
     settings = {options[name].label: value for name, value in changed(plan.policy).items() if name != "keep"}
-    return ", ".join(f"{label}: {_said(value)}" for label, value in settings.items())
+    return ", ".join(f"{label}: {_setting_value(value)}" for label, value in settings.items())
 
 
-def _said(value: object) -> str:
+def _setting_value(value: object) -> str:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else f"{value}"
 
 

@@ -46,7 +46,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Sides:
+class SideControls:
     """Each side's policy, and every option's (side, policy, field) with its control."""
 
     names: list[gr.Dropdown]
@@ -56,12 +56,12 @@ class Sides:
 
 def option_control(option: Option) -> gr.components.Component:
     """The control that fits a hyper-parameter."""
-    said = {"label": option.label.capitalize(), "info": option.about, "interactive": True}
+    shared = {"label": option.label.capitalize(), "info": option.about, "interactive": True}
     if option.kind is bool:
-        return gr.Checkbox(option.default, **said)
+        return gr.Checkbox(option.default, **shared)
     if option.choices:
-        return gr.Dropdown(option.choices, value=option.default, **said)
-    return gr.Slider(option.low, option.high, option.default, step=1 if option.kind is int else 0.01, **said)
+        return gr.Dropdown(option.choices, value=option.default, **shared)
+    return gr.Slider(option.low, option.high, option.default, step=1 if option.kind is int else 0.01, **shared)
 
 
 def scene_example(seed: int) -> dict:
@@ -186,7 +186,7 @@ def examples(pocket: bool) -> list[dict]:
     return listed
 
 
-def side_controls() -> Sides:
+def side_controls() -> SideControls:
     """The policy of each side, and the settings of all that can be chosen."""
     choices = [(policy.title, name) for name, policy in POLICIES.items()]
     names, keys, options = [], [], []
@@ -204,7 +204,7 @@ def side_controls() -> Sides:
                             options.append(option_control(option))
                 groups.append(group)
             chosen.change(lambda now: [gr.Group(visible=name == now) for name in POLICIES], chosen, groups, **PRIVATE)
-    return Sides(names, keys, options)
+    return SideControls(names, keys, options)
 
 
 def with_links(policy: type[Policy]) -> str:

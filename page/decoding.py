@@ -30,7 +30,7 @@ NOT_NOW = "Pictures cannot be read at the moment: the server has too much to do.
 BUSY = "Too many pictures are being read at once. Try again in a minute."
 
 
-class Decoder:
+class PictureDecoder:
     """Opens pictures as `open_picture` does, `workers` at once; processes are started when they are needed."""
 
     def __init__(self, workers: int = WORKERS, seconds: float = SECONDS) -> None:

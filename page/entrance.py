@@ -14,7 +14,7 @@ from python_multipart.exceptions import FormParserError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from page import gate, incoming
-from page.answering import FAILED, NOT_HERE, Answer, Refusal
+from page.answering import FAILED, NOT_HERE, Refusal, Response
 from page.arriving import checked_file, checked_head, in_time, length_of, parameter, path_of, whole_body, with_body
 from page.gate import Refused
 from page.refusals import Refusals, RefusedCall
@@ -53,7 +53,11 @@ ROUTES = [
     )
 ]
 IN_TIME = re.compile(rf"{API}/(run|api|component_server|upload_progress|upload)\b")  # not what a queue answers
-AS_TYPES: dict[str, type[BaseModel]] = {"component_server": gate.Asked, "cancel": gate.Cancelled, "reset": gate.Ended}
+AS_TYPES: dict[str, type[BaseModel]] = {
+    "component_server": gate.Asked,
+    "cancel": gate.Cancelled,
+    "reset": gate.Finished,
+}
 
 
 class Entrance:
@@ -74,24 +78,24 @@ class Entrance:
         if path == "/health" and scope["method"] in GET:  # also what is not well is said in its own words
             await self.app(scope, receive, send)
             return
-        answer = Answer(send, is_event=path.startswith((f"{API}/run/", f"{API}/api/")))
+        response = Response(send, is_event=path.startswith((f"{API}/run/", f"{API}/api/")))
         try:
             async with asyncio.timeout(ANSWER_SECONDS if IN_TIME.match(path) else None):
-                await self._pass(scope, receive, answer, path)
+                await self._pass(scope, receive, response, path)
         except Refusal as refusal:
             if path == EVENTS and refusal.status == 503:
-                await answer.refuse_events(refusal.sentence)
+                await response.refuse_events(refusal.sentence)
             else:
-                await answer.refuse(refusal.status, refusal.sentence)
+                await response.refuse(refusal.status, refusal.sentence)
         except Refused as error:
-            await answer.refuse(422, str(error))
+            await response.refuse(422, str(error))
         except TimeoutError:
-            await answer.refuse(504, SLOW)
+            await response.refuse(504, SLOW)
         except Exception:  # whatever Gradio stumbles over stays at the server
             traceback.print_exc()
-            await answer.refuse(500, FAILED)
+            await response.refuse(500, FAILED)
 
-    async def _pass(self, scope: Scope, receive: Receive, answer: Answer, path: str) -> None:
+    async def _pass(self, scope: Scope, receive: Receive, response: Response, path: str) -> None:
         method, scope = scope["method"], checked_head(scope)
         if method != "OPTIONS":
             if not any(method in methods and route.fullmatch(path) for methods, route in ROUTES):
@@ -100,31 +104,31 @@ class Entrance:
                 scope = checked_file(scope, path.removeprefix(f"{API}/file="))
             elif path == f"{API}/upload":
                 length_of(scope, incoming.MAX_BYTES + MAX_SMALL)
-                await self._upload(scope, in_time(receive), answer)
+                await self._upload(scope, in_time(receive), response)
                 return
             elif path == EVENTS:
                 if parameter(scope, "session_hash") not in self.page._queue.pending_messages_per_session:
-                    await answer.end_of_events(NO_SESSION)
+                    await response.end_of_events(NO_SESSION)
                     return
-                receive = answer.while_open(receive)
+                receive = response.while_open(receive)
             elif path.startswith(f"{API}/call/") and method in GET:
                 self._check_waiting(path.rpartition("/")[2])
             elif method == "POST":
                 try:
                     scope, receive = await self._checked(scope, receive, path)
                 except RefusedCall as error:
-                    await answer.event(self.refusals.tell(self.page, error.session, str(error)))
+                    await response.event(self.refusals.tell(self.page, error.session, str(error)))
                     return
-        await self.app(scope, receive, answer)
+        await self.app(scope, receive, response)
 
-    async def _upload(self, scope: Scope, receive: Receive, answer: Answer) -> None:
+    async def _upload(self, scope: Scope, receive: Receive, response: Response) -> None:
         """Let Gradio take files.
 
         Raises:
             Refusal: if it takes the request for none: of one part that is no file, or of a mark too long to part them.
         """
         try:
-            await self.app(scope, receive, answer)
+            await self.app(scope, receive, response)
         except (FormParserError, TypeError) as error:
             raise Refusal(400, NO_FORM) from error
 

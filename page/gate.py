@@ -33,13 +33,13 @@ class Refused(ValueError):
     """A sentence that is ready for people."""
 
 
-class Strict(BaseModel):
+class RequestPart(BaseModel):
     """Nothing is turned into what it is not; what is not asked for is passed over, and goes no further."""
 
     model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
 
 
-class Call(Strict):
+class Call(RequestPart):
     """A page event, or a call of a program."""
 
     data: list[Any] | dict[str, Any]
@@ -49,7 +49,7 @@ class Call(Strict):
     event_data: Any = None
 
 
-class Asked(Strict):
+class Asked(RequestPart):
     """What a component's script asks the server."""
 
     session_hash: Session
@@ -58,7 +58,7 @@ class Asked(Strict):
     data: Annotated[list[Scalar], Field(max_length=4)] | Scalar
 
 
-class Cancelled(Strict):
+class Cancelled(RequestPart):
     """A run that its visitor stops."""
 
     session_hash: Session
@@ -66,13 +66,13 @@ class Cancelled(Strict):
     event_id: Session
 
 
-class Ended(Strict):
+class Finished(RequestPart):
     """A run that is over."""
 
     event_id: Session
 
 
-class File(Strict):
+class File(RequestPart):
     """How browsers and programs name a file; only path and address count."""
 
     path: str | None = None
@@ -134,7 +134,7 @@ def _value(block: Component, value: Any, name: str, is_public: bool) -> Any:
     try:
         return TypeAdapter(wanted, config=ConfigDict(strict=True, allow_inf_nan=False)).validate_python(value)
     except ValidationError as error:
-        raise Refused(f"{name}: {needed} is needed, not {said(value)}. Change it and send it again.") from error
+        raise Refused(f"{name}: {needed} is needed, not {in_few_words(value)}. Change it and send it again.") from error
 
 
 def _type_of(block: Component, is_public: bool) -> tuple[Any, str]:
@@ -211,7 +211,7 @@ def event_value(value: Any) -> dict[str, Any]:
     return value if is_small else {}
 
 
-def said(value: Any) -> str:
+def in_few_words(value: Any) -> str:
     """What was sent, in a few words."""
     if isinstance(value, str):
         return repr(value[:20]) if len(value) <= 20 else f"a text of {len(value):,} characters"

@@ -8,7 +8,7 @@ from PIL.Image import Image
 
 from elastic.policies.full import Full
 from page.incoming import aside, picture_of
-from page.job import Refused
+from page.job import JobRefused
 from page.model import Model
 from scenes.asides import NO_SCENE
 
@@ -34,7 +34,7 @@ class Glance:
             caller, steps = f"glance of {request.session_hash}", self._steps(picture)
             job = self.model.line.join(caller, steps, lambda: "a look at a new picture", also=request.session_hash)
             seen = await self.model.line.result(job)
-        except (Refused, ValueError):  # no picture any more, or a busy server: asked, the model says it itself
+        except (JobRefused, ValueError):  # no picture any more, or a busy server: asked, the model says it itself
             return path, ""
         return path, NOTE if seen == NO_SCENE else ""
 

@@ -23,7 +23,7 @@ from PIL import Image
 
 from elastic import files
 from elastic.foreign import read_open
-from page.decoding import Decoder
+from page.decoding import PictureDecoder
 
 ASSETS = Path(__file__).parent.parent / "assets"
 MAX_BYTES = 10 * 2**20  # of an uploaded file
@@ -34,7 +34,7 @@ BEGINS = re.compile(rb"\x89PNG|\xff\xd8\xff|RIFF....WEBP|GIF8|BM|....ftypavi[fs]
 FOLDER = re.compile(r"[0-9a-f]{64}|scenes")  # folders of uploads, which Gradio names so, and of drawn scenes
 DATA_URL = re.compile(r"data:(?:image/[\w.+-]{1,40})?((?:;[\w.=+-]{1,80}){0,4}),", re.ASCII | re.IGNORECASE)
 NO_UPLOAD = "This file is no upload of this page. Upload it here, or send the picture itself as a data URL."
-GONE = "The file is no longer on the server: uploads are deleted after a while. Upload it again."
+DELETED = "The file is no longer on the server: uploads are deleted after a while. Upload it again."
 UNREAD = "The server cannot read the file at the moment. Try again in a minute, or upload it again."
 NO_ROOM = "The server has no room for files at the moment. Try again in a few minutes, or with a smaller one."
 NOT_KEPT = "The server cannot keep the file. Upload it instead of sending it in the call, or try again in a minute."
@@ -44,7 +44,7 @@ NO_DATA = (
 TOO_LARGE = f"The file has more than the {MAX_BYTES // 2**20} MB that are taken. Save a smaller copy and try again."
 
 folders = {ASSETS / "scenes", ASSETS / "photos"}  # whose pictures may be named as they are
-_decoder = Decoder()
+_decoder = PictureDecoder()
 _threads = ThreadPoolExecutor(8, "pictures")  # of their own: whatever else the page does never waits for a picture
 
 
@@ -98,11 +98,11 @@ def _open(place: Path) -> BufferedReader:
             os.close(folder)
     except OSError as error:
         # A link is refused as if it were not there.
-        is_gone = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)
-        raise ValueError(GONE if is_gone else UNREAD) from error
+        is_missing = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)
+        raise ValueError(DELETED if is_missing else UNREAD) from error
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
-        raise ValueError(GONE)
+        raise ValueError(DELETED)
     return os.fdopen(number, "rb")
 
 

@@ -16,7 +16,7 @@ class Waiting(str):
     """A sentence for somebody who waits for the model."""
 
 
-class Refused(Exception):
+class JobRefused(Exception):
     """A job was not begun, or not finished, for the reason that it says."""
 
 
@@ -31,7 +31,7 @@ class Job:
     names: tuple[str, ...]  # under which somebody listens
     joined: float
     loop: asyncio.AbstractEventLoop | None
-    said: deque = field(default_factory=deque)
+    values: deque = field(default_factory=deque)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     heard: float | None = None  # when somebody last listened
     held: float = 0.0  # seconds of the model

@@ -13,7 +13,7 @@ from page.shown import Shown
 from viz import lesson_page
 
 
-class Lesson(Scripted):
+class LessonView(Scripted):
     """The eight steps beside a live view of their own, fed with the value of `page.lesson`."""
 
     def __init__(self, **kwargs: object) -> None:
@@ -29,7 +29,7 @@ class LessonTab:
         run, names = lesson_run()
         for number, name in enumerate(names):
             shown.lasting[f"lesson/{name}"] = _pair(run, f"lesson/{name}", sorted({0, number}))
-        self.view = Lesson(elem_id="lesson", server_functions=[*shown.server_functions(), save_lesson])
+        self.view = LessonView(elem_id="lesson", server_functions=[*shown.server_functions(), save_lesson])
 
     def connect(self, page: gr.Blocks, tabs: gr.Tabs, tab: gr.Tab, button: gr.Button) -> None:
         """Open the lesson with its tab, with the button, and where the page's address asks for it."""

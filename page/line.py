@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
 
-from page.job import Job, Refused, Steps, Stopped, Waiting
+from page.job import Job, JobRefused, Steps, Stopped, Waiting
 from page.turns import Turns
 
 TURN = 2.0  # seconds that a caller has the model while others wait; a step, or a row of a table, is always finished
 UNHEARD = 10.0  # seconds in which somebody must begin to listen
-GONE = 0.3  # seconds: a browser closes a stream and opens the next when it asks again
-LOOK = GONE / 3  # seconds after which it is noted again who listens, or a short gap would look like a long one
+GAP = 0.3  # seconds: a browser closes a stream and opens the next when it asks again
+LISTEN_AGAIN = GAP / 3  # seconds after which it is noted again who listens, or a short gap would look like a long one
 LONGEST_STEP = 10.0  # seconds that somebody who stopped a job waits for its last step
 STOPPING, STOPPED = "Stopping: the step under way is still finished", "It was stopped."
 STUCK = 180.0  # seconds without a finished step after which the line does not move
@@ -45,7 +45,7 @@ class Line:
         """Put a job at the end of the line; `also` is a further name under which somebody may listen.
 
         Raises:
-            Refused: if the line is too long, or closed.
+            JobRefused: if the line is too long, or closed.
         """
         loop = None
         with suppress(RuntimeError):
@@ -53,11 +53,13 @@ class Line:
         job = Job(caller, steps, about, by_rows, tuple(filter(None, (caller, also))), time.monotonic(), loop)
         with self._changed:
             if self.closed:
-                raise Refused(self.closed)
+                raise JobRefused(self.closed)
             if self._waiting.of(caller) >= MOST_EACH:
-                raise Refused(f"{MOST_EACH} of your own calls wait for the model already. Fetch their answers first.")
+                raise JobRefused(
+                    f"{MOST_EACH} of your own calls wait for the model already. Fetch their answers first."
+                )
             if len(self) >= MOST:
-                raise Refused(f"{len(self)} others wait for the model already. Try again in a few minutes.")
+                raise JobRefused(f"{len(self)} others wait for the model already. Try again in a few minutes.")
             if self._is_idle():
                 self.last_step = time.monotonic()
             self._waiting.add(job)
@@ -68,28 +70,28 @@ class Line:
         """What a job says, and sentences while it waits for its turn; whoever stops following stops the job.
 
         Raises:
-            Refused: if it was not begun or not finished.
+            JobRefused: if it was not begun or not finished.
         """
-        told = ""
+        shown = ""
         try:
             while True:
                 job.changed.clear()
                 is_over = job.over  # before what it said last is passed on
-                while job.said:
-                    yield job.said.popleft()
+                while job.values:
+                    yield job.values.popleft()
                 if is_over:
                     break
                 if self.closed:  # at the end of the program nobody waits for a step
-                    raise Refused(self.closed)
+                    raise JobRefused(self.closed)
                 self._listen(job)
                 with self._changed:  # a job that is over waits no more, though what it said last is still passed on
                     is_waiting = self._running is not job and not job.over
-                line = STOPPING if job.left else self.waiting_line(job) if is_waiting else told
-                if line != told:
-                    told = line
+                line = STOPPING if job.left else self.waiting_line(job) if is_waiting else shown
+                if line != shown:
+                    shown = line
                     yield Waiting(line)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK):
+                    async with asyncio.timeout(LISTEN_AGAIN):
                         await job.changed.wait()
         finally:
             await self._end(job)
@@ -98,8 +100,8 @@ class Line:
 
     async def result(self, job: Job) -> object:
         """What a job comes to; raises what went wrong with it."""
-        async with aclosing(self.follow(job)) as said:
-            async for _ in said:
+        async with aclosing(self.follow(job)) as values:
+            async for _ in values:
                 pass
         return job.result
 
@@ -234,15 +236,15 @@ class Line:
         self._listen(job)
         now = time.monotonic()
         if self.closed:
-            return Refused(self.closed)
+            return JobRefused(self.closed)
         if job.left:
-            return Refused(STOPPED)
-        if now - (job.heard or job.joined) > (UNHEARD if job.heard is None else GONE):
-            return Refused("Nobody listened for the answer: fetch it as soon as it was asked for.")
+            return JobRefused(STOPPED)
+        if now - (job.heard or job.joined) > (UNHEARD if job.heard is None else GAP):
+            return JobRefused("Nobody listened for the answer: fetch it as soon as it was asked for.")
         if job.held > self.deadline:
-            return Refused(f"It took the model for more than {self.deadline:g} s and was ended. Ask for less.")
+            return JobRefused(f"It took the model for more than {self.deadline:g} s and was ended. Ask for less.")
         if job is not self._running and now - job.joined - job.held > 2 * self.deadline + UNHEARD:
-            return Refused("The model was busy for too long. Try again in a few minutes.")
+            return JobRefused("The model was busy for too long. Try again in a few minutes.")
         return None
 
     def _advance(self, job: Job) -> None:
@@ -256,12 +258,12 @@ class Line:
             except StopIteration as end:
                 return self._finish(job, result=end.value)
             except Stopped:
-                return self._finish(job, error=self._why_over(job) or Refused(STOPPED))
+                return self._finish(job, error=self._why_over(job) or JobRefused(STOPPED))
             except BaseException as error:
                 return self._finish(job, error=error)
             self._step_is_finished(job)
             if value is not None:
-                job.said.append(value)
+                job.values.append(value)
                 job.tell()
             if why := self._why_over(job):
                 return self._finish(job, error=why)

@@ -11,12 +11,12 @@ from elastic import messages
 from elastic.options import name_of, options_of, percent, read_percent, read_policy, write_choice
 from elastic.policies import POLICIES
 from page import incoming
-from page.asking import Question, Sides, Typed, scripts
+from page.asking import AskedQuestion, SidePolicies, Typed, scripts
 from page.callbacks import Callbacks
 from page.controls import answer_controls, ask_controls, find_example, show_example, side_controls
 from page.glance import Glance, note_of
 from page.links import DEFAULTS, read_link
-from page.looking import PRIVATE, Looking
+from page.looking import PRIVATE, ViewEvents
 from page.misspelt import SIDES
 from page.model import Model
 from page.picture import KEEP_PICTURE, NOW, Picture
@@ -33,15 +33,15 @@ SHOW_ANSWERS = """() => {
 class Live:
     """The inputs, laid out where this is built, and what they do once connected with the view."""
 
-    def __init__(self, model: Model, shown: Shown, looking: Looking) -> None:
-        self.model, self.shown, self.looking = model, shown, looking
+    def __init__(self, model: Model, shown: Shown, view_events: ViewEvents) -> None:
+        self.model, self.shown, self.view_events = model, shown, view_events
         self.inputs = ask_controls(pocket=model.name is None)
         self.sides = side_controls()
         self.answer = answer_controls()
-        self.asked = Typed(Question, elem_id="asked")  # whatever is written here is asked
-        self.chosen = Typed(Sides, elem_id="chosen")
+        self.asked = Typed(AskedQuestion, elem_id="asked")  # whatever is written here is asked
+        self.chosen = Typed(SidePolicies, elem_id="chosen")
         self.events = Callbacks(model, shown)
-        looking.make_way, looking.can_ask = self.events.step_aside, True
+        view_events.make_way, view_events.can_ask = self.events.step_aside, True
 
     def connect(self, page: gr.Blocks, badge: gr.Markdown, view: gr.HTML) -> list[Dependency]:
         """Let the inputs run the model and the view show it; returns what follows a run.
@@ -89,9 +89,9 @@ class Live:
         """Say of a picture that was uploaded that it is no scene, before a question is asked in vain."""
         inputs, seen = self.inputs, gr.State((None, ""))
         in_line = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
-        looked = inputs.uploaded.success(Glance(self.model).look, inputs.picture, seen, **in_line)
+        noted = inputs.uploaded.success(Glance(self.model).look, inputs.picture, seen, **in_line)
         # Another picture may have been chosen while the model looked: only what is shown is spoken of.
-        for event in (looked.success, inputs.picture.change):
+        for event in (noted.success, inputs.picture.change):
             event(note_of, [seen, inputs.picture], inputs.note, **PRIVATE)
 
     def arrive(self, request: gr.Request) -> list:
@@ -102,9 +102,9 @@ class Live:
         asked = dict(request.query_params)
         found, wrong = read_link(asked)
         if self._example(asked) is not None:
-            told = replace(messages.of_status(""), wrong=wrong) if wrong else gr.skip()
-            return [told, self._question(asked, found), *self._fill(asked, found)]
-        shown = self.looking.arrive_at(asked, request)
+            message = replace(messages.of_status(""), wrong=wrong) if wrong else gr.skip()
+            return [message, self._question(asked, found), *self._fill(asked, found)]
+        shown = self.view_events.arrive_at(asked, request)
         shown = replace(shown, wrong=[*shown.wrong, *wrong])
         earlier = self.fill(request)
         own = [gr.skip(), found.get("q", gr.skip()), gr.skip(), gr.skip(), *self._settings(found)]
@@ -123,7 +123,7 @@ class Live:
     def _example(self, asked: Mapping[str, str]) -> dict | None:
         return find_example(asked.get("example", ""), self.model.name is None)
 
-    def _question(self, asked: Mapping[str, str], found: Mapping[str, object]) -> Question:
+    def _question(self, asked: Mapping[str, str], found: Mapping[str, object]) -> AskedQuestion:
         """What a link asks about one of the pictures; whether its policies can be made is said where they are."""
         picture, question, *_ = show_example(self._example(asked))
         sides = []
@@ -135,9 +135,9 @@ class Live:
             sides.append(write_choice(name, options))
         # As the copy that the visitor's picture becomes, so that his next question goes on with the conversation.
         picture = str(incoming.keep(incoming.content_of(picture), Path(picture).name))
-        return Question(picture=picture, question=found.get("q", question), sides=sides)
+        return AskedQuestion(picture=picture, question=found.get("q", question), sides=sides)
 
-    def inputs_of(self, asked: Question) -> list:
+    def inputs_of(self, asked: AskedQuestion) -> list:
         """The inputs that make a question: picture, text, longest answer, temperature, percent kept, and the sides."""
         policies = [read_policy(side) for side in asked.sides]
         names = [name_of(policy) for policy in policies]
@@ -156,15 +156,15 @@ class Live:
 
     def _settings(self, found: Mapping[str, object]) -> list:
         """How much is kept, the sides' policies and their options, as far as something is said of them."""
-        said = {side: found.get(side, DEFAULTS[side]) for side in SIDES if any(key[0] == side for key in found)}
+        policies = {side: found.get(side, DEFAULTS[side]) for side in SIDES if any(key[0] == side for key in found)}
         settings = [
             found.get(f"{SIDES[side]}.{field}", getattr(POLICIES[policy](), field))
-            if said.get(SIDES[side]) == policy
+            if policies.get(SIDES[side]) == policy
             else gr.skip()
             for side, policy, field in self.sides.keys
         ]
         keep = float(percent(found["keep"])) if "keep" in found else gr.skip()
-        return [keep, *(said.get(side, gr.skip()) for side in SIDES), *settings]
+        return [keep, *(policies.get(side, gr.skip()) for side in SIDES), *settings]
 
 
 def compare_api(events: Callbacks) -> None:

@@ -29,7 +29,7 @@ NO_EFFECT = "This server shows recorded runs only: {} is shown as it was, withou
 EDITED = "edited or foreign: not as this program saved it"
 
 
-class Looking:
+class ViewEvents:
     """The events of what is looked at, over the runs that are shown."""
 
     def __init__(self, shown: Shown) -> None:
@@ -154,8 +154,8 @@ def recorded_controls(is_open: bool) -> tuple[gr.Dataset, gr.File]:
     return chosen, dropped
 
 
-def plot_controls(looking: Looking, tab: gr.Tab, other_tab: gr.Tab) -> tuple[list, list]:
-    """The plots with their choices, drawn when their tab is opened; returns inputs and outputs of `Looking.replot`."""
+def plot_controls(view_events: ViewEvents, tab: gr.Tab, other_tab: gr.Tab) -> tuple[list, list]:
+    """Plots with their choices, drawn when their tab is opened; returns inputs and outputs of `ViewEvents.replot`."""
     is_open = gr.State(False)
     with gr.Row(elem_id="plot-choices"):
         side = gr.Dropdown([("A", 0), ("B", 1)], value=1, label="Side", elem_id="plot-side")
@@ -165,16 +165,18 @@ def plot_controls(looking: Looking, tab: gr.Tab, other_tab: gr.Tab) -> tuple[lis
         shown = [gr.Plot(show_label=False, min_width=420, elem_id=f"plot-{number}") for number in range(PLOTS)]
     inputs, outputs = [side, head], [*shown, side, head, note]
     for event in (tab.select, side.input, head.input):
-        event(looking.plot, inputs, outputs, **PRIVATE)
+        event(view_events.plot, inputs, outputs, **PRIVATE)
     tab.select(lambda: True, None, is_open, **PRIVATE)
     other_tab.select(lambda: False, None, is_open, **PRIVATE)
     return [is_open, *inputs], outputs
 
 
-def connect_looking(looking: Looking, chosen: gr.Dataset, dropped: gr.File, live: gr.HTML) -> list[Dependency]:
+def connect_view_events(
+    view_events: ViewEvents, chosen: gr.Dataset, dropped: gr.File, live: gr.HTML
+) -> list[Dependency]:
     """Choosing a recorded run or dropping a file that is one shows it, in place of a run that goes on."""
-    first = chosen.click(looking.show_recording, chosen, live, **PRIVATE)
+    first = chosen.click(view_events.show_recording, chosen, live, **PRIVATE)
     # Through the queue: without it an error does not reach the visitor.
-    second = dropped.upload(looking.open_file, dropped, [live, dropped], **PRIVATE | {"queue": True})
+    second = dropped.upload(view_events.open_file, dropped, [live, dropped], **PRIVATE | {"queue": True})
     second.failure(lambda: None, None, dropped, **PRIVATE)  # the place is free for the next one
     return [first, second]

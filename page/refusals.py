@@ -27,19 +27,19 @@ class Refusals:
     """Those that may not have been fetched yet, the oldest first."""
 
     def __init__(self) -> None:
-        self._told: deque[tuple[str, str]] = deque()
+        self._sent: deque[tuple[str, str]] = deque()
 
     def tell(self, page: gr.Blocks, session: str, sentence: str) -> str:
         """Have a visitor told a sentence in place of an answer; returns the number of the call."""
         queue, number = page._queue, uuid.uuid4().hex
-        said = {"error": sentence, "title": "Please check", "visible": True, "duration": 10}
+        output = {"error": sentence, "title": "Please check", "visible": True, "duration": 10}
         queue.pending_event_ids_session.setdefault(session, set()).add(number)
         queue.pending_messages_per_session.setdefault(session, asyncio.Queue()).put_nowait(
-            ProcessCompletedMessage(event_id=number, output=said, success=False, title="Please check")
+            ProcessCompletedMessage(event_id=number, output=output, success=False, title="Please check")
         )
-        self._told.append((session, number))
-        if len(self._told) > MOST:
-            self._forget(page, *self._told.popleft())
+        self._sent.append((session, number))
+        if len(self._sent) > MOST:
+            self._forget(page, *self._sent.popleft())
         return number
 
     def _forget(self, page: gr.Blocks, session: str, number: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from elastic.archive import open_run, save_run, steps_csv
 from elastic.messages import LATE, Message, Show, as_json, of_layer, of_run
 from elastic.trace import Run
-from page.store import LOOKED_AT, Store, Visit
+from page.store import ON_SCREEN, Store, Visit
 from page.visitor import Visitor
 from viz.replay import replay_html
 
@@ -65,7 +65,7 @@ class Shown:
 
     def _hold(self, run: Run, visit: Visit) -> None:
         size = held_bytes(run)
-        self.store.put((RUN, run.name), run, visit, size=lambda: size, seconds=LOOKED_AT)
+        self.store.put((RUN, run.name), run, visit, size=lambda: size, seconds=ON_SCREEN)
 
     def get(self, name: object) -> Run | None:
         """The run of that name, None where it is no longer held."""

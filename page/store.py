@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from threading import RLock
 
 UNUSED = 1800.0  # seconds after which a thing that nobody used is given up
-LOOKED_AT = 4 * 3600.0  # the same of what stands on somebody's screen and may be pointed at
+ON_SCREEN = 4 * 3600.0  # the same of what stands on somebody's screen and may be pointed at
 REMEMBERED = 1000  # visitors of whom is known what they lost, until they are told
 
 Key = tuple[str, str]  # kind, and a name that is unique among its kind

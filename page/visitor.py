@@ -8,7 +8,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from page.store import LOOKED_AT, Store, Visit
+from page.store import ON_SCREEN, Store, Visit
 
 if TYPE_CHECKING:  # a page without a model needs neither
     from elastic.session import Comparison
@@ -57,8 +57,8 @@ class Visitor:
     """One visitor. What is set once his visit has ended is let go at once."""
 
     conversation: "Kept[Comparison]" = Kept(CONVERSATION, size=lambda comparison: comparison.nbytes)
-    table: "Kept[Table]" = Kept(TABLE, LOOKED_AT, size=lambda table: table.nbytes)
-    looks_at: Kept[str] = Kept("looks at", LOOKED_AT)  # the name of a run
+    table: "Kept[Table]" = Kept(TABLE, ON_SCREEN, size=lambda table: table.nbytes)
+    looks_at: Kept[str] = Kept("looks at", ON_SCREEN)  # the name of a run
     under_way: Kept[Coming] = Kept("under way")  # of the question that goes on
     begun: Kept[float] = Kept("begun")  # when the last question was, by the browser's clock
     wish: Kept[Wish] = Kept("wish")

@@ -41,8 +41,8 @@ def samples(seed: int, questions: int, descriptions: int, conversations: int) ->
         wanted = [*JUDGED[: max(0, questions - number * per_scene)], *[DESCRIBE] * (number < descriptions)]
         turns = {skill: [_turn(asked[skill], asked[skill].skill)] for skill in wanted}
         if number < conversations:
-            said = conversation(scene, TURNS, random.Random(f"conversation {name}"))
-            turns["conversation"] = [_turn(question, f"turn {place}") for place, question in enumerate(said, start=1)]
+            talk = conversation(scene, TURNS, random.Random(f"conversation {name}"))
+            turns["conversation"] = [_turn(question, f"turn {place}") for place, question in enumerate(talk, start=1)]
         picture = Drawing(name)
         made += [{"name": f"scene {number} {kind}", "picture": picture, "turns": own} for kind, own in turns.items()]
     return made

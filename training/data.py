@@ -26,7 +26,7 @@ DECISIVE = 5.0  # how many times as much a token counts on which everything aske
 
 
 @dataclass(frozen=True)
-class Look:
+class AttentionTarget:
     """A token that should look at the patches of some things (numbered from 1), or at the first token if there is none.
 
     Looking at the first token is how "it is not there" shows itself to the words that follow.
@@ -42,7 +42,7 @@ STAGES = ("subject", "answer", "count")
 
 
 @dataclass
-class Row:
+class PackedText:
     """The tokens of a sample in their order; `turn` numbers the answer a token belongs to, 0 for what all can see."""
 
     ids: list[int] = field(default_factory=list)
@@ -67,8 +67,8 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One picture with its packed text, a `Row`."""
+class PackedSample:
+    """One picture with its packed text, a `PackedText`."""
 
     pixels: np.ndarray  # (3, 224, 224) float32
     ids: list[int]
@@ -81,7 +81,7 @@ class Sample:
     skills: list[str]  # of turn 1, 2, ...
     patches: PatchTargets
     shown: np.ndarray  # (P,) number of the thing each patch shows, 0 for none
-    looks: list["Look"]
+    targets: list["AttentionTarget"]
 
 
 class Packer:
@@ -98,14 +98,14 @@ class Packer:
         encoded = self.tokenizer.encode(text, add_special_tokens=False)
         return encoded.ids, [end - 1 for _, end in encoded.offsets]
 
-    def pack(self, view: View, questions: list[Question], alone: bool, question_first: bool = False) -> Sample:
+    def pack(self, view: View, questions: list[Question], alone: bool, question_first: bool = False) -> PackedSample:
         """As many of the questions as fit into `length` tokens, hidden from one another if `alone`.
 
         With `question_first` all of those that are alone stand before the picture, of a conversation the first.
         """
         if alone and question_first:
             return self._questions_before(view, questions)
-        row, skills, looks = Row(), [], []
+        row, skills, targets = PackedText(), [], []
         lead = f"USER: {questions[0].text} " if question_first else "USER: "
         row.add([self.start_id, *self.encode(lead)[0], *self.picture], 0, 0)
         prefix = len(row.ids)
@@ -114,56 +114,58 @@ class Packer:
             if question_first and number == 1:
                 text = "ASSISTANT:"
             asked, ends = self.encode(lead + text)
-            answer, said, weights = self._answer(question)
+            answer, ends_in_text, weights = self._answer(question)
             if len(row.ids) + len(asked) + len(answer) > self.length:
                 if alone:
                     continue
                 break
             if text != "ASSISTANT:":
-                looks += _sought(question, [end - len(lead) for end in ends], len(row.ids))
+                targets += _sought(question, [end - len(lead) for end in ends], len(row.ids))
             skills.append(question.skill)
             row.add(asked, len(skills), prefix if alone else len(row.ids))
-            looks += _spoken(question, said, len(row.ids) - 1)
+            targets += _spoken(question, ends_in_text, len(row.ids) - 1)
             row.add_answer(answer, weights)
-        return self._sample(view, row, alone, question_first, skills, looks)
+        return self._sample(view, row, alone, question_first, skills, targets)
 
-    def _questions_before(self, view: View, questions: list[Question]) -> Sample:
+    def _questions_before(self, view: View, questions: list[Question]) -> PackedSample:
         """Each question ends right before the picture, which sees none of them, as if it stood there alone."""
         asked, lead = [], self.encode("\nASSISTANT:")[0]
         room = self.length - 1 - len(self.picture)
         for question in questions:
-            before, (answer, said, weights) = self.encode(f"USER: {question.text} ")[0], self._answer(question)
+            before, (answer, ends_in_text, weights) = self.encode(f"USER: {question.text} ")[0], self._answer(question)
             if (size := len(before) + len(lead) + len(answer)) <= room:
-                asked.append((question, before, answer, said, weights))
+                asked.append((question, before, answer, ends_in_text, weights))
                 room -= size
-        row, looks = Row(), []
+        row, targets = PackedText(), []
         picture_at = 1 + max(len(before) for _, before, *_ in asked)
         row.add([self.start_id], 0, 0)
         for number, (_, before, *_) in enumerate(asked, start=1):
             row.add(before, number, picture_at - len(before))
         row.add(self.picture, 0, picture_at)
-        for number, (question, _, answer, said, weights) in enumerate(asked, start=1):
+        for number, (question, _, answer, ends_in_text, weights) in enumerate(asked, start=1):
             row.add(lead, number, picture_at + len(self.picture))
-            looks += _spoken(question, said, len(row.ids) - 1)
+            targets += _spoken(question, ends_in_text, len(row.ids) - 1)
             row.add_answer(answer, weights)
-        return self._sample(view, row, True, True, [question.skill for question, *_ in asked], looks)
+        return self._sample(view, row, True, True, [question.skill for question, *_ in asked], targets)
 
-    def _sample(self, view: View, row: Row, alone: bool, first: bool, skills: list[str], looks: list[Look]) -> Sample:
-        text = {"alone": alone, "first": first, "skills": skills, "looks": looks}
-        return Sample(view.pixels, **vars(row), **text, patches=view.patches, shown=view.shown)
+    def _sample(
+        self, view: View, row: PackedText, alone: bool, first: bool, skills: list[str], targets: list[AttentionTarget]
+    ) -> PackedSample:
+        text = {"alone": alone, "first": first, "skills": skills, "targets": targets}
+        return PackedSample(view.pixels, **vars(row), **text, patches=view.patches, shown=view.shown)
 
     def _answer(self, question: Question) -> tuple[list[int], list[int], list[float]]:
         """Tokens of an answer with its end, where each but that ends in its text, and how much each counts."""
         ids, ends = self.encode(f" {question.answer}")
         ends = [max(0, end - 1) for end in ends]
-        weights = [DECISIVE if said.decides else 1.0 for said in _stretches(question, ends)]
+        weights = [DECISIVE if stretch.decides else 1.0 for stretch in _stretches(question, ends)]
         return [*ids, self.end_id], ends, weights + [1.0] * (len(ids) + 1 - len(weights))
 
 
-def _sought(question: Question, ends: list[int], start: int) -> Iterator[Look]:
+def _sought(question: Question, ends: list[int], start: int) -> Iterator[AttentionTarget]:
     """The last token of every word that names something, `start` being the question's first token."""
     for _, last, things in question.sought:
-        yield Look("subject", start + next(at for at, end in enumerate(ends) if end >= last - 1), things)
+        yield AttentionTarget("subject", start + next(at for at, end in enumerate(ends) if end >= last - 1), things)
 
 
 def _stretches(question: Question, ends: list[int]) -> Iterator[Said]:
@@ -179,11 +181,11 @@ def _stretches(question: Question, ends: list[int]) -> Iterator[Said]:
         yield stretch
 
 
-def _spoken(question: Question, ends: list[int], before: int) -> Iterator[Look]:
+def _spoken(question: Question, ends: list[int], before: int) -> Iterator[AttentionTarget]:
     """Where the words of an answer look: every token is written from the one before it, the first from `before`."""
     for at, stretch in enumerate(_stretches(question, ends)):
         if stretch.looks is not None:
-            yield Look("count" if stretch.counts else "answer", before + at, stretch.looks)
+            yield AttentionTarget("count" if stretch.counts else "answer", before + at, stretch.looks)
 
 
 class Packs(Dataset):
@@ -201,7 +203,7 @@ class Packs(Dataset):
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int) -> PackedSample:
         name = f"train {self.start + index}"
         rng = random.Random(f"pack {name}")
         view = self.views.drawn(name)
@@ -228,10 +230,10 @@ class Batch:
     first: list[bool]
     skills: list[list[str]]
     patches: dict[str, Tensor]  # each (B, P)
-    looks: dict[str, tuple[Tensor, Tensor]]  # per stage: token (B, R), -1 on padding; where to look (B, R, 1 + P)
+    targets: dict[str, tuple[Tensor, Tensor]]  # per stage: token (B, R), -1 on padding; where to look (B, R, 1 + P)
 
 
-def collate(samples: list[Sample]) -> Batch:
+def collate(samples: list[PackedSample]) -> Batch:
     """Pad samples on the right and say which token may see which."""
     length = max(len(sample.ids) for sample in samples)
 
@@ -256,22 +258,22 @@ def collate(samples: list[Sample]) -> Batch:
         patches={
             key: torch.from_numpy(np.stack([sample.patches[key] for sample in samples])) for key in samples[0].patches
         },
-        looks={stage: _collate_looks(samples, stage) for stage in STAGES},
+        targets={stage: _collate_targets(samples, stage) for stage in STAGES},
     )
 
 
-def _collate_looks(samples: list[Sample], stage: str) -> tuple[Tensor, Tensor]:
-    looks = [[look for look in sample.looks if look.stage == stage] for sample in samples]
-    most = max(map(len, looks))
+def _collate_targets(samples: list[PackedSample], stage: str) -> tuple[Tensor, Tensor]:
+    targets = [[target for target in sample.targets if target.stage == stage] for sample in samples]
+    most = max(map(len, targets))
     tokens = torch.full((len(samples), most), -1)
     wanted_at = torch.zeros(len(samples), most, 1 + GRID * GRID)  # of the first token and of the patches
-    for row, (sample, wanted) in enumerate(zip(samples, looks, strict=True)):
-        for column, look in enumerate(wanted):
-            tokens[row, column] = look.token
-            shown = np.isin(sample.shown, look.things)
+    for row, (sample, wanted) in enumerate(zip(samples, targets, strict=True)):
+        for column, target in enumerate(wanted):
+            tokens[row, column] = target.token
+            shown = np.isin(sample.shown, target.things)
             if stage == "count":
                 # One part to each thing's middle and one to the first token: the shares tell how many there are.
                 shown &= sample.patches["middle"] == 1
             wanted_at[row, column, 1:] = torch.from_numpy(shown)
-            wanted_at[row, column, 0] = not look.things or stage == "count"
+            wanted_at[row, column, 0] = not target.things or stage == "count"
     return tokens, wanted_at

@@ -25,7 +25,7 @@ from scenes.questions import NUMBER_SKILLS, SHORT_SKILLS, Question, ask
 from scenes.scene import GRID, Scene, alike_scene, random_scene, render
 from scenes.talk import conversation
 from scenes.typing import messy
-from training.data import Packer, Sample, collate
+from training.data import PackedSample, Packer, collate
 from training.held_out import ASIDES_HELD_OUT, other_pictures_held_out
 from training.other_pictures import KINDS
 from training.train import answer_loss
@@ -40,7 +40,7 @@ GOALS = {  # per key of the results, which share is to be reached
 }
 
 
-def right_answers(llava: Llava, sample: Sample) -> list[bool]:
+def right_answers(llava: Llava, sample: PackedSample) -> list[bool]:
     """Per packed question, whether greedy decoding writes its answer."""
     batch = collate([sample])
     with torch.inference_mode():

@@ -23,9 +23,9 @@ LONGEST = 160  # tokens of an answer
 
 def is_sensible(answer: str, expected: dict[str, list[str]]) -> bool:
     """Whether an answer matches all that must stand in it, and nothing that must not."""
-    said = [bool(re.search(one, answer, re.IGNORECASE)) for one in expected.get("all", [])]
+    right = [bool(re.search(one, answer, re.IGNORECASE)) for one in expected.get("all", [])]
     wrong = [bool(re.search(one, answer, re.IGNORECASE)) for one in expected.get("none", [])]
-    return bool(answer.strip()) and all(said) and not any(wrong)
+    return bool(answer.strip()) and all(right) and not any(wrong)
 
 
 def hold(llava: Llava, conversation: dict) -> list[tuple[str, str, bool]]:
@@ -58,8 +58,8 @@ def main() -> None:
     held = [hold(llava, conversation) for conversation in json.loads(LISTED.read_text(encoding="utf-8"))]
     turns = [turn for conversation in held for turn in conversation]
     wrong = [turn for turn in turns if not turn[2]]
-    for said, answer, sensible in wrong if args.wrong else random.Random(0).sample(turns, min(args.show, len(turns))):
-        print(f"| {'✓' if sensible else '✗'} | {said} | {answer} |")
+    for say, answer, sensible in wrong if args.wrong else random.Random(0).sample(turns, min(args.show, len(turns))):
+        print(f"| {'✓' if sensible else '✗'} | {say} | {answer} |")
     print(f"{len(turns) - len(wrong)} of {len(turns)} sensible ({1 - len(wrong) / len(turns):.1%})")
     if args.out:
         keys = ("said", "answer", "sensible")

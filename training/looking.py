@@ -20,8 +20,8 @@ HEADS = {  # per layer, which heads are taught which look
 }
 
 
-class Looking:
-    """Sums up how far attention misses what it should look at; travels along as `model(..., looking=looking)`."""
+class AttentionLoss:
+    """Sums up how far attention misses what it should look at; travels along as `model(..., attention_loss=...)`."""
 
     def __init__(self, batch: Batch, image_id: int) -> None:
         self.batch = batch
@@ -32,7 +32,7 @@ class Looking:
     def see(self, layer: int, query: Tensor, key: Tensor, scaling: float) -> None:
         """Add the losses of a layer."""
         for stage, heads in HEADS.get(layer, {}).items():
-            token, wanted = self.batch.looks[stage]
+            token, wanted = self.batch.targets[stage]
             real = token >= 0
             if not real.any():
                 continue
@@ -65,15 +65,15 @@ class Looking:
         return torch.stack(self.losses).mean() if self.losses else torch.zeros(())
 
 
-def looking_attention(
+def taught_attention(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: object
 ) -> tuple[Tensor, None]:
-    """SDPA, with a `Looking` that sees queries and keys where one travels along."""
-    looking: Looking | None = kwargs.pop("looking", None)
-    if looking is not None:
-        looking.see(module.layer_idx, query, key, kwargs["scaling"])
+    """SDPA, with an `AttentionLoss` that sees queries and keys where one travels along."""
+    attention_loss: AttentionLoss | None = kwargs.pop("attention_loss", None)
+    if attention_loss is not None:
+        attention_loss.see(module.layer_idx, query, key, kwargs["scaling"])
     return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
 
 
-AttentionInterface.register("looking", looking_attention)
-AttentionMaskInterface.register("looking", sdpa_mask)
+AttentionInterface.register("taught", taught_attention)
+AttentionMaskInterface.register("taught", sdpa_mask)

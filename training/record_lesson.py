@@ -60,7 +60,7 @@ def brightest(run: Run) -> np.ndarray:
     return full.score[:, full.patches].argmax(1)
 
 
-def is_told_of(run: Run, question: Question, scene: Scene) -> bool:
+def fits_the_texts(run: Run, question: Question, scene: Scene) -> bool:
     """Whether the full cache's run is one that the texts are true of.
 
     It lists two things, at the tokens of the answer that the texts quote, and looks at each as it names it; in layer 4
@@ -68,8 +68,8 @@ def is_told_of(run: Run, question: Question, scene: Scene) -> bool:
     """
     full, shown = run.sides[0], patch_things(render(scene)[1])
     names = [thing.name for thing in question.about]
-    said = [full.answer_pieces[at].strip() for at in NAMED] if full.steps > NAMED[1] else []
-    if full.answer != question.answer or len({*names}) != 2 or said != names:
+    written = [full.answer_pieces[at].strip() for at in NAMED] if full.steps > NAMED[1] else []
+    if full.answer != question.answer or len({*names}) != 2 or written != names:
         return False
     bright = shown[brightest(run)] > 0
     things = [scene.things.index(thing) + 1 for thing in question.about]
@@ -93,7 +93,7 @@ def teaches(run: Run, question: Question, scene: Scene) -> bool:
     wrong = "".join(sides["unprotected"].answer_pieces[NAMED[1] - 1 : NAMED[1] + 1]).split()
     others = {*OBJECTS} - {thing.name for thing in question.about}
     names_another = len(wrong) == 2 and wrong[0] in ("a", "an") and wrong[1] in others
-    return right >= RIGHT and not right & WRONG and names_another and is_told_of(run, question, scene)
+    return right >= RIGHT and not right & WRONG and names_another and fits_the_texts(run, question, scene)
 
 
 def find(llava: Llava) -> Run:
@@ -108,7 +108,7 @@ def find(llava: Llava) -> Run:
         if scene.plate or len(scene.things) < 3:
             continue
         question, picture = ask(scene, "list_category", rng, PLAIN_FORMS), render(scene)[0]
-        if not is_told_of(run(Comparison(llava, picture, policies[:1]), question.text, LONGEST), question, scene):
+        if not fits_the_texts(run(Comparison(llava, picture, policies[:1]), question.text, LONGEST), question, scene):
             continue
         recorded = run(Comparison(llava, picture, policies), question.text, LONGEST)
         print(f"scene {FIRST + number}: {question.text}")

@@ -1,7 +1,7 @@
 """Record the runs that teach, for the page without a model: `python -m training.record_traces [--only NAME]`.
 
-For each lesson scenes are drawn, one after the other, until a real run shows it; the run is saved as it happened. With
-other weights other scenes are found. They are scenes that neither training nor the evaluation draws.
+For each demonstration scenes are drawn, one after the other, until a real run shows it; the run is saved as it
+happened. With other weights other scenes are found. They are scenes that neither training nor the evaluation draws.
 """
 
 import json
@@ -46,7 +46,7 @@ from training.teaching import (
 
 TRACES = Path(__file__).parent.parent / "assets" / "traces"
 LONGEST = 96  # answer tokens
-TRIES = 400  # questions per lesson
+TRIES = 400  # questions per demonstration
 SEEDS = range(900_000, 900_000 + TRIES)
 
 
@@ -55,7 +55,7 @@ Shows = Callable[[list[Question], list[Run]], bool]
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Demonstration:
     """What a recorded run shows: how to ask, with which policy beside the full cache, and when it is shown."""
 
     name: str
@@ -75,8 +75,8 @@ def one(*skills: str) -> Asks:
     return lambda scene, rng: [ask(scene, rng.choice(skills), rng, PLAIN_FORMS)]
 
 
-LESSONS = (
-    Lesson(
+DEMONSTRATIONS = (
+    Demonstration(
         "lost-small-object",
         "A small object gets lost",
         "Its few patches share their slots with neighbours: where the full cache looks, side B finds nothing.",
@@ -85,7 +85,7 @@ LESSONS = (
         about_a_small_thing,
         "looked",
     ),
-    Lesson(
+    Demonstration(
         "faithful-merge",
         "A faithful merge",
         "Half the cache, the same answer. Look at Groups: whole areas of background share one slot.",
@@ -94,7 +94,7 @@ LESSONS = (
         long_and_right,
         "groups",
     ),
-    Lesson(
+    Demonstration(
         "lost-question",
         "The lost question",
         "Summed attention favours early tokens, so without text protection the question itself is merged away. "
@@ -105,7 +105,7 @@ LESSONS = (
         "groups",
         layer=most_forgetful,
     ),
-    Lesson(
+    Demonstration(
         "wrong-count",
         "A count goes wrong",
         "Merged patches stay visible, but not one by one. Compare where both sides look as they write the number.",
@@ -114,7 +114,7 @@ LESSONS = (
         miscounted,
         "looked",
     ),
-    Lesson(
+    Demonstration(
         "conversation",
         "A conversation",
         "The third question of a talk: what was merged before is merged again, weighted by what each slot stands for.",
@@ -123,7 +123,7 @@ LESSONS = (
         lambda questions, runs: both_right(questions, runs) and goes_on(questions),
         "kept",
     ),
-    Lesson(
+    Demonstration(
         "extreme-budget",
         "A tenth of the cache still works",
         "The words are kept and few slots are left for the picture, yet this answer needs no more than they hold.",
@@ -132,7 +132,7 @@ LESSONS = (
         both_right,
         "kept",
     ),
-    Lesson(
+    Demonstration(
         "heavy-hitters",
         "Heavy hitters, head by head",
         "Every head keeps what it looked at most itself: choose one after the other. In this layer one of the "
@@ -144,7 +144,7 @@ LESSONS = (
         layer=lambda trace: COUNTING,
         head=1,
     ),
-    Lesson(
+    Demonstration(
         "room-where-needed",
         "Room where it is needed",
         "A tenth of the cache, and right: layers that look everywhere get several times the room of the one shown, "
@@ -155,7 +155,7 @@ LESSONS = (
         "kept",
         layer=narrowest,
     ),
-    Lesson(
+    Demonstration(
         "misread-number",
         "A number is misread",
         "A dog half averaged away is still a dog; a digit is right or wrong. Look at Groups where the number stands.",
@@ -165,7 +165,7 @@ LESSONS = (
         most_forgetful,
         "groups",
     ),
-    Lesson(
+    Demonstration(
         "number-survives",
         "A number survives",
         "A number that Elastic Cache misreads at this budget is read: slots go to what the question looks at.",
@@ -178,24 +178,24 @@ LESSONS = (
 )
 
 
-def record(llava: Llava, lesson: Lesson) -> tuple[Run, Question]:
-    """The last run of the first conversation that shows a lesson, and its question.
+def record(llava: Llava, demonstration: Demonstration) -> tuple[Run, Question]:
+    """The last run of the first conversation that shows a demonstration, and its question.
 
     Raises:
         ValueError: if none of TRIES scenes does.
     """
     for number in range(TRIES):
-        rng = random.Random(f"record {lesson.name} {number}")
+        rng = random.Random(f"record {demonstration.name} {number}")
         seed = SEEDS[number]
-        scene, policies = random_scene(seed), [Full(), lesson.policy]
-        questions = lesson.asks(scene, rng)
+        scene, policies = random_scene(seed), [Full(), demonstration.policy]
+        questions = demonstration.asks(scene, rng)
         comparison = Comparison(llava, render(scene)[0], policies)
         runs = [run(comparison, question.text, LONGEST) for question in questions]
-        if lesson.shows(questions, runs) and is_wrong(llava, lesson.fails, scene, questions[0]):
-            print(f"{lesson.name}: scene {seed}, {questions[-1].text!r} -> {answers(runs[-1])}", flush=True)
+        if demonstration.shows(questions, runs) and is_wrong(llava, demonstration.fails, scene, questions[0]):
+            print(f"{demonstration.name}: scene {seed}, {questions[-1].text!r} -> {answers(runs[-1])}", flush=True)
             # A later turn cannot be asked by an address: what it leads to is the first one.
             return replace(runs[-1], link=link_of(f"scene-{seed}", questions[0].text, policies)), questions[-1]
-    raise ValueError(f"None of {TRIES} questions shows {lesson.name!r} with these weights.")
+    raise ValueError(f"None of {TRIES} questions shows {demonstration.name!r} with these weights.")
 
 
 def is_wrong(llava: Llava, policy: Policy | None, scene: Scene, question: Question) -> bool:
@@ -212,37 +212,44 @@ def telling_step(run: Run, question: Question) -> int:
     return next((number for number, piece in enumerate(pieces, start=1) if piece in telling), len(pieces))
 
 
-def shown_first(lesson: Lesson, run: Run, question: Question) -> dict[str, str | int]:
-    """What the view opens a lesson with, as `elastic.messages.Show` has it."""
-    show: dict[str, str | int] = {"mode": lesson.mode}
-    if lesson.layer is not None:
-        show["layer"] = lesson.layer(run.sides[1]) + 1
-    if lesson.head:
-        show["head"] = lesson.head
-    if lesson.mode == "looked":
+def shown_first(demonstration: Demonstration, run: Run, question: Question) -> dict[str, str | int]:
+    """What the view opens a demonstration with, as `elastic.messages.Show` has it."""
+    show: dict[str, str | int] = {"mode": demonstration.mode}
+    if demonstration.layer is not None:
+        show["layer"] = demonstration.layer(run.sides[1]) + 1
+    if demonstration.head:
+        show["head"] = demonstration.head
+    if demonstration.mode == "looked":
         show["t"] = telling_step(run, question)
     return show
 
 
 def main() -> None:
-    """Record every lesson, or a single one."""
+    """Record every demonstration, or a single one."""
     parser = Options(__doc__)
     parser.add_argument("--model", help="checkpoint; default: the embedded pocket-llava")
     parser.add_argument("--out", type=out_folder, default=str(TRACES), help="folder to write to")
-    parser.add_argument("--only", choices=[lesson.name for lesson in LESSONS], help="record this one, keep the others")
+    parser.add_argument(
+        "--only", choices=[each.name for each in DEMONSTRATIONS], help="record this one, keep the others"
+    )
     args = parser.parse_args()
     llava = load(args.model, device="cpu")
     index = args.out / "traces.json"
     known = {entry["name"]: entry for entry in json.loads(index.read_text(encoding="utf-8"))} if args.only else {}
-    for lesson in LESSONS:
-        if args.only not in (None, lesson.name):
+    for demonstration in DEMONSTRATIONS:
+        if args.only not in (None, demonstration.name):
             continue
-        recorded, question = record(llava, lesson)
+        recorded, question = record(llava, demonstration)
         with one_sentence():
-            save_run(recorded, args.out / f"{lesson.name}.zip")
-        show = shown_first(lesson, recorded, question)
-        known[lesson.name] = {"name": lesson.name, "title": lesson.title, "about": lesson.about, "show": show}
-    listed = [known[lesson.name] for lesson in LESSONS if lesson.name in known]
+            save_run(recorded, args.out / f"{demonstration.name}.zip")
+        show = shown_first(demonstration, recorded, question)
+        known[demonstration.name] = {
+            "name": demonstration.name,
+            "title": demonstration.title,
+            "about": demonstration.about,
+            "show": show,
+        }
+    listed = [known[demonstration.name] for demonstration in DEMONSTRATIONS if demonstration.name in known]
     with one_sentence():
         write(index, json.dumps(listed, indent=2) + "\n")
 

@@ -29,7 +29,7 @@ from transformers import AutoTokenizer, LlavaForConditionalGeneration, LlavaProc
 from elastic.command_line import Options, whole_number
 from training.checkpoint import build_model, build_processor, build_tokenizer
 from training.data import Batch, Packs, collate
-from training.looking import Looking
+from training.looking import AttentionLoss
 from training.optimizer import build_optimizers
 from training.patches import PatchWords, project
 from training.schedule import schedule, time_left
@@ -40,7 +40,7 @@ LOOK_LOSS = 0.2  # weight of looking at what is asked about
 
 
 def answer_loss(
-    model: torch.nn.Module, batch: Batch, looking: Looking | None = None
+    model: torch.nn.Module, batch: Batch, attention_loss: AttentionLoss | None = None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Weighted cross-entropy of the answers; also projected patches (B, P, D) and the right tokens (B, T - 1)."""
     patches = project(model, batch.pixels)
@@ -52,7 +52,7 @@ def answer_loss(
         attention_mask=batch.visible,
         position_ids=batch.positions,
         use_cache=False,
-        **({"looking": looking} if looking else {}),
+        **({"attention_loss": attention_loss} if attention_loss else {}),
     ).last_hidden_state
     target = batch.labels[:, 1:]
     answers = target != IGNORED
@@ -117,7 +117,7 @@ def parse() -> argparse.Namespace:
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """What a stage trains, where it stands, and what it has seen since the last line of its log."""
 
     model: torch.nn.Module
@@ -134,11 +134,13 @@ class Run:
         embedding = self.model.get_input_embeddings().weight
         loss, accuracy = self.words(project(self.model, pictures[0]), embedding, pictures[1])
         if batch is not None:
-            looking = Looking(batch, self.model.config.image_token_id)
-            answers, patches, right = answer_loss(self.model, batch, looking)
+            attention_loss = AttentionLoss(batch, self.model.config.image_token_id)
+            answers, patches, right = answer_loss(self.model, batch, attention_loss)
             patch_loss, accuracy = self.words(patches, embedding, batch.patches)
-            loss = answers + PATCH_LOSS * (loss + patch_loss) + LOOK_LOSS * looking.loss
-            accuracy |= {"answers": answers.item()} | {f"look {key}": share for key, share in looking.shares.items()}
+            loss = answers + PATCH_LOSS * (loss + patch_loss) + LOOK_LOSS * attention_loss.loss
+            accuracy |= {"answers": answers.item()} | {
+                f"look {key}": share for key, share in attention_loss.shares.items()
+            }
             exact_answers(batch, right, self.exact)
         for key, value in (accuracy | {"loss": loss.item()}).items():
             self.seen[key].append(value)
@@ -181,7 +183,7 @@ class Run:
         }
 
 
-def begin_with(run: Run, weights: dict[str, Tensor], tokens: list[str]) -> None:
+def begin_with(run: TrainingRun, weights: dict[str, Tensor], tokens: list[str]) -> None:
     """Take over weights whose tokenizer held `tokens`: embeddings go by token, those of new tokens stay as drawn."""
     own = run.model.state_dict()
     ids = {token: number for number, token in enumerate(tokens)}
@@ -199,13 +201,13 @@ def begin_with(run: Run, weights: dict[str, Tensor], tokens: list[str]) -> None:
     run.model.load_state_dict(own)
 
 
-def prepare(args: argparse.Namespace) -> Run:
+def prepare(args: argparse.Namespace) -> TrainingRun:
     """Model and optimizers of a stage, with the weights it begins with."""
     tokenizer = PreTrainedTokenizerFast.from_pretrained(args.out / "tokenizer")
     model = build_model(tokenizer)
-    model.set_attn_implementation({"text_config": "looking", "vision_config": "sdpa"})
+    model.set_attn_implementation({"text_config": "taught", "vision_config": "sdpa"})
     words = PatchWords(tokenizer, model.config.text_config.hidden_size)
-    run = Run(model, build_processor(tokenizer), words, {}, [])
+    run = TrainingRun(model, build_processor(tokenizer), words, {}, [])
     state = None
     begin = args.out / f"{args.stage if args.resume else 'vision'}.pt"
     if args.init and args.init.is_dir():

@@ -17,7 +17,7 @@ MOST_WORDS = 70  # of a step, what it asks included
 MOST_TERMS = 15
 
 
-class Strict(BaseModel):
+class LessonPart(BaseModel):
     """Every field known: a misspelt one is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_min_length=1)
@@ -35,7 +35,7 @@ PARTS = Literal[
 ]
 
 
-class Look(Strict):
+class ViewState(LessonPart):
     """The state a step puts the view into."""
 
     side: str = "merged"  # shown as B, beside the full cache
@@ -47,7 +47,7 @@ class Look(Strict):
     unfold: bool = False
 
 
-class Change(Strict):
+class Change(LessonPart):
     """What the quick action after the pause changes."""
 
     motion: Literal["cut", "slide"] | None = None
@@ -57,7 +57,7 @@ class Change(Strict):
     unfold: bool | None = None
 
 
-class Option(Strict):
+class AnswerOption(LessonPart):
     """An answer to choose; `reply` is what is said to whoever chose it."""
 
     text: str
@@ -65,7 +65,7 @@ class Option(Strict):
     right: bool = False
 
 
-class Point(Strict):
+class Point(LessonPart):
     """Point at a patch."""
 
     kind: Literal["point"]
@@ -73,7 +73,7 @@ class Point(Strict):
     reply: str
 
 
-class Line(Strict):
+class DrawLine(LessonPart):
     """Draw the memory you expect."""
 
     kind: Literal["line"]
@@ -82,7 +82,7 @@ class Line(Strict):
     unasked: str  # what is said where nobody has drawn anything
 
 
-class Pick(Strict):
+class Pick(LessonPart):
     """Click the patches you would keep."""
 
     kind: Literal["pick"]
@@ -93,7 +93,7 @@ class Pick(Strict):
     mode: Mode  # of the view once it is revealed
 
 
-class Reach(Strict):
+class Reach(LessonPart):
     """Go on in time to a token: a number, or the first after which the side gives something up."""
 
     kind: Literal["reach"]
@@ -102,13 +102,13 @@ class Reach(Strict):
     until: Literal["given up"] | Annotated[int, Field(ge=1)]
 
 
-class Choose(Strict):
+class Choose(LessonPart):
     """Choose one of several answers."""
 
     kind: Literal["choose"]
     text: str
     show: Literal["brightest"] | None = None  # patch of the step's layer, once it is answered
-    options: list[Option] = Field(min_length=2, max_length=4)
+    options: list[AnswerOption] = Field(min_length=2, max_length=4)
 
     @model_validator(mode="after")
     def _one_is_right(self) -> "Choose":
@@ -117,17 +117,17 @@ class Choose(Strict):
         return self
 
 
-Ask = Annotated[Point | Line | Pick | Reach | Choose, Field(discriminator="kind")]
+Ask = Annotated[Point | DrawLine | Pick | Reach | Choose, Field(discriminator="kind")]
 
 
-class Bar(Strict):
+class Bar(LessonPart):
     """A bar of a box: how many questions a side answers right, on average."""
 
     side: str
     text: str
 
 
-class Box(Strict):
+class Box(LessonPart):
     """What is said beside the step; `hide_sinks` adds the switch, `bars` a bar for each average."""
 
     title: str
@@ -136,7 +136,7 @@ class Box(Strict):
     bars: list[Bar] = []
 
 
-class Multiples(Strict):
+class Multiples(LessonPart):
     """Small pictures on one scale: of all layers, or of several sides; a click shows one in the view."""
 
     of: Literal["layers", "sides"]
@@ -152,7 +152,7 @@ class Multiples(Strict):
         return self
 
 
-class Switch(Strict):
+class Switch(LessonPart):
     """Sides to switch between in the view."""
 
     side: str
@@ -160,14 +160,14 @@ class Switch(Strict):
     note: str  # what it does, shown while it is chosen
 
 
-class Code(Strict):
+class Code(LessonPart):
     """The line of this program that does what the step shows, by what is written in it."""
 
     file: str
     line: str
 
 
-class Sheet(Strict):
+class Sheet(LessonPart):
     """A step's place on the handout: one sentence and one picture."""
 
     text: str
@@ -178,12 +178,12 @@ class Sheet(Strict):
     t: int = Field(0, ge=0)
 
 
-class Step(Strict):
+class LessonStep(LessonPart):
     """One step."""
 
     title: str
     text: str
-    look: Look
+    look: ViewState
     then: Change = Change()
     ask: Ask
     box: Box | None = None
@@ -214,10 +214,10 @@ WORDS = (
     ),
     *("exact", "line_axis", "line_start", "line_yours", "line_measured", "line_handle", "one_token", "key", "value"),
 )
-Words = create_model("Words", __base__=Strict, __doc__="The page's own words.", **dict.fromkeys(WORDS, (str, ...)))
+Words = create_model("Words", __base__=LessonPart, __doc__="The page's own words.", **dict.fromkeys(WORDS, (str, ...)))
 
 
-class Term(Strict):
+class Term(LessonPart):
     """An entry of the glossary."""
 
     name: str
@@ -225,7 +225,7 @@ class Term(Strict):
     text: str
 
 
-class Lesson(Strict):
+class Lesson(LessonPart):
     """A lesson in one language."""
 
     language: str
@@ -233,7 +233,7 @@ class Lesson(Strict):
     about: str
     words: Words
     glossary: list[Term] = Field(max_length=MOST_TERMS)
-    steps: list[Step] = Field(min_length=STEPS, max_length=STEPS)
+    steps: list[LessonStep] = Field(min_length=STEPS, max_length=STEPS)
 
 
 def read_lesson(path: Path) -> Lesson:

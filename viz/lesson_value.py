@@ -3,7 +3,7 @@
 from elastic.messages import of_run
 from elastic.trace import Run
 from viz.facts import facts
-from viz.lesson import MOST_WORDS, ROOT, Ask, Box, Choose, Code, Lesson, Multiples, Step
+from viz.lesson import MOST_WORDS, ROOT, Ask, Box, Choose, Code, Lesson, LessonStep, Multiples
 from viz.lesson_texts import SLOTS, Writer, count_words, plain
 
 AROUND = 4  # lines of code shown before and after the one that counts
@@ -68,7 +68,7 @@ class Teller:
     def __init__(self, run: Run, names: list[str], writer: Writer, source: str) -> None:
         self.run, self.names, self.writer, self.source = run, names, writer, source
 
-    def step(self, step: Step, number: int) -> dict:
+    def step(self, step: LessonStep, number: int) -> dict:
         """One step, its texts in pieces."""
         place, writer = f"step {number}", self.writer
         text, ask = writer.cut(step.text, place), self._ask(step.ask, place, step.look.side)
@@ -131,7 +131,7 @@ class Teller:
         title = self.writer.line(box.title, place)
         return {**box.model_dump(), "title": title, "text": self.writer.cut(box.text, place), "bars": bars}
 
-    def _check(self, step: Step, place: str) -> None:
+    def _check(self, step: LessonStep, place: str) -> None:
         """Every state exists in this run."""
         sides = [step.look.side, step.sheet.side, *(switch.side for switch in step.switches)]
         sides += step.multiples.sides if step.multiples else []

@@ -8,7 +8,7 @@ import math
 from typing import NamedTuple
 
 
-class Measure(NamedTuple):
+class ReportedMeasure(NamedTuple):
     """A figure of the evaluation: its title, which way is better, how its numbers are written, and their unit."""
 
     name: str  # of its entry in a row
@@ -30,9 +30,9 @@ class Measure(NamedTuple):
         return f"[{', '.join(written)}]" if written else ""
 
 
-def read_measures(described: dict[str, dict]) -> dict[str, Measure]:
+def read_measures(described: dict[str, dict]) -> dict[str, ReportedMeasure]:
     """Measures by name, from what results say of them."""
-    return {name: Measure(name, **about) for name, about in described.items()}
+    return {name: ReportedMeasure(name, **about) for name, about in described.items()}
 
 
 class Verdict(NamedTuple):
@@ -71,13 +71,13 @@ def keeps(rows: list[dict]) -> list[float]:
     return sorted({row["keep"] for row in rows}, reverse=True)
 
 
-def ordered(rows: list[dict], measure: Measure) -> list[dict]:
+def ordered(rows: list[dict], measure: ReportedMeasure) -> list[dict]:
     """Rows that have the measure and hold no more than their share, the best first."""
     found = [row for row in rows if number(row, measure.name) is not None and not row.get("beyond_share")]
     return sorted(found, key=lambda row: number(row, measure.name), reverse=measure.better == "higher")
 
 
-def verdict(rows: list[dict], measure: Measure, keep: float) -> Verdict:
+def verdict(rows: list[dict], measure: ReportedMeasure, keep: float) -> Verdict:
     """The best at a budget, all of them where several are, and those that cannot be told from it."""
     name = measure.name
     ranking = [row for row in ordered(rows, measure) if row["keep"] == keep and row["policy"] != "full"]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from viz.measures import Measure, in_bytes, interval, number, percent
+from viz.measures import ReportedMeasure, in_bytes, interval, number, percent
 from viz.theme import COMPRESSED, FULL, new_figure, note
 
 # What may lie along the bottom, and how its marks are written.
@@ -69,7 +69,7 @@ def styles(labels: Iterable[str]) -> dict[str, Style]:
     return found
 
 
-def quality(rows: list[dict], measure: Measure, against: str = "share_peak") -> go.Figure:
+def quality(rows: list[dict], measure: ReportedMeasure, against: str = "share_peak") -> go.Figure:
     """A measure of every method over the memory it really holds; the full cache is a line across."""
     bottom, marks = AGAINST[against]
     cost = "time" if against == "ms_per_token" else "memory"
@@ -94,7 +94,7 @@ def quality(rows: list[dict], measure: Measure, against: str = "share_peak") -> 
     return figure.update_yaxes(title_text=measure.title + measure.unit.replace(" nats", " (nats)"))
 
 
-def one_picture(rows: list[dict], measures: dict[str, Measure]) -> go.Figure:
+def one_picture(rows: list[dict], measures: dict[str, ReportedMeasure]) -> go.Figure:
     """What one question showed: agreement along the full cache's answer over the bytes that were held."""
     figure = new_figure("Quality against memory, this picture", "one question: a hint, not a ranking", 440)
     drawn = [row for row in rows if None not in (number(row, "agreement"), number(row, "bytes_peak"))]
@@ -143,7 +143,7 @@ def _names_beside(rows: list[dict], most: float) -> list[dict]:
 
 
 def _traces(
-    rows: list[dict], label: str, style: Style, names: tuple[Measure, str], floor: float | None, left: float
+    rows: list[dict], label: str, style: Style, names: tuple[ReportedMeasure, str], floor: float | None, left: float
 ) -> list[go.Scatter]:
     """A method's line, and its intervals: a band for the elastic family, faint bars for the others."""
     measure, against = names
@@ -151,16 +151,16 @@ def _traces(
     x, y = ([number(row, name) for row in rows] for name in (against, measure.name))
     ends = [interval(row, measure.name) or (at, at) for row, at in zip(rows, y, strict=True)]
     low, high = ([_raised(end[side], floor) for end in ends] for side in (0, 1))
-    y, told = [_raised(at, floor) for at in y], [_told(row, measure) for row in rows]
+    y, hover_texts = [_raised(at, floor) for at in y], [_hover_text(row, measure) for row in rows]
     rank = 1 if is_full else 2 if leads else 3
     shared = {"legendgroup": escape(label), "legendrank": rank, "name": escape(label)}
     bars = {"type": "data", "array": [b - a for a, b in zip(y, high, strict=True)], "thickness": 1, "width": 0}
     bars |= {"arrayminus": [a - b for a, b in zip(y, low, strict=True)], "color": _faint(style.colour, 0.4)}
     size = [14 if is_full else 11 if leads else 8] * len(rows)
     if is_full and rows:  # from the left edge, where no marker belongs
-        x, y, told, size = [left, *x], [y[0], *y], [told[0], *told], [0, *size]
+        x, y, hover_texts, size = [left, *x], [y[0], *y], [hover_texts[0], *hover_texts], [0, *size]
     line = go.Scatter(
-        **shared | {"x": x, "y": y, "hovertext": told, "hovertemplate": "%{hovertext}<extra></extra>"},
+        **shared | {"x": x, "y": y, "hovertext": hover_texts, "hovertemplate": "%{hovertext}<extra></extra>"},
         mode="lines+markers",
         line={"color": style.colour, "dash": style.dash, "width": 4 if leads else 3 if is_full else 2},
         marker={"color": style.colour, "symbol": style.symbol, "size": size, "opacity": 1, "line": {"width": 0}},
@@ -172,7 +172,7 @@ def _traces(
     return [go.Scatter(shared | band), line] if leads else [line]
 
 
-def _told(row: dict, measure: Measure) -> str:
+def _hover_text(row: dict, measure: ReportedMeasure) -> str:
     """What hovering over a point says; plotly would read markup in it."""
     result = f"{measure.title}: {measure.value(row)} {measure.bounds(row)}"
     return "<br>".join([f"<b>{_named(row)}</b>", escape(result), _held(row), f"{row.get('n', '–')} samples"])

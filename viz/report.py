@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from viz.joiner import joined
-from viz.measures import Measure, interval, keeps, number, ordered, paired, percent, read_measures, verdict
+from viz.measures import ReportedMeasure, interval, keeps, number, ordered, paired, percent, read_measures, verdict
 from viz.quality import quality
 from viz.replay import POLICY
 from viz.tables import budgets, nearest, skills
@@ -109,23 +109,25 @@ def _text(found: object) -> str:
 def _headline(rows: list[dict], settings: dict) -> str:
     methods, samples = len({row["policy"] for row in rows}), max((row.get("n") or 0 for row in rows), default=0)
     asked = len([keep for keep in keeps(rows) if keep < 1])
-    said = f"Methods: {methods} · Budgets below the full cache: {asked} · Samples: {samples:,}"
+    counts = f"Methods: {methods} · Budgets below the full cache: {asked} · Samples: {samples:,}"
     parts = [
         f"{name.capitalize()}: {_text(settings[name])}"
         for name in ("model", "device", "dtype", "date", "elastic", "versions", "torch", "transformers")
         if settings.get(name)
     ]
-    return " · ".join([said, *parts])
+    return " · ".join([counts, *parts])
 
 
-def _summary(rows: list[dict], measure: Measure, peak: Measure | None) -> list[str]:
+def _summary(rows: list[dict], measure: ReportedMeasure, peak: ReportedMeasure | None) -> list[str]:
     """Per budget the best method and whom it cannot be told from, by one measure."""
-    said = [line for keep in keeps(rows) if keep < 1 for line in (_best_at(rows, measure, keep), _beyond(rows, keep))]
+    by_budget = [
+        line for keep in keeps(rows) if keep < 1 for line in (_best_at(rows, measure, keep), _beyond(rows, keep))
+    ]
     full = [f"The full cache: {_judged(row, measure)}." for row in rows if row["policy"] == "full"]
-    return [line for line in [*full, *said, _smallest(rows, measure, peak)] if line]
+    return [line for line in [*full, *by_budget, _smallest(rows, measure, peak)] if line]
 
 
-def _best_at(rows: list[dict], measure: Measure, keep: float) -> str:
+def _best_at(rows: list[dict], measure: ReportedMeasure, keep: float) -> str:
     best, level = verdict(rows, measure, keep)
     if not best:
         return ""
@@ -152,7 +154,7 @@ def _beyond(rows: list[dict], keep: float) -> str:
     return f"Not compared with {percent(keep)} of the cache, as beyond their share: {found}." if found else ""
 
 
-def _smallest(rows: list[dict], measure: Measure, peak: Measure | None) -> str:
+def _smallest(rows: list[dict], measure: ReportedMeasure, peak: ReportedMeasure | None) -> str:
     """Which method holds least among those that surely lose little, by the paired difference from the full cache."""
     name, number_format = measure.name, measure.format
     whole = max((number(row, name) or 0 for row in rows if row["policy"] == "full"), default=0)
@@ -163,16 +165,16 @@ def _smallest(rows: list[dict], measure: Measure, peak: Measure | None) -> str:
             low, high = (f"{end:+{number_format}}".replace("%", "").replace("-", "−") for end in ends)
             unit = " points" if number_format.endswith("%") else measure.unit
             where = f"{row['policy']} with keep {percent(row['keep'])}, which holds {peak.value(row)}"
-            said = f"{where}. Its difference from full: {low} to {high}{unit}."
-            return f"Smallest cache that surely loses less than a twentieth: {said}"
+            sentence = f"{where}. Its difference from full: {low} to {high}{unit}."
+            return f"Smallest cache that surely loses less than a twentieth: {sentence}"
     return "No compressed cache surely loses less than a twentieth, as far as these samples tell."
 
 
-def _judged(row: dict, measure: Measure) -> str:
+def _judged(row: dict, measure: ReportedMeasure) -> str:
     return f"{measure.value(row)} {measure.bounds(row)}".strip()
 
 
-def _failures(results: dict, measures: list[Measure]) -> dict[str, object]:
+def _failures(results: dict, measures: list[ReportedMeasure]) -> dict[str, object]:
     """What each method got most wrong, the largest budget first, where it says most; and the pictures of that."""
     failures, pictures = results.get("failures") or [], results.get("pictures") or []
     safe = [place for place, picture in enumerate(pictures) if _is_picture(picture)]
@@ -184,7 +186,7 @@ def _failures(results: dict, measures: list[Measure]) -> dict[str, object]:
     return {"failures": shown, "pictures": _inert(json.dumps([pictures[place] for place in safe]))}
 
 
-def _failure(failure: dict, places: dict[int, int], measures: list[Measure]) -> Failure:
+def _failure(failure: dict, places: dict[int, int], measures: list[ReportedMeasure]) -> Failure:
     full, answer = failure.get("full") or "", failure.get("answer") or ""
     parts = [f"keep {percent(failure['keep'])}", failure.get("skill"), f"sample {failure.get('sample')}"]
     parts += [f"{measure.short} {measure.value(failure)}" for measure in measures]

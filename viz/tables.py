@@ -6,7 +6,7 @@ from functools import cache
 
 from plotly.colors import sample_colorscale
 
-from viz.measures import Measure, Verdict, in_bytes, keeps, number, ordered, percent, verdict
+from viz.measures import ReportedMeasure, Verdict, in_bytes, keeps, number, ordered, percent, verdict
 
 USUAL = 0.2  # the budget that tables open with, or the one nearest to it
 
@@ -23,7 +23,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Methods by columns. A column can be sorted by where the measure says what is `better`; else it is a heat map."""
 
     title: str
@@ -32,7 +32,7 @@ class Table:
     better: str = ""
 
 
-def budgets(rows: list[dict], measure: Measure) -> Table:
+def budgets(rows: list[dict], measure: ReportedMeasure) -> ReportTable:
     """Methods by budgets: the full cache above, the others ordered by what they reach with the usual budget.
 
     Of quality the best are marked. Those that hold more than their share stand below, and say so.
@@ -47,7 +47,7 @@ def budgets(rows: list[dict], measure: Measure) -> Table:
     for label in labels:
         own = {row["keep"]: row for row in rows if row["policy"] == label}
         lines.append((label, [_cell(own.get(keep), measure, judged[keep]) for keep in columns]))
-    return Table(
+    return ReportTable(
         title=f"{measure.title}: {measure.better} is better",
         columns=[(f"keep {percent(keep)}", direction if keep == usual else "") for keep in columns],
         lines=lines,
@@ -55,7 +55,7 @@ def budgets(rows: list[dict], measure: Measure) -> Table:
     )
 
 
-def skills(rows: list[dict], exact: Measure | None) -> dict[float, Table]:
+def skills(rows: list[dict], exact: ReportedMeasure | None) -> dict[float, ReportTable]:
     """Methods by skills, one table per budget, coloured by the share of exact answers; none where none is known."""
     rows = [row for row in rows if row.get("exact_by_skill")]
     names = sorted({name for row in rows for name in row["exact_by_skill"]})
@@ -66,7 +66,7 @@ def skills(rows: list[dict], exact: Measure | None) -> dict[float, Table]:
         own = {row["policy"]: row for row in rows if row["keep"] == keep or row["policy"] == "full"}
         labels = sorted(_labels_ranked(own.values(), exact) | own, key=lambda label: label != "full")
         lines = [(label, [_heated(own[label]["exact_by_skill"], name) for name in names]) for label in labels]
-        tables[keep] = Table(f"Exact answers, keep {percent(keep)}", [(name, "") for name in names], lines)
+        tables[keep] = ReportTable(f"Exact answers, keep {percent(keep)}", [(name, "") for name in names], lines)
     return tables
 
 
@@ -75,11 +75,11 @@ def nearest(columns: Iterable[float]) -> float:
     return min(columns, key=lambda keep: abs(keep - USUAL))
 
 
-def _labels_ranked(rows: Iterable[dict], measure: Measure) -> dict[str, None]:
+def _labels_ranked(rows: Iterable[dict], measure: ReportedMeasure) -> dict[str, None]:
     return dict.fromkeys(row["policy"] for row in ordered(rows, measure))
 
 
-def _cell(row: dict | None, measure: Measure, judged: Verdict) -> Cell:
+def _cell(row: dict | None, measure: ReportedMeasure, judged: Verdict) -> Cell:
     name = measure.name
     found = number(row, name) if row else None
     if found is None:

@@ -27,7 +27,7 @@ from elastic.evaluate.records import ELSE, Records, changed
 from elastic.evaluate.registry import DATA, registered
 from elastic.evaluate.run import Chunk, chunks
 from elastic.evaluate.summary import Draws, rows
-from elastic.evaluate.workers import Model, Results, in_pool, in_process
+from elastic.evaluate.workers import ModelSource, Results, in_pool, in_process
 from elastic.files import claimed, writable
 from elastic.model import POCKET
 
@@ -96,7 +96,7 @@ def _check_paths(args: argparse.Namespace) -> None:
 
 def _compute(args: argparse.Namespace, samples: list[Sample], chosen: tuple[Variant, ...], records: Records) -> None:
     """Find what has not been found before."""
-    model = Model(args.model, args.device, args.four_bit)
+    model = ModelSource(args.model, args.device, args.four_bit)
     lengths = _lengths(model, samples) if args.batch > 1 else {}
     todo = chunks(samples, chosen, records.done(), lengths, args.batch, args.max_new_tokens)
     before = len(_of_run(records.answers(), samples, chosen))
@@ -148,7 +148,7 @@ def _is_missed(before: dict[str, Any], now: dict[str, Any]) -> bool:
     return bool(rows - kept) or before["settings"]["samples"] > now["settings"]["samples"]
 
 
-def _computed(args: argparse.Namespace, model: Model, todo: list[Chunk]) -> Results:
+def _computed(args: argparse.Namespace, model: ModelSource, todo: list[Chunk]) -> Results:
     if args.ray is not None:
         from elastic.evaluate.ray_cluster import on_ray
 
@@ -226,7 +226,7 @@ def _of_run(lines: list[Record], samples: list[Sample], chosen: tuple[Variant, .
     return [line for line in lines if line["sample"] in names and (line["policy"], line["keep"]) in keys]
 
 
-def _lengths(model: Model, samples: list[Sample]) -> dict[str, int]:
+def _lengths(model: ModelSource, samples: list[Sample]) -> dict[str, int]:
     """How many tokens each sample's first question has: equally many, equally long prompts."""
     name = model.name or POCKET
     try:

@@ -47,10 +47,10 @@ def _of_budget(draws: Draws, rows: list[Row], measure: str, words: str) -> str:
     others = [row for number, row in enumerate(fair) if number != best]
     alike = [row["policy"] for row in others if _alike(draws, fair[best], row, which)]
     all_others = "all others that are compared" if aside else "all others"
-    told = f"{_listed(alike)} cannot be told apart" if alike else f"{all_others} are worse beyond doubt"
+    rest = f"{_listed(alike)} cannot be told apart" if alike else f"{all_others} are worse beyond doubt"
     name, share = fair[best]["policy"], fair[best][measure]
     score = f"{share:.1%}" if measure == "exact" else f"{share:.3f}"
-    return f"At {keep:g} of the cache: {name} ({score} {words}; best in {sure:.0%} of resamples; {told}).{aside}"
+    return f"At {keep:g} of the cache: {name} ({score} {words}; best in {sure:.0%} of resamples; {rest}).{aside}"
 
 
 def _beyond(rows: list[Row]) -> str:

@@ -93,10 +93,10 @@ def _mm_vet(name: str, record: Foreign, images: Path) -> Sample:
 
 
 def _llava(name: str, record: Foreign, images: Path) -> Sample:
-    said = record["conversations"]
-    if len(said) < 1 or any(part["from"] != ("human", "gpt")[n % 2] for n, part in enumerate(said)):
+    messages = record["conversations"]
+    if len(messages) < 1 or any(part["from"] != ("human", "gpt")[n % 2] for n, part in enumerate(messages)):
         raise ValueError("its conversation is not one of `human` and `gpt` in turn, `human` first.")
-    texts = [_text(part["value"]).replace("<image>", "").strip() for part in said]
+    texts = [_text(part["value"]).replace("<image>", "").strip() for part in messages]
     pairs = list(zip(texts[::2], [*texts[1::2], None], strict=False))
     skills = [DESCRIBE] if len(pairs) == 1 else [f"turn {number}" for number in range(1, len(pairs) + 1)]
     turns = (Turn(question, answer or None, skill) for (question, answer), skill in zip(pairs, skills, strict=True))

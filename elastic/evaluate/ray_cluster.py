@@ -12,7 +12,7 @@ from typing import Any
 from elastic.evaluate.data import Sample
 from elastic.evaluate.lines import Record
 from elastic.evaluate.run import Chunk
-from elastic.evaluate.workers import Model, Results, work
+from elastic.evaluate.workers import ModelSource, Results, work
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ("elastic", "scenes", "assets")  # what a worker without the checkout needs
@@ -21,7 +21,7 @@ PATIENCE = 10  # seconds until a cluster must answer
 WAITING = 2  # chunks per processor that are on their way: a worker should find the next one there
 
 
-def on_ray(model: Model, chunks: Iterable[Chunk], address: str | None) -> Results:
+def on_ray(model: ModelSource, chunks: Iterable[Chunk], address: str | None) -> Results:
     """Compute chunks on the cluster at an address; None is the one that Ray finds by itself, or a new one here.
 
     Raises:

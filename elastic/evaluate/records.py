@@ -69,7 +69,7 @@ class Records:
                         self.settings, is_known = record["settings"], True
                     else:
                         self._take(record, is_known or has_check)
-                except _Refused:
+                except _FileRefused:
                     raise
                 except ValueError as error:
                     self._left_out.append(_LeftOut(number, str(error), begin, end))
@@ -81,7 +81,7 @@ class Records:
 
     def _compare(self, before: Record) -> None:
         if others := changed(before, self.settings):
-            raise _Refused(f"{self.path} is of another run ({others}): {ELSE}")
+            raise _FileRefused(f"{self.path} is of another run ({others}): {ELSE}")
 
     def _checked(self, record: Record) -> bool:
         """Take the checksum off a line; whether it has one. Only a file from before there were any begins without."""
@@ -185,7 +185,7 @@ class Records:
         return Counter(_key(line) for line in self.answers())
 
 
-class _Refused(ValueError):
+class _FileRefused(ValueError):
     """About the file as a whole, not a line of it."""
 
 

@@ -21,7 +21,7 @@ Results = Generator[tuple[Chunk, list[Record]], None, None]  # chunks as they ar
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelSource:
     """What to load, wherever the work is done."""
 
     name: str | None
@@ -30,7 +30,7 @@ class Model:
 
 
 @cache
-def loaded(model: Model) -> Llava:
+def loaded(model: ModelSource) -> Llava:
     """The model, loaded once per process.
 
     Raises:
@@ -40,13 +40,13 @@ def loaded(model: Model) -> Llava:
     return load(model.name, model.device, model.four_bit)
 
 
-def in_process(model: Model, chunks: Iterable[Chunk]) -> Results:
+def in_process(model: ModelSource, chunks: Iterable[Chunk]) -> Results:
     """Compute chunks here, one after the other."""
     for chunk in chunks:
         yield chunk, work(model, chunk)
 
 
-def in_pool(model: Model, chunks: Iterable[Chunk], workers: int) -> Results:
+def in_pool(model: ModelSource, chunks: Iterable[Chunk], workers: int) -> Results:
     """Compute chunks in processes of one thread each; they come as they are finished.
 
     Raises:
@@ -79,6 +79,6 @@ def _end_with(program: BaseProcess | None) -> None:
         os._exit(1)
 
 
-def work(model: Model, chunk: Chunk) -> list[Record]:
+def work(model: ModelSource, chunk: Chunk) -> list[Record]:
     """What a worker does with a chunk."""
     return run_chunk(loaded(model), chunk)

@@ -6,7 +6,7 @@ import pytest
 
 from elastic.options import name_of, options_of, read_policy
 from elastic.policies import POLICIES
-from page.asking import Question, scripts
+from page.asking import AskedQuestion, scripts
 
 OPTIONS = [
     (side, name, option)
@@ -42,7 +42,7 @@ def test_a_browser_says_of_each_policy_what_is_not_its_default_and_nothing_of_th
     said = in_browser(ask, {"path": "/a/b.png"}, "What?", 64, 0.5, 7, 60, *values)
     assert said["sides"][0] == "full" and read_policy(said["sides"][1]) == POLICIES[name](**changes)
     assert (said["picture"], said["question"], said["tokens"], said["seed"]) == ("/a/b.png", "What?", 64, 7)
-    assert Question.read(json.dumps(said)).temperature == 0.5
+    assert AskedQuestion.read(json.dumps(said)).temperature == 0.5
     sides = in_browser(tell, *values)["sides"]
     assert "keep=" not in sides[1] and name_of(read_policy(sides[1])) == name
 

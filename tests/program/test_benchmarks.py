@@ -11,7 +11,7 @@ import torch
 from transformers.cache_utils import DynamicCache
 
 from benchmarks import compress, decode, kept, measure, methods, models, prefill, report
-from benchmarks.measure import Run, alternate, copy_bandwidth, free_bytes, peaks_in_children
+from benchmarks.measure import Timing, alternate, copy_bandwidth, free_bytes, peaks_in_children
 from benchmarks.models import SHAPES, Shape, hollow_model, llava_model, random_ids, random_prompt, text_model
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
@@ -36,7 +36,7 @@ def test_contenders_take_turns_and_the_warm_up_does_not_count():
 
     def contender(name):
         order.append(name)
-        return Run(next(clock))
+        return Timing(next(clock))
 
     runs = alternate({name: partial(contender, name) for name in "abc"}, 3, "cpu", "test")
     assert "".join(order) == "cba" + "abc" + "cba" + "abc"
@@ -49,22 +49,22 @@ def test_contenders_take_turns_and_the_warm_up_does_not_count():
 
 def test_a_contender_without_memory_is_left_out_and_the_others_go_on(capsys):
     def tensor():
-        return Run(torch.empty(2**60).nbytes)
+        return Timing(torch.empty(2**60).nbytes)
 
     def items():
-        return Run(len([0] * 2**60))
+        return Timing(len([0] * 2**60))
 
-    runs = alternate({"tensor": tensor, "plain": lambda: Run(1.0), "list": items}, 2, "cpu", "test")
-    assert runs == {"tensor": [], "plain": [Run(1.0)] * 2, "list": []}
+    runs = alternate({"tensor": tensor, "plain": lambda: Timing(1.0), "list": items}, 2, "cpu", "test")
+    assert runs == {"tensor": [], "plain": [Timing(1.0)] * 2, "list": []}
     assert capsys.readouterr().out.count("out of memory") == 2
     with pytest.raises(RuntimeError, match="shapes"):
         alternate({"wrong": lambda: torch.ones(2, 3) @ torch.ones(2, 3)}, 1, "cpu", "test")
 
 
 def test_a_row_has_median_quartiles_and_what_follows_from_them():
-    some = [Run(seconds) for seconds in (5.0, 1.0, 4.0, 2.0, 3.0)]
+    some = [Timing(seconds) for seconds in (5.0, 1.0, 4.0, 2.0, 3.0)]
     row = report.row("case", "name", some, scale=2, tokens=12, extra_bytes=7, limit_s=1.5)
-    assert row == report.Row("case", "name", 6.0, 4.0, 8.0, 2.0, 7, 0.25)
+    assert row == report.TableRow("case", "name", 6.0, 4.0, 8.0, 2.0, 7, 0.25)
     alone = report.row("case", "name", some[:1])
     assert (alone.median_s, alone.low_s, alone.high_s, alone.tokens_per_s, alone.limit_fraction) == (
         5,
@@ -73,9 +73,9 @@ def test_a_row_has_median_quartiles_and_what_follows_from_them():
         None,
         None,
     )
-    assert report.row("case", "name", [], tokens=12, limit_s=1.5) == report.Row("case", "name")
-    assert report.ratio([row, report.Row("case", "other", 3.0)], "case", "name", "other") == 2.0
-    assert report.ratio([row, report.Row("case", "other")], "case", "name", "other") is None
+    assert report.row("case", "name", [], tokens=12, limit_s=1.5) == report.TableRow("case", "name")
+    assert report.ratio([row, report.TableRow("case", "other", 3.0)], "case", "name", "other") == 2.0
+    assert report.ratio([row, report.TableRow("case", "other")], "case", "name", "other") is None
 
 
 def test_goals_say_whether_they_were_reached(capsys):
@@ -220,7 +220,7 @@ def goals(capsys):
 def test_goals_of_prefill(capsys):
     peaks = {prefill.EVERY: (12, 52), prefill.AFTER: (11, 41), prefill.PLAIN: (10, 40), prefill.EAGER: (60, 200)}
     rows = [
-        report.Row(f"T = {tokens}", name, median_s=seconds, peak_extra_bytes=of_name[place])
+        report.TableRow(f"T = {tokens}", name, median_s=seconds, peak_extra_bytes=of_name[place])
         for place, tokens in enumerate((1024, 4096))
         for (name, of_name), seconds in zip(peaks.items(), (1.2 + place, 1.0, 1.0, 2.0), strict=True)
     ]
@@ -333,11 +333,11 @@ def test_the_first_and_the_last_steps_of_a_long_answer_are_timed(tiny, prompt, m
 
 def test_goals_of_decode_on_a_gpu(capsys):
     rows = [
-        report.Row(case, name, median_s=seconds, limit_fraction=fraction)
+        report.TableRow(case, name, median_s=seconds, limit_fraction=fraction)
         for case in ("7B, batch 16, 1024 + 512, keep 0.2", "7B, batch 8, 1024 + 512, keep 0.2")
         for name, seconds, fraction in ((decode.FULL, 2.0, 0.8), (decode.ELASTIC, 1.0, 0.6))
     ]
-    rows.append(report.Row("7B, batch 16, 1024 + 512, keep 0.2", decode.DYNAMIC))  # ran out of memory
+    rows.append(report.TableRow("7B, batch 16, 1024 + 512, keep 0.2", decode.DYNAMIC))  # ran out of memory
     decode.show(rows, "cuda")
     assert goals(capsys) == {
         "elastic, times faster than full, 7B, batch 16, 1024 + 512, keep 0.2": True,

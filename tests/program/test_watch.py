@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.callers import LONG, ROOT, WAYS, Caller, Stream, Visitor, health, in_threads, program, vanish
+from benchmarks.callers import LONG, ROOT, WAYS, Caller, PageVisitor, Stream, health, in_threads, program, vanish
 
 HANG = 150  # seconds: far beyond what anything here takes on a slow machine
 TABLE = ("Describe the image in detail.", LONG, "0.9,0.8,0.7,0.6,0.5,0.4,0.3,0.2,0.1", 512)  # minutes of work
@@ -64,7 +64,7 @@ def test_a_caller_is_answered_while_a_table_goes_on_and_those_who_wait_are_told(
     number = caller.post("compare_all", caller.upload(), *TABLE)
     table = Stream(url, f"/gradio_api/call/compare_all/{number}")
     until(lambda: health(url)[1]["queue"]["running"])
-    visitor = Visitor(url)
+    visitor = PageVisitor(url)
     messages = visitor.ask("What is in the center?")
     assert messages[-1]["success"]
     assert not idle(url), "the table goes on"
@@ -77,7 +77,7 @@ def test_a_caller_is_answered_while_a_table_goes_on_and_those_who_wait_are_told(
 
 
 def test_what_visitors_left_is_gone_with_them_and_programs_leave_nothing(url):
-    visitors = [Visitor(url), Visitor(url, tab=False)]
+    visitors = [PageVisitor(url), PageVisitor(url, tab=False)]
     for visitor in visitors:
         assert visitor.ask("What is in the center?")[-1]["success"]
     held = health(url)[1]["held"]
@@ -92,7 +92,7 @@ def test_what_visitors_left_is_gone_with_them_and_programs_leave_nothing(url):
 
 
 def test_a_visitor_who_comes_back_is_told_that_the_conversation_is_gone(url):
-    visitor = Visitor(url)
+    visitor = PageVisitor(url)
     visitor.ask("How many objects are there?")
     assert "earlier" not in json.dumps(visitor.ask("What is in the center?"))
     visitor.tab.close()

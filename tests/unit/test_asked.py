@@ -11,7 +11,7 @@ from elastic.options import read_policy
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
 from page import gate, incoming
-from page.asking import Question, Sides, Typed
+from page.asking import AskedQuestion, SidePolicies, Typed
 from page.gate import Refused
 
 ASKED = {"picture": None, "question": "What?", "sides": ["full", "elastic"], "tokens": 8}
@@ -20,7 +20,7 @@ ASKED = {"picture": None, "question": "What?", "sides": ["full", "elastic"], "to
 @pytest.fixture
 def kind():
     with gr.Blocks():
-        return Typed(Question)
+        return Typed(AskedQuestion)
 
 
 @pytest.fixture
@@ -69,12 +69,12 @@ def test_a_value_gets_in_with_what_is_asked_for_and_a_bundled_picture_as_an_uplo
 
 def test_the_server_writes_a_question_that_it_reads_again():
     with gr.Blocks():
-        asking, chosen = Typed(Question), Typed(Sides)
-    asked = Question(picture=None, question="<b>?</b>", sides=["full", "elastic:keep=0.2"])
+        asking, chosen = Typed(AskedQuestion), Typed(SidePolicies)
+    asked = AskedQuestion(picture=None, question="<b>?</b>", sides=["full", "elastic:keep=0.2"])
     assert asking.preprocess(asking.postprocess(asked)) == asked and asking.postprocess(None) is None
     assert chosen.preprocess('{"sides": ["full", "elastic"]}').sides == ["full", "elastic"]
     assert [read_policy(side) for side in asked.sides] == [Full(), Elastic(keep=0.2)]
 
 
 def test_no_two_questions_are_the_same_value():
-    assert Question(**ASKED).number != Question(**ASKED).number
+    assert AskedQuestion(**ASKED).number != AskedQuestion(**ASKED).number

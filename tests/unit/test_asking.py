@@ -10,7 +10,7 @@ import gradio as gr
 import pytest
 
 from elastic import session
-from page.asking import Question
+from page.asking import AskedQuestion
 from page.callbacks import Callbacks
 from page.line import Line
 from page.model import Model
@@ -41,7 +41,7 @@ class Page:
 
         async def follow():
             request = SimpleNamespace(session_hash=visitor)
-            asked = Question(picture=self.scene, question=question, sides=["full", "elastic"], tokens=tokens)
+            asked = AskedQuestion(picture=self.scene, question=question, sides=["full", "elastic"], tokens=tokens)
             async with aclosing(self.events.ask(request, asked)) as said:
                 async for message in said:
                     messages.append(message)

@@ -16,7 +16,7 @@ from elastic.options import build_policy
 from elastic.policies import POLICIES, Policy
 from elastic.policies.base import option
 from elastic.session import Comparison, run
-from page.asking import Sides
+from page.asking import SidePolicies
 from page.callbacks import Callbacks
 from page.compare_events import CompareEvents, describe, message
 from page.comparing import COLUMNS, MOST_ROWS, Table, plan_rows, read_budgets, table_csv
@@ -223,7 +223,7 @@ class Page:
         self.store = self.events.store
 
     def begin(self, visitor="me", question=QUESTION, methods=("elastic",), budgets=("50", "20"), b="elastic"):
-        chosen = Sides(sides=["elastic:distance=3", b])
+        chosen = SidePolicies(sides=["elastic:distance=3", b])
         return self.events.begin(asked_by(visitor), self.scene, question, methods, budgets, 8, chosen)
 
     def run(self, visitor="me", until=lambda now: False):

@@ -238,7 +238,7 @@ def body(**values):
             for number in (10**15 + 1, -(10**15) - 1, 1.1e15, -1.1e15)
         ),
         (gate.Cancelled, body(session_hash="a", fn_index=1, event_id="../x"), "'event_id' in it"),
-        (gate.Ended, body(event_id=7), "'event_id' in it"),
+        (gate.Finished, body(event_id=7), "'event_id' in it"),
     ],
 )
 def test_json_that_is_no_request_is_refused_with_the_part_that_is_wrong(model, content, part):

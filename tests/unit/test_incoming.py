@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from page import decoding, gate, incoming
-from page.decoding import Decoder
+from page.decoding import PictureDecoder
 from page.gate import Refused
 from tests.serving import ROOT
 from tests.unit.loops import run_alone
@@ -182,13 +182,13 @@ def test_a_file_is_there_whole_or_not_at_all(uploads, monkeypatch):
 def test_nobody_sees_a_file_under_its_name_before_all_of_it_is_written(uploads, monkeypatch):
     seen, write = [], Path.write_bytes
 
-    def looked_at_meanwhile(path, data):
+    def read_meanwhile(path, data):
         seen.append([each.name for each in path.parent.iterdir()])
         write(path, data[:100])
         seen.append([each.name for each in path.parent.iterdir() if not each.name.startswith(".")])
         return write(path, data)
 
-    monkeypatch.setattr(Path, "write_bytes", looked_at_meanwhile)
+    monkeypatch.setattr(Path, "write_bytes", read_meanwhile)
     kept = incoming.keep(b"x" * 200, "mine.png")
     assert seen == [[], []] and [each.name for each in kept.parent.iterdir()] == ["mine.png"]
     assert incoming.keep(b"x" * 200, "mine.png") == kept and len(seen) == 2, "what is there need not be written again"
@@ -273,7 +273,7 @@ def test_a_picture_that_cannot_be_kept_is_refused_for_that_reason(uploads, monke
 
 @pytest.mark.parametrize(
     ("number", "sentence"),
-    [(errno.ENOENT, incoming.GONE), (errno.EMFILE, incoming.UNREAD), (errno.EIO, incoming.UNREAD)],
+    [(errno.ENOENT, incoming.DELETED), (errno.EMFILE, incoming.UNREAD), (errno.EIO, incoming.UNREAD)],
 )
 def test_only_a_file_that_is_gone_is_said_to_be_gone(uploads, monkeypatch, number, sentence):
     failing(monkeypatch, os, "open", number)
@@ -283,7 +283,7 @@ def test_only_a_file_that_is_gone_is_said_to_be_gone(uploads, monkeypatch, numbe
 
 
 def test_where_no_process_can_be_started_pictures_cannot_be_read_now(monkeypatch):
-    decoder = Decoder(workers=1, seconds=60)
+    decoder = PictureDecoder(workers=1, seconds=60)
     with monkeypatch.context() as context:
         failing(context, decoding.subprocess, "Popen", errno.ENOMEM)
         for _ in range(2):
@@ -300,7 +300,7 @@ time.sleep(600)
 
 
 def test_a_picture_that_takes_too_long_is_left_behind(monkeypatch):
-    decoder, start = Decoder(workers=1, seconds=0.5), decoding._start
+    decoder, start = PictureDecoder(workers=1, seconds=0.5), decoding._start
 
     def slow():
         import subprocess
@@ -317,7 +317,7 @@ def test_a_picture_that_takes_too_long_is_left_behind(monkeypatch):
 
 
 def test_a_decoder_that_broke_is_replaced():
-    decoder = Decoder(workers=1, seconds=60)
+    decoder = PictureDecoder(workers=1, seconds=60)
     assert decoder.open(SCENE.read_bytes()).size == (224, 224)
     decoder._free.queue[0].kill()
     decoder._free.queue[0].wait()
@@ -325,7 +325,7 @@ def test_a_decoder_that_broke_is_replaced():
 
 
 def test_pictures_of_many_at_once_are_not_mixed_up():
-    decoder, wrong = Decoder(workers=2, seconds=120), []
+    decoder, wrong = PictureDecoder(workers=2, seconds=120), []
 
     def open_one(number):
         file = io.BytesIO()
@@ -345,4 +345,4 @@ def test_pictures_of_many_at_once_are_not_mixed_up():
 @pytest.mark.parametrize("content", [b"", b"x", b"\x89PNG\r\n\x1a\n"])
 def test_what_is_no_picture_gets_the_same_sentence_from_afar(content):
     with pytest.raises(ValueError, match="cannot be read as a picture"):
-        Decoder(workers=1).open(content)
+        PictureDecoder(workers=1).open(content)

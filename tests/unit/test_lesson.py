@@ -17,7 +17,7 @@ import pytest
 from page import lesson as page_lesson
 from page.lesson import FOLDER, RESULTS, ROOT, codes, lesson, lesson_file, lesson_run
 from viz.facts import facts
-from viz.lesson import Look, read_lesson
+from viz.lesson import ViewState, read_lesson
 from viz.lesson_page import lesson_html
 from viz.lesson_value import lesson_value
 
@@ -158,10 +158,10 @@ def test_a_mode_is_one_that_the_view_reads_from_an_address():
     presets = re.findall(r"(\w+):", re.sub(r"\{[^{}]*\}", "", re.search(r"(?s)PRESETS = \{(.*?)\n\};", script)[1]))
     switches = [re.findall(r"'(\w+)'", them) for them in re.findall(r"\[([^]]*)\]", script.split("SWITCHES = ")[1])[:3]]
     modes = [*presets, *map(".".join, product(*switches, ("plain", "borders")))]
-    assert [Look(parts=[], mode=mode).mode for mode in modes] == modes and len(modes) == 4 + 3 * 4 * 3 * 2
+    assert [ViewState(parts=[], mode=mode).mode for mode in modes] == modes and len(modes) == 4 + 3 * 4 * 3 * 2
     for mode in ("", "kept\n", "kept.dot", *(mode[:-1] for mode in modes), *(f"x{mode}" for mode in modes)):
         with pytest.raises(ValueError, match="mode"):
-            Look(parts=[], mode=mode)
+            ViewState(parts=[], mode=mode)
 
 
 LINES = ["title", "glossary.0.term", "steps.0.title", "steps.3.ask.options.0.text", "steps.3.box.title"]

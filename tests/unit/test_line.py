@@ -10,8 +10,8 @@ import pytest
 
 from page import health
 from page import line as line_module
-from page.job import Refused, Stopped, Waiting
-from page.line import GONE, MOST, MOST_EACH, STUCK, TURN, UNHEARD, Line
+from page.job import JobRefused, Stopped, Waiting
+from page.line import GAP, MOST, MOST_EACH, STUCK, TURN, UNHEARD, Line
 from page.store import Store
 from tests.unit.loops import run_alone
 
@@ -22,19 +22,19 @@ class Hall:
     """Who listens, and a line in it; steps are written down as they are made."""
 
     def __init__(self, **options):
-        self.listeners, self.made, self.looked = set(), [], Counter()
+        self.listeners, self.made, self.checked = set(), [], Counter()
         self.line = Line(self.hears, **options)
         self.line.opened.set()
 
     def hears(self, *names):
-        self.looked.update(names)
+        self.checked.update(names)
         return bool(self.listeners & set(names))
 
     def look_again(self, *names):
         """Wait until the line has gone through those who wait with all that is so now."""
-        before = Counter(self.looked)
+        before = Counter(self.checked)
         # The first look may have begun earlier, and what follows from the second is done before the third.
-        self.wait(lambda: self.line.between(int) or all(self.looked[name] >= before[name] + 3 for name in names))
+        self.wait(lambda: self.line.between(int) or all(self.checked[name] >= before[name] + 3 for name in names))
 
     def steps(self, name, count, seconds=0.002, says=None):
         for number in range(count):
@@ -135,8 +135,8 @@ def test_whoever_follows_sleeps_until_there_is_something_to_hear(hall):
             await asyncio.sleep(0.005)
         said = hall.line.follow(job)
         assert await anext(said) == "said"
-        more, before = asyncio.create_task(anext(said, "nothing")), hall.looked["a"]
-        while hall.looked["a"] < before + 2:
+        more, before = asyncio.create_task(anext(said, "nothing")), hall.checked["a"]
+        while hall.checked["a"] < before + 2:
             await asyncio.sleep(0.005)
         sleeps = not job.changed.is_set()
         go_on.set()
@@ -149,9 +149,9 @@ def test_whoever_waits_is_told_once_what_stays_as_it_is(hall):
     hall.line.opened.clear()
 
     async def follow():
-        job, before = hall.join("a", 1), hall.looked["a"]
+        job, before = hall.join("a", 1), hall.checked["a"]
         said = asyncio.create_task(collected(hall.line.follow(job)))
-        while hall.looked["a"] < before + 8:
+        while hall.checked["a"] < before + 8:
             await asyncio.sleep(0.005)
         hall.line.opened.set()
         return await said
@@ -171,7 +171,7 @@ def test_whoever_wants_the_result_gets_it_or_what_went_wrong(hall):
     hall.line.opened.clear()
     job = hall.join("a", 2)
     hall.line.close("The server is being stopped.")
-    with pytest.raises(Refused, match="The server is being stopped"):
+    with pytest.raises(JobRefused, match="The server is being stopped"):
         run_alone(result(job))
 
 
@@ -251,7 +251,7 @@ def test_a_job_ends_within_a_step_when_nobody_listens_any_more(hall):
     hall.wait(lambda: len(hall.made) > 3)
     hall.listeners.clear()
     hall.over(job)
-    assert closed == ["model"] and isinstance(job.error, Refused) and not len(hall.line)
+    assert closed == ["model"] and isinstance(job.error, JobRefused) and not len(hall.line)
 
 
 def test_a_long_row_ends_at_its_next_step_when_nobody_listens_any_more(hall):
@@ -270,7 +270,7 @@ def test_a_long_row_ends_at_its_next_step_when_nobody_listens_any_more(hall):
     hall.wait(lambda: len(hall.made) > 3)
     hall.listeners.clear()
     hall.over(job)
-    assert set(hall.made) == {"step"} and isinstance(job.error, Refused)
+    assert set(hall.made) == {"step"} and isinstance(job.error, JobRefused)
     assert not issubclass(Stopped, Exception)
 
 
@@ -298,7 +298,7 @@ def test_whoever_has_listened_and_left_is_waited_for_as_long_as_a_stream_takes_t
     jobs = left, back = [hall.join(name) for name in ("left", "back")]
     hall.wait(lambda: all(job.heard for job in jobs))
     hall.listeners.clear()
-    clock.now += GONE
+    clock.now += GAP
     hall.look_again("left", "back")
     assert not left.over and not back.over
     hall.listeners.add("back")
@@ -449,7 +449,7 @@ def test_a_request_is_ended_at_its_deadline_and_what_it_said_stays():
     hall = Hall(deadline=0.1)
     job = hall.join("a", 10**6, says=True)
     hall.over(job)
-    assert "more than 0.1 s" in str(job.error) and job.said
+    assert "more than 0.1 s" in str(job.error) and job.values
     hall.line.close("over")
 
 
@@ -559,7 +559,7 @@ def test_one_caller_cannot_fill_the_line(hall):
     hall.line.opened.clear()
     for _ in range(MOST_EACH):
         hall.join("greedy", 1)
-    with pytest.raises(Refused, match=f"^{MOST_EACH} of your own calls wait for the model already"):
+    with pytest.raises(JobRefused, match=f"^{MOST_EACH} of your own calls wait for the model already"):
         hall.join("greedy", 1)
     modest = hall.join("modest", 1)
     hall.line.opened.set()
@@ -570,7 +570,7 @@ def test_a_line_that_is_full_takes_nobody(hall):
     hall.line.opened.clear()
     for number in range(MOST):
         hall.join(f"{number}", 1)
-    with pytest.raises(Refused, match=f"^{MOST} others wait for the model already"):
+    with pytest.raises(JobRefused, match=f"^{MOST} others wait for the model already"):
         hall.join("late", 1)
 
 
@@ -595,7 +595,7 @@ def test_whoever_stops_a_long_step_is_told_that_it_is_still_finished(hall):
     async def follow():
         hall.listeners.add("a")
         job, said = hall.line.join("a", steps(), str), []
-        with pytest.raises(Refused, match="It was stopped"):
+        with pytest.raises(JobRefused, match="It was stopped"):
             async for value in hall.line.follow(job):
                 said.append(value)
                 hall.wait(begun.is_set)
@@ -613,7 +613,7 @@ def test_at_the_end_of_the_program_everybody_is_told_and_nothing_is_begun(hall):
     hall.wait(lambda: "running" in hall.made)
     hall.line.close("The server is being stopped.")
     assert running.over and str(running.error) == "The server is being stopped." and waiting.over
-    with pytest.raises(Refused, match="being stopped"):
+    with pytest.raises(JobRefused, match="being stopped"):
         hall.join("late")
 
 
@@ -627,7 +627,7 @@ def test_at_the_end_of_the_program_nobody_waits_for_a_step_to_be_told(hall):
     async def follow():
         hall.listeners.add("a")
         job = hall.line.join("a", steps(), str)
-        with pytest.raises(Refused, match="is being stopped"):
+        with pytest.raises(JobRefused, match="is being stopped"):
             async for _ in hall.line.follow(job):
                 hall.wait(begun.is_set)
                 hall.line.close("The server is being stopped.", 0)

@@ -17,7 +17,7 @@ from elastic.policies import POLICIES
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
 from page.links import link_of, read_link
-from page.looking import Looking
+from page.looking import ViewEvents
 from page.shown import RUN, Shown, held_bytes, recording, recordings
 from page.store import Store
 from page.visitor import Visitor
@@ -185,9 +185,9 @@ def test_every_wrong_part_of_a_link_is_named_once_and_none_of_them_is_followed()
 
 def arrived(asked, can_ask):
     """The run that an address is answered with, the line above it, and what is said to be wrong."""
-    looking = Looking(Shown())
-    looking.can_ask = can_ask
-    message = looking.arrive_at(asked, SimpleNamespace(session_hash="visitor"))
+    view_events = ViewEvents(Shown())
+    view_events.can_ask = can_ask
+    message = view_events.arrive_at(asked, SimpleNamespace(session_hash="visitor"))
     return message.run, message.status, " ".join(message.wrong)
 
 

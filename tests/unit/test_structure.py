@@ -88,6 +88,21 @@ def test_no_file_outgrows_three_hundred_lines():
     none((path, f"{count} lines") for path, count in lengths.items() if count > MOST_LINES)
 
 
+def test_a_class_name_means_one_thing():
+    """Across all rooms: whoever reads or searches for a name finds one class of ours."""
+    found = {}
+    for path in [*FILES, ROOT / "app.py"]:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(path)
+    none(
+        (path, f"{name} is the name of {len(paths)} classes")
+        for name, paths in found.items()
+        if len(paths) > 1
+        for path in paths
+    )
+
+
 INHERITED = {"forward", "get_mask_sizes", "get_seq_length", "get_max_length"}
 INHERITED |= {"preprocess", "postprocess", "get_block_name"}
 

@@ -311,35 +311,37 @@ def test_looks_point_from_the_asked_word_to_the_patches_of_its_thing(tiny, seed)
     covered, tokenizer = render(scene)[1], tiny.processor.tokenizer
     batch = collate([sample])
     for number, question in enumerate(questions, start=1):
-        own = [look for look in sample.looks if sample.turn[look.token] == number]
-        subjects = [look for look in own if look.stage == "subject"]
+        own = [target for target in sample.targets if sample.turn[target.token] == number]
+        subjects = [target for target in own if target.stage == "subject"]
         assert len(subjects) == len(question.sought)
-        for look, (start, end, things) in zip(subjects, question.sought, strict=True):
-            piece = tokenizer.decode([sample.ids[look.token]]).strip(" ?.")
+        for target, (start, end, things) in zip(subjects, question.sought, strict=True):
+            piece = tokenizer.decode([sample.ids[target.token]]).strip(" ?.")
             assert question.text[start:end].endswith(piece) or piece.startswith(question.text[start:end][-1])
-            assert look.things == things
+            assert target.things == things
         # Words of an answer are written one token early: what comes next speaks of what is looked at.
-        for look in own:
-            if look.stage == "answer" and len(look.things) == 1 and look.things[0] <= len(scene.things):
-                assert sample.labels[look.token + 1] != IGNORED
-    tokens, wanted = batch.looks["answer"]
-    for row, look in enumerate(look for look in sample.looks if look.stage == "answer"):
-        assert tokens[0, row] == look.token
+        for target in own:
+            if target.stage == "answer" and len(target.things) == 1 and target.things[0] <= len(scene.things):
+                assert sample.labels[target.token + 1] != IGNORED
+    tokens, wanted = batch.targets["answer"]
+    for row, target in enumerate(target for target in sample.targets if target.stage == "answer"):
+        assert tokens[0, row] == target.token
         blocks = covered.reshape(GRID, 14, GRID, 14).swapaxes(1, 2).reshape(GRID**2, -1)
         for patch in wanted[0, row, 1:].nonzero()[:, 0]:
-            assert set(blocks[patch][blocks[patch] > 0].tolist()) & set(look.things)
-        assert wanted[0, row, 0] == (not look.things)
+            assert set(blocks[patch][blocks[patch] > 0].tolist()) & set(target.things)
+        assert wanted[0, row, 0] == (not target.things)
 
 
-def test_one_lesson_is_recorded_beside_the_others(tmp_path, monkeypatch):
+def test_one_demonstration_is_recorded_beside_the_others(tmp_path, monkeypatch):
     folder = shutil.copytree(record_traces.TRACES, tmp_path / "traces")
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     run = open_run(folder / "wrong-count.zip")
     question = Question("count_object", "How many?", "There is one.", ())
     monkeypatch.setattr(record_traces, "load", lambda *args, **more: None)
-    monkeypatch.setattr(record_traces, "record", lambda llava, lesson: (run, question))
+    monkeypatch.setattr(record_traces, "record", lambda llava, demonstration: (run, question))
     monkeypatch.setattr("sys.argv", ["record_traces", "--only", "heavy-hitters", "--out", str(folder)])
     record_traces.main()
     changed = {file.name for file in folder.iterdir() if file.read_bytes() != before[file.name]}
     assert changed == {"heavy-hitters.zip"}
-    assert [entry["name"] for entry in json.loads(before["traces.json"])] == [one.name for one in record_traces.LESSONS]
+    assert [entry["name"] for entry in json.loads(before["traces.json"])] == [
+        one.name for one in record_traces.DEMONSTRATIONS
+    ]

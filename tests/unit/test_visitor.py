@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from page.store import LOOKED_AT, UNUSED, Store
+from page.store import ON_SCREEN, UNUSED, Store
 from page.visitor import CONVERSATION, TABLE, Coming, Visitor, Wish
 
 
@@ -60,7 +60,7 @@ def test_a_table_is_kept_longer_than_a_conversation_that_nobody_goes_on_with(sto
     clock.now = UNUSED + 1
     store.sweep()
     assert visitor.conversation is None and store.look((TABLE, "a")) is not None
-    clock.now = LOOKED_AT + 1
+    clock.now = ON_SCREEN + 1
     store.sweep()
     assert visitor.table is None and visitor.why_lost(CONVERSATION) == visitor.why_lost(TABLE) == "time"
 

@@ -19,6 +19,7 @@ from multiprocessing import get_context
 import torch
 from tqdm import tqdm
 
+from elastic import __version__
 from elastic.command_line import Options, whole_number
 from elastic.engine import State, compress, decode, prefill
 from elastic.files import one_sentence, out_file, write
@@ -227,7 +228,7 @@ def main() -> None:
     seed = "evaluate 1" if args.held_out else "develop"
     names = [f"{seed} {number}" for number in range(1 if args.quick else args.scenes)]
     outcomes: list[Outcome] = []
-    settings = {"seed": seed, "keep": keeps, "model": args.model or "pocket-llava"}
+    settings = {"elastic": __version__, "seed": seed, "keep": keeps, "model": args.model or "pocket-llava"}
     policies = {label: asdict(policy) for label, policy in chosen.items()}
     # A fresh interpreter for each worker: a forked torch may hang.
     with get_context("spawn").Pool(args.workers, _begin, (args.model, keeps, chosen)) as pool:

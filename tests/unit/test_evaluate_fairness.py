@@ -131,3 +131,4 @@ def test_that_no_cache_loses_little_is_said_of_those_that_are_compared():
     answers += [answer(f"s{number:02}", "large", 0.1, bytes_peak=200) for number in range(40)]
     report = report_html({"rows": rows(Draws(answers)), "measures": described()})
     assert "No compressed cache of those compared surely loses less than a twentieth" in report
+    assert "as beyond their share: large (holds 18.2% at the peak, asked for 10%)." in report

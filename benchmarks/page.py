@@ -24,6 +24,7 @@ from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from benchmarks.made_up import made_up_run, up_to
 from benchmarks.start import free_port, wait_for_page
+from elastic import __version__
 from elastic.command_line import Options
 from elastic.files import one_sentence, out_file, write
 from elastic.messages import of_run
@@ -266,7 +267,8 @@ def main() -> None:
         print(f"{name:<28}{value:10.3f}  {verdict}")
     if args.out:
         processor = platform.processor() or platform.machine()
-        machine = {"processor": processor, "cores": os.cpu_count(), "gradio": gr.__version__, "date": str(date.today())}
+        machine = {"processor": processor, "cores": os.cpu_count(), "date": str(date.today())}
+        machine |= {"elastic": __version__, "gradio": gr.__version__}
         with one_sentence():
             write(args.out, json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.callers import PICTURE, WAYS, Caller, PageVisitor, health, in_threads, program, vanish
+from elastic import __version__
 from elastic.command_line import Options, whole_number
 
 CALLS, CONVERSATIONS, TURNS, TOKENS = 2000, 500, 4, 3
@@ -180,7 +181,7 @@ def main() -> None:
         print(f"{name:<32}{float(value):12.3f}  {verdict}")
     if args.out:
         machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-        machine["date"] = str(date.today())
+        machine |= {"elastic": __version__, "date": str(date.today())}
         args.out.write_text(json.dumps({"machine": machine, "figures": figures, "notes": notes}, indent=1) + "\n")
 
 

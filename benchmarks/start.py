@@ -17,6 +17,7 @@ from pathlib import Path
 
 from gradio_client import Client, handle_file
 
+from elastic import __version__
 from elastic.command_line import Options, whole_number
 from elastic.files import one_sentence, out_file, write
 
@@ -90,7 +91,11 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:<60}{value:8.2f}")
     if args.out:
-        machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+        machine = {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "elastic": __version__,
+        }
         with one_sentence():
             write(args.out, json.dumps({"machine": machine, "figures": figures}, indent=2) + "\n")
 

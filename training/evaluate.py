@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from elastic import __version__
 from elastic.command_line import Options, whole_number
 from elastic.engine import compress, decode, extend, prefill
 from elastic.files import out_file, write
@@ -201,7 +202,7 @@ def main() -> None:
     results = evaluate(load(args.model, device="cpu"), args.scenes, args.seed)
     print(table(results))
     if args.out:
-        write(args.out, json.dumps(results, indent=2) + "\n")
+        write(args.out, json.dumps({"elastic": __version__} | results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -86,9 +86,14 @@ def verdict(rows: list[dict], measure: ReportedMeasure, keep: float) -> Verdict:
 
 
 def _alike(best: dict, row: dict, name: str) -> bool:
-    """By the interval of their paired difference where one is known, else by whether their intervals overlap."""
+    """By the interval of their paired difference where one is known, else by whether their intervals overlap.
+
+    Where both were compared and have no answer in common, nothing can be said: they are alike.
+    """
     if ends := paired(row, "vs_best", name):
         return ends[0] <= 0 <= ends[1]
+    if (row.get("vs_best") or {}).get(name):
+        return True
     for one, other in ((best, row), (row, best)):
         if one["policy"] == "elastic" and (ends := paired(other, "vs_elastic", name)):
             return ends[0] <= 0 <= ends[1]

@@ -159,6 +159,7 @@ def _smallest(rows: list[dict], measure: ReportedMeasure, peak: ReportedMeasure 
     name, number_format = measure.name, measure.format
     whole = max((number(row, name) or 0 for row in rows if row["policy"] == "full"), default=0)
     sign = 1 if measure.better == "higher" else -1
+    of_those = " of those compared" if any(row.get("beyond_share") for row in rows) else ""
     for row in ordered(rows, peak) if peak else ():
         ends = paired(row, "vs_full", name)
         if row["policy"] != "full" and row["keep"] < 1 and ends and min(sign * end for end in ends) > -whole / 20:
@@ -166,8 +167,8 @@ def _smallest(rows: list[dict], measure: ReportedMeasure, peak: ReportedMeasure 
             unit = " points" if number_format.endswith("%") else measure.unit
             where = f"{row['policy']} with keep {percent(row['keep'])}, which holds {peak.value(row)}"
             sentence = f"{where}. Its difference from full: {low} to {high}{unit}."
-            return f"Smallest cache that surely loses less than a twentieth: {sentence}"
-    return "No compressed cache surely loses less than a twentieth, as far as these samples tell."
+            return f"Smallest cache{of_those} that surely loses less than a twentieth: {sentence}"
+    return f"No compressed cache{of_those} surely loses less than a twentieth, as far as these samples tell."
 
 
 def _judged(row: dict, measure: ReportedMeasure) -> str:

@@ -17,6 +17,7 @@ questions can tell apart.
 """
 
 ALLOWED = 1.25  # times the share that was asked for
+ROUNDING = 1e-9  # 1.25 x 0.09 is a little less than 0.1125, as decimal fractions are not exact
 
 
 def beyond_share(keep: float, after_prompt: float | None, at_peak: float | None) -> str:
@@ -30,6 +31,6 @@ def beyond_share(keep: float, after_prompt: float | None, at_peak: float | None)
     held = {"after the prompt": after_prompt, "at the peak": at_peak}
     known = {moment: share for moment, share in held.items() if share is not None}
     moment = max(known, key=known.__getitem__, default=None)
-    if moment is None or known[moment] <= ALLOWED * keep:
+    if moment is None or known[moment] <= ALLOWED * keep + ROUNDING:
         return ""
     return f"holds {known[moment]:.1%} {moment}, asked for {100 * keep:.3g}%"

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
+from elastic.evaluate.measure import measure
 from elastic.options import build_policy
 from elastic.policies import POLICIES, Policy
 from elastic.policies.base import option
@@ -130,6 +131,18 @@ def test_a_row_that_holds_more_than_its_share_says_so(tiny, picture):
         assert row["beyond_share"] == (expected if share > 1.25 * row["keep"] else "")
     beyond = [(row["policy"], row["keep"]) for row in rows if row["beyond_share"]]
     assert beyond == [("snapkv", 0.1)], "it keeps all forty tokens"
+
+
+def test_a_row_that_begins_with_more_than_its_share_says_so(tiny, picture, monkeypatch):
+    """As one does that protects much of a prompt; at the peak of a long answer it may be within its share."""
+
+    def more_at_first(start, policy, base, tokens):
+        outcome = measure(start, policy, base, tokens)
+        return replace(outcome, bytes_prompt=2 * outcome.bytes_prompt) if policy.keep < 1 else outcome
+
+    monkeypatch.setattr("elastic.evaluate.measure.measure", more_at_first)
+    _, row = filled(table_of(picture, ["h2o"], (0.5,), tokens=2), tiny)
+    assert "after the prompt, asked for 50" in row["beyond_share"]
 
 
 def test_the_status_says_which_row_comes(tiny, picture):

@@ -58,6 +58,12 @@ def test_the_package_asks_for_all_that_it_imports():
     assert imported(evaluate) - OPTIONAL <= asked_for("core", "evaluate")
 
 
+def test_the_package_asks_for_nothing_that_it_does_not_import():
+    by_name = {"jinja2"}  # transformers imports it, for the templates of chats
+    assert asked_for("core") - by_name <= imported(ROOT / "elastic", [ROOT / "elastic" / "evaluate"])
+    assert asked_for("evaluate") <= imported(ROOT / "elastic" / "evaluate")
+
+
 def test_a_checkout_with_all_extras_has_what_the_page_and_the_pictures_import():
     # Gradio brings these, and their versions with it.
     of_gradio = {"starlette", "python-multipart", "httpx", "uvicorn", "markupsafe", "gradio-client"}

@@ -8,6 +8,7 @@ from elastic.evaluate.fairness import beyond_share
 from elastic.evaluate.summary import Draws, rows
 from tests.unit.test_evaluate_summary import answer
 from viz.measures import ordered, read_measures, verdict
+from viz.report import report_html
 
 PROMPT, TOKEN = 200, 100  # tokens of every prompt; bytes of a token
 
@@ -58,6 +59,8 @@ def test_what_was_not_measured_is_not_held_against_a_method():
 
 def test_a_quarter_more_is_still_fair():
     assert beyond_share(0.2, 0.25, 0.25) == "" and beyond_share(0.2, 0.2501, 0.2) and beyond_share(0.2, 0.2, 0.2501)
+    for hundredths in range(1, 101):  # also of budgets that are no binary fractions
+        assert beyond_share(hundredths / 100, 5 * hundredths / 400, None) == ""
 
 
 def test_padding_counts_as_it_is_measured():
@@ -103,3 +106,29 @@ def test_report_table_and_advice_call_the_same_one_best(length, best):
         assert ("vs_best" in row) == is_compared and row["exact"] is not None
         if is_compared and row["policy"] == best:
             assert row["vs_best"]["exact"]["difference"] == 0
+
+
+def test_methods_that_have_no_answer_in_common_cannot_be_told_apart():
+    """A stopped run may hold the first questions of one method and the last ones of another."""
+    names = [f"s{number:02}" for number in range(40)]
+    answers = [answer(name, "full", 1.0) for name in names]
+    answers += [answer(name, "early", 0.1) for name in names[:20]]
+    answers += [answer(name, "late", 0.1, exact=False) for name in names[20:]]
+    draws = Draws(answers)
+    found = rows(draws)
+    (advised,) = advice.advice(draws, found)
+    assert "late cannot be told apart" in advised
+    best, level = verdict(found, read_measures(described())["exact"], 0.1)
+    assert ([row["policy"] for row in best], [row["policy"] for row in level]) == (["early"], ["late"])
+
+
+def test_that_no_cache_loses_little_is_said_of_those_that_are_compared():
+    """One that loses nothing and holds too much is there: the report must not say that there is none."""
+    answers = [answer(f"s{number:02}", "full", 1.0) for number in range(40)]
+    answers += [answer(f"s{number:02}", "worse", 0.1, exact=number < 3) for number in range(40)]
+    report = report_html({"rows": rows(Draws(answers)), "measures": described()})
+    assert "No compressed cache surely loses less than a twentieth" in report
+    answers += [answer(f"s{number:02}", "large", 0.1, bytes_peak=200) for number in range(40)]
+    report = report_html({"rows": rows(Draws(answers)), "measures": described()})
+    assert "No compressed cache of those compared surely loses less than a twentieth" in report
+    assert "as beyond their share: large (holds 18.2% at the peak, asked for 10%)." in report

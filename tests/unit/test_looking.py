@@ -223,7 +223,7 @@ def test_a_server_of_recorded_runs_shows_one_and_says_what_it_leaves_out():
 )
 def test_a_server_of_recorded_runs_says_what_of_a_link_nobody_reads(asked, said):
     request = SimpleNamespace(session_hash="visitor", query_params=asked | {"utm_source": "x", "__theme": "dark"})
-    (sentence,) = Looking(Shown()).arrive(request).wrong
+    (sentence,) = ViewEvents(Shown()).arrive(request).wrong
     assert said in sentence
 
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { holder, membersOf, movedAfter, planesOf, sharesOf, slotsAfter } from '../../assets/web/core/holders.js';
-import { ownersAfter, randomSide, TOKENS } from './made.js';
+import { newSide, openSide, takeSteps } from '../../assets/web/core/messages.js';
+import { openingOf, ownersAfter, randomSide, stepsOf, TOKENS } from './made.js';
 
 const SEEDS = [1, 2, 3, 4, 5];
 const written = (side, step) => [...Array(side.tokens + step).keys()];
@@ -83,4 +84,26 @@ test('a layer and a head choose planes, and a head that a side has not chooses a
   assert.deepEqual(planesOf(side, 2, 1), [2]);
   assert.deepEqual(planesOf(side, 2, 7), [2, 3]);
   assert.deepEqual(planesOf(side, 9, 2), [5]);
+});
+
+test('what was counted before a step came, late, is counted anew with it', () => {
+  const opened = () => {
+    const side = newSide(0);
+    openSide(side, openingOf([...Array(TOKENS).keys(), ...Array(TOKENS).keys()]));
+    return side;
+  };
+  const dropped = [[3, 2], [4, 3], [5, 4]];
+  const joined = [[6, 8], [6, 8], [7, -1]];
+  const steps = (since, end) => stepsOf(dropped.slice(since, end), joined.slice(since, end), Array(end - since).fill([0]), { steps: end });
+  const [late, whole] = [opened(), opened()];
+  takeSteps(whole, steps(0, 3), 0);
+  takeSteps(late, steps(0, 1), 0);
+  takeSteps(late, steps(2, 3), 2);
+  const planes = planesOf(late, 0, 0);
+  sharesOf(late, planes, 3);
+  slotsAfter(late, 0, 3);
+  takeSteps(late, steps(1, 2), 1);
+  assert.deepEqual(sharesOf(late, planes, 3), sharesOf(whole, planes, 3));
+  const [found, expected] = [late, whole].map((side) => slotsAfter(side, 0, 3));
+  assert.deepEqual([found.sizes, found.heldIn], [expected.sizes, expected.heldIn]);
 });

@@ -62,7 +62,7 @@ test('words know their tokens, and the first that differs is marked apart', () =
 });
 
 test('blanks, line ends and nothing have a shape', () => {
-  assert.deepEqual(['', '  ', ' a', 'a\nb', 'a\tb'].map(visiblePiece), ['∅', '··', 'a', 'a⏎b', 'a⇥b']);
+  assert.deepEqual(['', '  ', ' a', 'a\nb', 'a\r\nb', 'a\tb'].map(visiblePiece), ['∅', '··', 'a', 'a⏎b', 'a⏎b', 'a⇥b']);
   assert.deepEqual(splitWords(' a  b\n'), [' ', 'a  ', 'b\n']);
   assert.deepEqual(splitWords(''), []);
 });

@@ -48,7 +48,7 @@ class ElasticCache(DrivenCache):
         self.inverse_frequency = text.rotary_emb.inv_freq
         self.image_id = getattr(model.config, "image_token_id", None)
         self.window = getattr(text.config, "sliding_window", None)
-        self.watched = False  # somebody wants every query's attention
+        self.watched = False  # whether each forward keeps its last query's attention, for the record
         self.reset()
 
     def reset(self) -> None:
@@ -236,7 +236,7 @@ class ElasticCache(DrivenCache):
     def evict(self) -> tuple[Tensor, Tensor] | None:
         """Free the slots that the policy evicts after a token, or None.
 
-        Returns the tokens they were of and those that took them in, (L, R) each, -1 for none.
+        Returns the tokens that lost their slots, and those whose slots took them in, (L, R) each, -1 for none.
         """
         if not self.policy.evicts:
             return None
@@ -256,7 +256,7 @@ class ElasticCache(DrivenCache):
         return tables.free(slot, into)
 
     def _absorb(self, slot: Tensor, into: Tensor) -> None:
-        """Average slots (L, R), -1 for none, into others, as many tokens as each stands for."""
+        """Average slots (L, R), -1 for none, into others, each weighted by the number of tokens it stands for."""
         count = self.tables.count
         evicted, kept = (count.gather(2, at.clamp(min=0)[..., None])[..., 0] for at in (slot, into))
         for layer, *of_layer in zip(self.layers, slot, into, evicted / (evicted + kept), strict=True):

@@ -52,7 +52,7 @@ class Step:
     tokens: list[int]  # per sequence
     logprobs: list[float]  # of these tokens, natural logarithm
     likeliest: int  # what greedy decoding would write in the first sequence
-    looked: Tensor  # (L, seen) float32, attention of the query that wrote this token; a merged slot's is its anchor's
+    looked: Tensor  # (L, seen) float32, attention of the query that wrote this token; a slot's goes to its anchor
     seconds: float  # of the step alone
     slots: list[int]  # per layer
     bytes_held: list[int]  # per layer, slots in use
@@ -62,12 +62,12 @@ class Step:
 
     @property
     def token(self) -> int:
-        """Of the first sequence."""
+        """The token of the first sequence."""
         return self.tokens[0]
 
     @property
     def logprob(self) -> float:
-        """Of the first sequence's token."""
+        """The log-probability of the first sequence's token."""
         return self.logprobs[0]
 
 

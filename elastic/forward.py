@@ -25,10 +25,10 @@ class Forward:
     bias: list[Tensor | None]  # per layer (R, S) float32, added to the logits of attention
     turns: list[Tensor | None]  # per layer (R, S) positions by which keys are turned before they are used
     inverse_frequency: Tensor  # (D / 2,) of RoPE
-    observer: Observer | None  # of a prompt, who sums up its attention
+    observer: Observer | None  # sums up the attention of a prompt; None for a token of an answer
     keeps_attention: bool  # whether `attended` is wanted
     attended: dict[int, Tensor] = field(default_factory=dict)  # per layer the last query's attention, (B, H, S)
-    passed: set[int] = field(default_factory=set)  # layers whose attention knew of all this
+    passed: set[int] = field(default_factory=set)  # layers whose attention was handed this Forward
 
     def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store the tokens' (B, H, n, D); returns all that the layer holds, (B, H, S, D) each, ready for attention."""

@@ -1,4 +1,4 @@
-"""Who drives a cache through the library's own code: `model.generate`, or a person who calls the model.
+"""A cache in the library's own code: driven by `model.generate`, or by a person who calls the model.
 
 `watch` prepares a model once; other caches, and no cache at all, work with it as before. What the library does to
 caches and a compressed one cannot follow is refused here, in `elastic.slots`, or by `enter`: never done wrong. The
@@ -25,7 +25,8 @@ from elastic.tables import Tables
 
 Arguments = dict[str, Any]  # by name, of a call of the library's
 MOVING_FREQUENCIES = ("dynamic", "longrope")  # kinds of RoPE whose frequencies depend on the length
-FAMILIES = ("llama", "mistral", "qwen2")
+FAMILIES = ("llama", "mistral", "qwen2")  # of text models, by `model_type`
+# The library's implementation of attention, and ours in its place, which tells a cache what was attended.
 WATCHING = {"sdpa": "elastic", "eager": "elastic_eager", "flash_attention_2": "elastic"}
 
 

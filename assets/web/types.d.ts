@@ -230,6 +230,7 @@ interface LayerFigures {
 interface Plot {
   width: number;
   em: number;
+  scale: number; // of what has to do with letters: 1 where they are 14 px tall
   edge: { left: number; right: number; top: number; bottom: number };
   x: (at: number) => number;
   y: (value: number) => number;

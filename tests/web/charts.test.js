@@ -52,6 +52,11 @@ test('steps and values are inside the room, the first at the axis and the last a
   assert.ok(Number.isFinite(plotFor(ROOM, [0, 1], 1, 0, 22).x(0))); // before the first answer token, too
 });
 
+test('letters twice as large have twice the room beside and below the axes', () => {
+  const [small, large] = [14, 28].map((em) => plotFor({ ...ROOM, em }, [0, 10, 20], 5, 8, 22));
+  for (const name of ['left', 'top', 'bottom']) assert.equal(large.edge[name], 2 * small.edge[name], name);
+});
+
 test('labels of two lines keep apart, above the lower axis', () => {
   for (const [a, b] of [[100, 900], [500, 510], [510, 500], [10, 12], [990, 1000], [0, 0]]) {
     const sides = [a, b].map((bytes) => side({ bytes_held: [bytes, bytes, bytes] }));

@@ -115,7 +115,8 @@ export function path(corners) {
 // ---- where things are
 
 /**
- * In a room of that size: the edges, and where steps and values are. Ticks are in units of `size`.
+ * In a room of that size: the edges, and where steps and values are. Ticks are in units of `size`. What has to do with
+ * letters is given for letters of 14 px and grows with them, as they do on projectors.
  * @param {{ width: number, height: number, em: number }} given
  * @param {number[]} ticks
  * @param {number} size
@@ -125,12 +126,13 @@ export function path(corners) {
  */
 export function plotFor({ width, height, em }, ticks, size, last, top) {
   const letters = Math.max(3, ...ticks.map((tick) => shortTick(tick).length));
-  const edge = { left: 10 + 8 * letters, right: 12, top, bottom: 20 };
+  const scale = em / 14;
+  const edge = { left: (10 + 8 * letters) * scale, right: 12, top: top * scale, bottom: 20 * scale };
   const end = Math.max(last, 1);
   const x = (/** @type {number} */ at) => edge.left + (width - edge.left - edge.right) * at / end;
   const high = ticks[ticks.length - 1] * size;
   const y = (/** @type {number} */ value) => height - edge.bottom - (height - edge.top - edge.bottom) * value / high;
-  return { width, em, edge, x, y, steps: { x0: x(0), x1: x(end), last: end } };
+  return { width, em, scale, edge, x, y, steps: { x0: x(0), x1: x(end), last: end } };
 }
 
 /**
@@ -140,14 +142,14 @@ export function plotFor({ width, height, em }, ticks, size, last, top) {
  * @param {Plot} given
  * @param {number} step
  */
-export function labelPlaces(sides, { y }, step) {
-  const tall = 17;
+export function labelPlaces(sides, { y, scale }, step) {
+  const tall = 17 * scale;
   const labels = sides.map((side) => ({ side, bytes: bytesAfter(side, step), line: y(bytesAfter(side, side.steps)) }))
     .filter((label) => Number.isFinite(label.bytes + label.line))
     .sort((a, b) => a.line - b.line)
     .map((label) => ({ ...label, at: label.line - 7 }));
   if (labels.length > 1 && labels[1].line - labels[0].line < tall + 4) {
-    const below = labels[1].line + 16;
+    const below = labels[1].line + 16 * scale;
     labels[1].at = below < y(0) - 2 ? below : labels[0].at - tall;
     if (labels[1].at < labels[0].at) [labels[0].at, labels[1].at] = [labels[1].at, labels[0].at];
   }

@@ -39,6 +39,8 @@ function widen(side, count) {
 }
 
 /**
+ * What a step of the answer moved. In a message `dropped` names every token that gave up its slot at that step: it was
+ * evicted, or merged where `joined` names another token.
  * @param {Side} side
  * @param {number} step
  */

@@ -41,13 +41,13 @@ export function roomIn(box) {
  * @param {number} last
  * @returns {SVGElement[]}
  */
-function axes({ width, edge, x, y }, ticks, unit, size, last) {
+function axes({ width, scale, edge, x, y }, ticks, unit, size, last) {
   const nodes = ticks.flatMap((tick) => [
     svg('line', { class: 'tv-grid', x1: edge.left, x2: width - edge.right, y1: y(tick * size), y2: y(tick * size) }),
-    svg('text', { class: 'tv-tick', x: edge.left - 6, y: y(tick * size) + 4, 'text-anchor': 'end' }, shortTick(tick)),
+    svg('text', { class: 'tv-tick', x: edge.left - 6, y: y(tick * size) + 4 * scale, 'text-anchor': 'end' }, shortTick(tick)),
   ]);
-  nodes.push(svg('text', { class: 'tv-tick', x: 2, y: 11 }, unit));
-  const base = y(0) + 16;
+  nodes.push(svg('text', { class: 'tv-tick', x: 2, y: 11 * scale }, unit));
+  const base = y(0) + 16 * scale;
   nodes.push(svg('text', { class: 'tv-tick', x: x(0), y: base }, '0'));
   if (last) nodes.push(svg('text', { class: 'tv-tick', x: x(last), y: base, 'text-anchor': 'end' }, last + ' answer tokens'));
   return nodes;
@@ -130,16 +130,16 @@ function memoryLines(box, open, last) {
  * @param {Plot} plot
  * @param {Side[]} limited
  */
-function limitKey({ width, em, edge }, limited) {
+function limitKey({ width, em, scale, edge }, limited) {
   if (!limited.length) return [];
   const whose = limited.length > 1 ? 'the policies aim' : shortTitle(limited[0]) + ' aims';
   const long = 'what ' + whose + ' at';
   // As wide as its letters may be: measuring it would lay the page out in the middle of a frame.
-  const text = edge.left + 41 + long.length * 0.5 * em > width ? 'aim' : long;
+  const text = edge.left + 41 + long.length * 0.45 * em > width ? 'aim' : long;
   const left = edge.left + 4;
   return [
-    svg('line', { class: 'tv-limit', 'data-side': limited[0].letter, x1: left, x2: left + 30, y1: 7, y2: 7 }),
-    svg('text', { class: 'tv-tick', x: left + 37, y: 11 }, text),
+    svg('line', { class: 'tv-limit', 'data-side': limited[0].letter, x1: left, x2: left + 30, y1: 7 * scale, y2: 7 * scale }),
+    svg('text', { class: 'tv-tick', x: left + 37, y: 11 * scale }, text),
   ];
 }
 
@@ -228,13 +228,13 @@ function differsMark(side, first, { width, edge, x, y }, points) {
  * @param {number[] | undefined} point
  * @param {Plot} plot
  */
-function sureKey(side, row, point, { edge, x, y }) {
+function sureKey(side, row, point, { scale, edge, x, y }) {
   const left = edge.left + 4;
-  const top = 7 + 17 * row;
+  const top = (7 + 17 * row) * scale;
   /** @type {SVGElement[]} */
   const nodes = [
     svg('line', { class: 'tv-sure', 'data-side': side.letter, x1: left, x2: left + 30, y1: top, y2: top }),
-    svg('text', { class: 'tv-tick tv-sure-now', x: left + 37, y: top + 4 }, shortTitle(side) + (point ? ' ' + percentText(point[1]) : '')),
+    svg('text', { class: 'tv-tick tv-sure-now', x: left + 37, y: top + 4 * scale }, shortTitle(side) + (point ? ' ' + percentText(point[1]) : '')),
   ];
   if (point) nodes.push(svg('circle', { class: 'tv-sure-dot', 'data-side': side.letter, cx: x(point[0]), cy: y(point[1]), r: 4 }));
   return nodes;

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from elastic.options import options_of, read_choice, read_share
 from elastic.policies import POLICIES, Policy
@@ -45,7 +46,7 @@ def keeps(text: str) -> list[float]:
         raise ValueError(f"--keep: {error}") from error
 
 
-def methods(text: str) -> dict[str, dict[str, object]]:
+def methods(text: str) -> dict[str, dict[str, Any]]:
     """Per label, such as `elastic:distance=10`, the options it sets; `all` is every policy, `@FILE` what a file lists.
 
     Raises:
@@ -75,7 +76,7 @@ def _listed(part: str) -> list[str]:
 
 
 def variants(
-    chosen: dict[str, dict[str, object]], budgets: Iterable[float]
+    chosen: dict[str, dict[str, Any]], budgets: Iterable[float]
 ) -> tuple[tuple[Variant, ...], dict[str, str]]:
     """Every method at every budget it can hold, `full` first and once; and why the others were left out."""
     found, left_out = {FULL.key: FULL}, {}

@@ -84,7 +84,7 @@ def run_chunk(llava: Llava, chunk: Chunk) -> list[Record]:
     by_length: defaultdict[int, list[tuple[Sample, Prompt]]] = defaultdict(list)
     for sample in chunk.samples:
         prompt = _tried(llava, partial(_prompt, llava, sample))
-        if isinstance(prompt, Failure):
+        if isinstance(prompt, Unanswered):
             lines += _errors(sample, chunk.variants, prompt.sentence)
         else:
             by_length[prompt.ids.shape[1]].append((sample, prompt))
@@ -102,12 +102,12 @@ def _run_group(llava: Llava, samples: list[Sample], prompts: list[Prompt], chunk
     judged = _Judged(llava, samples, chunk.most_tokens)
     needs = frozenset().union(*(variant.policy.needs for variant in chunk.variants))
     begun = _tried(llava, lambda: judged.begin(together(prompts), needs))
-    if isinstance(begun, Failure):
+    if isinstance(begun, Unanswered):
         return _one_by_one(llava, samples, prompts, chunk, begun.sentence)
     lines: list[Record] = []
     for variant in chunk.variants:
         answers = _tried(llava, partial(judged.lines, variant, chunk.is_timed))
-        if isinstance(answers, Failure):
+        if isinstance(answers, Unanswered):
             answers = _one_by_one(llava, samples, prompts, replace(chunk, variants=(variant,)), answers.sentence)
         lines += answers
     return lines
@@ -123,13 +123,13 @@ def _one_by_one(llava: Llava, samples: list[Sample], prompts: list[Prompt], chun
     return lines
 
 
-class Failure(NamedTuple):
+class Unanswered(NamedTuple):
     """What went wrong, in one sentence."""
 
     sentence: str
 
 
-def _tried(llava: Llava, step: Callable[[], T]) -> T | Failure:
+def _tried(llava: Llava, step: Callable[[], T]) -> T | Unanswered:
     """What a step returns, or what went wrong in it: other samples and methods go on."""
     try:
         return step()
@@ -138,7 +138,7 @@ def _tried(llava: Llava, step: Callable[[], T]) -> T | Failure:
         failure = reason if isinstance(error, ValueError) else f"{type(error).__name__}: {reason}"
     if llava.device.type == "cuda":
         torch.cuda.empty_cache()  # only now: until here the error held on to what the step had allocated
-    return Failure(failure)
+    return Unanswered(failure)
 
 
 class _Judged:

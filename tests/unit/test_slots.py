@@ -213,6 +213,29 @@ def test_an_evicted_slot_can_be_merged_into_another_by_the_tokens_both_stand_for
     assert (cache.tables.owners()[0, :, 4] == 2).all()
 
 
+def test_the_count_bias_goes_with_its_slots_when_they_are_put_in_order():
+    """A new token has taken the first slot; the next question finds the slots in the order of their tokens."""
+    keys, values = torch.randn(2, 1, 2, 7, 16).unbind(0)
+
+    class First(Policy):
+        merge, count_bias = "keys and values", True
+
+        def compress(self, layers, seen):
+            return [Choice(torch.tensor([[0, 1, 1, 1, 4, 4]]))]
+
+        def evict(self, slots, seen, prompt):
+            return Eviction(torch.tensor([[0]]))
+
+    cache = filled(small_model(), keys[:, :, :6], values[:, :, :6])
+    cache.compress(First(keep=0.1), 4)
+    cache.evict()
+    entered(cache, keys[:, :, 6:], values[:, :, 6:])
+    cache.observe(cache.forward)
+    cache.settle()
+    assert cache.tables.source[0, 0, :3].tolist() == [1, 4, 6]
+    assert torch.allclose(cache.bias.table[0, 0, :3].exp(), torch.tensor([3.0, 2.0, 1.0]))
+
+
 def test_heads_may_free_different_slots():
     torch.manual_seed(6)
     keys, values = torch.randn(2, 1, 2, 5, 16).unbind(0)

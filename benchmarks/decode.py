@@ -116,7 +116,9 @@ def read_prompt(llava: Llava, prompt: Prompt, policy: Policy, steps: int) -> Sta
 @torch.inference_mode()
 def step(state: State, tokens: Tensor) -> Tensor:
     """The next tokens (B, 1) after `tokens` (B, 1), whatever they are."""
-    logits = state.llava.step(tokens, state.cache)
+    forward = state.cache.enter(tokens)
+    logits = state.llava.step(tokens, state.cache, forward)
+    state.cache.observe(forward)
     state.cache.evict()
     return logits.argmax(-1, keepdim=True)
 

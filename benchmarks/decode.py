@@ -35,6 +35,8 @@ from benchmarks.report import TableRow, arguments, cell, goal, machine, parser, 
 from elastic.engine import State, prefill
 from elastic.model import Llava, Prompt, load
 from elastic.policies import Policy
+from elastic.policies.base import Growth
+from elastic.policies.combine import Combine
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
 
@@ -64,7 +66,7 @@ class Case:
     def policies(self) -> dict[str, Policy]:
         """Ours, by the names of the contenders."""
         elastic = Elastic(keep=self.keep, protect_text=False)
-        constant = Elastic(keep=self.keep, protect_text=False, growth="constant")
+        constant = Combine(keep=self.keep, protect_text=False, growth=Growth.CONSTANT)
         return {FULL: Full(), ELASTIC: elastic, CONSTANT: constant}
 
 
@@ -114,7 +116,9 @@ def read_prompt(llava: Llava, prompt: Prompt, policy: Policy, steps: int) -> Sta
 @torch.inference_mode()
 def step(state: State, tokens: Tensor) -> Tensor:
     """The next tokens (B, 1) after `tokens` (B, 1), whatever they are."""
-    logits = state.llava.step(tokens, state.cache)
+    forward = state.cache.enter(tokens)
+    logits = state.llava.step(tokens, state.cache, forward)
+    state.cache.observe(forward)
     state.cache.evict()
     return logits.argmax(-1, keepdim=True)
 

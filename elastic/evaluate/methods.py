@@ -75,9 +75,7 @@ def _listed(part: str) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def variants(
-    chosen: dict[str, dict[str, Any]], budgets: Iterable[float]
-) -> tuple[tuple[Variant, ...], dict[str, str]]:
+def variants(chosen: dict[str, dict[str, Any]], budgets: Iterable[float]) -> tuple[tuple[Variant, ...], dict[str, str]]:
     """Every method at every budget it can hold, `full` first and once; and why the others were left out."""
     found, left_out = {FULL.key: FULL}, {}
     for label, options in chosen.items():

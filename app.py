@@ -156,7 +156,7 @@ def check_model(name: str | None) -> None:
         ValueError: if one is missing or damaged; one sentence that names it.
     """
     # Imported here: a page of recorded runs needs no weights.
-    from elastic.checkpoint import check_files
+    from elastic.models.checkpoint import check_files
 
     if name is None:
         check_files(POCKET)

@@ -80,7 +80,7 @@ def loop(keys: Tensor, values: Tensor, score: Tensor, keep: float) -> tuple[Tens
 
 def run_policy(full: ElasticCache, policy: Policy, device: str) -> Timing:
     """Compress a copy that shares keys and values with the full cache until then."""
-    return timed(device, full.twin().compress, policy, 256)
+    return timed(device, full.fork().compress, policy, 256)
 
 
 def run_loop(full: ElasticCache, device: str) -> Timing:

@@ -108,7 +108,7 @@ def prompt_for(llava: Llava, case: Case) -> Prompt:
 @torch.inference_mode()
 def read_prompt(llava: Llava, prompt: Prompt, policy: Policy, steps: int) -> State:
     """Read and compress in place, so that the full cache is gone when the answer begins."""
-    state = prefill(llava, prompt, policy.needs, watch=False)
+    state = prefill(llava, prompt, policy.needs, record_attention=False)
     state.cache.compress(policy, steps)
     return state
 

@@ -72,7 +72,7 @@ def words(draw: ImageDraw.ImageDraw, pieces: list[str], faded: np.ndarray, top: 
 def montage(llava: Llava, picture: Image.Image, question: str, chosen: dict[str, Policy]) -> Image.Image:
     """All methods on one picture and question."""
     needs = frozenset().union(*(policy.needs for policy in chosen.values()))
-    start = prefill(llava, llava.first_turn(picture, question), needs, watch=False)
+    start = prefill(llava, llava.first_turn(picture, question), needs, record_attention=False)
     cells = [
         cell(llava, picture, compress(start, policy), f"{policy.title}, {policy.keep:g}") for policy in chosen.values()
     ]

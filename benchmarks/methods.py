@@ -32,7 +32,7 @@ def policies(keep: float) -> dict[str, Policy]:
 
 def reading(llava: Llava, prompt: Prompt, policy: Policy) -> Timing:
     """Reading the prompt, with the picture already encoded."""
-    return Timing(prefill(llava, prompt, policy.needs, watch=False).prefill_seconds)
+    return Timing(prefill(llava, prompt, policy.needs, record_attention=False).prefill_seconds)
 
 
 def compressing(start: State, policy: Policy) -> Timing:
@@ -53,7 +53,9 @@ def step(start: State, policy: Policy, answer: Sequence[int]) -> Timing:
 def measured(llava: Llava, chosen: dict[str, Policy], steps: int, rounds: int) -> list[TableRow]:
     """A row for each method in each of the three cases."""
     prompt = llava.encode_image(llava.first_turn(open_picture(PICTURE), QUESTION))
-    start = prefill(llava, prompt, frozenset().union(*(policy.needs for policy in chosen.values())), watch=False)
+    start = prefill(
+        llava, prompt, frozenset().union(*(policy.needs for policy in chosen.values())), record_attention=False
+    )
     words = prompt.ids[0, -8:].tolist()
     answer = [words[number % len(words)] for number in range(steps)]
     cases: dict[str, Callable[[Policy], Timing]] = {

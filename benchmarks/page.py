@@ -27,7 +27,7 @@ from benchmarks.start import free_port, wait_for_page
 from elastic import __version__
 from elastic.command_line import Options
 from elastic.files import one_sentence, out_file, write
-from elastic.messages import of_run
+from elastic.record.messages import of_run
 from page.trace_view import TraceView
 
 ROOT = Path(__file__).parent.parent

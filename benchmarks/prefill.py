@@ -27,7 +27,7 @@ from benchmarks.measure import Timing, alternate, free_bytes, peaks_in_children,
 from benchmarks.models import SHAPES, Shape, precision, random_ids, text_model
 from benchmarks.report import TableRow, arguments, cell, goal, machine, parser, ratio, row, spread, table, write
 from elastic.cache import ElasticCache
-from elastic.hooks import read
+from elastic.cache.hooks import read
 from elastic.policies.full import Full
 from elastic.statistics import Attention, Queries, Statistic
 

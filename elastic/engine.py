@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from elastic.cache import ElasticCache
-from elastic.forward import Forward
+from elastic.cache.forward import Forward
+from elastic.cache.views import attention_on_tokens
 from elastic.model import Llava, Prompt
 from elastic.policies import LayerView, Policy
 from elastic.policies.full import Full
 from elastic.statistics import Statistic
-from elastic.views import attention_on_tokens
 
 
 @dataclass
@@ -72,13 +72,14 @@ class Step:
 
 
 @torch.inference_mode()
-def prefill(llava: Llava, prompt: Prompt, needs: Iterable[Statistic] = (), watch: bool = True) -> State:
+def prefill(llava: Llava, prompt: Prompt, needs: Iterable[Statistic] = (), record_attention: bool = True) -> State:
     """Run a prompt once, full cache, collecting the statistics of attention in `needs`.
 
-    The prompt may be a batch of equally long ones; `watch` records what queries look at, of the first sequence.
+    The prompt may be a batch of equally long ones; `record_attention` keeps what queries of the first
+    sequence look at.
     """
     cache = ElasticCache(Full(), llava.model, needs)
-    cache.watched = watch
+    cache.records_attention = record_attention
     state = State(llava, cache, torch.empty(len(prompt.ids), 0, dtype=torch.long), torch.empty(0), torch.empty(0))
     extend(state, prompt)
     return state
@@ -93,7 +94,7 @@ def extend(state: State, prompt: Prompt) -> None:
     cache.observe(forward)
     state.ids = torch.cat([state.ids, prompt.ids.cpu()], 1)
     state.prefill_seconds, state.compress_seconds = _now(llava) - began, 0.0
-    if cache.watched:
+    if cache.records_attention:
         state.looked = attention_on_tokens(cache.tables, forward)
 
 
@@ -101,7 +102,7 @@ def extend(state: State, prompt: Prompt) -> None:
 def compress(state: State, policy: Policy, reserve: int = 256) -> State:
     """A state with a cache of its own, compressed as the policy says, with room for what `reserve` more tokens need."""
     began = _now(state.llava)
-    cache = state.cache.twin()
+    cache = state.cache.fork()
     chosen_from = cache.compress(policy, reserve)
     return replace(state, cache=cache, compress_seconds=_now(state.llava) - began, chosen_from=chosen_from)
 
@@ -152,7 +153,7 @@ def decode(
             # The last token of all is processed too: the next question of a conversation must find it in the cache.
             forward, evicted = step(state, tokens[:, None])
         seconds = _now(state.llava) - began
-        if state.cache.watched and not ended.all():
+        if state.cache.records_attention and not ended.all():
             state.looked = attention_on_tokens(state.cache.tables, forward)
         yield Step(
             tokens=tokens.tolist(),

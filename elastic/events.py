@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from elastic.trace import Run
+from elastic.record.trace import Run
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,11 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from elastic import __version__
 from elastic.cache import ElasticCache
-from elastic.checkpoint import check_files
-from elastic.decoder import Decoder
-from elastic.forward import Forward
-from elastic.hooks import read, watch
-from elastic.processor import fit_processor
+from elastic.cache.forward import Forward
+from elastic.cache.hooks import prepare, read
+from elastic.models.checkpoint import check_files
+from elastic.models.decoder import Decoder
+from elastic.models.processor import fit_processor
 
 POCKET = Path(__file__).parent.parent / "assets" / "models" / "pocket-llava"
 Message = dict[str, str | list[dict[str, str]]]  # of a conversation: who says it, and its parts
@@ -266,7 +266,7 @@ def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool =
             f"{name!r} is a {model.config.model_type} model. Only LLaVA-1.5-like checkpoints are shown here."
         )
     fit_processor(processor, model, name)
-    watch(model)
+    prepare(model)
     return Llava(model.eval(), processor, name)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 from PIL.TiffImagePlugin import TiffImageFile
 
-from elastic.foreign import read_file
-from elastic.grey import is_deep, shown_grey
+from elastic.record.foreign import read_file
+from elastic.record.grey import is_deep, shown_grey
 
 MAX_BYTES = 200_000_000  # of a file
 MAX_PIXELS = 50_000_000

@@ -16,8 +16,8 @@ from elastic.model import Llava
 from elastic.options import MAX_QUESTION
 from elastic.picture import small_jpeg
 from elastic.policies import Policy
-from elastic.record import RECORDED, Recorder
-from elastic.trace import Run
+from elastic.record.recorder import RECORDED, Recorder
+from elastic.record.trace import Run
 
 
 class Comparison:

@@ -10,12 +10,12 @@ import gradio as gr
 from gradio.context import LocalContext
 from PIL.Image import Image
 
-from elastic import messages
 from elastic.events import Answering, Ended
-from elastic.messages import Message
 from elastic.options import build_policy, read_policy
 from elastic.policies import Policy
-from elastic.trace import first_difference
+from elastic.record import messages
+from elastic.record.messages import Message
+from elastic.record.trace import first_difference
 from page.asking import AskedQuestion
 from page.controls import name_of_example
 from page.endings import FORGOTTEN, NOT_ASKED, NOT_BEGUN, Latest, explain, how_it_ended, line_of, out_of_memory

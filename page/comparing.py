@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, field
 
 from PIL import Image
 
-from elastic.archive import no_formula
 from elastic.evaluate.fairness import beyond_share
 from elastic.options import build_policy, changed, options_of, percent, policy_named, read_percent
 from elastic.policies import POLICIES, Policy
+from elastic.record.archive import no_formula
 from page.endings import out_of_memory
 
 MOST_ROWS = 120
@@ -125,7 +125,7 @@ class Table:
         needs = frozenset().union(*(plan.policy.needs for plan in self.plans if plan.policy))
         prompt = llava.first_turn(self.image, self.question)
         _check_room(llava, prompt.ids.shape[1], self.tokens)
-        start = prefill(llava, prompt, needs, watch=False)
+        start = prefill(llava, prompt, needs, record_attention=False)
         base = baseline(start, None, self.tokens)
         for number, plan in enumerate(self.plans, 1):
             self.status = f"{number} of {len(self.plans)}: {plan.line}"

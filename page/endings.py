@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from elastic import messages
 from elastic.events import Compressed, Encoding, Ended, Event, Read, Reading, Stepped
-from elastic.trace import Run
+from elastic.record import messages
+from elastic.record.trace import Run
 
 NOT_BEGUN = "Stopped before the answers began."
 NOT_ASKED = "The question did not reach the model. Ask again in a minute."

@@ -22,7 +22,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from elastic import files
-from elastic.foreign import read_open
+from elastic.record.foreign import read_open
 from page.decoding import PictureDecoder
 
 ASSETS = Path(__file__).parent.parent / "assets"

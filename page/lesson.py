@@ -8,10 +8,10 @@ import os
 from functools import cache
 from pathlib import Path
 
-from elastic.archive import open_run
 from elastic.command_line import Options
 from elastic.files import one_sentence, out_file, write
-from elastic.trace import Run
+from elastic.record.archive import open_run
+from elastic.record.trace import Run
 from viz.lesson import read_lesson
 from viz.lesson_page import lesson_html
 from viz.lesson_value import lesson_value

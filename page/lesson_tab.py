@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import gradio as gr
 
-from elastic.trace import Run
+from elastic.record.trace import Run
 from page.lesson import lesson, lesson_file, lesson_run
 from page.looking import PRIVATE
 from page.scripted import Scripted

@@ -7,9 +7,9 @@ from pathlib import Path
 import gradio as gr
 from gradio.events import Dependency
 
-from elastic import messages
 from elastic.options import name_of, options_of, percent, read_percent, read_policy, write_choice
 from elastic.policies import POLICIES
+from elastic.record import messages
 from page import incoming
 from page.asking import AskedQuestion, SidePolicies, Typed, scripts
 from page.callbacks import Callbacks

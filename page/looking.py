@@ -9,8 +9,8 @@ from dataclasses import replace
 import gradio as gr
 from gradio.events import Dependency
 
-from elastic.archive import read_run
-from elastic.messages import Message, Show
+from elastic.record.archive import read_run
+from elastic.record.messages import Message, Show
 from page import incoming
 from page.incoming import TraceFile, content_of, label_of
 from page.misspelt import misspelt

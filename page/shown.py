@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from elastic.archive import open_run, save_run, steps_csv
-from elastic.messages import LATE, Message, Show, as_json, of_layer, of_run
-from elastic.trace import Run
+from elastic.record.archive import open_run, save_run, steps_csv
+from elastic.record.messages import LATE, Message, Show, as_json, of_layer, of_run
+from elastic.record.trace import Run
 from page.store import ON_SCREEN, Store, Visit
 from page.visitor import Visitor
 from viz.replay import replay_html

@@ -1,14 +1,14 @@
-"""The browser's types of what the server sends, written from `elastic.messages`: `python -m tests.contract`."""
+"""The browser's types of what the server sends, written from `elastic.record.messages`: `python -m tests.contract`."""
 
 import types
 import typing
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-from elastic.messages import LayerLooked, Message
+from elastic.record.messages import LayerLooked, Message
 
 FILE = Path(__file__).parent.parent / "assets" / "web" / "message.d.ts"
-HEAD = "// What the server sends. Written from elastic/messages.py by `python -m tests.contract`; not to be edited.\n"
+HEAD = "// Written from elastic/record/messages.py by `python -m tests.contract`; edit it there.\n"
 PLAIN = {str: "string", bool: "boolean", int: "number", float: "number", type(None): "null"}
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from elastic.hooks import read
+from elastic.cache.hooks import read
 
 
 @torch.no_grad()

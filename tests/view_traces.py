@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from elastic.messages import of_run
 from elastic.picture import small_jpeg
-from elastic.trace import Run, Trace
+from elastic.record.messages import of_run
+from elastic.record.trace import Run, Trace
 
 WORDS = ("The", " picture", " shows", " a", " dog", " and", " a", " red", " ball")
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from elastic.archive import save_run
 from elastic.command_line import Options
 from elastic.files import one_sentence, out_folder, write
 from elastic.model import Llava, load
@@ -23,8 +22,9 @@ from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
 from elastic.policies.h2o import H2O
 from elastic.policies.streaming import Streaming
+from elastic.record.archive import save_run
+from elastic.record.trace import Run, Trace
 from elastic.session import Comparison, run
-from elastic.trace import Run, Trace
 from page.links import link_of
 from scenes.questions import PLAIN_FORMS, Question, ask
 from scenes.scene import OBJECTS, Scene, patch_things, random_scene, render

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from elastic.archive import save_run
 from elastic.command_line import Options
 from elastic.files import one_sentence, out_folder, write
 from elastic.model import Llava, load
@@ -20,8 +19,9 @@ from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
 from elastic.policies.h2o import H2O
 from elastic.policies.vlcache import VLCache
+from elastic.record.archive import save_run
+from elastic.record.trace import Run, Trace
 from elastic.session import Comparison, run
-from elastic.trace import Run, Trace
 from page.links import link_of
 from scenes.questions import PLAIN_FORMS, Question, ask
 from scenes.scene import Scene, random_scene, render
@@ -213,7 +213,7 @@ def telling_step(run: Run, question: Question) -> int:
 
 
 def shown_first(demonstration: Demonstration, run: Run, question: Question) -> dict[str, str | int]:
-    """What the view opens a demonstration with, as `elastic.messages.Show` has it."""
+    """What the view opens a demonstration with, as `elastic.record.messages.Show` has it."""
     show: dict[str, str | int] = {"mode": demonstration.mode}
     if demonstration.layer is not None:
         show["layer"] = demonstration.layer(run.sides[1]) + 1

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from elastic.trace import Run, Trace
+from elastic.record.trace import Run, Trace
 from scenes.questions import Question
 from scenes.scene import Scene, Thing, patch_things, render
 from training.looking import HEADS

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from elastic.trace import Run, Trace
+from elastic.record.trace import Run, Trace
 
 # LLaVA-1.5-7B in half precision, for arithmetic: layers, numbers per key of all heads, bytes of a number, patches.
 LLAVA_LAYERS, LLAVA_WIDTH, LLAVA_BYTES, LLAVA_PATCHES = 32, 4096, 2, 576

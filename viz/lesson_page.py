@@ -4,8 +4,8 @@ from functools import cache
 
 from markupsafe import Markup
 
-from elastic.messages import of_layer
-from elastic.trace import Run
+from elastic.record.messages import of_layer
+from elastic.record.trace import Run
 from viz import view
 from viz.joiner import joined
 from viz.replay import CLOSING, OPENING, POLICY, STYLE, packed

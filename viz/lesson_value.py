@@ -1,7 +1,7 @@
 """The lesson with its run, as one value: what the page's script and the exported file are fed with."""
 
-from elastic.messages import of_run
-from elastic.trace import Run
+from elastic.record.messages import of_run
+from elastic.record.trace import Run
 from viz.facts import facts
 from viz.lesson import MOST_WORDS, ROOT, Ask, Box, Choose, Code, Lesson, LessonStep, Multiples
 from viz.lesson_texts import SLOTS, Writer, count_words, plain

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from elastic.trace import Run, Trace, first_difference
+from elastic.record.trace import Run, Trace, first_difference
 from viz.theme import (
     ANCHOR,
     BIAS,

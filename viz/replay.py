@@ -8,8 +8,8 @@ from functools import cache
 
 from markupsafe import Markup
 
-from elastic import messages
-from elastic.trace import Run
+from elastic.record import messages
+from elastic.record.trace import Run
 from viz import view
 from viz.templates import filled
 

@@ -1,4 +1,4 @@
-// What the server sends. Written from elastic/messages.py by `python -m tests.contract`; not to be edited.
+// Written from elastic/record/messages.py by `python -m tests.contract`; edit it there.
 
 /** A stretch of a run, or, without sides, a sentence about what is going on. */
 interface Message {

@@ -13,7 +13,6 @@ from typing import Any
 from tqdm import tqdm
 from transformers import AutoTokenizer
 
-from elastic.checkpoint import digest
 from elastic.evaluate.advice import advice, table
 from elastic.evaluate.aggregates import described
 from elastic.evaluate.arguments import SCENES, arguments
@@ -30,6 +29,7 @@ from elastic.evaluate.summary import Draws, rows
 from elastic.evaluate.workers import ModelSource, Results, in_pool, in_process
 from elastic.files import claimed, writable
 from elastic.model import POCKET
+from elastic.models.checkpoint import digest
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

@@ -151,7 +151,7 @@ class _Judged:
 
     def begin(self, prompt: Prompt, needs: frozenset[Statistic]) -> None:
         """Read the first questions, and all turns with the full cache."""
-        self.start = prefill(self.llava, self.llava.encode_image(prompt), needs, watch=False)
+        self.start = prefill(self.llava, self.llava.encode_image(prompt), needs, record_attention=False)
         self.full = self._outcomes(FULL.policy)
 
     def lines(self, variant: Variant, is_timed: bool) -> list[Record]:

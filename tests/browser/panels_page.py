@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from elastic.messages import Message, as_json
+from elastic.record.messages import Message, as_json
 from viz import view
 from viz.joiner import joined
 

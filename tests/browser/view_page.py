@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from elastic.messages import as_json, of_layer, of_run
+from elastic.record.messages import as_json, of_layer, of_run
 from tests.view_traces import ELASTIC, FULL, HEADS, MESSAGES, PAIR, cut, run_of, steps_of, whole
 from viz import view
 from viz.replay import STYLE

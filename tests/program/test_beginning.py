@@ -10,8 +10,8 @@ import sys
 import pytest
 
 import app
-from elastic.checkpoint import check_files
 from elastic.model import POCKET, load
+from elastic.models.checkpoint import check_files
 from page.serving import or_one_sentence
 
 ROOT = POCKET.parent.parent.parent

@@ -237,7 +237,7 @@ def test_goals_of_prefill(capsys):
 def test_the_loop_merges_as_ours_does(tokens):
     torch.manual_seed(tokens)
     full = compress.filled(hollow_model(TINY, 2, "cpu"), tokens, frozenset({Attention()}))
-    ours = full.twin()
+    ours = full.fork()
     ours.compress(compress.policy_named("elastic"), 256)
     assert ours.slots == [int(0.2 * tokens)] * 2 and full.slots == [tokens] * 2
     for index, layer in enumerate(full.layers):

@@ -239,7 +239,7 @@ def test_a_cache_that_is_told_by_hand_may_leave_inference_mode_between_any_two_s
         cache = made(name, model)
         steps = [lambda: read_by_hand(model, tokens(30), cache, True), lambda: cache.compress(cache.policy, 8)]
         steps += [partial(read_by_hand, model, tokens(1, 2), cache, False), cache.evict] * 2
-        for number, step in enumerate([*steps, cache.settle]):
+        for number, step in enumerate([*steps, cache.sort_slots]):
             with torch.inference_mode() if number < leaving else torch.no_grad():
                 step()
         return books(cache)

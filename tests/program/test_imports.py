@@ -19,7 +19,7 @@ def loaded_of(names, code):
 @pytest.mark.parametrize(
     "code, names",
     [
-        ("import elastic.trace, elastic.archive", ("torch", "transformers", "gradio")),
+        ("import elastic.record.trace, elastic.record.archive", ("torch", "transformers", "gradio")),
         ("import page.decoding", ("torch", "transformers", "gradio")),
         ("import app; app.build_page(None)", ("torch", "transformers", "elastic.policies")),
     ],

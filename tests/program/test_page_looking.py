@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from elastic.archive import open_run, save_run
+from elastic.record.archive import open_run, save_run
 from page.shown import TRACES, recordings
 from tests.serving import answers, ask, choose_example, inspected, state, visitors
 from tests.view_traces import NASTY, PAIR, run_of

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elastic.archive import SCHEMA, open_run, save_run, steps_csv
-from elastic.trace import ARRAYS, Run, Trace
+from elastic.record.archive import SCHEMA, open_run, save_run, steps_csv
+from elastic.record.trace import ARRAYS, Run, Trace
 from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, PAIR, PLUS, cut, make, run_of
 
 text = st.text(st.characters(blacklist_categories=["Cs"]), max_size=30)
@@ -241,7 +241,7 @@ def test_arrays_that_hold_programs_are_not_run(tmp_path):
 
 
 def test_a_file_that_unpacks_to_too_much_is_refused(monkeypatch):
-    monkeypatch.setattr("elastic.archive.MAX_BYTES", 10_000)
+    monkeypatch.setattr("elastic.record.archive.MAX_BYTES", 10_000)
     with pytest.raises(ValueError, match=r"unpacks to .* MB; at most"):
         opened(saved(run_of("run", PAIR)))
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from elastic.cache import ElasticCache
+from elastic.cache.views import layer_views
 from elastic.engine import compress, decode, extend, prefill
 from elastic.model import together
 from elastic.policies import POLICIES, Choice, Eviction, Policy
@@ -15,7 +16,6 @@ from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
 from elastic.policies.parts.protect import LEAST_FREE
 from elastic.statistics import Attention, Sparsity
-from elastic.views import layer_views
 
 QUESTION = "Describe the image in detail."
 FREQUENCY = {Attention()}
@@ -211,7 +211,7 @@ def test_a_policy_is_told_how_many_queries_could_see_each_token(tiny, picture):
     more = tiny.next_turn("Where?")
     written = state.seen - total
     extend(state, more)
-    (view,) = layer_views(Elastic(), state.cache.tables, state.cache.layers, state.cache.of_layer)[0]
+    (view,) = layer_views(Elastic(), state.cache.tables, state.cache.layers, state.cache.layer_statistics)[0]
     asked = more.ids.shape[1]
     assert view.queries[0].tolist() == [
         *(total - token + asked for token in range(total)),

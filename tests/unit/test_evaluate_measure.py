@@ -20,7 +20,7 @@ ANSWERS = ("There is a dog at the top.", "There is one.", None)
 @pytest.fixture(scope="module")
 def start(tiny, picture):
     needs = frozenset().union(*(kind().needs for kind in POLICIES.values()))
-    return prefill(tiny, tiny.first_turn(picture, QUESTIONS[0]), needs, watch=False)
+    return prefill(tiny, tiny.first_turn(picture, QUESTIONS[0]), needs, record_attention=False)
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +130,9 @@ def test_a_batch_gives_what_single_prompts_give(tiny, name):
     prompts = [tiny.first_turn(*of_one) for of_one in zip(pictures, QUESTIONS, strict=True)]
     alone = []
     for prompt, answer in zip(prompts, ANSWERS, strict=True):
-        start = prefill(tiny, prompt, policy.needs, watch=False)
+        start = prefill(tiny, prompt, policy.needs, record_attention=False)
         alone.append(measure(start, policy, baseline(start, answer, 12), 12))
-    start = prefill(tiny, together(prompts), policy.needs, watch=False)
+    start = prefill(tiny, together(prompts), policy.needs, record_attention=False)
     at_once, _ = measures(start, policy, baselines(start, ANSWERS, 12), 12)
     for one, other in zip(alone, at_once, strict=True):
         assert (one.text, one.exact, one.tokens) == (other.text, other.exact, other.tokens)

@@ -273,7 +273,7 @@ def test_a_program_ends_with_a_sentence(capsys):
 
 
 def test_a_trace_file_is_written_whole(tmp_path):
-    from elastic.archive import open_run, save_run
+    from elastic.record.archive import open_run, save_run
 
     run = open_run(ROOT / "assets" / "traces" / "lost-question.zip")
     save_run(run, tmp_path / "run.zip")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from elastic.archive import CHECKSUM, PARTS, checksum, open_run, read_run, save_run, steps_csv
+from elastic.record.archive import CHECKSUM, PARTS, checksum, open_run, read_run, save_run, steps_csv
 from page.lesson import FOLDER
 from page.shown import TRACES
 from tests.view_traces import ELASTIC, FULL, PAIR, cut, make, run_of

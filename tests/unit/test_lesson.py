@@ -111,7 +111,7 @@ MISTAKES = [
     ({"steps.5.multiples.titles": ["x"]}, r"steps 6, multiples: .*title"),
     ({"steps.7.box.bars": [{"side": "h3o", "text": "Bar"}]}, r"step 8\b.*box.*average\.h3o"),
     (words(71), r"step 1\b.*71 words.*70"),
-    ({"steps.2.code.line": "not to be found"}, r"elastic/attention\.py.*not to be found"),
+    ({"steps.2.code.line": "not to be found"}, r"elastic/cache/attention\.py.*not to be found"),
     ({"glossary": [{**TERMS[0], "name": letter} for letter in "abcdefghijklmnop"]}, r"glossary: .*15"),
     ({"glossary": [*TERMS[1:], TERMS[1]]}, r"glossary: two entries have one name"),
     *(({"steps.2.code.file": file}, rf"step 3\b.* {file} ") for file in ("elastic", "elastic/nowhere")),

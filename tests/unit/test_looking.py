@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elastic.archive import open_run
 from elastic.policies import POLICIES
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
+from elastic.record.archive import open_run
 from page.links import link_of, read_link
 from page.looking import ViewEvents
 from page.shown import RUN, Shown, held_bytes, recording, recordings

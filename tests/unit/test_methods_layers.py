@@ -157,7 +157,7 @@ def test_vlcache_goes_by_the_queries_after_the_image_and_their_sparsity(keep, re
     for layer in LAYERS:
         faint = [sum((head[q, : q + 1] < 0.01 * head[q].max()).sum() for q in queries) for head in maps[layer]]
         density.append(1 - np.mean([count / visible for count in faint]))
-    measured = start.cache.of_layer[Sparsity(rows="after image")][:, 0]
+    measured = start.cache.layer_statistics[Sparsity(rows="after image")][:, 0]
     assert (1 - measured).tolist() == pytest.approx(density, abs=1e-5)
     state = compress(start, VLCache(keep=keep, recent=recent))
     slots = state.cache.prompt_slots.tolist()

@@ -106,7 +106,7 @@ def test_the_evaluation_measures_it_by_its_name(tiny, asked, monkeypatch):
     monkeypatch.setitem(POLICIES, "once", Once)
     (full, mine), _ = variants(methods("once:newest=0.5"), keeps("0.3"))
     assert mine.label == "once:newest=0.5" and mine.policy == Once(keep=0.3, newest=0.5)
-    start = prefill(tiny, asked, mine.policy.needs | full.policy.needs, watch=False)
+    start = prefill(tiny, asked, mine.policy.needs | full.policy.needs, record_attention=False)
     base = baseline(start, "A dog and a cat.", 6)
     outcome = measure(start, mine.policy, base, 6)
     assert outcome.loss > 0 and outcome.loss != measure(start, full.policy, base, 6).loss

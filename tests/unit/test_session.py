@@ -13,9 +13,9 @@ from elastic.options import MAX_QUESTION
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
+from elastic.record.trace import ARRAYS, first_difference
 from elastic.session import Comparison, judge, run
 from elastic.statistics import Attention
-from elastic.trace import ARRAYS, first_difference
 
 POLICIES = [Full(), Elastic(keep=0.3)]
 

@@ -7,8 +7,10 @@ import torch
 import torch.nn.functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from elastic.attention import one_query_attention
 from elastic.cache import ElasticCache
+from elastic.cache.attention import one_query_attention
+from elastic.cache.rotary import turn
+from elastic.cache.views import attention_on_tokens
 from elastic.engine import compress, decode, extend, prefill
 from elastic.policies import Choice, Eviction, Policy
 from elastic.policies.combine import Combine
@@ -18,9 +20,7 @@ from elastic.policies.full import Full
 from elastic.policies.h2o import H2O
 from elastic.policies.pyramidkv import PyramidKV
 from elastic.policies.think import ThinK
-from elastic.rotary import turn
 from elastic.statistics import Attention
-from elastic.views import attention_on_tokens
 from tests.driving import entered
 
 QUESTION = "Describe the image in detail."
@@ -231,7 +231,7 @@ def test_the_count_bias_goes_with_its_slots_when_they_are_put_in_order():
     cache.evict()
     entered(cache, keys[:, :, 6:], values[:, :, 6:])
     cache.observe(cache.forward)
-    cache.settle()
+    cache.sort_slots()
     assert cache.tables.source[0, 0, :3].tolist() == [1, 4, 6]
     assert torch.allclose(cache.bias.table[0, 0, :3].exp(), torch.tensor([3.0, 2.0, 1.0]))
 

@@ -97,7 +97,7 @@ def test_sparsity_is_the_share_of_weights_below_a_hundredth_of_their_rows_strong
         visible[:100] = False
     faint = maps < FAINT * maps.amax(-1, keepdim=True)
     share = (faint & visible).sum((2, 3, 4)) / (4 * visible.sum())
-    assert torch.allclose(cache.of_layer[SPARSITIES[name]], share.float(), atol=1e-4)
+    assert torch.allclose(cache.layer_statistics[SPARSITIES[name]], share.float(), atol=1e-4)
 
 
 def test_sequences_of_a_batch_are_summed_apart():

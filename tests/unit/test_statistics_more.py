@@ -111,7 +111,9 @@ def check_energy(cache, queries, kv_heads, asked):
         count = min(asked, energy)
         for layer, query in enumerate(queries):
             square = query[:, :, -count:].square().mean(2).unflatten(1, (kv_heads, -1)).mean(2)
-            assert torch.allclose(cache.of_layer[QueryEnergy(n=energy)][layer].double(), square, atol=1e-4, rtol=1e-4)
+            assert torch.allclose(
+                cache.layer_statistics[QueryEnergy(n=energy)][layer].double(), square, atol=1e-4, rtol=1e-4
+            )
 
 
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])

@@ -56,7 +56,11 @@ def forbidden(path):
         found |= uses(path, "benchmarks", "examples", "training")
     if package == "viz":
         found |= uses(path, "torch", "transformers", "gradio", "page", "scenes", "training", "benchmarks")
-        found |= uses(path, "elastic") - {"elastic"} - uses(path, "elastic.trace", "elastic.messages")
+        found |= (
+            uses(path, "elastic")
+            - {"elastic", "elastic.record"}
+            - uses(path, "elastic.record.trace", "elastic.record.messages")
+        )
     if path.parent.name == "policies" and path.stem not in ("__init__", "base"):
         # A method knows its parts and no other method.
         shared = ("policies.base", "policies.method", "policies.parts", "elastic.statistics")

@@ -15,9 +15,9 @@ from elastic.policies.full import Full
 from elastic.policies.knorm import KNorm
 from elastic.policies.pyramidkv import PyramidKV
 from elastic.policies.think import ThinK
-from elastic.record import RECORDED, Recorder
+from elastic.record.recorder import RECORDED, Recorder
+from elastic.record.trace import first_difference
 from elastic.statistics import Attention
-from elastic.trace import first_difference
 from tests.oracles import all_owners
 from tests.view_traces import PLUS
 

@@ -12,9 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elastic.archive import open_run
 from elastic.engine import compress, decode, prefill
 from elastic.policies.full import Full
+from elastic.record.archive import open_run
 from scenes.asides import ASIDES, aside
 from scenes.forms import FORMS, HELD_OUT, expand, pattern, wordings
 from scenes.questions import SHORT_SKILLS, SKILLS, Question, ask

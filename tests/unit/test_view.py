@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from elastic import messages
-from elastic.messages import steps_of as steps_of_side
+from elastic.record import messages
+from elastic.record.messages import steps_of as steps_of_side
 from tests import contract
 from tests.view_traces import ELASTIC, FULL, PAIR, PLUS, THIN, cut, run_of, steps_of
 from viz import view

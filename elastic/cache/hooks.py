@@ -1,8 +1,9 @@
 """A cache in the library's own code: driven by `model.generate`, or by a person who calls the model.
 
-`watch` prepares a model once; other caches, and no cache at all, work with it as before. What the library does to
-caches and a compressed one cannot follow is refused here, in `elastic.slots`, or by `enter`: never done wrong. The
-engine needs none of it: it enters tokens itself and hands the forward on through `read`.
+`prepare` readies a model once; other caches, and no cache at all, work with it as before. What the library does to
+caches and a compressed one cannot follow is refused here, in `elastic.cache.slots`, or by `enter`: never done wrong.
+The engine needs none of it: it enters tokens itself, hands the forward on through `read`, then observes, compresses or
+evicts by name. For those who do not, `leave` does all that after a forward.
 """
 
 from abc import ABC, abstractmethod
@@ -17,17 +18,17 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
-from elastic.attention import KEYWORD
-from elastic.forward import Forward
+from elastic.cache.attention import KEYWORD
+from elastic.cache.forward import Forward
+from elastic.cache.slots import SlotLayer
+from elastic.cache.tables import Tables
 from elastic.policies.base import Policy
-from elastic.slots import SlotLayer
-from elastic.tables import Tables
 
 Arguments = dict[str, Any]  # by name, of a call of the library's
 MOVING_FREQUENCIES = ("dynamic", "longrope")  # kinds of RoPE whose frequencies depend on the length
 FAMILIES = ("llama", "mistral", "qwen2")  # of text models, by `model_type`
 # The library's implementation of attention, and ours in its place, which tells a cache what was attended.
-WATCHING = {"sdpa": "elastic", "eager": "elastic_eager", "flash_attention_2": "elastic"}
+PREPARED = {"sdpa": "elastic", "eager": "elastic_eager", "flash_attention_2": "elastic"}
 
 
 class DrivenCache(Cache, ABC):
@@ -88,7 +89,7 @@ class DrivenCache(Cache, ABC):
 
 def read(model: PreTrainedModel, cache: DrivenCache, forward: Forward, ids: Tensor, **images: Any) -> Tensor:
     """Logits (B, V) in float32 after tokens (B, n) that were entered into a cache as `forward`."""
-    # `forward` and not the call: the hooks of `watch` are for those who do not enter tokens themselves.
+    # `forward` and not the call: the hooks of `prepare` are for those who do not enter tokens themselves.
     output = model.forward(
         input_ids=ids,
         past_key_values=cache,
@@ -116,8 +117,8 @@ def check_passed(cache: Cache, forward: Forward) -> None:
         )
 
 
-def watch(model: PreTrainedModel) -> Any:
-    """Let a model's attention and forward know of watching caches; returns its text decoder.
+def prepare(model: PreTrainedModel) -> Any:
+    """Let a model's attention and forward know of compressed caches; returns its text decoder.
 
     Raises:
         ValueError: if the text decoder is of a family whose attention is not known here.
@@ -128,20 +129,20 @@ def watch(model: PreTrainedModel) -> Any:
             f"The text model is a {decoder.config.model_type}; a compressed cache works with {', '.join(FAMILIES)}."
         )
     attention = decoder.config._attn_implementation
-    if attention in WATCHING:
-        name = WATCHING[attention]
+    if attention in PREPARED:
+        name = PREPARED[attention]
         model.set_attn_implementation(name if decoder.config is model.config else {"text_config": name})
-    if not getattr(model, "is_watched", False):
+    if not getattr(model, "is_prepared", False):
         model.register_forward_pre_hook(_before, with_kwargs=True)
         model.register_forward_hook(_after, with_kwargs=True)
         if hasattr(model, "generate"):
             model.generate = MethodType(_generate, model)  # type: ignore[assignment]  # a module may have any attribute
-        model.is_watched = True  # type: ignore[assignment]
+        model.is_prepared = True  # type: ignore[assignment]
     return decoder
 
 
 def _generate(model: PreTrainedModel, *args: Any, **kwargs: Any) -> Any:
-    """The library's `generate`, but that a prompt for a watching cache is not cut into pieces.
+    """The library's `generate`, but that a prompt for a compressed cache is not cut into pieces.
 
     The forward cannot tell a piece from a prompt, and each would be compressed for itself.
     """

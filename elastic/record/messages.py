@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from elastic.trace import Run, Trace
+from elastic.record.trace import Run, Trace
 
 VERSION = 4  # of the messages; a view ignores others
 LATE = 1_000_000  # the number of a last message: above that of every other

@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from elastic.attention import one_query_attention
 from elastic.cache import ElasticCache
-from elastic.forward import Forward
-from elastic.graph import StaticForward, StaticStep, make_room
-from elastic.hooks import MOVING_FREQUENCIES
+from elastic.cache.attention import one_query_attention
+from elastic.cache.forward import Forward
+from elastic.cache.hooks import MOVING_FREQUENCIES
+from elastic.models.graph import StaticForward, StaticStep, make_room
 
 
 class Decoder:

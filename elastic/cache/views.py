@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from elastic.forward import Forward
+from elastic.cache.forward import Forward
+from elastic.cache.slots import SlotLayer
+from elastic.cache.tables import EMPTY, Tables, wide
 from elastic.policies.base import NOTHING, WRITTEN, LayerView, Policy, StepView
-from elastic.slots import SlotLayer
 from elastic.statistics import Attention, Statistic
-from elastic.tables import EMPTY, Tables, wide
 
 
 def layer_views(

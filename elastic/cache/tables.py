@@ -49,12 +49,12 @@ class Tables:
 
     def copy(self) -> "Tables":
         """The same contents in storage of their own."""
-        twin = copy(self)
+        fork = copy(self)
         for name in ("source", "count", "kind", "used"):
-            setattr(twin, name, getattr(self, name).clone())
-        twin.scores = {name: table.clone() for name, table in self.scores.items()}
-        twin._evicted = list(self._evicted)
-        return twin
+            setattr(fork, name, getattr(self, name).clone())
+        fork.scores = {name: table.clone() for name, table in self.scores.items()}
+        fork._evicted = list(self._evicted)
+        return fork
 
     def is_used(self) -> Tensor:
         """Which entries hold a token, (L, 1, C); a freed slot counts until it is overwritten."""

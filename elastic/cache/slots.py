@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import CacheLayerMixin
 
+from elastic.cache.rotary import turn_all
 from elastic.merge import merge, pick
 from elastic.policies.base import Choice, Merged
-from elastic.rotary import turn_all
 
 
 class SlotLayer(CacheLayerMixin):

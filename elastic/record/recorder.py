@@ -9,8 +9,8 @@ from elastic.engine import State, Step
 from elastic.options import name_of
 from elastic.policies import LayerView
 from elastic.policies.base import PATCH, WRITTEN
+from elastic.record.trace import ARRAYS, Trace
 from elastic.statistics import Attention, Sparsity
-from elastic.trace import ARRAYS, Trace
 
 RECORDED = frozenset({Attention(), Sparsity()})  # statistics that a trace shows, whatever the policy goes by
 # Arrays of a trace that get one row more with every step; `looked`, whose rows get longer as well, is kept by itself.
@@ -86,7 +86,7 @@ class Recorder:
             dropped=np.full((0, layers, heads), -1, np.int32),
             joined=np.full((0, layers, heads), -1, np.int32),
             limit_bytes=np.array([_limit(state, state.seen, state.seen)], np.int64),
-            sparsity=cache.of_layer[Sparsity()][:, 0].numpy(),
+            sparsity=cache.layer_statistics[Sparsity()][:, 0].numpy(),
             channels=np.stack([layer.kept[0].cpu().numpy() for layer in cache.layers]),
             looked=np.zeros((0, layers, state.seen), np.float16),
             reference_logprob=np.zeros(0, np.float32),

@@ -10,11 +10,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from elastic.bias import Bias
 from elastic.cache import ElasticCache
-from elastic.forward import Forward
+from elastic.cache.bias import Bias
+from elastic.cache.forward import Forward
+from elastic.cache.slots import SlotLayer
 from elastic.policies.base import Positions
-from elastic.slots import SlotLayer
 
 SPAN = 256  # slots by which attention's span grows: a capture costs about as much as a dozen steps
 

@@ -13,16 +13,16 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from elastic.bias import Bias
-from elastic.channels import ThinLayer
-from elastic.forward import Forward, by_layer, freed_slots
-from elastic.hooks import DrivenCache, watch
+from elastic.cache.bias import Bias
+from elastic.cache.forward import Forward, by_layer, freed_slots
+from elastic.cache.hooks import DrivenCache, prepare
+from elastic.cache.slots import SlotLayer
+from elastic.cache.tables import Tables, wide
+from elastic.cache.thin import ThinLayer
+from elastic.cache.views import attended_scores, for_the_record, layer_views, step_view
 from elastic.merge import anchors
 from elastic.policies.base import PATCH, WORD, WRITTEN, Choice, LayerView, Merged, Policy, Positions
-from elastic.slots import SlotLayer
 from elastic.statistics import Observer, Statistic
-from elastic.tables import Tables, wide
-from elastic.views import attended_scores, for_the_record, layer_views, step_view
 
 
 class ElasticCache(DrivenCache):
@@ -30,7 +30,7 @@ class ElasticCache(DrivenCache):
 
     Args:
         policy: what to keep and what to evict.
-        model: a LLaVA, or a text model of the Llama, Mistral or Qwen2 family; its attention is set to watch.
+        model: a LLaVA, or a text model of the Llama, Mistral or Qwen2 family; it is prepared for compressed caches.
         needs: statistics to collect beyond what the policy needs, see `elastic.statistics`.
         reserve: tokens of an answer to make room for when compressing; beyond them, storage grows by doubling.
 
@@ -41,14 +41,14 @@ class ElasticCache(DrivenCache):
     def __init__(
         self, policy: Policy, model: PreTrainedModel, needs: Iterable[Statistic] = (), reserve: int = 256
     ) -> None:
-        text = watch(model)
+        text = prepare(model)
         super().__init__(layers=[SlotLayer() for _ in range(text.config.num_hidden_layers)])
         self.policy, self.needs = policy, frozenset(needs) | policy.needs
         self.reserve = reserve
         self.inverse_frequency = text.rotary_emb.inv_freq
         self.image_id = getattr(model.config, "image_token_id", None)
         self.window = getattr(text.config, "sliding_window", None)
-        self.watched = False  # whether each forward keeps its last query's attention, for the record
+        self.records_attention = False  # whether each forward keeps its last query's attention, for the record
         self.reset()
 
     def reset(self) -> None:
@@ -57,7 +57,7 @@ class ElasticCache(DrivenCache):
         self.tables = Tables(len(self.layers), 1)
         self.prompt = 0  # tokens seen when last compressed
         self.prompt_slots = torch.zeros(len(self.layers), dtype=torch.long)  # what each layer then held
-        self.of_layer: dict[Statistic, Tensor] = {}  # of the last prompt those that are not of tokens, (L, B, ...)
+        self.layer_statistics: dict[Statistic, Tensor] = {}  # of the last prompt, each (L, B, ...)
         self.bias: Bias | None = None
         self.forward = None
 
@@ -91,7 +91,7 @@ class ElasticCache(DrivenCache):
             self.tables = Tables(len(self.layers), batch)
         if new > 1:
             # Several tokens see each other by their order, so they must stand at the end, behind no hole.
-            self.settle()
+            self.sort_slots()
         kinds = self._kinds(ids, is_prompt)
         after_image = (kinds == PATCH).flip(1).cumsum(1).flip(1) == 0
         first = int(self.tables.held()[0]) if self.policy.positions == Positions.CACHE_LENGTH else self.seen
@@ -111,7 +111,7 @@ class ElasticCache(DrivenCache):
             turns=by_layer(turns, self.tables, self.layers),
             inverse_frequency=self.inverse_frequency,
             observer=Observer(self.needs, after_image.to(ids.device)) if is_prompt else None,
-            keeps_attention=self.watched or self.policy.live,
+            keeps_attention=self.records_attention or self.policy.live,
         )
         return self.forward
 
@@ -150,7 +150,8 @@ class ElasticCache(DrivenCache):
         for one, received in observer.received.items():
             figures = [received[index].flatten(0, 1).cpu() for index in sorted(received)]
             self.tables.add(one, figures, partial(one.carried_on, queries=observer.after_image.shape[1]))
-        self.of_layer = {one: torch.stack([*map(Tensor.cpu, of.values())]) for one, of in observer.of_layer.items()}
+        found = observer.of_layer.items()
+        self.layer_statistics = {one: torch.stack([*map(Tensor.cpu, of.values())]) for one, of in found}
 
     def leave(self, forward: Forward) -> None:
         """After a forward that `generate` or a person drove: observe, then compress a prompt or evict for a token."""
@@ -166,7 +167,7 @@ class ElasticCache(DrivenCache):
 
     # What the policy decides.
 
-    def settle(self) -> None:
+    def sort_slots(self) -> None:
         """Put the slots in the order of their tokens and close holes; before slots are compared, merged or joined."""
         if not self.seen:
             return
@@ -191,10 +192,10 @@ class ElasticCache(DrivenCache):
             ValueError: if the policy keeps different numbers of slots for the heads or sequences of a layer, or may.
         """
         policy.check_batch(self.batch)
-        self.settle()
+        self.sort_slots()
         self.layers = [layer.whole() for layer in self.layers]
         self.policy, self.prompt = policy, self.seen
-        views = layer_views(policy, self.tables, self.layers, self.of_layer)
+        views = layer_views(policy, self.tables, self.layers, self.layer_statistics)
         choices = [policy.compress(list(of_one), self.seen) for of_one in zip(*views, strict=True)]
         chosen_from = for_the_record(self.tables, [of_layer[0] for of_layer in views])
         owners = self._merge([Choice.joined(of_layer) for of_layer in zip(*choices, strict=True)])
@@ -270,14 +271,14 @@ class ElasticCache(DrivenCache):
 
     # What it holds.
 
-    def twin(self) -> "ElasticCache":
-        """The same contents with tables of its own, sharing keys and values until it compresses; both are settled."""
-        self.settle()
-        twin = object.__new__(type(self))
-        twin.__dict__ |= self.__dict__  # of which `bias` is made anew by the compression that follows
-        twin.tables = self.tables.copy()
-        twin.layers = [copy(layer) for layer in self.layers]
-        return twin
+    def fork(self) -> "ElasticCache":
+        """The same contents with tables of its own, sharing keys and values until it compresses; sorts the slots."""
+        self.sort_slots()
+        fork = object.__new__(type(self))
+        fork.__dict__ |= self.__dict__  # of which `bias` is made anew by the compression that follows
+        fork.tables = self.tables.copy()
+        fork.layers = [copy(layer) for layer in self.layers]
+        return fork
 
     @property
     def slots(self) -> list[int]:

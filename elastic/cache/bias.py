@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from elastic.tables import Tables
+from elastic.cache.tables import Tables
 
 
 class Bias:

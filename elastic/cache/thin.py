@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from elastic.slots import SlotLayer
+from elastic.cache.slots import SlotLayer
 
 
 class ThinLayer(SlotLayer):

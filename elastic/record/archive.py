@@ -15,12 +15,12 @@ import numpy as np
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from elastic.bounded_zip import array_header, open_zip, read_array, read_part, sizes
 from elastic.files import whole
-from elastic.foreign import read_file
 from elastic.picture import is_small_jpeg
-from elastic.plain import MOST_TOKENS, PlainRun, Versioned
-from elastic.trace import ARRAYS, Run, Trace, shape_of
+from elastic.record.bounded_zip import array_header, open_zip, read_array, read_part, sizes
+from elastic.record.foreign import read_file
+from elastic.record.plain import MOST_TOKENS, PlainRun, Versioned
+from elastic.record.trace import ARRAYS, Run, Trace, shape_of
 
 SCHEMA = 4
 OLDEST = 3  # schema that can still be read

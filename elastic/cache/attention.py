@@ -1,4 +1,4 @@
-"""Attention as the library computes it, with a `Forward` watching.
+"""Attention as the library computes it, with a `Forward` that takes part.
 
 Two functions are registered, `elastic` (SDPA) and `elastic_eager`. Given the forward under way they add its bias to the
 logits and let its observer see queries and keys; for a single query they compute attention from the weights themselves,
@@ -15,7 +15,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
 from transformers.models.llama.modeling_llama import eager_attention_forward
 
-from elastic.forward import Forward
+from elastic.cache.forward import Forward
 
 Library = Callable[..., tuple[Tensor, Tensor | None]]  # an attention function as the library calls it
 KEYWORD = "elastic_forward"  # under which a model's forward passes it down to its layers' attention

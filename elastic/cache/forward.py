@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from elastic.rotary import turn_all
-from elastic.slots import SlotLayer
+from elastic.cache.rotary import turn_all
+from elastic.cache.slots import SlotLayer
+from elastic.cache.tables import Tables
 from elastic.statistics import Observer
-from elastic.tables import Tables
 
 
 @dataclass

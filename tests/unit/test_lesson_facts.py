@@ -125,7 +125,7 @@ def test_every_side_is_told_as_it_was(name):
 
 def test_made_runs_have_what_the_recorded_one_lacks():
     told = facts(MADE, ["full", "elastic", "heads", "plus"], [])
-    assert " to " in told["elastic.cache.slots"] and " to " in told["heads.anchors"] and " to " in told["elastic.lost"]
+    assert " to " in told["elastic.slots"] and " to " in told["heads.anchors"] and " to " in told["elastic.lost"]
     assert "full.first" not in told and "elastic.first" in told
     averages = {name: text for name, text in told.items() if name.startswith("average.")}
     assert averages == {"average.questions": "0", "average.margin": "0"}

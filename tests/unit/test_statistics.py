@@ -85,7 +85,7 @@ def test_tiles_of_any_size_give_the_same_sums(monkeypatch):
     cut, _ = read(2, ids)
     for name, sums in whole.tables.scores.items():
         assert torch.allclose(cut.tables.scores[name], sums, atol=1e-5, rtol=1e-5), name
-    assert torch.equal(cut.of_layer[Sparsity()], whole.of_layer[Sparsity()])
+    assert torch.equal(cut.layer_statistics[Sparsity()], whole.layer_statistics[Sparsity()])
 
 
 @pytest.mark.parametrize("name", SPARSITIES)

@@ -111,10 +111,14 @@ def test_no_link_no_button(show):
 
 
 def test_names_of_files_are_made_safe(show, tmp_path):
-    page = show(whole([replace(side, model="../a b\\<c>/7B") for side in PAIR], name="0123456789abcdef"))
+    page = show(whole([replace(side, model="../a b\\<c>/7B") for side in PAIR], name="0123456789abcdef" * 2))
     with page.expect_download() as download:
         page.click('[data-save="png"]')
     assert download.value.suggested_filename == "elastic-a-b-c-7B-01234567.png"
+    page = show(whole(PAIR, name="lost-small-object"))
+    with page.expect_download() as download:
+        page.click('[data-save="png"]')
+    assert download.value.suggested_filename.endswith("-lost-small-object.png"), "a name that says something stays whole"
     page = show(whole(PAIR), server=server_with(name='../../"x".csv'))
     with page.expect_download() as download:
         page.click('[data-save="csv"]')

@@ -95,7 +95,10 @@ async function saveFile(box, state, kind, ending) {
  */
 function saveName(state, ending) {
   const model = state.sides[0]?.model ?? state.about?.model ?? '';
-  return ['elastic', safeName(model), safeName(String(state.run ?? '')).slice(0, 8)].filter(Boolean).join('-') + '.' + ending;
+  const run = safeName(String(state.run ?? ''));
+  // A run of one's own has a name of 32 hexadecimal digits, of which the first tell it apart.
+  const short = /^[0-9a-f]{32}$/.test(run) ? run.slice(0, 8) : run;
+  return ['elastic', safeName(model), short].filter(Boolean).join('-') + '.' + ending;
 }
 
 /** @param {string} text */

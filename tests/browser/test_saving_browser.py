@@ -118,7 +118,9 @@ def test_names_of_files_are_made_safe(show, tmp_path):
     page = show(whole(PAIR, name="lost-small-object"))
     with page.expect_download() as download:
         page.click('[data-save="png"]')
-    assert download.value.suggested_filename.endswith("-lost-small-object.png"), "a name that says something stays whole"
+    assert download.value.suggested_filename.endswith("-lost-small-object.png"), (
+        "a name that says something stays whole"
+    )
     page = show(whole(PAIR), server=server_with(name='../../"x".csv'))
     with page.expect_download() as download:
         page.click('[data-save="csv"]')

@@ -9,7 +9,9 @@ import { find, root } from '../../assets/web/view/dom.js';
 import { listenCanvas } from '../../assets/web/view/pointer.js';
 import { state } from '../../assets/web/view/state.js';
 
-const { picture, rows, columns } = frame.props;
+const picture = frame.props.picture;
+const rows = frame.props.rows;
+const columns = frame.props.columns;
 Object.assign(state, { grid: [rows, columns], picture: new Image() });
 const canvas = find('.tv-patches');
 const keys = [];

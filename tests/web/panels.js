@@ -10,7 +10,11 @@ import { buildSave } from '../../assets/web/view/saving.js';
 import { lastStep, state } from '../../assets/web/view/state.js';
 
 const message = frame.props.value;
-const { question, grid, shape, about, link } = message.opening;
+const question = message.opening.question;
+const grid = message.opening.grid;
+const shape = message.opening.shape;
+const about = message.opening.about;
+const link = message.opening.link;
 Object.assign(state, { run: message.run, question, grid, shape, about, link });
 state.sides = message.sides.map((_, number) => newSide(number));
 

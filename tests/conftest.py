@@ -15,16 +15,17 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # What takes seconds to import is imported inside the fixtures: most files of tests need no model.
 
 # Files that take over ten seconds, the longest first, as measured: else one process ends with them while others idle.
-LONG = """
-test_watch test_page test_page_looking test_compare_browser test_view_in_gradio test_evaluate test_lesson_present
-test_evaluate_ray test_lesson_browser test_lesson_words test_malformed test_examples test_benchmarks test_ending_browser
-test_cache_library test_generate test_view_browser test_report_browser test_view_time test_view_merging test_package
-test_beginning test_matrix test_view_methods test_training test_foreign_traces
-""".split()
+LONG = (
+    "test_watch test_page test_page_looking test_compare_browser test_view_in_gradio test_evaluate "
+    "test_lesson_present test_evaluate_ray test_lesson_browser test_lesson_words test_malformed test_examples "
+    "test_benchmarks test_ending_browser test_cache_library test_generate test_view_browser "
+    "test_report_browser test_view_time test_view_merging test_package test_beginning test_matrix "
+    "test_view_methods test_training test_mixture test_foreign_traces"
+)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Processes for `-n auto`: one more than there are cores, but for unit tests, as the others wait for pages a lot."""
+    """Processes for `-n auto`: one more than there are cores, as tests wait for pages a lot; unit tests do not."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     only_unit = all("unit" in Path(of).parts for of in config.args)
     return cores + (not only_unit)
@@ -32,7 +33,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take long."""
-    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+    places = {name: place for place, name in enumerate(LONG.split())}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 # What is imported and collected stays to the end: looking through it for garbage, over and over, takes seconds.

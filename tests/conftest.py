@@ -3,7 +3,6 @@
 import gc
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -22,13 +21,6 @@ LONG = (
     "test_report_browser test_view_time test_view_merging test_package test_beginning test_matrix "
     "test_view_methods test_training test_mixture test_foreign_traces"
 )
-
-
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Processes for `-n auto`: one more than there are cores, as tests wait for pages a lot; unit tests do not."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    only_unit = all("unit" in Path(of).parts for of in config.args)
-    return cores + (not only_unit)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,8 +1,8 @@
-"""Five verbs: `prefill` once, `compress` per policy, `decode` as a generator of steps, `extend` by the next question.
+"""Five verbs: `prefill` a prompt, `compress` per policy, `step` by a token, `decode` an answer, `extend` by a prompt.
 
 A prefill enters a prompt into the cache, lets the model read it, and observes what was attended; a `step` does the same
-with one token per sequence, and evicts. Zipping two `decode`s is the side-by-side run. Nothing here knows what a
-policy's rule is.
+with one token per sequence, and evicts. `decode` is a generator of steps, and zipping two of them is the side-by-side
+run. Nothing here knows what a policy's rule is.
 """
 
 import time
@@ -57,7 +57,8 @@ class Step:
     slots: list[int]  # per layer
     bytes_held: list[int]  # per layer, slots in use
     bytes_allocated: int  # of the tensors, room for coming tokens included
-    evicted: tuple[Tensor, Tensor] | None  # (L, R) tokens given up after this step, and what took them in; -1 for none
+    # (L, R) tokens given up after this step, and those that took them in, -1 for none; R as in `cache.tables`.
+    evicted: tuple[Tensor, Tensor] | None
     is_last: bool
 
     @property

@@ -35,7 +35,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add(
         "--limit",
         type=whole_number(0),
-        help="short questions about scenes (default 100), or records of a file (default all)",
+        help="short questions about scenes (default 100), beside --describe and --conversations; "
+        "or records of a file (default all)",
     )
     add("--describe", type=whole_number(0), default=20, help="descriptions of scenes (default 20)")
     add(

@@ -85,7 +85,9 @@ class Combine(Recipe):
     decoding; with a score that is of no attention, the lowest score is that of the attention received.
     """
 
-    score: str = option("frequency", "What makes an anchor: attention of which queries, or none.", choices=(*SCORES,))
+    score: str = option(
+        "frequency", "What makes a token worth keeping: attention, a norm or chance.", choices=(*SCORES,)
+    )
     per_head: bool = option(False, "Every head goes by the attention that it gives itself.")
     budget: str = option("equal", "How layers share the slots.", choices=(*BUDGETS,))
     select: str = option(
@@ -94,13 +96,15 @@ class Combine(Recipe):
     protect_text: bool = option(True, "Keep every word of the prompt; spend the budget on image patches.")
     assign: str = option("nearest position", "The anchor that every other token joins.", choices=(*ASSIGNMENTS,))
     rounds: int = option(0, "Rounds of k-means on the keys, from the anchors; for similar keys only.", 0, 10)
-    merge: Merged = option(Merged.KEYS_AND_VALUES, "What is averaged in a group; none is eviction.")
+    merge: Merged = option(Merged.KEYS_AND_VALUES, "What of a group is averaged; with none the others are dropped.")
     align: bool = option(False, "Turn members' keys to their anchor's position before averaging.")
     count_bias: bool = option(False, "Add log(tokens it stands for) to a slot's attention logit.")
     decoding: str = option("fixed point", "The slot to evict while decoding.", choices=(*DECODINGS,))
-    evicted: str = option(DROPPED, "What becomes of it.", choices=(DROPPED, MERGED))
-    distance: int = option(25, "Of a fixed point: slots before the end of the compressed prompt.", 1, 500)
-    growth: Growth = option(Growth.PROPORTIONAL, "The budget while decoding: a share of all tokens, or constant.")
+    evicted: str = option(
+        DROPPED, "What becomes of that slot; merged is into the one most similar.", choices=(DROPPED, MERGED)
+    )
+    distance: int = option(25, "Of a fixed point: slots before the prompt's end; from the end: the cache's.", 1, 500)
+    growth: Growth = option(Growth.PROPORTIONAL, "What may be held while decoding.")
     positions: Positions = option(Positions.TRUE, "Where tokens stand for RoPE after compression.")
 
     title: ClassVar[str] = "Combine your own"

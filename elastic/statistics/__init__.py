@@ -1,12 +1,13 @@
 """What is kept of a prompt's attention: values that say what is wanted, and the observer that computes them.
 
-A method with a statistic of its own defines it in its own file: it derives from one of the classes in `base.py`.
+A method with a statistic of its own defines it in its own file: it derives from `OfTokens` where
+it is a number for every token, and from `OfAttention` or `OfQueries` where it is one of the layer.
 """
 
 from elastic.statistics.base import OfAttention, OfQueries, Statistic, Tile
 from elastic.statistics.layers import QueryEnergy, Sparsity
 from elastic.statistics.observer import Observer
-from elastic.statistics.tokens import Attention, Fading, Guided, Queries, SinceMajor
+from elastic.statistics.tokens import Attention, Fading, Guided, OfTokens, Queries, SinceMajor
 
 __all__ = [
     "Attention",
@@ -15,6 +16,7 @@ __all__ = [
     "Observer",
     "OfAttention",
     "OfQueries",
+    "OfTokens",
     "Queries",
     "QueryEnergy",
     "SinceMajor",

@@ -1,6 +1,15 @@
 """What methods are put together from: a score, a budget, a selection, an assignment, and a rule while decoding.
 
-Parts are values and pure functions of views. A method that needs another one defines it in its own file.
+By the field of `Method` that takes them, with what each goes by in its docstring:
+
+    score     Received (attention), KeyNorm, Noise, Unscored
+    budget    Equal, Pyramid, BySparsity, Threshold
+    select    Top, TopAndEnds, Voted, Anchors, SinksAndNewest, Cover, Everything
+    merge     Drop, NearestPosition, SimilarKey
+    decoding  EvictNothing, Oldest, FixedPoint, LowestScore, MostAlike
+
+Parts are values and pure functions of views. A method that needs another one defines it in its own file: it derives
+from `Score`, `Budget`, `Select`, `Assign` or `Decoding`. `Protect` says which slots a selection or a rule spares.
 """
 
 from elastic.policies.parts.assign import Assign, Drop, NearestPosition, SimilarKey

@@ -40,7 +40,7 @@ class Assign:
         return stack.choices(owner)
 
     def joined(self, stack: Stack, selection: Selection) -> Tensor:
-        """The column of `selection.free` (L x R, F) that each of its slots joins, an anchor's its own."""
+        """The anchor that each slot of `selection.free` joins, an anchor itself; as columns of `free`, (L x R, F)."""
         raise NotImplementedError
 
 

@@ -34,7 +34,8 @@ class Method(Policy):
         select: which slots become anchors.
         merge: which anchor the others join, and what of them is averaged; or that they are dropped.
         decoding: what is evicted while an answer is written.
-        growth: what may be held while decoding.
+        growth: what may be held while decoding. The default lets every new token stay: choose another where
+            something is to be evicted.
         positions: where tokens stand after compression.
     """
 

@@ -18,7 +18,7 @@ class Protect:
     Args:
         text: whether words are protected.
         spare: slots for other tokens where what is protected uses up the budget, which is then exceeded; None where
-            the budget is held whatever is protected.
+            the budget is held whatever is protected, if need be by giving up the answer's own tokens.
     """
 
     text: bool = False

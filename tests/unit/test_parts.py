@@ -132,6 +132,16 @@ def test_anchors_are_the_best_of_what_is_not_protected():
             assert set(found) == best(row, free, among) and found == sorted(found)
 
 
+def test_heads_that_lost_different_words_keep_all_the_others_and_equally_many_slots():
+    one = layer(30, rows=HEADS)
+    kind = torch.tensor([[WORD if t in words else PATCH for t in range(TOKENS)] for words in ({3, 4, 5, 6}, {7})])
+    of = stack(replace(one, kind=kind))
+    (choice,) = NearestPosition().join(of, Anchors(Protect(text=True)).choose(of, 12), 12)
+    anchors = [{t for t, owner in enumerate(row) if t == owner} for row in choice.owner.tolist()]
+    assert [len(row) for row in anchors] == [12, 12]
+    assert {0, 3, 4, 5, 6, TOKENS - 1} <= anchors[0] and {0, 7, 36, 37, 38, TOKENS - 1} <= anchors[1]
+
+
 def test_sinks_and_newest_go_by_place():
     one = layer(6)
     assert kept(SinksAndNewest(sinks=3), one, count=8) == [{0, 1, 2, 35, 36, 37, 38, 39}]

@@ -103,7 +103,8 @@ class Anchors(Select):
             free, room = stack.every_slot(), count
         else:
             protected = self.protect.in_prompt(stack)
-            number = int(protected[0].sum())
+            # Heads may have lost different words while decoding: where fewer are left, the newest slots stay, too.
+            number = int(protected.sum(-1).max())
             free = protected.to(torch.uint8).argsort(dim=-1, stable=True)[:, : stack.slots - number]
             room = int(self.protect.room(count, number)) - number
         return Selection(free, self.best(stack, free, max(0, min(free.shape[1], room))))

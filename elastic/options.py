@@ -122,6 +122,11 @@ def _value(kind: type, text: str) -> Any:
     return float(text) if kind in (int, float) and PLAIN.fullmatch(text) else text
 
 
+def _are_one(kind: type, text: str, other: str) -> bool:
+    """Whether two texts are the same value, however it is written."""
+    return bool(_value(kind, text) == _value(kind, other))
+
+
 def write_value(value: object) -> str:
     """The shortest text that is read as the same value."""
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -152,14 +157,16 @@ def as_now(name: str, options: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     usual = {key: write_value(option.default) for key, option in combined.items()} | ONCE[name]
     found = {}
     for key, value in options.items():
-        key = RENAMED.get(key, key)
+        if RENAMED.get(key) not in options:  # else it is set twice, and the old name is not known
+            key = RENAMED.get(key, key)
         value = RENAMED_VALUES.get((key, value), value)
-        if key in own or value != usual.get(key):
+        if key in own or key not in combined or not _are_one(combined[key].kind, value, usual[key]):
             found[key] = value
     if not found.keys() & combined.keys() - own.keys():
         return name, found
     found = ONCE[name] | found
-    if found.get("assign", usual["assign"]) == "nearest position" or found.get("merge") == "none":
+    by_keys = found.get("assign", usual["assign"]) != "nearest position" and found.get("merge") != "none"
+    if options.get("anchors") == "cover" and not by_keys:
         found.pop("select", None)  # anchors far apart were for groups by keys, and had no effect on others
     return "combine", found
 

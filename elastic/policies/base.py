@@ -202,6 +202,8 @@ class Policy:
     def __post_init__(self) -> None:
         for option_field in fields(self):
             name, about, value = option_field.name, option_field.metadata, getattr(self, option_field.name)
+            if not about:
+                raise ValueError(f"{type(self).__name__}.{name} says nothing of its values: give it as option(...).")
             low, high, choices = about["low"], about["high"], about["choices"]
             within = "" if low is None else f" between {low:g} and {high:g}"
             kind: Any = type(option_field.default)

@@ -82,29 +82,30 @@ class Combine(Recipe):
     Kept: what the chosen parts keep. The defaults are those of Elastic Cache (arXiv 2407.18121), from which one can be
     changed at a time. The first token and the last one of the prompt are always kept. Where layers hold different
     numbers of slots, each evicts by its own share while decoding. "re-score" lets sums of attention go on while
-    decoding; with a score that is of no attention, the lowest score is that of the attention received.
+    decoding; with a score that is of no attention, the lowest score is that of the attention received, and of visible
+    frequency it is the sum, undivided.
     """
 
-    score: str = option(
-        "frequency", "What makes a token worth keeping: attention, a norm or chance.", choices=(*SCORES,)
-    )
-    per_head: bool = option(False, "Every head goes by the attention that it gives itself.")
+    score: str = option("frequency", "What makes an anchor: attention of which queries, or none.", choices=(*SCORES,))
+    per_head: bool = option(False, "Every head goes by the attention that it gives itself, as by its own norms.")
     budget: str = option("equal", "How layers share the slots.", choices=(*BUDGETS,))
     select: str = option(
         "top", "Anchors: the best, the first and newest, or far apart in keys.", choices=(*SELECTIONS,)
     )
     protect_text: bool = option(True, "Keep every word of the prompt; spend the budget on image patches.")
     assign: str = option("nearest position", "The anchor that every other token joins.", choices=(*ASSIGNMENTS,))
-    rounds: int = option(0, "Rounds of k-means on the keys, from the anchors; for similar keys only.", 0, 10)
-    merge: Merged = option(Merged.KEYS_AND_VALUES, "What of a group is averaged; with none the others are dropped.")
+    rounds: int = option(0, "Rounds of k-means on the keys, from the anchors; for merged similar keys only.", 0, 10)
+    merge: Merged = option(Merged.KEYS_AND_VALUES, "What is averaged in a group; none is eviction.")
     align: bool = option(False, "Turn members' keys to their anchor's position before averaging.")
     count_bias: bool = option(False, "Add log(tokens it stands for) to a slot's attention logit.")
     decoding: str = option("fixed point", "The slot to evict while decoding.", choices=(*DECODINGS,))
     evicted: str = option(
-        DROPPED, "What becomes of that slot; merged is into the one most similar.", choices=(DROPPED, MERGED)
+        DROPPED, "What becomes of it; merged, key and value join a similar slot's.", choices=(DROPPED, MERGED)
     )
-    distance: int = option(25, "Of a fixed point: slots before the prompt's end; from the end: the cache's.", 1, 500)
-    growth: Growth = option(Growth.PROPORTIONAL, "What may be held while decoding.")
+    distance: int = option(25, "Of a fixed point, or from the end: slots before it.", 1, 500)
+    growth: Growth = option(
+        Growth.PROPORTIONAL, "The budget while decoding: a share of all tokens, constant, or that and all new ones."
+    )
     positions: Positions = option(Positions.TRUE, "Where tokens stand for RoPE after compression.")
 
     title: ClassVar[str] = "Combine your own"

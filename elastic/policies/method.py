@@ -22,6 +22,8 @@ from elastic.policies.parts.select import Select, Top
 from elastic.policies.parts.stack import Stack
 from elastic.statistics import Attention, Statistic
 
+PARTS: dict[str, type] = {"score": Score, "budget": Budget, "select": Select, "merge": Assign, "decoding": Decoding}
+
 
 @dataclass(frozen=True)
 class Method(Policy):
@@ -34,9 +36,12 @@ class Method(Policy):
         select: which slots become anchors.
         merge: which anchor the others join, and what of them is averaged; or that they are dropped.
         decoding: what is evicted while an answer is written.
-        growth: what may be held while decoding. The default lets every new token stay: choose another where
-            something is to be evicted.
+        growth: what may be held while decoding; by default a share of all tokens where `decoding` evicts, and every new
+            token where it does not.
         positions: where tokens stand after compression.
+
+    Raises:
+        ValueError: if a part is none of its kind, or goes by what is no statistic of tokens.
     """
 
     keep: float = 0.5
@@ -45,17 +50,26 @@ class Method(Policy):
     select: Select = field(default_factory=Top)
     merge: Assign = field(default_factory=Drop)
     decoding: Decoding = field(default_factory=EvictNothing)
-    growth: Growth = Growth.EVERY_NEW_TOKEN
+    growth: Growth | None = None  # type: ignore[assignment]  # None is replaced below
     positions: Positions = Positions.TRUE
 
     title = "A method of one's own"
     about = "What its parts say."
 
     def __post_init__(self) -> None:
-        if not 0 < self.keep <= 1:
+        if not isinstance(self.keep, int | float) or not 0 < self.keep <= 1:
             raise ValueError(f"keep must be above 0 and at most 1, got {self.keep!r}.")
-        object.__setattr__(self, "growth", Growth(self.growth))
+        evicts = not isinstance(self.decoding, EvictNothing)
+        growth = self.growth or (Growth.PROPORTIONAL if evicts else Growth.EVERY_NEW_TOKEN)
+        object.__setattr__(self, "growth", Growth(growth))
         object.__setattr__(self, "positions", Positions(self.positions))
+        for name, kind in PARTS.items():
+            part = getattr(self, name)
+            if not isinstance(part, kind):
+                raise ValueError(f"{name} must be of the kind {kind.__name__} in elastic.policies.parts, got {part!r}.")
+        for one in (self.score.statistic, self.decoding.statistic):
+            if one is not None:
+                _check_statistic(one)
 
     @property
     def statistic(self) -> Statistic:
@@ -82,18 +96,32 @@ class Method(Policy):
         scores = self.score.of(layers)
         counts = self.budget.counts(layers, self.limit(seen, seen), seen)
         choices: list[Choice] = []
+        # Heads that evict by scores of their own will hold tokens of their own, even if they begin with the same.
+        heads_apart = self.select.heads_apart or self.merge.heads_apart
         for (count, slots, _), group in groupby(zip(counts, layers, scores, strict=True), _shape):
             _, alike, scored = zip(*group, strict=True)
             at_once = len(alike) if len(alike) * slots <= self.select.together else 1
             for first in range(0, len(alike), at_once):
                 part = slice(first, first + at_once)
-                stack = Stack.of(alike[part], scored[part], self.select.heads_apart or self.merge.heads_apart)
+                stack = Stack.of(alike[part], scored[part], heads_apart or (self.evicts and len(alike[0].score) > 1))
                 choices += self.merge.join(stack, self.select.choose(stack, count), count)
         return choices
 
     def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
         """What the rule while decoding says."""
         return self.decoding.evict(slots, Room(self.limit(seen, prompt), self.limit(prompt, prompt), seen, prompt))
+
+
+def _check_statistic(one: Statistic) -> None:
+    """See that slots can be scored by a statistic, which a table is found by."""
+    if not isinstance(one, Statistic) or one.is_of_layer:
+        raise ValueError(f"{one!r} is no statistic of tokens: give one of elastic.statistics, such as Attention().")
+    try:
+        hash(one)
+    except TypeError as error:
+        raise ValueError(
+            f"{type(one).__name__} cannot be a key ({error}): make it a frozen dataclass of numbers, words and tuples."
+        ) from error
 
 
 def _shape(decided: tuple[int, LayerView, Tensor]) -> tuple[int, int, torch.device]:

@@ -45,7 +45,21 @@ class Observer:
             found |= _reduced(weights, {one: one.queries(self.after_image, found) for one in ready})
             waiting -= ready
         for one, of_layers in (*self.received.items(), *self.of_layer.items()):
-            of_layers[layer] = found[one]
+            of_layers[layer] = _checked(one, found[one], key)
+
+
+def _checked(one: Statistic, figures: Tensor, key: Tensor) -> Tensor:
+    """A statistic, if it has the shape of its kind; `key` is (B, H_kv, K, D).
+
+    Raises:
+        ValueError: if it has not.
+    """
+    batch, heads, keys, _ = key.shape
+    legal = len(figures) == batch if one.is_of_layer else figures.shape in ((batch, 1, keys), (batch, heads, keys))
+    if not legal:
+        what = f"({batch}, ...)" if one.is_of_layer else f"({batch}, 1 or {heads}, {keys})"
+        raise ValueError(f"{one!r} gave a table of shape {tuple(figures.shape)}, and not {what}: see to its `result`.")
+    return figures
 
 
 def _with_what_is_known_first(wanted: Iterable[OfAttention]) -> set[OfAttention]:

@@ -118,6 +118,10 @@ def test_re_scoring_is_h2os():
         ("elastic:anchors=cover", Combine()),
         ("elastic:anchors=cover;assign=similar key;merge=none", Combine(assign="similar key", merge="none")),
         ("elastic:anchors=score;growth=proportional;merge=keys and values", Elastic()),
+        # A default is one however it is written.
+        ("elastic:align=False;count_bias=FALSE", Elastic()),
+        ("elastic-plus:distance=25.0", ElasticPlus()),
+        ("elastic:select=sinks and newest", Combine(select="sinks and newest")),
         ("elastic-plus:rounds=3;count_bias=false", ElasticPlus(rounds=3, count_bias=False)),
         ("elastic-plus:assign=similar key;rounds=0", Combine(**PLUS | {"assign": "similar key", "rounds": 0})),
         ("elastic-plus:distance=3", Combine(**PLUS, distance=3)),
@@ -131,6 +135,20 @@ def test_re_scoring_is_h2os():
 def test_texts_of_earlier_options_mean_the_same(text, means):
     assert read_policy(text) == means and type(read_policy(text)) is type(means)
     assert read_policy(write_policy(means)) == means
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("elastic:anchors=luck", "select must be one of top"),
+        ("elastic:decode_rule=oldest;decoding=none", "combine has no option 'decode_rule'"),
+        ("elastic:anchors=cover;select=top", "elastic has no option 'anchors'"),
+        ("Elastic:merge=none", "There is no policy named 'Elastic'"),
+    ],
+)
+def test_what_earlier_options_never_meant_gets_a_sentence(text, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        read_policy(text)
 
 
 def test_old_links_open_as_the_combination_they_mean():

@@ -1,6 +1,6 @@
 """A method that is defined in this file alone, with a statistic of its own, works wherever any other does."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import pytest
@@ -13,9 +13,9 @@ from elastic.evaluate.measure import baseline, measure
 from elastic.evaluate.methods import keeps, methods, variants
 from elastic.options import name_of
 from elastic.policies import POLICIES, Method, Recipe
-from elastic.policies.base import option
-from elastic.policies.parts import LowestScore, NearestPosition, Received, Top
-from elastic.statistics import Tile
+from elastic.policies.base import Growth, option
+from elastic.policies.parts import LowestScore, NearestPosition, Oldest, Received, SinksAndNewest, Top, Unscored
+from elastic.statistics import Attention, Sparsity, Tile
 from elastic.statistics.tokens import OfTokens
 from tests.unit.plain_model import PlainModel, grouped, held_tokens
 from tests.unit.test_statistics import model_of, prompt
@@ -122,7 +122,80 @@ def test_equal_statistics_are_computed_once_and_are_the_same_key():
     assert Strongest() != Strongest(per_head=True) and len({Strongest(), Strongest()}) == 1
 
 
+@dataclass(frozen=True)
+class Flat(OfTokens):
+    """Of the wrong shape: without heads."""
+
+    def result(self, total: Tensor, queries: int) -> Tensor:
+        """Sums (B, K)."""
+        return total[:, 0]
+
+
+@dataclass(frozen=True)
+class OfList(OfTokens):
+    """What cannot be hashed."""
+
+    rows: list = field(default_factory=list)
+
+
+def test_a_statistic_of_the_wrong_shape_is_told_which_is_right(tiny, asked):
+    tokens = asked.ids.shape[1]
+    with pytest.raises(
+        ValueError, match=rf"Flat\(per_head=False\) gave a table of shape \(1, {tokens}\), and not \(1, 1"
+    ):
+        prefill(tiny, asked, Method(score=Received(Flat())).needs)
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"),
+    [
+        ({"score": Attention()}, r"score must be of the kind Score in elastic.policies.parts, got Attention\("),
+        ({"select": "top"}, "select must be of the kind Select in elastic.policies.parts, got 'top'"),
+        ({"merge": NearestPosition}, "merge must be of the kind Assign in elastic.policies.parts, got <class"),
+        ({"decoding": None}, "decoding must be of the kind Decoding in elastic.policies.parts, got None"),
+        ({"score": Received(Attention)}, "is no statistic of tokens: give one of elastic.statistics"),
+        ({"score": Received(Sparsity())}, r"Sparsity\(.*\) is no statistic of tokens"),
+        ({"decoding": LowestScore(by="attention")}, "'attention' is no statistic of tokens"),
+        ({"score": Received(OfList())}, "OfList cannot be a key"),
+        ({"keep": "0.5"}, "keep must be above 0 and at most 1, got '0.5'"),
+    ],
+)
+def test_what_is_no_part_is_refused_before_anything_is_read(bad, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Method(**bad)
+
+
+def test_a_field_that_is_no_option_is_told_to_become_one():
+    @dataclass(frozen=True)
+    class Plain(Once):
+        sinks: int = 4
+
+    with pytest.raises(ValueError, match=r"Plain.sinks says nothing of its values: give it as option\(...\)"):
+        Plain()
+
+
+def test_heads_evict_by_scores_of_their_own_where_the_prompt_was_chosen_without(tiny, asked):
+    rule = LowestScore(by=Attention(per_head=True))
+    policy = Method(keep=0.1, score=Unscored(), select=SinksAndNewest(), decoding=rule, growth="constant")
+    state = compress(prefill(tiny, asked, policy.needs), policy)
+    held = state.cache.slots
+    steps = list(decode(state, 12, forced=range(20, 32)))
+    assert steps[-1].slots == held
+    assert any(one != other for one, other in held_tokens(state.cache)), "and hold different tokens then"
+
+
 @pytest.mark.parametrize("bad", [{"keep": 0.0}, {"keep": 1.5}, {"growth": "sometimes"}, {"positions": "there"}])
 def test_a_method_of_parts_that_cannot_be_is_refused(bad):
     with pytest.raises(ValueError, match=str(next(iter(bad.values())))):
         Method(**bad)
+
+
+def test_a_rule_for_decoding_is_given_something_to_evict_unless_somebody_says_otherwise(tiny, asked):
+    """Room for every new token, the default of those that evict nothing, would leave it idle without a word."""
+    evicting = Method(keep=0.5, decoding=Oldest())
+    state = compress(prefill(tiny, asked, evicting.needs), evicting)
+    steps = list(decode(state, 12, forced=range(20, 32)))
+    assert any(step.evicted is not None for step in steps)
+    assert set(state.cache.slots) == {(asked.ids.shape[1] + 12) // 2}
+    assert Method(keep=0.5).growth is Growth.EVERY_NEW_TOKEN
+    assert Method(keep=0.5, decoding=Oldest(), growth="constant").growth is Growth.CONSTANT

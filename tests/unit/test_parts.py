@@ -132,6 +132,16 @@ def test_anchors_are_the_best_of_what_is_not_protected():
             assert set(found) == best(row, free, among) and found == sorted(found)
 
 
+def test_heads_that_lost_different_words_keep_all_the_others_and_equally_many_slots():
+    one = layer(30, rows=HEADS)
+    kind = torch.tensor([[WORD if t in words else PATCH for t in range(TOKENS)] for words in ({3, 4, 5, 6}, {7})])
+    of = stack(replace(one, kind=kind))
+    (choice,) = NearestPosition().join(of, Anchors(Protect(text=True)).choose(of, 12), 12)
+    anchors = [{t for t, owner in enumerate(row) if t == owner} for row in choice.owner.tolist()]
+    assert [len(row) for row in anchors] == [12, 12]
+    assert {0, 3, 4, 5, 6, TOKENS - 1} <= anchors[0] and {0, 7, 36, 37, 38, TOKENS - 1} <= anchors[1]
+
+
 def test_sinks_and_newest_go_by_place():
     one = layer(6)
     assert kept(SinksAndNewest(sinks=3), one, count=8) == [{0, 1, 2, 35, 36, 37, 38, 39}]
@@ -185,6 +195,52 @@ def test_everything_joins_the_anchor_with_the_most_similar_key(heads_apart):
         keys = np.concatenate([one.keys[head].numpy() for head in of_row], 1)
         keys = keys / np.linalg.norm(keys, axis=1, keepdims=True)
         assert row == [t if t in anchors else max(anchors, key=lambda a, t=t: keys[a] @ keys[t]) for t in range(TOKENS)]
+
+
+@pytest.mark.parametrize("select", [Anchors(), Cover()])
+def test_heads_whose_scores_differ_group_their_own_keys_around_their_own_anchors(select):
+    one = layer(25, rows=HEADS)
+    of = stack(one)
+    chosen = select.choose(of, 12)
+    (choice,) = SimilarKey().join(of, chosen, 12)
+    assert len({tuple(row) for row in chosen.anchors.tolist()}) == HEADS
+    for keys, anchors, row in zip(one.keys.numpy(), chosen.anchors.tolist(), choice.owner.tolist(), strict=True):
+        keys = keys / np.linalg.norm(keys, axis=1, keepdims=True)
+        assert row == [t if t in anchors else max(anchors, key=lambda a, t=t: keys[a] @ keys[t]) for t in range(TOKENS)]
+
+
+def test_heads_group_together_where_only_somebody_else_wants_them_apart():
+    one = layer(26)
+    together = SimilarKey().join(stack(one), Anchors().choose(stack(one), 12), 12)[0].owner
+    apart = stack(one, per_head=True)
+    assert SimilarKey().join(apart, Anchors().choose(apart, 12), 12)[0].owner.tolist() == 2 * together.tolist()
+
+
+def test_a_cover_of_slots_that_are_all_alike_names_none_twice():
+    one = layer(27)
+    alike = replace(one, keys=torch.ones_like(one.keys))
+    for count in (12, TOKENS):
+        assert [len(row) for row in kept(Cover(), alike, count=count)] == [count]
+
+
+def test_where_protected_slots_use_up_the_budget_the_others_are_dropped():
+    words = range(5, 25)
+    of = stack(layer(28, words=words))
+    for assign in (Drop(), NearestPosition(), SimilarKey(rounds=1)):
+        (choice,) = assign.join(of, Anchors(Protect(text=True)).choose(of, 12), 12)
+        assert choice.owner.tolist() == [[t if t in (0, TOKENS - 1, *words) else -1 for t in range(TOKENS)]]
+
+
+def test_a_window_of_votes_is_half_of_what_there_is():
+    assert kept(Voted(window=64), layer(29), count=100) == [set(range(TOKENS))]
+
+
+def test_what_joins_an_anchor_is_averaged_in_some_way():
+    assert NearestPosition("values").merged is Merged.VALUES
+    with pytest.raises(ValueError, match="NearestPosition averages what joins an anchor"):
+        NearestPosition("none")
+    with pytest.raises(ValueError, match="'some' is not a valid Merged"):
+        SimilarKey("some")
 
 
 def test_clusters_may_have_other_anchors_and_as_many():
@@ -262,6 +318,13 @@ def test_rules_of_place_name_the_token_that_stands_there(rule, expected):
     assert rule.evict(slots, Room(HELD, PROMPT, HELD, PROMPT)) is None
 
 
+def test_shares_of_a_budget_that_protected_slots_exceed_do_not_grow_with_them():
+    slots = step(8, held=(14, 14), prompt_slots=(12, 12))
+    rule = Oldest(own_share=True)
+    assert (rule.evict(slots, Room(13, 6, HELD, PROMPT)).slot >= 0).all(), "13 each, and not 12 x 13 / 6"
+    assert rule.evict(slots, Room(14, 6, HELD, PROMPT)) is None
+
+
 def test_layers_of_different_size_evict_by_their_own_share():
     slots = step(1, held=(14, 7), prompt_slots=(10, 5))
     by_share = Oldest(own_share=True).evict(slots, Room(13, 10, HELD, PROMPT))
@@ -319,6 +382,28 @@ def test_of_the_most_alike_pair_the_lighter_slot_goes(merge):
         slot = found.slot[number, 0].item()
         assert slot in pair and weight[slot] == min(weight[[*pair]])
         assert (found.into is not None) == merge and (not merge or {slot, found.into[number, 0].item()} == {*pair})
+
+
+def test_of_fewer_slots_than_sinks_the_newest_goes():
+    slots = step(6, held=(HELD, 3), prompt_slots=(PROMPT, 2))
+    found = Oldest(sinks=4, own_share=True).evict(slots, ROOM)
+    assert tokens(slots, found)[0] == [4]
+    assert tokens(slots, found)[1] == [max(slots.position[1, 0, :3].tolist())]
+    free = [t for t in slots.position[1, 0, :3].tolist() if t not in (0, PROMPT - 1)]
+    protected = Oldest(sinks=4, protect=Protect(), own_share=True).evict(slots, ROOM)
+    assert tokens(slots, protected)[1] == [max(free)]
+
+
+def test_of_three_slots_the_newest_may_be_merged_and_of_protected_ones_none():
+    slots = replace(step(7), position=torch.tensor([[[3, HELD - 2, HELD - 1]]]), kind=torch.full((1, 1, 3), WRITTEN))
+    slots = replace(slots, count=torch.ones(1, 1, 3), held=torch.tensor([[[3]]]), prompt_slots=torch.tensor([[[1]]]))
+    keys = [torch.tensor([0.0, 5.0, 6.0]).view(1, 1, 3, 1)]
+    slots = replace(slots, keys=lambda: keys)
+    room = Room(limit=2, prompt_limit=2, seen=HELD, prompt=PROMPT)
+    found = MostAlike(merge=True).evict(slots, room)
+    assert {found.slot.item(), found.into.item()} == {1, 2}
+    words = replace(slots, kind=torch.tensor([[[WORD, WORD, WRITTEN]]]))
+    assert MostAlike(Protect(text=True), merge=True).evict(words, room) is None
 
 
 def test_a_rule_that_evicts_nothing_evicts_nothing():

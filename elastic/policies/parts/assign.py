@@ -20,12 +20,21 @@ class Assign:
         align: turn members' keys to their anchor's position before they are averaged.
         count_bias: add log(tokens a slot stands for) to its attention logit.
         heads_apart: whether heads decide for themselves, even where their scores are one.
+
+    Raises:
+        ValueError: if `merged` is none of the ways, or none at all for slots that join an anchor.
     """
 
     merged: Merged = Merged.KEYS_AND_VALUES
     align: bool = False
     count_bias: bool = False
     heads_apart: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "merged", Merged(self.merged))
+        joins = type(self).joined is not Assign.joined
+        if joins and self.merged is Merged.NOTHING:
+            raise ValueError(f"{type(self).__name__} averages what joins an anchor, got merged='none': Drop() evicts.")
 
     @property
     def needs(self) -> frozenset[Statistic]:
@@ -35,9 +44,9 @@ class Assign:
     def join(self, stack: Stack, selection: Selection, count: int) -> list[Choice]:
         """Per layer what becomes of every slot; `count` is the budget."""
         owner = stack.every_slot()
-        if selection.best.shape[1]:  # in a prompt of a token or two all is protected, and there is nothing to join
-            owner.scatter_(1, selection.free, selection.free.gather(1, self.joined(stack, selection)))
-        return stack.choices(owner)
+        if not selection.best.shape[1]:  # what is protected uses up the budget, or is all there is
+            return stack.choices(owner.scatter_(1, selection.free, -1))
+        return stack.choices(owner.scatter_(1, selection.free, selection.free.gather(1, self.joined(stack, selection))))
 
     def joined(self, stack: Stack, selection: Selection) -> Tensor:
         """The anchor that each slot of `selection.free` joins, an anchor itself; as columns of `free`, (L x R, F)."""

@@ -44,7 +44,7 @@ class Budget:
         if self.protect is None:
             return 1
         protected = [self.protect.in_prompt(Stack.of([layer], [layer.score], False)) for layer in layers]
-        return max(int(rows[0].sum()) for rows in protected) + (self.protect.spare or 0)
+        return max(int(rows.sum(-1).max()) for rows in protected) + (self.protect.spare or 0)
 
 
 @dataclass(frozen=True)

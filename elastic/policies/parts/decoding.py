@@ -58,7 +58,12 @@ class Decoding:
 
     def limit(self, slots: StepView, room: Room, number: Tensor) -> Tensor | int:
         """What layers may hold, of which a `number` (L, R, 1) of slots is protected."""
-        limit = slots.prompt_slots * room.limit // room.prompt_limit if self.own_share else room.limit
+        limit: Tensor | int = room.limit
+        if self.own_share:
+            # Where what is protected took more than the budget, shares are of what was taken: it must not grow, too.
+            layers = len(slots.prompt_slots)
+            taken = max(room.prompt_limit * layers, int(slots.prompt_slots.sum()))
+            limit = slots.prompt_slots * (room.limit * layers) // taken
         return limit if self.protect is None else self.protect.room(limit, number)
 
     def eviction(self, slots: StepView, slot: Tensor) -> Eviction:
@@ -131,7 +136,8 @@ class Oldest(AtPlace):
 
     def place(self, slots: StepView, room: Room, number: Tensor) -> Tensor:
         """Behind the sinks; one slot at least is for the newest token."""
-        return torch.full_like(number, min(self.sinks, room.limit - 1))
+        free = (slots.held - number).clamp(min=1)
+        return torch.full_like(number, min(self.sinks, room.limit - 1)).minimum(free - 1)
 
 
 @dataclass(frozen=True)
@@ -178,7 +184,12 @@ class MostAlike(Decoding):
         over = (slots.held > self.limit(slots, room, protected.sum(-1, keepdim=True)))[..., 0]
         if not over.any():
             return None
-        allowed = ~protected & (slots.position < room.seen - RECENT)
+        free = ~protected & (slots.position < slots.EMPTY)
+        older = free & (slots.position < room.seen - RECENT)
+        allowed = torch.where(older.sum(-1, keepdim=True) < 2, free, older)  # a tiny cache has no older pair
+        over = over & (allowed.sum(-1) > 1).all(1, keepdim=True)  # nor has one of protected slots any
+        if not over.any():
+            return None
         slot, into = slots.each(
             over,
             lambda keys, layer, used: closest_pair(keys, slots.count[layer, :, :used].sqrt(), allowed[layer, :, :used]),

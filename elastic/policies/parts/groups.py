@@ -33,7 +33,8 @@ def covering(x: Tensor, first: Tensor, count: int) -> Tensor:
         to_last = (
             torch.baddbmm(square[..., None], x, x[row, at][..., None], alpha=-2)[..., 0] + square[row, at][:, None]
         )
-        distance = torch.minimum(distance, to_last)
+        # What is chosen is never chosen again, even where every other column is the same as one that is.
+        distance = torch.minimum(distance, to_last).scatter_(1, at[:, None], -torch.inf)
         chosen.append(distance.argmax(-1))
     return torch.stack(chosen, 1).sort(-1).values
 

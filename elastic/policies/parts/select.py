@@ -80,7 +80,7 @@ class Voted(Select):
 
     def choose(self, stack: Stack, count: int) -> Selection:
         """The window, and the best of what is before it by averaged votes."""
-        recent, wide = min(self.window, count // 2), self.kernel // 2
+        recent, wide = min(self.window, min(count, stack.slots) // 2), self.kernel // 2
         votes = stack.score[:, : stack.slots - recent]
         pooled = F.avg_pool1d(votes, 2 * wide + 1, stride=1, padding=wide)
         kept = strongest(F.pad(pooled, (0, recent)), count, newest(stack.score, recent))
@@ -103,7 +103,8 @@ class Anchors(Select):
             free, room = stack.every_slot(), count
         else:
             protected = self.protect.in_prompt(stack)
-            number = int(protected[0].sum())
+            # Heads may have lost different words while decoding: where fewer are left, the newest slots stay, too.
+            number = int(protected.sum(-1).max())
             free = protected.to(torch.uint8).argsort(dim=-1, stable=True)[:, : stack.slots - number]
             room = int(self.protect.room(count, number)) - number
         return Selection(free, self.best(stack, free, max(0, min(free.shape[1], room))))
@@ -149,9 +150,9 @@ class Cover(Anchors):
 def keys_of(stack: Stack, free: Tensor, per_head: bool) -> tuple[Tensor, int]:
     """Keys of the free slots (L x R, F) in float32, (rows, F, D'), and how many rows of the stack share one of theirs.
 
-    Heads that decide together have one row of keys, joined.
+    Heads that decide together have one row of keys, joined; where their tokens or scores differ they cannot.
     """
-    keys = stack.keys(per_head)
+    keys = stack.keys(per_head or stack.heads_differ)
     every = len(free) // len(keys)
     return keys.gather(1, free[::every, :, None].expand(-1, -1, keys.shape[2])).float(), every
 

@@ -16,12 +16,13 @@ class Stack:
 
     layers: Sequence[LayerView]
     score: Tensor  # (L x R, S), the larger the sooner a slot is kept
+    heads_differ: bool = False  # whether heads hold different tokens, or score them differently
 
     @classmethod
     def of(cls, layers: Sequence[LayerView], scores: Sequence[Tensor], per_head: bool) -> "Stack":
         """Layers with their scores, (1 or H, S) each; a row per head where that is asked for, or scores have it."""
         rows = max(len(layers[0].position), len(scores[0]), len(layers[0].keys) if per_head else 1)
-        return cls(layers, _below(scores, rows))
+        return cls(layers, _below(scores, rows), max(len(layers[0].position), len(scores[0])) > 1)
 
     @property
     def slots(self) -> int:

@@ -93,7 +93,6 @@ class ElasticCache(DrivenCache):
             # Several tokens see each other by their order, so they must stand at the end, behind no hole.
             self.sort_slots()
         kinds = self._kinds(ids, is_prompt)
-        after_image = (kinds == PATCH).flip(1).cumsum(1).flip(1) == 0
         first = int(self.tables.held()[0]) if self.policy.positions == Positions.CACHE_LENGTH else self.seen
         freed = freed_slots(self.tables, self.layers)
         slots = self.tables.enter(kinds)
@@ -110,7 +109,7 @@ class ElasticCache(DrivenCache):
             bias=by_layer(None if self.bias is None else self.bias.table, self.tables, self.layers),
             turns=by_layer(turns, self.tables, self.layers),
             inverse_frequency=self.inverse_frequency,
-            observer=Observer(self.needs, after_image.to(ids.device)) if is_prompt else None,
+            observer=self._observer(kinds, ids.device) if is_prompt else None,
             keeps_attention=self.records_attention or self.policy.live,
         )
         return self.forward
@@ -121,6 +120,11 @@ class ElasticCache(DrivenCache):
         if self.image_id is not None and is_prompt:
             kinds[(ids == self.image_id).cpu()] = PATCH
         return kinds
+
+    def _observer(self, kinds: Tensor, device: torch.device) -> Observer:
+        """Who sums up the attention of a prompt's tokens (B, n)."""
+        after_image = (kinds == PATCH).flip(1).cumsum(1).flip(1) == 0
+        return Observer(self.needs, after_image.to(device))
 
     def _check(self, batch: int, new: int) -> None:
         if self.forward is not None:

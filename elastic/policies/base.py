@@ -160,6 +160,26 @@ def option(
     return field(default=default, metadata={"about": about, "low": low, "high": high, "choices": choices})
 
 
+def within(default: Any, low: float, high: float) -> Any:
+    """A number of a part: its default and its legal range, which `check_numbers` sees to."""
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+def check_numbers(part: Any) -> None:
+    """See that the numbers of a part are within their ranges.
+
+    Raises:
+        ValueError: if one is not.
+    """
+    for number in fields(part):
+        if number.metadata:
+            value, low, high = getattr(part, number.name), number.metadata["low"], number.metadata["high"]
+            if not _is_of_kind(value, type(number.default)) or not low <= value <= high:
+                kind = WORDS[type(number.default)]
+                name = f"{number.name} of {type(part).__name__}"
+                raise ValueError(f"{name} must be {kind} between {low:g} and {high:g}, got {value!r}.")
+
+
 WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
 
 

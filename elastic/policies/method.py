@@ -13,7 +13,7 @@ from operator import attrgetter
 import torch
 from torch import Tensor
 
-from elastic.policies.base import Choice, Eviction, Growth, LayerView, Policy, Positions, StepView
+from elastic.policies.base import Choice, Eviction, Growth, LayerView, Policy, Positions, StepView, check_numbers
 from elastic.policies.parts.assign import Assign, Drop
 from elastic.policies.parts.budget import Budget, Equal
 from elastic.policies.parts.decoding import Decoding, EvictNothing, Room
@@ -41,7 +41,8 @@ class Method(Policy):
         positions: where tokens stand after compression.
 
     Raises:
-        ValueError: if a part is none of its kind, or goes by what is no statistic of tokens.
+        ValueError: if a part is none of its kind, has a number out of its range, or goes by what is no statistic of
+            tokens.
     """
 
     keep: float = 0.5
@@ -67,6 +68,7 @@ class Method(Policy):
             part = getattr(self, name)
             if not isinstance(part, kind):
                 raise ValueError(f"{name} must be of the kind {kind.__name__} in elastic.policies.parts, got {part!r}.")
+            check_numbers(part)
         for one in (self.score.statistic, self.decoding.statistic):
             if one is not None:
                 _check_statistic(one)

@@ -14,7 +14,17 @@ from elastic.evaluate.methods import keeps, methods, variants
 from elastic.options import name_of
 from elastic.policies import POLICIES, Method, Recipe
 from elastic.policies.base import Growth, option
-from elastic.policies.parts import LowestScore, NearestPosition, Oldest, Received, SinksAndNewest, Top, Unscored
+from elastic.policies.parts import (
+    LowestScore,
+    NearestPosition,
+    Oldest,
+    Pyramid,
+    Received,
+    SinksAndNewest,
+    Top,
+    Unscored,
+    Voted,
+)
 from elastic.statistics import Attention, Sparsity, Tile
 from elastic.statistics.tokens import OfTokens
 from tests.unit.plain_model import PlainModel, grouped, held_tokens
@@ -199,3 +209,18 @@ def test_a_rule_for_decoding_is_given_something_to_evict_unless_somebody_says_ot
     assert set(state.cache.slots) == {(asked.ids.shape[1] + 12) // 2}
     assert Method(keep=0.5).growth is Growth.EVERY_NEW_TOKEN
     assert Method(keep=0.5, decoding=Oldest(), growth="constant").growth is Growth.CONSTANT
+
+
+@pytest.mark.parametrize(
+    ("part", "sentence"),
+    [
+        ({"select": Top(newest=7)}, "newest of Top must be a number between 0 and 1, got 7"),
+        ({"decoding": Oldest(sinks=-1)}, "sinks of Oldest must be a whole number between 0 and 10000, got -1"),
+        ({"budget": Pyramid(beta=0)}, "beta of Pyramid must be a whole number between 1 and 1000, got 0"),
+        ({"select": Voted(kernel="5")}, "kernel of Voted must be a whole number .* got '5'"),
+    ],
+)
+def test_a_number_of_a_part_out_of_its_range_is_refused(part, sentence):
+    """Seven times the budget for the newest would keep the oldest, without a word."""
+    with pytest.raises(ValueError, match=sentence):
+        Method(keep=0.5, **part)

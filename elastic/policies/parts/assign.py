@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from elastic.policies.base import Choice, Merged
+from elastic.policies.base import Choice, Merged, within
 from elastic.policies.parts.groups import clusters, join_similar, nearest
 from elastic.policies.parts.select import keys_of
 from elastic.policies.parts.stack import Selection, Stack
@@ -84,7 +84,7 @@ class SimilarKey(Assign):
             by the member nearest to their centre.
     """
 
-    rounds: int = 0
+    rounds: int = within(0, 0, 10)
 
     def joined(self, stack: Stack, selection: Selection) -> Tensor:
         """By key."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elastic.policies.base import LayerView
+from elastic.policies.base import LayerView, within
 from elastic.policies.parts.protect import Protect
 from elastic.policies.parts.stack import Stack
 from elastic.statistics import Attention, Queries, Sparsity, Statistic
@@ -69,8 +69,8 @@ class Pyramid(Budget):
         beta: the last layer gets the mean budget beyond the window divided by this.
     """
 
-    window: int = 16
-    beta: int = 20
+    window: int = within(16, 0, 10_000)
+    beta: int = within(20, 1, 1_000)
 
     @property
     def batches(self) -> bool:
@@ -97,7 +97,7 @@ class BySparsity(Budget):
         least_share: share of its tokens that a layer always gets.
     """
 
-    least_share: float = 0.01
+    least_share: float = within(0.01, 0.0, 1.0)
 
     @property
     def needs(self) -> frozenset[Statistic]:

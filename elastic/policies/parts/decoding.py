@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from elastic.policies.base import Eviction, StepView
+from elastic.policies.base import Eviction, StepView, within
 from elastic.policies.parts.groups import closest_pair, most_similar
 from elastic.policies.parts.protect import Protect
 from elastic.statistics import Attention, Statistic
@@ -114,7 +114,7 @@ class FixedPoint(AtPlace):
         moving: count from the end of the cache, as it moves, in place of the prompt's.
     """
 
-    distance: int = 25
+    distance: int = within(25, 1, 10_000)
     moving: bool = False
 
     def place(self, slots: StepView, room: Room, number: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ class Oldest(AtPlace):
         sinks: so many older ones stay (StreamingLLM, arXiv 2309.17453).
     """
 
-    sinks: int = 0
+    sinks: int = within(0, 0, 10_000)
 
     def place(self, slots: StepView, room: Room, number: Tensor) -> Tensor:
         """Behind the sinks; one slot at least is for the newest token."""
@@ -149,7 +149,7 @@ class LowestScore(Decoding):
         by: the score, where the method's own is of no attention.
     """
 
-    newest: float = 0.5
+    newest: float = within(0.5, 0.0, 1.0)
     live: bool = field(default=True, kw_only=True)  # else what was written scores nothing
     by: Statistic = SUM
 

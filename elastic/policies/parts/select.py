@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from elastic.policies.base import within
 from elastic.policies.parts.groups import covering
 from elastic.policies.parts.protect import Protect
 from elastic.policies.parts.stack import Selection, Stack
@@ -46,7 +47,7 @@ class Top(Select):
         newest: share of the budget for the newest.
     """
 
-    newest: float = 0.0
+    newest: float = within(0.0, 0.0, 1.0)
 
     def choose(self, stack: Stack, count: int) -> Selection:
         """By score, once the newest are above all."""
@@ -75,8 +76,8 @@ class Voted(Select):
         kernel: neighbouring slots over which votes are averaged; of an even number, one more.
     """
 
-    window: int = 16
-    kernel: int = 5
+    window: int = within(16, 0, 10_000)
+    kernel: int = within(5, 1, 1_000)
 
     def choose(self, stack: Stack, count: int) -> Selection:
         """The window, and the best of what is before it by averaged votes."""
@@ -122,7 +123,7 @@ class SinksAndNewest(Anchors):
         sinks: how many of the first; one of those that are kept is always the newest.
     """
 
-    sinks: int = 4
+    sinks: int = within(4, 0, 10_000)
 
     def best(self, stack: Stack, free: Tensor, room: int) -> Tensor:
         """By place alone."""

@@ -17,7 +17,7 @@ from page.controls import answer_controls, ask_controls, find_example, show_exam
 from page.glance import Glance, note_of
 from page.links import DEFAULTS, read_link
 from page.looking import PRIVATE, ViewEvents
-from page.misspelt import SIDES
+from page.misspelt import SIDES, said_twice
 from page.model import Model
 from page.picture import KEEP_PICTURE, NOW, Picture
 from page.shown import Shown, recording, recordings
@@ -101,6 +101,7 @@ class Live:
         """
         asked = dict(request.query_params)
         found, wrong = read_link(asked)
+        wrong = [*wrong, *said_twice(request.query_params)]
         if self._example(asked) is not None:
             message = replace(messages.of_status(""), wrong=wrong) if wrong else gr.skip()
             return [message, self._question(asked, found), *self._fill(asked, found)]

@@ -13,7 +13,7 @@ from elastic.record.archive import read_run
 from elastic.record.messages import Message, Show
 from page import incoming
 from page.incoming import TraceFile, content_of, label_of
-from page.misspelt import misspelt
+from page.misspelt import misspelt, said_twice
 from page.shown import RUN, Shown, recording, recordings, whole
 
 PRIVATE = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
@@ -85,7 +85,9 @@ class ViewEvents:
     def arrive(self, request: gr.Request) -> Message:
         """What a visitor sees first: the recorded run that the address names, or the first one."""
         message = self.arrive_at(request.query_params, request)
-        return replace(message, wrong=[*message.wrong, *misspelt(request.query_params)])
+        return replace(
+            message, wrong=[*message.wrong, *misspelt(request.query_params), *said_twice(request.query_params)]
+        )
 
     def arrive_at(self, asked: Mapping[str, str], request: gr.Request) -> Message:
         """The recorded run of an address; where there is none, a sentence and the first one."""

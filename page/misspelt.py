@@ -1,7 +1,8 @@
 """Parts of the page's address that nobody reads, and what is probably meant by them. No torch."""
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 SIDES = "ab"
@@ -12,6 +13,15 @@ KNOWN = ("example", "q", "keep", *SIDES, "layer", "head", "t", "mode", "present"
 def misspelt(names: Iterable[str]) -> list[str]:
     """A sentence for each part of an address that nobody reads; none for what is none of ours: pages add theirs."""
     return [sentence for name in names if (sentence := _unread(name))]
+
+
+def said_twice(parts: Mapping[str, str]) -> list[str]:
+    """A sentence for each part that an address has several times: of those the last one counts."""
+    pairs = getattr(parts, "multi_items", parts.items)()  # an address keeps them all, a dictionary of ours cannot
+    times = Counter(name for name, _ in pairs if name in KNOWN or name[:2] in ("a.", "b."))
+    return [
+        f"The link has {name[:40]!r} {count} times; the last one counts." for name, count in times.items() if count > 1
+    ]
 
 
 def _unread(name: str) -> str:

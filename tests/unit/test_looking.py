@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.datastructures import QueryParams
 
 from elastic.policies import POLICIES
 from elastic.policies.elastic import Elastic
@@ -288,3 +289,10 @@ def test_a_table_of_steps_is_readable_text():
     shown.put("visitor", run_of("run", PAIR))
     table = io.StringIO(base64.b64decode(json.loads(shown.save("run", "csv"))["data"]).decode())
     assert table.readline().startswith("side,policy,keep,step,token,piece,logprob")
+
+
+def test_a_part_that_a_link_has_twice_is_named_and_the_last_one_counts():
+    request = SimpleNamespace(session_hash="visitor", query_params=QueryParams("layer=2&layer=3&utm=x&utm=y"))
+    (sentence,) = ViewEvents(Shown()).arrive(request).wrong
+    assert sentence == "The link has 'layer' 2 times; the last one counts."
+    assert request.query_params["layer"] == "3"

@@ -45,3 +45,8 @@ test('what is asked in vain is said, and the rest is still asked', () => {
   assert.deepEqual(tooMany(4, 3, 'layer'), ['The link asks for layer 4, but there are 3.']);
   assert.deepEqual(tooMany(4, 1, 'head'), ['The link asks for head 4, but there is 1.']);
 });
+
+test('of a part that stands there twice the last one counts', () => {
+  const { wanted } = readAddress('?layer=2&t=1&layer=3&mode=kept&mode=groups');
+  assert.deepEqual([wanted?.layer, wanted?.step, wanted?.mode], [3, 1, 'groups']);
+});

@@ -47,6 +47,13 @@ export function linkTo({ layer, head, step, ...look }) {
 }
 
 /**
+ * What an address says of a part: the last of several, as the server has it, which also says that there are several.
+ * @param {URLSearchParams} given
+ * @param {string} name
+ */
+const lastOf = (given, name) => given.getAll(name).at(-1) ?? null;
+
+/**
  * What an address asks for, null where it asks for nothing of the view, and sentences about what it asks in vain.
  * @param {string} search
  */
@@ -55,13 +62,13 @@ export function readAddress(search) {
   const wrong = /** @type {string[]} */ ([]);
   if (!['layer', 'head', 't', 'mode'].some((name) => given.has(name))) return { wanted: null, wrong };
   const number = (/** @type {string} */ name, /** @type {string} */ what) => {
-    const text = given.get(name);
+    const text = lastOf(given, name);
     if (text === null) return null;
     if (/^[0-9]{1,6}$/.test(text)) return Number(text);
     wrong.push('The link asks for ' + what + ' ' + JSON.stringify(text.slice(0, 20)) + ', which is no number that can be: 0, 1, 2 ...');
     return null;
   };
-  let mode = given.get('mode') ?? '';
+  let mode = lastOf(given, 'mode') ?? '';
   const isWrong = mode !== '' && !Object.keys(readMode(mode)).length; // a wrong mode counts as not said
   if (isWrong) {
     wrong.push('The link asks for the mode ' + JSON.stringify(mode.slice(0, 20)) + '. There are: ' + Object.keys(PRESETS).join(', ') + '.');

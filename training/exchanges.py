@@ -13,7 +13,8 @@ from pathlib import Path
 from elastic.command_line import Options, whole_number
 from elastic.engine import State, compress, decode, extend, prefill
 from elastic.files import out_file, write
-from elastic.model import Llava, load
+from elastic.model import POCKET, Llava, load
+from elastic.models.checkpoint import digest
 from elastic.policies.full import Full
 from scenes.scene import alike_scene, random_scene, render
 
@@ -64,7 +65,10 @@ def main() -> None:
     if args.out:
         keys = ("said", "answer", "sensible")
         listed = [[dict(zip(keys, turn, strict=True)) for turn in conversation] for conversation in held]
-        write(args.out, json.dumps(listed, indent=1, ensure_ascii=False) + "\n")
+        folder = Path(args.model or POCKET)
+        settings = {"model": args.model or POCKET.name, "weights": digest(folder) if folder.is_dir() else None}
+        found = {"settings": settings, "conversations": listed}
+        write(args.out, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,60 @@
+"""Numbers in documents that are no claims: those that nothing is kept of, and those that nobody measured."""
+
+from benchmarks.claims.claim import Gap, NoMeasurement
+from benchmarks.claims.documents import LESSON
+
+README = "README.md"
+
+# Each of these should become a claim, or go.
+GAPS = (
+    Gap(README, "torch's processor build (a tenth of the download)", "by hand; the sizes of the packages are not kept"),
+    Gap("CONTRIBUTING.md", "eleven minutes on two idle cores", "timing of 2026-11-30, by hand"),
+    Gap("CONTRIBUTING.md", "which takes one to two seconds of a processor", "timing of 2026-11-29, by hand"),
+    Gap(
+        "elastic/policies/elastic_plus.py",
+        "and cost twice the time.",
+        "benchmarks/results/ablation-development.json says 1.3 to 1.7 times the time to compress",
+    ),
+    Gap(
+        "elastic/evaluate/fairness.py",
+        "a quarter more memory is worth three or four, about what 500",
+        "by hand, between the budgets of benchmarks/results/methods.json; nothing was measured there",
+    ),
+)
+
+NO_MEASUREMENTS = (
+    NoMeasurement("*", "LLaVA-1.5-7B", "name of a model"),
+    NoMeasurement("*", "LLaVA-1.5", "name of a model"),
+    NoMeasurement(README, "answers the same question about the same picture twice", "what the page does"),
+    NoMeasurement(README, "one of two frogs is counted", "what the picture shows"),
+    NoMeasurement(README, "the same in 4 bits", "a setting"),
+    NoMeasurement(README, "(200 or 503)", "codes of HTTP"),
+    NoMeasurement(README, "in eight steps and ten minutes", "how long the lesson is meant to take"),
+    NoMeasurement(README, "-1 if it was dropped", "a value"),
+    NoMeasurement(README, "Who holds over a quarter more than its share", "the rule of `elastic/evaluate/fairness.py`"),
+    NoMeasurement(README, "Apache-2.0", "a licence"),
+    NoMeasurement(README, "OFL 1.1", "a licence"),
+    NoMeasurement(LESSON, "1–4 choose", "keys"),
+    NoMeasurement(LESSON, "the brightest one percent", "a setting"),
+    NoMeasurement(LESSON, "add up to 100 %", "arithmetic"),
+    NoMeasurement(LESSON, "so nothing is computed twice", "how a cache works"),
+    NoMeasurement(LESSON, "at 2 bytes a number", "arithmetic, see `viz/facts.py`"),
+    NoMeasurement(LESSON, "makes a third list", "how attention works"),
+    NoMeasurement(LESSON, "of layer 4", "which layer"),
+    NoMeasurement(LESSON, "n layer 3,", "which layer"),
+    NoMeasurement(LESSON, "in layers 1 to", "which layers"),
+    NoMeasurement(LESSON, "layer 5", "which layer"),
+    NoMeasurement(LESSON, "the method of step 5", "which step"),
+    NoMeasurement(LESSON, "(step 8)", "which step"),
+    NoMeasurement(LESSON, "Step 8 has", "which step"),
+    NoMeasurement("assets/report/page.html", "95% intervals", "how certain an interval is"),
+    NoMeasurement("elastic/evaluate/summary.py", "The middle 95 %", "how certain an interval is"),
+    NoMeasurement("elastic/evaluate/fairness.py", '"holds 24.8% at the peak, asked for 15%"', "an example"),
+    NoMeasurement("elastic/policies/vlcache.py", "below 1 % of their row's strongest", "a parameter of the method"),
+    NoMeasurement("page/comparing.py", "such as 20 %", "an example"),
+    NoMeasurement("page/memory.py", "such as 2GB", "an example"),
+    NoMeasurement("page/memory.py", "`2GB`, `500MB`", "examples"),
+    NoMeasurement("viz/measures.py", "half a MiB rather than 512 KiB", "an example"),
+    NoMeasurement("viz/measures.py", "5%, 12.5%", "examples"),
+    NoMeasurement("viz/quality.py", "95% intervals", "how certain an interval is"),
+)

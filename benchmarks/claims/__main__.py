@@ -61,7 +61,7 @@ def as_json(found: Findings) -> dict[str, Any]:
 
 def main(given: Sequence[str] | None = None) -> int:
     """Check, print and write; 1 if something does not hold."""
-    options = Options(__doc__)
+    options = Options(__doc__, prog="python -m benchmarks.claims")
     options.add_argument("--out", type=out_file, help="JSON file to write")
     args = options.parse_args(given)
     with one_sentence():

@@ -31,6 +31,8 @@ RESULT = re.compile(rf"{_SHARE}|\b{_COUNT}(?= {_UNIT})|{_DIGITS}(?= ?{_UNIT})|{_
 NUMBER = re.compile(
     rf"{_SHARE}|\b{_COUNT}(?= {_UNIT})|{_DIGITS}|\b(?:half|thirds?|quarters?|fifths?|tenths?|twice|thrice)\b"
 )
+# Code (of one string of a program, at most), where links lead, and names such as LLaVA-1.5-7B.
+UNREAD = re.compile(r"`[^`·]*`|\]\([^)]*\)|\b[A-Za-z]\w*(?:-[\w.]+)+")
 # In the lesson: what is seen, as said in `viz/lesson.py`; the rest of its file is places and names.
 SEEN = ("title", "about", "text", "reply", "unasked", "note", "notes", "titles", "term")
 
@@ -73,8 +75,8 @@ def document(root: Path, file: str) -> Document:
 
 
 def _numbers(text: str, unread: list[tuple[int, int]], pattern: re.Pattern[str]) -> tuple[tuple[int, int], ...]:
-    """Where numbers stand, but for code, where links lead, and what else is left out."""
-    unread = [*unread, *(match.span() for match in re.finditer(r"`[^`]*`|\]\([^)]*\)", text))]
+    """Where numbers stand, but for code, where links lead, names, and what else is left out."""
+    unread = [*unread, *(match.span() for match in UNREAD.finditer(text))]
     found = (match.span() for match in pattern.finditer(text))
     return tuple(span for span in found if not any(within(span, other) for other in unread))
 

@@ -32,15 +32,22 @@ def percent(of: dict[str, Any], name: str) -> float:
 
 
 def short_questions(of: dict[str, Any]) -> int:
-    """How many of a row's questions are short ones: its shares of right answers say so."""
+    """How many of a row's questions are short ones: its shares of right answers say so.
+
+    Raises:
+        LookupError: if they do not.
+    """
     if of["exact_describe"] is None:
         return of["n"]
+    if of["exact_describe"] == of["exact_short"]:
+        raise LookupError("nothing that says how many questions are short ones")
     return round(of["n"] * (of["exact"] - of["exact_describe"]) / (of["exact_short"] - of["exact_describe"]))
 
 
 def in_words(share: float, of: int) -> str:
-    """The share in words, as in *nine in ten*."""
-    return f"{COUNTS[round(share * of)]} in {COUNTS[of]}"
+    """The share in words, as in *nine in ten*; in percent where that is more than five points away."""
+    count = round(share * of)
+    return f"{COUNTS[count]} in {COUNTS[of]}" if abs(share - count / of) <= 0.05 else f"{share:.0%}"
 
 
 def all_alike(values: Iterable[float], told: Callable[[float], str]) -> str:

@@ -23,8 +23,6 @@ GAPS = (
 )
 
 NO_MEASUREMENTS = (
-    NoMeasurement("*", "LLaVA-1.5-7B", "name of a model"),
-    NoMeasurement("*", "LLaVA-1.5", "name of a model"),
     NoMeasurement(README, "answers the same question about the same picture twice", "what the page does"),
     NoMeasurement(README, "one of two frogs is counted", "what the picture shows"),
     NoMeasurement(README, "the same in 4 bits", "a setting"),
@@ -32,7 +30,6 @@ NO_MEASUREMENTS = (
     NoMeasurement(README, "in eight steps and ten minutes", "how long the lesson is meant to take"),
     NoMeasurement(README, "-1 if it was dropped", "a value"),
     NoMeasurement(README, "Who holds over a quarter more than its share", "the rule of `elastic/evaluate/fairness.py`"),
-    NoMeasurement(README, "Apache-2.0", "a licence"),
     NoMeasurement(README, "OFL 1.1", "a licence"),
     NoMeasurement(LESSON, "1–4 choose", "keys"),
     NoMeasurement(LESSON, "the brightest one percent", "a setting"),

@@ -16,8 +16,9 @@ from benchmarks.claims.claim import EARLIER, TODAY, Claim, Gap, NoMeasurement
 from benchmarks.claims.documents import LESSON, document, documents
 from benchmarks.claims.lookup import all_alike, in_words, percent, row, short_questions
 from benchmarks.claims.others import GAPS, NO_MEASUREMENTS
-from benchmarks.claims.quoted import CLAIMS
+from benchmarks.claims.quoted import CLAIMS, EXCHANGES
 from elastic.models.checkpoint import digest
+from training.exchanges import LISTED, is_sensible
 from viz import facts
 
 ROOT = Path(__file__).parents[2]
@@ -46,8 +47,8 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def check_all(root, claims=CLAIMS):
-    return check(root, documents(root), claims, (*GAPS, *NO_MEASUREMENTS))
+def check_all(root):
+    return check(root, documents(root), CLAIMS, (*GAPS, *NO_MEASUREMENTS))
 
 
 def test_every_number_of_this_checkout_is_accounted_for():
@@ -92,6 +93,12 @@ def test_a_number_typed_into_the_lesson_is_found_and_one_of_its_run_is_none(chec
     rewrite(checkout, LESSON, 'title = "Choose anchors"', 'title = "Of {patches}, {merged.kept}, or 57 %"')
     (fault,) = check_all(checkout).faults
     assert f"{LESSON}: nothing says where '57' comes from" in fault
+
+
+def test_an_average_that_the_lesson_quotes_anew_needs_a_claim(checkout):
+    rewrite(checkout, LESSON, 'title = "Choose anchors"', 'title = "H2O has {average.h2o}"')
+    (fault,) = check_all(checkout).faults
+    assert f"{LESSON}: nothing says where" in fault and "H2O has" in fault
 
 
 def test_the_program_shows_every_number_and_gap_and_ends_with_one_for_a_fault(checkout, monkeypatch, capsys, tmp_path):
@@ -230,9 +237,10 @@ def test_a_number_typed_into_a_claim_is_nobodys(small):
     assert "nothing says where '120' comes from" in fault(small, claims=[typed])
 
 
-def test_code_links_headers_and_the_numbers_of_a_list_are_no_results(small):
-    more = "1. one\n2. two\n\n`--limit 20`, [there](https://x.org/57), H2O, v2.\n\n```\n57 %\n```\n"
-    rewrite(small, "README.md", "The method", f"{more}\nThe method")
+def test_code_links_names_headers_and_the_numbers_of_a_list_are_no_results(small):
+    more = "1. one\n2. two\n\n`--limit 20`, [there](https://x.org/57), H2O, SmolLM2-135M, LLaVA-1.5-7B.\n"
+    code = "```\necho ` 57 %\n```\n"
+    rewrite(small, "README.md", "The method", f"{more}\n{code}\nThe method")
     assert not faults(small)
 
 
@@ -312,20 +320,27 @@ def test_what_is_no_claim_excuses_no_longer_number(small):
     assert "nothing says where '41'" in fault(small, others=[BITS, replace(BITS, says="In 4")])
 
 
-def test_in_code_and_pages_only_what_looks_like_a_result_is_looked_at(tmp_path):
-    code = (
-        '"""It keeps 57 % of 3 heads, nine in ten, 2 ms."""\nx = 12  # 13 %\ny = "At 0.1, 166 of 250 `7 %`, 8 x 640."\n'
-    )
-    (tmp_path / "code.py").write_text(code, encoding="utf-8")
+def test_in_code_only_what_looks_like_a_result_is_looked_at(tmp_path):
+    lines = [
+        '"""It keeps 57 % of 3 heads, nine in ten, 2 ms."""',
+        "x = 12  # 13 %",
+        'several = ["At 0.1, 166 of 250 `7 %`, 8 x 640.", "`", "4 %", "`"]',
+    ]
+    (tmp_path / "code.py").write_text("\n".join(lines), encoding="utf-8")
+    read = document(tmp_path, "code.py")
+    assert [read.text[slice(*span)] for span in read.numbers] == ["57", "nine in ten", "2", "166", "4"]
+
+
+def test_of_a_page_what_is_seen_is_looked_at(tmp_path):
     page = "<p>kept 58 % of layer 3</p><style>p { width: 12 % }</style><script>'13 %'</script><a title='14 %'>x</a>"
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
-    read = [document(tmp_path, name) for name in ("code.py", "page.html")]
-    found = [[one.text[slice(*span)] for span in one.numbers] for one in read]
-    assert found == [["57", "nine in ten", "2", "166"], ["58"]]
+    read = document(tmp_path, "page.html")
+    assert [read.text[slice(*span)] for span in read.numbers] == ["58"]
 
 
 def test_shares_are_told_in_words():
     assert (in_words(0.906, 10), in_words(0.664, 3), in_words(0.04, 10)) == ("nine in ten", "two in three", "no in ten")
+    assert in_words(0.6, 3) == "60%"  # nobody would call that two in three
     assert all_alike([0.97, 0.9749], lambda value: f"{value:.0%}") == "97%"
     assert all_alike([0.97, 0.9], lambda value: f"{value:.0%}") == "97% / 90%"
 
@@ -334,3 +349,14 @@ def test_how_many_of_the_questions_were_short_follows_from_the_shares():
     counted = {"n": 600, "exact": (464 + 45) / 600, "exact_short": 464 / 500, "exact_describe": 45 / 100}
     assert short_questions(counted) == 500
     assert short_questions({"n": 7, "exact": 1.0, "exact_short": 1.0, "exact_describe": None}) == 7
+    with pytest.raises(LookupError, match="how many questions"):
+        short_questions({"n": 7, "exact": 1.0, "exact_short": 1.0, "exact_describe": 1.0})
+
+
+def test_the_kept_answers_to_strangers_are_of_all_they_said_and_judged_by_todays_rule():
+    asked = [one["turns"] for one in json.loads(LISTED.read_text(encoding="utf-8"))]
+    kept = json.loads((ROOT / EXCHANGES).read_text(encoding="utf-8"))["conversations"]
+    for turns, answers in zip(asked, kept, strict=True):
+        for turn, answer in zip(turns, answers, strict=True):
+            assert answer["said"] == turn["say"]
+            assert answer["sensible"] == is_sensible(answer["answer"], turn["expect"])

@@ -308,12 +308,13 @@ def test_a_cascade_accepts_every_second_token_of_the_window_before_or_the_one_wi
         assert sets(held_tokens(state.cache)) == held()
 
 
-def test_a_token_that_knocks_is_compared_with_the_newest_of_the_next_sub_cache():
+@pytest.mark.parametrize("third", [0.2, 0.3])
+def test_a_token_that_knocks_is_compared_with_the_newest_of_the_next_sub_cache(third):
     """What the published kernel keeps. Token 5 comes, 3 knocks at the second of two windows, in which 1 and 2 are.
 
-    The newest there, 2, has had less than 3, so 2 goes: the oldest, 1, which has had least of all, stays.
+    The newest there, 2, has had no more than 3, so 2 goes: the oldest, 1, which has had least of all, stays.
     """
-    score = torch.tensor([[0.9, 0.1, 0.2, 0.3, 0.4, 0.5]])
+    score = torch.tensor([[0.9, 0.1, third, 0.3, 0.4, 0.5]])
     position, zeros = torch.arange(6)[None], torch.zeros(1, 6, 4)
     layer = LayerView(position, torch.full((1, 6), WORD), torch.ones(1, 6), score, 6 - position, zeros, zeros)
     (choice,) = Cascading(keep=4 / 6, sinks=0, windows=2, per_head=False).compress([layer], 6)

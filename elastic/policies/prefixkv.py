@@ -25,11 +25,12 @@ class PrefixKV(Recipe):
     share, so that the budget is held at every step; the code waits until that is a whole slot. In layers smaller than
     twice the distance the fixed point is their middle, in the code in those smaller than the distance: between, the
     first tokens would all go before the answer is a few words long. And new tokens stand at their true positions; the
-    code hands on none, so that they stand behind as many tokens as the first layer holds, which is bad for the answer
-    and has no reason in the paper: `positions` "cache length".
+    code hands on none, so that they stand behind as many tokens as the first layer holds, among keys that stay where
+    they were, and most answers are lost: `positions` "cache length".
 
     Scores are sums of causal attention, which favours early tokens. The authors' scripts ask before the picture; asked
-    after it, the question scores lowest and is lost. `protect_text` keeps the prompt's words, and chooses patches only.
+    after it, the question scores lowest and is lost. `protect_text` keeps the prompt's words and chooses patches only;
+    where words alone exceed the budget, they are held all the same.
     """
 
     protect_text: bool = option(False, "Keep every word of the prompt; spend the budget on image patches.")

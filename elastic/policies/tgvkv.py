@@ -26,8 +26,8 @@ class TGVKV(Recipe):
     Kept: the first four tokens and the prompt's last one; then all text, what received most attention first; then the
     patches that the words after the image attend to, each word counting as much as the words after it attend to it on
     average. Layers share the budget by the attention that text pays to the picture in them. While decoding each layer
-    holds its own share of the tokens seen: the token goes that the newest one attends to least, the first four and the
-    newest excepted, so many of these as there are words behind the picture.
+    holds its own share of the tokens seen: the token goes that the newest one attends to least. The first four are
+    spared, and of the newest as many as there are words behind the picture.
 
     Departs from the code where layers' shares do not fit. A share above all of a layer's tokens goes to the other
     layers, and shares are rounded so that their sum is the budget: the code lets it drift. A layer deletes as soon as

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from elastic.merge import anchors
-from elastic.policies.base import WRITTEN, StepView
+from elastic.policies.base import PATCH, WRITTEN, StepView
 from elastic.statistics import Statistic
 
 EMPTY = StepView.EMPTY
@@ -26,6 +26,7 @@ class Tables:
     def __init__(self, layers: int, batch: int) -> None:
         self.seen = 0  # tokens so far
         self.kinds = torch.zeros(batch, 0, dtype=torch.uint8)  # (B, seen)
+        self.last_patch = -1  # its position, in the first sequence; -1 where there is none
         self.source = torch.empty(layers, batch, 0, dtype=torch.long)
         self.count = torch.empty(layers, batch, 0)
         self.kind = torch.empty(layers, batch, 0, dtype=torch.uint8)
@@ -79,6 +80,9 @@ class Tables:
             table.scatter_(2, wide(slot, table.shape[1]), 0.0)
         self.used = self.held() + new
         self.hole = None
+        if new > 1:  # no token of an answer is a patch
+            patches = (kinds[0] == PATCH).nonzero()
+            self.last_patch = self.seen + int(patches[-1]) if len(patches) else self.last_patch
         self.kinds = torch.cat([self.kinds, kinds], 1)
         self.seen += new
         return slot

@@ -71,7 +71,7 @@ def step_view(policy: Policy, tables: Tables, layers: list[SlotLayer], prompt: i
     held, left = (figure[:, None, None] for figure in (tables.used, prompt_slots))
     shown = position, tables.kind, tables.count, score(policy, tables)
     # Keys come as a function: taking a slice of every layer at every token costs more than most policies' whole rule.
-    return StepView(*shown, held, left, prompt - 1, lambda: [layer.stored()[0] for layer in layers])
+    return StepView(*shown, held, left, prompt - 1, lambda: [of.stored()[0] for of in layers], tables.last_patch)
 
 
 def score(policy: Policy, tables: Tables) -> Tensor:

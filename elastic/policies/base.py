@@ -64,6 +64,7 @@ class StepView(Slots):
     prompt_slots: Tensor  # (L, 1, 1) slots that were left of the prompt
     last_prompt: int  # position of the prompt's last token
     keys: Callable[[], list[Tensor]] = list  # per layer (B, H, S, D), as stored
+    last_patch: int = -1  # position of the picture's last patch, whether it is held or not; -1 without one
 
     EMPTY: ClassVar[int] = 2**40
 

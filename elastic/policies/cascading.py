@@ -10,28 +10,31 @@ from elastic.policies.base import Eviction, Growth, Positions, StepView, option
 from elastic.policies.method import Method, Recipe
 from elastic.policies.parts import Decoding, Drop, Received, Room, Select, Selection, Stack
 from elastic.policies.parts.decoding import by_age
-from elastic.statistics import Fading
+from elastic.statistics import Attention, Fading
 
 
 @dataclass(frozen=True)
 class Cascading(Recipe):
     """Cascading KV cache (Willette et al., ICLR 2025, arXiv 2406.17808).
 
-    Kept: the first `sinks` tokens and `windows` sub-caches of equal size. New tokens enter the first; what leaves
-    sub-cache i knocks at i + 1, which accepts every 2^(i+1)-th token; at other times the knocking token and the oldest
-    inside are compared, and the one with less attention goes. Attention is an exponentially fading mean over queries.
-    What leaves the last one is evicted. While decoding the same goes on, and the size stays. All tokens stand side by
-    side for RoPE, at their places in the cache.
+    Kept: in every head the first `sinks` tokens and `windows` sub-caches of equal size, which fill up before any token
+    is lost. New tokens enter the first; what leaves sub-cache i knocks at i + 1, which accepts every 2^(i+1)-th token;
+    at other times the knocking token and the newest inside are compared, as in the published kernel, and the one with
+    less attention goes, the older of the two where they have the same. (The readable class beside the kernel compares
+    with the oldest.) Attention is summed over queries; the code's mean fades by 0.9999999 with each, which is no
+    fading. What leaves the last one is evicted. While decoding the same goes on, and the size stays. All tokens stand
+    side by side for RoPE, at their places in the cache.
 
-    Departs from the source in three ways. The prompt is read whole, and its fading attention is used for all its
-    comparisons; the source reads in strides with the cache as it is. Sub-caches fill up before any token is lost. And
-    which sub-cache a token is in follows from its age among those held, so a token that took another's place counts as
-    the youngest of its sub-cache, not the oldest.
+    Departs from the source's code in three ways. The prompt is read whole, and its attention is used for all its
+    comparisons; the source reads in strides with the cache as it is, so that what is gone receives nothing. Query heads
+    that share a key count as their mean; the source's scripts take their maximum. And four sinks are the default of its
+    cache; most of its scripts have 64, which would be a quarter of a prompt about a picture.
     """
 
     sinks: int = option(4, "Tokens at the beginning that are never dropped.", 0, 64)
     windows: int = option(4, "Sub-caches.", 1, 16)
-    fade: int = option(64, "Queries after which attention counts a hundredth.", 1, 4096)
+    fade: int = option(0, "Queries after which attention counts a hundredth; 0 if it never fades.", 0, 4096)
+    per_head: bool = option(True, "Every head goes by its own attention; else all by their mean.")
 
     title: ClassVar[str] = "Cascading KV"
     about: ClassVar[str] = (
@@ -40,17 +43,18 @@ class Cascading(Recipe):
     )
     paper: ClassVar[str] = "arXiv 2406.17808"
     unseen: ClassVar[str] = (
-        "The heat sums up the attention of all queries; here it fades. What is kept closes up, as if nothing had "
-        "been between: that is not drawn."
+        "The heat is the mean of all heads; each goes by its own, and on in the answer. What is kept closes up, as if "
+        "nothing had been between: that is not drawn."
     )
 
     @property
     def recipe(self) -> Method:
-        """The cascade chooses, and goes on while decoding, by attention that fades."""
+        """The cascade chooses, and goes on while decoding."""
         cascade = Cascade(sinks=self.sinks, windows=self.windows)
+        fading = Fading(n=self.fade, per_head=self.per_head) if self.fade else Attention(per_head=self.per_head)
         return Method(
             keep=self.keep,
-            score=Received(Fading(n=self.fade)),
+            score=Received(fading),
             select=Passed(cascade),
             merge=Drop(),
             decoding=Passing(cascade=cascade),
@@ -74,15 +78,16 @@ class Cascade:
     def leaving(self, score: Tensor, token: int, count: int) -> Tensor:
         """Which slot goes when a token comes, (R,), by scores (R, `count` + 1) from the newest slot to the oldest."""
         edges = self.edges(count)
+        is_filling = token <= count  # the first token too many passes through, as those before it did
         step = token - self.sinks
         level = 0
-        while level + 1 < len(edges) and step % 2 ** (level + 1) == 0:
+        while level + 1 < len(edges) and (is_filling or step % 2 ** (level + 1) == 0):
             level += 1
         at = torch.full((len(score),), edges[level])
         if level + 1 == len(edges):
             return at
-        oldest = edges[level + 1]
-        return torch.where(score[:, oldest] > score[:, edges[level]], at, oldest)
+        inside = edges[level] + 1
+        return torch.where(score[:, inside] > score[:, edges[level]], at, inside)
 
     def edges(self, count: int) -> list[int]:
         """Per sub-cache its oldest slot when one has too many, counted from the newest; the sinks lie beyond."""

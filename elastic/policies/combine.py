@@ -80,10 +80,9 @@ class Combine(Recipe):
     """Combine your own: a score, a budget, a selection, an assignment and a rule while decoding, one of each.
 
     Kept: what the chosen parts keep. The defaults are those of Elastic Cache (arXiv 2407.18121), from which one can be
-    changed at a time. The first token and the last one of the prompt are always kept. Where layers hold different
-    numbers of slots, each evicts by its own share while decoding. "re-score" lets sums of attention go on while
-    decoding; with a score that is of no attention, the lowest score is that of the attention received, and of visible
-    frequency it is the sum, undivided.
+    changed at a time. Where layers hold different numbers of slots, each evicts by its own share while decoding.
+    "re-score" lets sums of attention go on while decoding; with a score that is of no attention, the lowest score is
+    that of the attention received, and of visible frequency it is the sum, undivided.
     """
 
     score: str = option("frequency", "What makes an anchor: attention of which queries, or none.", choices=(*SCORES,))
@@ -93,6 +92,7 @@ class Combine(Recipe):
         "top", "Anchors: the best, the first and newest, or far apart in keys.", choices=(*SELECTIONS,)
     )
     protect_text: bool = option(True, "Keep every word of the prompt; spend the budget on image patches.")
+    protect_ends: bool = option(True, "Keep the first token and the prompt's last one, with nothing merged into them.")
     assign: str = option("nearest position", "The anchor that every other token joins.", choices=(*ASSIGNMENTS,))
     rounds: int = option(0, "Rounds of k-means on the keys, from the anchors; for merged similar keys only.", 0, 10)
     merge: Merged = option(Merged.KEYS_AND_VALUES, "What is averaged in a group; none is eviction.")
@@ -118,9 +118,9 @@ class Combine(Recipe):
     )
 
     @property
-    def protect(self) -> Protect:
+    def protect(self) -> Protect | None:
         """What is kept whatever it scores."""
-        return protecting(self.protect_text, merging=self.decoding == MOST_ALIKE)
+        return protecting(self.protect_text, self.decoding == MOST_ALIKE, self.protect_ends)
 
     @property
     def recipe(self) -> Method:

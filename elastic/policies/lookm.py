@@ -11,6 +11,7 @@ from torch import Tensor
 from elastic.policies.base import PATCH, Choice, LayerView, option
 from elastic.policies.method import Method, Recipe
 from elastic.policies.parts import Assign, Received, Score, Selection, Stack, Top
+from elastic.policies.parts.select import strongest
 from elastic.statistics import Attention, Statistic
 
 
@@ -32,13 +33,17 @@ class LookM(Recipe):
     ("pivotal"), of the members as they are ("averaged"), or of the members times their cosine ("weighted", which
     shrinks vectors: its weights do not add up to one). While decoding every token is kept.
 
-    Departs from the source's code, and follows the paper: the code takes a large constant off the image's scores, and
-    leaves members below the mean similarity out of two of the merges.
+    Departs from the source's code, and follows the paper. The code takes a large constant off the image's scores and
+    then keeps whatever is not below zero: all text, also where that is more than the budget. `all_text` does so, too;
+    it then holds the newest tokens of the budget and every word besides, 44 slots of 300 tokens with 44 words at `keep`
+    0.1, so that it can be compared only where the budget has room for the text. And the code leaves members below the
+    mean similarity out of two of the merges.
     """
 
     recent: float = option(0.5, "Share of the budget for the newest tokens.", 0.0, 1.0)
     merging: Merging = option(Merging.PIVOTAL, "How members enter the mean.")
     text_prior: bool = option(True, "Raise the scores of text by the largest score.")
+    all_text: bool = option(False, "Keep every word, beyond the budget if need be, as the published code does.")
 
     title: ClassVar[str] = "LOOK-M"
     about: ClassVar[str] = (
@@ -58,7 +63,7 @@ class LookM(Recipe):
         return Method(
             keep=self.keep,
             score=TextRaised(heavy) if self.text_prior else heavy,
-            select=Top(newest=self.recent),
+            select=(TopAndAllText if self.all_text else Top)(newest=self.recent),
             merge=MostSimilarKept(merging=self.merging),
         )
 
@@ -81,6 +86,20 @@ class TextRaised(Score):
         """Per layer, (1 or H, S)."""
         scores = zip(self.score.of(layers), layers, strict=True)
         return [score + score.amax(1, keepdim=True) * (layer.kind != PATCH) for score, layer in scores]
+
+
+@dataclass(frozen=True)
+class TopAndAllText(Top):
+    """The newest slots, all text, and the best of the others where the budget has room for more."""
+
+    def choose(self, stack: Stack, count: int) -> Selection:
+        """As many as the budget, or as must be kept; in heads that have lost more words than others, others besides."""
+        always = self.always(stack, count)
+        return Selection.among_all(stack, strongest(stack.score, max(count, int(always.sum(1).max())), always))
+
+    def always(self, stack: Stack, count: int) -> Tensor:
+        """The newest and the words, (L x R, S) bool."""
+        return super().always(stack, count) | (stack.kind != PATCH)
 
 
 @dataclass(frozen=True)

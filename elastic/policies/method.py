@@ -81,7 +81,8 @@ class Method(Policy):
     @property
     def needs(self) -> frozenset[Statistic]:
         goes_by = self.score.statistic or self.decoding.statistic
-        return self.budget.needs | self.merge.needs | (frozenset() if goes_by is None else {goes_by})
+        others = self.score.needs | self.budget.needs | self.merge.needs
+        return others | (frozenset() if goes_by is None else {goes_by})
 
     @property
     def evicts(self) -> bool:

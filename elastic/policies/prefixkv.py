@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from elastic.policies.base import Growth, option
+from elastic.policies.base import Growth, Positions, option
 from elastic.policies.method import Method, Recipe
-from elastic.policies.parts import Drop, FixedPoint, Protect, Received, Threshold, TopAndEnds
+from elastic.policies.parts import Anchors, Drop, FixedPoint, Received, Threshold, TopAndEnds
+from elastic.policies.parts.protect import protecting
 from elastic.statistics import Attention
 
 
@@ -15,15 +16,26 @@ class PrefixKV(Recipe):
 
     Kept: per layer the tokens that received most attention, summed over all queries and averaged over heads, until
     they have a share p of all the layer's attention. The one p for all layers is found by binary search, so that the
-    layers' sizes add up to the budget. While decoding each layer holds its own share of the tokens seen, by deleting
-    the slot `distance` before the end of its prompt.
+    layers' sizes add up to the budget; the prompt's first token and its last one are among them. While decoding each
+    layer holds its own share of the tokens seen, by deleting the slot `distance` before the end of its prompt, so that
+    a long answer costs the prompt's last tokens first.
 
-    Departs from the source, which reads the sizes from a table made beforehand: here they are found for each prompt.
-    First and last token of the prompt are always kept. In layers smaller than twice the distance the fixed point is
-    their middle.
+    Departs from the source's code in four ways. Sizes are found for each prompt, to the last slot; the code reads them
+    from a table made beforehand, by a search that stops within five. A layer deletes as soon as it holds more than its
+    share, so that the budget is held at every step; the code waits until that is a whole slot. In layers smaller than
+    twice the distance the fixed point is their middle, in the code in those smaller than the distance: between, the
+    first tokens would all go before the answer is a few words long. And new tokens stand at their true positions; the
+    code hands on none, so that they stand behind as many tokens as the first layer holds, among keys that stay where
+    they were, and most answers are lost: `positions` "cache length".
+
+    Scores are sums of causal attention, which favours early tokens. The authors' scripts ask before the picture; asked
+    after it, the question scores lowest and is lost. `protect_text` keeps the prompt's words and chooses patches only;
+    where words alone exceed the budget, they are held all the same.
     """
 
+    protect_text: bool = option(False, "Keep every word of the prompt; spend the budget on image patches.")
     distance: int = option(25, "Fixed point of elimination: slots before the end of the compressed prompt.", 1, 500)
+    positions: Positions = option(Positions.TRUE, "Where new tokens stand for RoPE; the published code: cache length.")
 
     title: ClassVar[str] = "PrefixKV"
     about: ClassVar[str] = (
@@ -35,12 +47,14 @@ class PrefixKV(Recipe):
     @property
     def recipe(self) -> Method:
         """One share of the attention sizes the layers, and each deletes at a fixed point of its own."""
+        protect = protecting(text=True) if self.protect_text else None
         return Method(
             keep=self.keep,
             score=Received(Attention()),
-            budget=Threshold(),
-            select=TopAndEnds(),
+            budget=Threshold(protect),
+            select=Anchors(protect) if protect else TopAndEnds(),
             merge=Drop(),
-            decoding=FixedPoint(distance=self.distance, protect=Protect(), own_share=True),
+            decoding=FixedPoint(distance=self.distance, protect=protect, own_share=True),
             growth=Growth.PROPORTIONAL,
+            positions=self.positions,
         )

@@ -17,7 +17,8 @@ class PyramidKV(Recipe):
     a `beta`-th of the mean. While decoding every token is kept.
 
     Departs from the source where the first layers' budgets exceed the prompt: the other layers get what is left, so
-    that all methods hold the same number of bytes.
+    that all methods hold the same number of bytes. And where query heads share a key: their votes count as their mean,
+    and they keep the same tokens; the authors' code, unless told otherwise, repeats keys and values for each of them.
     """
 
     window: int = option(16, "Queries at the end of the prompt that vote; they are kept themselves.", 1, 128)

@@ -17,7 +17,9 @@ class SnapKV(Recipe):
     averaged over neighbouring tokens, so that what is kept has its surroundings. While decoding every token is kept.
 
     Departs from the source at small budgets: the window takes no more than half of what may be held. With a window
-    larger than the budget the method keeps nothing else, and fails.
+    larger than the budget the method keeps nothing else, and fails. And where query heads share a key: their votes
+    count as their mean, and they keep the same tokens. The authors' code repeats keys and values for every query head,
+    each of which keeps tokens of its own: so many times more bytes than the budget says.
     """
 
     window: int = option(16, "Queries at the end of the prompt that vote; they are kept themselves.", 1, 128)

@@ -104,7 +104,8 @@ class Fading(OfTokens):
 class Guided(OfTokens):
     """The sum of the attention from the words after the image, each as heavy as it is itself to the words after it.
 
-    Weights of words add up to 1; of the last prompt only, and 0 where nothing stands behind the image.
+    Weights of words add up to 1; of the last prompt only, and 0 where nothing stands behind the image. While an answer
+    is written it is the attention of the newest token alone.
     """
 
     @property
@@ -121,6 +122,10 @@ class Guided(OfTokens):
     def carried_on(self, old: Tensor, new: Tensor, queries: int) -> Tensor:
         """It is about the last prompt."""
         return new
+
+    def after_step(self, old: Tensor, received: Tensor, held: Tensor) -> Tensor:
+        """What the last query gave."""
+        return received
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,10 @@ def start(tiny, asked):
     [
         (Combine(keep=0.3), Elastic(keep=0.3)),
         (Combine(keep=0.1, protect_text=False, distance=3), Elastic(keep=0.1, protect_text=False, distance=3)),
+        (
+            Combine(keep=0.1, protect_text=False, protect_ends=False),
+            Elastic(keep=0.1, protect_text=False, protect_ends=False),
+        ),
         (Combine(keep=0.2, **PLUS), ElasticPlus(keep=0.2)),
         (Combine(keep=0.2, **PLUS | {"rounds": 3}), ElasticPlus(keep=0.2, rounds=3)),
     ],
@@ -111,6 +115,9 @@ def test_re_scoring_is_h2os():
         ("elastic:merge=values only;align=true", Combine(merge="values", align=True)),
         ("elastic:protect_text=false;score=visible frequency", Combine(protect_text=False, score="visible frequency")),
         ("elastic:score=last 16;distance=3;keep=0.2", Combine(score="window", distance=3, keep=0.2)),
+        ("elastic:protect_ends=false", Elastic(protect_ends=False)),
+        ("elastic:protect_ends=false;merge=none", Combine(protect_ends=False, merge="none")),
+        ("elastic-plus:protect_ends=false", Combine(**PLUS, protect_ends=False)),
         ("elastic:decode_rule=from the end", Combine(decoding="from the end")),
         ("elastic:growth=constant;positions=re-rotated", Combine(growth="constant", positions="re-rotated")),
         ("elastic:anchors=cover;assign=similar key", Combine(select="cover", assign="similar key")),

@@ -51,7 +51,7 @@ INSTEAD = {
     "full": lambda layer: [EVERY],
     "think": lambda layer: [EVERY],  # loses channels, not tokens
     "streaming": lambda layer: [{*range(4), *range(34, TOKENS)}],
-    "cascading": lambda layer: [{*range(4), *range(53, TOKENS)}],  # sinks, and the newest window of four
+    "cascading": lambda layer: [{*range(4), *range(53, TOKENS)}] * 2,  # sinks, and the newest window of four
     "knorm": smallest_keys,
     "random": lambda layer: [set(), set()],  # luck has a test of its own
     "elastic-released": lambda layer: [{0, TOKENS - 1}],  # a slip in sorting: see test_released.py

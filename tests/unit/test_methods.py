@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from elastic.engine import compress, decode, prefill
+from elastic.policies import LayerView
+from elastic.policies.base import WORD
 from elastic.policies.cascading import Cascading
 from elastic.policies.corm import CORM
 from elastic.policies.h2o import H2O
@@ -24,7 +26,7 @@ NEEDS = {Attention(rows="last", n=n, per_head=True) for n in (8, 16)} | {
     Attention(per_head=True),
     SinceMajor(per_head=True),
     Fading(n=64),
-    Fading(n=8),
+    Fading(n=8, per_head=True),
 }
 
 
@@ -139,6 +141,30 @@ def test_knorm_keeps_the_keys_of_lowest_norm_in_every_head(start, plain):
             assert held[layer][head] == set(sorted(range(start.seen), key=norms.__getitem__)[: int(0.2 * start.seen)])
 
 
+def test_layers_that_knorm_skips_are_whole_and_paid_for_by_the_others(start):
+    total = start.seen
+    state = compress(start, KNorm(keep=0.5, skip_layers=1))
+    budget = 3 * int(0.5 * total)
+    assert state.cache.slots == [total, -(-(budget - total) // 2), (budget - total) // 2]
+    every = compress(start, KNorm(keep=0.5))
+    assert every.cache.slots == [int(0.5 * total)] * 3
+    fewer, more = (sets(held_tokens(of.cache)) for of in (state, every))
+    assert all(fewer[layer][head] < more[layer][head] for layer in (1, 2) for head in HEADS)
+    # Less than a whole layer in all: the others keep a hundredth, and the first has the rest.
+    poor = compress(start, KNorm(keep=0.2, skip_layers=1)).cache.slots
+    assert poor[1:] == [total // 100] * 2 and sum(poor) == 3 * int(0.2 * total)
+    two = compress(start, KNorm(keep=0.4, skip_layers=2)).cache.slots
+    assert two[2] == total // 100 and two[0] - two[1] in (0, 1) and sum(two) == 3 * int(0.4 * total)
+    assert compress(start, KNorm(keep=0.5, skip_layers=32)).cache.slots == every.cache.slots
+
+
+def test_the_authors_share_of_the_layers_that_are_not_skipped_is_a_larger_one_of_the_cache():
+    """With the first of six layers whole, 0.2 of the others is a third of the cache."""
+    layer, _ = planted(KNorm())  # of 60 tokens
+    choices = KNorm(keep=1 / 3, skip_layers=1).compress([layer] * 6, 60)
+    assert [int((choice.owner[0] >= 0).sum()) for choice in choices] == [60, 12, 12, 12, 12, 12]
+
+
 def test_random_draws_every_token_equally_often_in_every_layer_and_head_of_its_own():
     layer, _ = planted(Random())
     draws, times = 400, np.zeros((2, 2, 60))
@@ -218,22 +244,20 @@ class Cascade:
 
     def enter(self, token, score):
         """`score` says how much attention each token has had."""
-        self.seen += 1
+        number, self.seen = self.seen, self.seen + 1
         if len(self.sinks[0]) < self.sinks[1]:
             self.sinks[0].append(token)
             return
-        coming, number = token, self.seen - self.sinks[1] - 1  # of those that are no sinks, from 0
-        filling = len(self.held) < self.sinks[1] + sum(self.sizes)
+        is_filling = number <= self.sinks[1] + sum(self.sizes)
         for level, (window, size) in enumerate(zip(self.windows, self.sizes, strict=True)):
-            accepts = filling or number % 2**level == 0
-            if not accepts and score[coming] < score[window[0]]:
-                return  # the one that knocks has had less
-            window.append(coming)
+            if not is_filling and (number - self.sinks[1]) % 2**level:
+                if score[token] >= score[window[-1]]:
+                    window[-1] = token  # the newest inside has had no more
+                return
+            window.append(token)
             if len(window) <= size:
                 return
-            coming = window.pop(0)
-            if not accepts:
-                return  # the oldest inside has had less
+            token = window.pop(0)
 
     @property
     def held(self):
@@ -246,6 +270,7 @@ class Cascade:
         (0.1, {}, [6, 6, 6, 5]),  # of 270 tokens
         (0.1, {"windows": 1}, [23]),
         (0.3, {"windows": 3, "sinks": 1, "fade": 8}, [27, 27, 26]),
+        (0.1, {"fade": 64, "per_head": False}, [6, 6, 6, 5]),
         (0.05, {"windows": 16, "sinks": 0, "fade": 8}, [1] * 13),
         (0.05, {"windows": 2, "sinks": 64}, [1]),
     ],
@@ -255,25 +280,42 @@ def test_a_cascade_accepts_every_second_token_of_the_window_before_or_the_one_wi
 ):
     policy = Cascading(keep=keep, **options)
     state, total = compress(start, policy), start.seen
-    factor = 100 ** (-1 / policy.fade)
-    received = plain.maps.mean(1)  # heads share what a layer holds
-    cascades, scores = [], []
+    factor = 100 ** (-1 / policy.fade) if policy.fade else 1.0
+
+    def by_head(rows):
+        """What each head with a key goes by, (L, 2, Q, K)."""
+        own = grouped(rows, 2)
+        return own if policy.per_head else np.broadcast_to(own.mean(1, keepdims=True), own.shape)
+
+    scores = (by_head(plain.maps) * factor ** np.arange(total - 1, -1, -1)[:, None]).sum(2)
+    cascades = [[Cascade(int(keep * total) - sum(sizes), sizes) for _ in HEADS] for _ in LAYERS]
     for layer in LAYERS:
-        score = {
-            t: sum(received[layer, q, t] * factor ** (total - 1 - q) for q in range(t, total)) for t in range(total)
-        }
-        cascade = Cascade(int(keep * total) - sum(sizes), sizes)
-        for token in range(total):
-            cascade.enter(token, score)
-        cascades.append(cascade)
-        scores.append(score)
-    assert sets(held_tokens(state.cache)) == [[cascade.held] * 2 for cascade in cascades]
+        for head in HEADS:
+            for token in range(total):
+                cascades[layer][head].enter(token, scores[layer, head])
+
+    def held():
+        return [[cascade.held for cascade in heads] for heads in cascades]
+
+    assert sets(held_tokens(state.cache)) == held()
     for step in decode(state, 40, forced=ANSWER):
         assert step.logprob == pytest.approx(plain.logprob(step.token), abs=1e-3)
-        rows = plain.step(step.token, [[cascade.held] * 2 for cascade in cascades], side_by_side=True).mean(1)
-        for layer, (cascade, score) in enumerate(zip(cascades, scores, strict=True)):
-            score[plain.seen - 1] = 0.0
-            for token in score:
-                score[token] = score[token] * factor + rows[layer, token]
-            cascade.enter(plain.seen - 1, score)
-        assert sets(held_tokens(state.cache)) == [[cascade.held] * 2 for cascade in cascades]
+        rows = by_head(plain.step(step.token, held(), side_by_side=True)[:, :, None])[:, :, 0]
+        scores = np.pad(scores, ((0, 0), (0, 0), (0, 1))) * factor + rows
+        for layer in LAYERS:
+            for head in HEADS:
+                cascades[layer][head].enter(plain.seen - 1, scores[layer, head])
+        assert sets(held_tokens(state.cache)) == held()
+
+
+@pytest.mark.parametrize("third", [0.2, 0.3])
+def test_a_token_that_knocks_is_compared_with_the_newest_of_the_next_sub_cache(third):
+    """What the published kernel keeps. Token 5 comes, 3 knocks at the second of two windows, in which 1 and 2 are.
+
+    The newest there, 2, has had no more than 3, so 2 goes: the oldest, 1, which has had least of all, stays.
+    """
+    score = torch.tensor([[0.9, 0.1, third, 0.3, 0.4, 0.5]])
+    position, zeros = torch.arange(6)[None], torch.zeros(1, 6, 4)
+    layer = LayerView(position, torch.full((1, 6), WORD), torch.ones(1, 6), score, 6 - position, zeros, zeros)
+    (choice,) = Cascading(keep=4 / 6, sinks=0, windows=2, per_head=False).compress([layer], 6)
+    assert choice.owner.tolist() == [[-1, 1, -1, 3, 4, 5]]

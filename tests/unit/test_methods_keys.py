@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from elastic.engine import compress, decode, prefill
-from elastic.policies.base import PATCH
+from elastic.policies import LayerView
+from elastic.policies.base import PATCH, WORD
 from elastic.policies.knorm import KNorm
 from elastic.policies.lookm import LookM
 from elastic.policies.think import ThinK
@@ -37,6 +38,8 @@ def lookm_kept(policy, score, is_text):
     total = len(score)
     size = int(policy.keep * total)
     newest = range(total - int(policy.recent * size), total)
+    if policy.all_text:
+        size = max(size, len({*newest, *(t for t in range(total) if is_text[t])}))
     raised = [score[t] + score.max() * (is_text[t] and policy.text_prior) for t in range(total)]
     others = sorted(set(range(total)) - set(newest), key=lambda t: -raised[t])
     return sorted([*newest, *others[: size - len(newest)]])
@@ -63,9 +66,20 @@ def lookm_merged(x, anchor, members, merging):
 
 
 @pytest.mark.parametrize("merging", ["pivotal", "averaged", "weighted"])
-@pytest.mark.parametrize(("keep", "text_prior", "recent"), [(0.3, True, 0.5), (0.1, True, 0.1), (0.1, False, 0.0)])
-def test_lookm_merges_into_the_most_similar_key_as_the_formulas_say(merging, keep, text_prior, recent, start, maps):
-    policy = LookM(keep=keep, merging=merging, text_prior=text_prior, recent=recent)
+@pytest.mark.parametrize(
+    ("keep", "text_prior", "recent", "all_text"),
+    [
+        (0.3, True, 0.5, False),
+        (0.1, True, 0.1, False),
+        (0.1, False, 0.0, False),
+        (0.3, True, 0.5, True),
+        (0.05, True, 0.5, True),
+    ],
+)
+def test_lookm_merges_into_the_most_similar_key_as_the_formulas_say(
+    merging, keep, text_prior, recent, all_text, start, maps
+):
+    policy = LookM(keep=keep, merging=merging, text_prior=text_prior, recent=recent, all_text=all_text)
     state, score = compress(start, policy), grouped(maps, 2).sum(2)
     is_text = (start.cache.tables.kinds[0] != PATCH).tolist()
     sizes = set()
@@ -85,6 +99,20 @@ def test_lookm_merges_into_the_most_similar_key_as_the_formulas_say(merging, kee
                     expected = lookm_merged(x[head], anchor, members, merging)
                     assert merged[head, slot] == pytest.approx(expected, abs=1e-4)
     assert {0, 1, 2} <= sizes, "kept tokens with no members, with one and with several were seen"
+
+
+@pytest.mark.parametrize(("all_text", "held"), [(True, 44), (False, 30)])
+def test_of_300_tokens_with_44_words_lookm_at_a_tenth_holds_all_words_only_where_it_is_told_to(all_text, held):
+    """44 is what the published code holds: its mask drops no text, whatever the budget."""
+    kind = torch.full((1, 300), WORD)
+    kind[:, 10:266] = PATCH
+    position, score = torch.arange(300)[None], torch.arange(600.0).flip(0).reshape(2, 300)
+    keys = torch.randn(2, 300, 8, generator=torch.Generator().manual_seed(0))
+    layer = LayerView(position, kind, torch.ones(1, 300), score, 300 - position, keys, keys)
+    (choice,) = LookM(keep=0.1, all_text=all_text).compress([layer], 300)
+    kept = choice.owner == torch.arange(300)
+    assert kept.sum(1).tolist() == [held] * 2
+    assert kept[:, kind[0] == WORD].all() == all_text and not kept[:, kind[0] == PATCH].any()
 
 
 def test_what_lookm_merged_stays_while_answering(start):

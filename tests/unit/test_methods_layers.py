@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from elastic.engine import compress, decode, prefill
 from elastic.policies.base import PATCH
 from elastic.policies.parts.budget import BySparsity, Pyramid, Threshold, share_out
+from elastic.policies.parts.protect import LEAST_FREE
 from elastic.policies.prefixkv import PrefixKV
 from elastic.policies.pyramidkv import PyramidKV
 from elastic.policies.snapkv import SnapKV
@@ -228,9 +229,7 @@ def test_prefixkv_deletes_at_a_fixed_point_of_every_layer(keep, distance, start)
             tokens = held[layer][0] | {state.seen - 1}
             # Its part of what all layers may hold, each a whole number of slots.
             if len(tokens) > size * (int(keep * state.seen + 1e-9) / int(keep * prompt + 1e-9)):
-                free = sorted(tokens - {0, prompt - 1})
-                end = size - 2  # the prompt's, without its two ends
-                tokens.remove(free[end - min(distance, end // 2)])
+                tokens.remove(sorted(tokens)[size - min(distance, size // 2)])
                 deleted += 1
             held[layer] = [tokens, tokens]
         assert held_sets(state) == held
@@ -238,30 +237,76 @@ def test_prefixkv_deletes_at_a_fixed_point_of_every_layer(keep, distance, start)
     assert deleted > 3 * 40 * 0.6
 
 
-@pytest.mark.parametrize("keep", [0.5, 0.2])
-def test_tgvkv_keeps_all_text_and_what_words_that_count_look_at(keep, start, maps, patches):
-    total, words = start.seen, range(patches[-1] + 1, start.seen)
-    text = sorted(set(range(total)) - set(patches))
-    state = compress(start, TGVKV(keep=keep))
-    gaze, wanted = [], []
+@pytest.mark.parametrize("keep", [0.5, 0.2, 0.05])
+def test_prefixkv_may_keep_every_word_and_share_out_what_is_left_for_patches(keep, start, maps, patches):
+    text = set(range(start.seen)) - set(patches)
+    state = compress(start, PrefixKV(keep=keep, protect_text=True))
+    score, mean = maps.mean(1).sum(1), max(int(keep * start.seen), len(text) + LEAST_FREE)
+    slots = state.cache.prompt_slots.tolist()
+    assert sum(slots) == 3 * mean, "words alone are more than a twentieth of this prompt, and are kept all the same"
+    for layer, count in enumerate(slots):
+        best = sorted(patches, key=lambda t: -score[layer, t])[: count - len(text)]
+        assert held_sets(state)[layer][0] == text | set(best) and count >= len(text) + LEAST_FREE
+    for _ in decode(state, 40, forced=ANSWER):
+        assert all(text <= tokens for tokens, _ in held_sets(state))
+        assert sum(state.cache.slots) <= 3 * max(int(keep * state.seen + 1e-9), mean)
+
+
+def test_prefixkv_may_count_new_positions_by_the_first_layer_as_the_published_code_does(start):
+    told, true = (compress(start, PrefixKV(keep=0.3, positions=where)) for where in ("cache length", "true"))
+    first = told.cache.prompt_slots[0]
+    assert told.cache.enter(torch.tensor([[20]])).positions.tolist() == [[first]] and first < start.seen
+    assert true.cache.enter(torch.tensor([[20]])).positions.tolist() == [[start.seen]]
+
+
+def tgvkv_scores(maps, patches):
+    """Per layer how much words say of each patch, and how much they look at the picture in all."""
+    total = maps.shape[-1]
+    words, gaze, wanted = range(patches[-1] + 1, total), [], []
     for layer in LAYERS:
         mean = maps[layer].mean(0)
         weight = {j: sum(mean[i, j] for i in words if i >= j) / sum(1 for i in words if i >= j) for j in words}
-        whole = sum(weight.values())
-        wanted.append({j: sum(weight[i] / whole * mean[i, j] for i in words) for j in patches})
+        wanted.append({j: sum(weight[i] * mean[i, j] for i in words) for j in patches})
         gaze.append(sum(mean[i, j] for i in words for j in patches))
+    return wanted, gaze
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.2, 0.1, 0.05, 0.03])
+def test_tgvkv_keeps_the_outermost_tokens_then_text_then_what_words_that_count_look_at(keep, start, maps, patches):
+    total, mean = start.seen, int(keep * start.seen)
+    outermost = [0, 1, 2, 3, total - 1]
+    text = sorted(set(range(total)) - set(patches) - set(outermost))
+    state = compress(start, TGVKV(keep=keep))
+    wanted, gaze = tgvkv_scores(maps, patches)
+    received = maps.mean(1).sum(1)  # by all queries
     slots = state.cache.prompt_slots.tolist()
-    mean = int(keep * total)
-    check_shares(slots, 3 * mean, gaze, [total] * 3, min(mean, len(text)))
+    check_shares(slots, 3 * mean, gaze, [total] * 3, min(mean, 5))
     for layer, count in enumerate(slots):
-        best = sorted(patches, key=lambda j: -wanted[layer][j])[: count - len(text)]
-        assert held_sets(state)[layer] == [{*text, *best}] * 2
+        heavy = sorted(text, key=lambda t: -received[layer, t])
+        best = sorted(patches, key=lambda t: -wanted[layer][t])
+        assert held_sets(state)[layer] == [{*outermost, *[*heavy, *best][: count - 5]}] * 2
     assert len(set(slots)) > 1
+    assert (min(slots) < len(text) + 5) == (keep < 0.1), "no layer is paid the text first"
 
 
-def test_where_text_alone_is_too_much_tgvkv_keeps_the_newest_of_it(start, patches):
-    text = sorted(set(range(start.seen)) - set(patches))
-    state = compress(start, TGVKV(keep=0.03))
-    size = int(0.03 * start.seen)
-    assert 0 < size < len(text)
-    assert held_sets(state) == [[set(text[-size:])] * 2] * 3
+@pytest.mark.parametrize("keep", [0.5, 0.2, 0.05])
+def test_tgvkv_evicts_what_the_newest_token_looks_at_least_but_for_the_first_and_the_newest(
+    keep, start, asked, eager, patches
+):
+    state, plain = compress(start, TGVKV(keep=keep)), PlainModel(eager, asked)
+    prompt, words = start.seen, start.seen - 1 - patches[-1]
+    sizes, held, gone = state.cache.prompt_slots.tolist(), held_sets(state), set()
+    for step in decode(state, 40, forced=ANSWER):
+        assert step.logprob == pytest.approx(plain.logprob(step.token), abs=1e-3)
+        rows = plain.step(step.token, held).mean(1)
+        for layer, size in enumerate(sizes):
+            tokens = sorted(held[layer][0] | {state.seen - 1})
+            limit = size * int(keep * state.seen + 1e-9) // int(keep * prompt + 1e-9)
+            if len(tokens) > limit:
+                older = tokens[4 : len(tokens) - min(words, limit - 4)]
+                tokens.remove(min(older, key=lambda t: rows[layer, t]))
+                gone.add(*set(held[layer][0] | {state.seen - 1}) - set(tokens))
+            held[layer] = [set(tokens)] * 2
+        assert held_sets(state) == held
+    assert {0, 1, 2, 3} <= held[0][0] and len(gone) > 20
+    assert max(gone) > patches[-1], "words and the answer's own tokens go, too, once they are old enough"

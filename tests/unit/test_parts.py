@@ -34,6 +34,7 @@ from elastic.policies.parts import (
     Unscored,
     Voted,
 )
+from elastic.policies.parts.protect import protecting
 from elastic.statistics import Attention
 
 TOKENS, HEADS = 40, 2
@@ -408,6 +409,13 @@ def test_of_three_slots_the_newest_may_be_merged_and_of_protected_ones_none():
 
 def test_a_rule_that_evicts_nothing_evicts_nothing():
     assert EvictNothing().evict(step(5), ROOM) is None
+
+
+def test_ends_that_are_patches_are_protected_only_where_ends_are():
+    of = stack(layer(2, words=range(3, 6)))
+    assert Protect(text=True).in_prompt(of).nonzero()[:, 1].tolist() == [0, 3, 4, 5, TOKENS - 1]
+    assert Protect(text=True, ends=False).in_prompt(of).nonzero()[:, 1].tolist() == [3, 4, 5]
+    assert protecting(text=False, ends=False) is None and protecting(text=False) == Protect(spare=1)
 
 
 def test_what_is_protected_may_use_up_the_budget_and_leaves_a_few_slots():

@@ -1,6 +1,8 @@
 """The rules of each policy against the same rule written out plainly."""
 
+from bisect import bisect_left
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -53,6 +55,27 @@ def test_elastic_follows_the_papers_rule(seed, keep):
 
 
 @pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("keep", [0.9, 0.5, 0.2, 0.1, 0.02])
+def test_with_nothing_protected_elastic_has_the_buckets_of_the_papers_equation(seed, keep):
+    """Bucket k ends half-way between its anchor and the next one, rounded down; the last one where the prompt does."""
+    score = np.random.default_rng(seed).permutation(60).astype(float)
+    policy = Elastic(keep=keep, protect_text=False, protect_ends=False)
+    anchors = sorted(np.argsort(-score)[: int(keep * 60)].tolist())
+    ends = [(left + right) // 2 for left, right in pairwise(anchors)] + [59]
+    expected = [anchors[bisect_left(ends, t)] for t in range(60)]
+    assert policy.compress([view(score)], 60)[0].owner[0].tolist() == expected
+
+
+def test_only_a_protected_end_of_the_prompt_keeps_a_slot_that_its_score_does_not_earn():
+    """By the equations tokens 0 to 4 are the bucket of anchor 2, and 5 to 9 that of anchor 7."""
+    layer = view([0.3, 0.1, 0.9, 0.2, 0.1, 0.1, 0.2, 0.8, 0.1, 0.1])
+    paper = Elastic(keep=0.2, protect_text=False, protect_ends=False)
+    assert paper.compress([layer], 10)[0].owner[0].tolist() == [2] * 5 + [7] * 5
+    code = Elastic(keep=0.4, protect_text=False)
+    assert code.compress([layer], 10)[0].owner[0].tolist() == [0, *[2] * 4, *[7] * 4, 9]
+
+
+@pytest.mark.parametrize("seed", range(6))
 def test_protected_words_keep_their_slots_and_take_no_members(seed):
     score = np.random.default_rng(seed).permutation(60).astype(float)
     image = range(4, 44)
@@ -92,6 +115,12 @@ def test_elimination_takes_the_slot_a_fixed_distance_before_the_end_of_the_promp
     slot = policy.evict(step_view(layer, 20), seen=41, prompt=40)
     free = [t for t in range(21) if t not in (0, 19)]
     assert slot.slot.tolist() == [[free[13]]]
+
+
+def test_with_nothing_protected_the_fixed_point_counts_every_slot():
+    policy = Elastic(keep=0.5, protect_text=False, protect_ends=False, distance=5)
+    slot = policy.evict(step_view(view(np.ones(21), answer=[20]), 20), seen=41, prompt=40)
+    assert slot.slot.tolist() == [[20 - 5]]
 
 
 def test_elimination_never_takes_a_protected_word():

@@ -56,7 +56,7 @@ class Decoding:
             return torch.zeros_like(slots.position, dtype=torch.bool)
         return self.protect.in_answer(slots)
 
-    def limit(self, slots: StepView, room: Room, number: Tensor) -> Tensor | int:
+    def limit(self, slots: StepView, room: Room, number: Tensor | int) -> Tensor | int:
         """What layers may hold, of which a `number` (L, R, 1) of slots is protected."""
         limit: Tensor | int = room.limit
         if self.own_share:

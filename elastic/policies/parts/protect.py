@@ -13,16 +13,18 @@ LEAST_FREE = 8  # slots for patches and the answer's last words where protected 
 
 @dataclass(frozen=True)
 class Protect:
-    """The first token and the last one of the prompt, and all words of the prompt or none of them.
+    """The first token and the last one of the prompt, and all words of the prompt, or some of these.
 
     Args:
         text: whether words are protected.
         spare: slots for other tokens where what is protected uses up the budget, which is then exceeded; None where
             the budget is held whatever is protected, if need be by giving up the answer's own tokens.
+        ends: whether both ends of the prompt are protected.
     """
 
     text: bool = False
     spare: int | None = None
+    ends: bool = True
 
     def in_prompt(self, stack: Stack) -> Tensor:
         """Which slots are protected when a prompt has been read, (L x R, S)."""
@@ -34,7 +36,7 @@ class Protect:
         return self._protected(slots.is_word, slots.position, slots.last_prompt)
 
     def _protected(self, is_word: Tensor, position: Tensor, last_prompt: Tensor | int) -> Tensor:
-        ends = (position == 0) | (position == last_prompt)
+        ends = ((position == 0) | (position == last_prompt)) & self.ends
         return ends | is_word if self.text else ends
 
     def room(self, limit: int | Tensor, protected: int | Tensor) -> int | Tensor:
@@ -46,6 +48,6 @@ class Protect:
         return torch.as_tensor(limit).maximum(torch.as_tensor(protected + self.spare))
 
 
-def protecting(text: bool, merging: bool = False) -> Protect:
-    """Both ends of the prompt, and its words or not; with a few slots to spare where words are, or slots that merge."""
-    return Protect(text, LEAST_FREE if text or merging else 1)
+def protecting(text: bool, merging: bool = False, ends: bool = True) -> Protect | None:
+    """The prompt's words, or both its ends, or nothing; with a few slots to spare for words, or where slots merge."""
+    return Protect(text, LEAST_FREE if text or merging else 1, ends) if text or ends else None

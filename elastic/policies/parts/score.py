@@ -18,6 +18,11 @@ class Score:
         """What `score` in the layers' views must be."""
         return None
 
+    @property
+    def needs(self) -> frozenset[Statistic]:
+        """Statistics that it goes by, besides that."""
+        return frozenset()
+
     def of(self, layers: list[LayerView]) -> list[Tensor]:
         """Per layer the score of every slot, (1 or H, S)."""
         raise NotImplementedError

@@ -37,7 +37,7 @@ WARM_UP = 128  # tokens
 
 
 @dataclass(frozen=True)
-class Reader:
+class PromptReader:
     """A way to read a prompt."""
 
     attention: str  # the library's name of it
@@ -72,10 +72,10 @@ class Reader:
 
 EVERY, AFTER, PLAIN, EAGER = "statistics, every row", "statistics, rows after image", "SDPA", "eager, output_attentions"
 READERS = {
-    EVERY: Reader("sdpa", Attention()),
-    AFTER: Reader("sdpa", Attention(rows=Queries.AFTER_IMAGE)),
-    PLAIN: Reader("sdpa"),
-    EAGER: Reader("eager"),
+    EVERY: PromptReader("sdpa", Attention()),
+    AFTER: PromptReader("sdpa", Attention(rows=Queries.AFTER_IMAGE)),
+    PLAIN: PromptReader("sdpa"),
+    EAGER: PromptReader("eager"),
 }
 
 

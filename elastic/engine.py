@@ -15,7 +15,7 @@ from torch import Tensor
 from elastic.cache import ElasticCache
 from elastic.cache.forward import Forward
 from elastic.cache.views import attention_on_tokens
-from elastic.model import Llava, Prompt
+from elastic.model import Prompt, Reader
 from elastic.policies import LayerView, Policy
 from elastic.policies.full import Full
 from elastic.statistics import Statistic
@@ -25,7 +25,7 @@ from elastic.statistics import Statistic
 class State:
     """One side of a conversation, or B of them that read and write in step: every token so far, and its cache."""
 
-    llava: Llava
+    llava: Reader
     cache: ElasticCache
     ids: Tensor  # (B, seen)
     logits: Tensor  # (B, V) float32, for the next token
@@ -73,7 +73,7 @@ class Step:
 
 
 @torch.inference_mode()
-def prefill(llava: Llava, prompt: Prompt, needs: Iterable[Statistic] = (), record_attention: bool = True) -> State:
+def prefill(llava: Reader, prompt: Prompt, needs: Iterable[Statistic] = (), record_attention: bool = True) -> State:
     """Run a prompt once, full cache, collecting the statistics of attention in `needs`.
 
     The prompt may be a batch of equally long ones; `record_attention` keeps what queries of the first
@@ -190,7 +190,7 @@ def _pick(logits: Tensor, temperature: float, seed: int, number: int) -> Tensor:
     return (logits / temperature - (-uniform.log()).log()).argmax(-1)
 
 
-def _now(llava: Llava) -> float:
+def _now(llava: Reader) -> float:
     """Seconds, after the GPU has finished what it was given."""
     if llava.device.type == "cuda":
         torch.cuda.synchronize()

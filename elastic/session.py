@@ -109,7 +109,7 @@ class Comparison:
         first = not self.states
         prompt = self.llava.first_turn(self.picture, question) if first else self.llava.next_turn(question)
         seen = prompt.ids.shape[1] + max((state.seen for state in self.states), default=0)
-        room = self.llava.model.config.text_config.max_position_embeddings
+        room = self.llava.room
         if seen + max_new_tokens > room:
             raise ValueError(
                 f"{seen} tokens and an answer of {max_new_tokens} exceed the {room} this model can read. "

@@ -184,7 +184,7 @@ def _figures(plan: Plan, measure: Callable[[Policy], object]) -> dict:
 
 
 def _check_room(llava: object, seen: int, tokens: int) -> None:
-    room = llava.model.config.text_config.max_position_embeddings
+    room = llava.room
     if seen + tokens > room:
         raise ValueError(
             f"{seen} tokens and an answer of {tokens} exceed the {room} this model can read. "

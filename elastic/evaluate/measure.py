@@ -131,7 +131,7 @@ def answer_ids(start: State, answer: str) -> list[int]:
     """
     if not answer.strip():
         raise ValueError("The answer to compare with is empty. Give one, or leave it out.")
-    tokenizer = start.llava.processor.tokenizer
+    tokenizer = start.llava.tokenizer
     # Tokenizers treat the beginning of a text as a special place: the answer is spelled behind the prompt's last token.
     lead = tokenizer.decode(start.ids[0, -1:])
     text = lead + ("" if lead[-1:].isspace() else " ") + answer.strip()
@@ -160,7 +160,7 @@ def _scorer() -> RougeScorer:
 
 
 def _check_room(start: State, new: int) -> None:
-    room = start.llava.model.config.text_config.max_position_embeddings
+    room = start.llava.room
     if start.seen + new > room:
         raise ValueError(
             f"{start.seen} tokens and an answer of {new} exceed the {room} this model can read. "

@@ -16,7 +16,7 @@ from elastic.evaluate.lines import Record
 from elastic.evaluate.measure import Baseline, Outcome, baselines, measures
 from elastic.evaluate.methods import FULL, Variant
 from elastic.evaluate.records import Key
-from elastic.model import Llava, Prompt, together
+from elastic.model import Prompt, Reader, together
 from elastic.policies import Policy
 from elastic.statistics import Statistic
 
@@ -78,7 +78,7 @@ def _sharing(variants: list[Variant], batch: int) -> list[tuple[tuple[Variant, .
     return [(of_kind, size) for of_kind, size in zip(kinds, (batch, 1), strict=True) if of_kind]
 
 
-def run_chunk(llava: Llava, chunk: Chunk) -> list[Record]:
+def run_chunk(llava: Reader, chunk: Chunk) -> list[Record]:
     """One line per answer, the full cache's first, and one with an error for what could not be answered."""
     lines: list[Record] = [{"about": llava.about}]
     by_length: defaultdict[int, list[tuple[Sample, Prompt]]] = defaultdict(list)
@@ -93,11 +93,11 @@ def run_chunk(llava: Llava, chunk: Chunk) -> list[Record]:
     return lines
 
 
-def _prompt(llava: Llava, sample: Sample) -> Prompt:
+def _prompt(llava: Reader, sample: Sample) -> Prompt:
     return llava.first_turn(sample.open(), sample.turns[0].question)
 
 
-def _run_group(llava: Llava, samples: list[Sample], prompts: list[Prompt], chunk: Chunk) -> list[Record]:
+def _run_group(llava: Reader, samples: list[Sample], prompts: list[Prompt], chunk: Chunk) -> list[Record]:
     """All methods on samples that go through the model together; what fails together is tried one by one."""
     judged = _Judged(llava, samples, chunk.most_tokens)
     needs = frozenset().union(*(variant.policy.needs for variant in chunk.variants))
@@ -113,7 +113,9 @@ def _run_group(llava: Llava, samples: list[Sample], prompts: list[Prompt], chunk
     return lines
 
 
-def _one_by_one(llava: Llava, samples: list[Sample], prompts: list[Prompt], chunk: Chunk, failure: str) -> list[Record]:
+def _one_by_one(
+    llava: Reader, samples: list[Sample], prompts: list[Prompt], chunk: Chunk, failure: str
+) -> list[Record]:
     """The samples of a group that failed, each alone; a single one's failure stands."""
     if len(samples) == 1:
         return _errors(samples[0], chunk.variants, failure)
@@ -129,7 +131,7 @@ class Unanswered(NamedTuple):
     sentence: str
 
 
-def _tried(llava: Llava, step: Callable[[], T]) -> T | Unanswered:
+def _tried(llava: Reader, step: Callable[[], T]) -> T | Unanswered:
     """What a step returns, or what went wrong in it: other samples and methods go on."""
     try:
         return step()
@@ -144,7 +146,7 @@ def _tried(llava: Llava, step: Callable[[], T]) -> T | Unanswered:
 class _Judged:
     """B samples that were read together, and what the full cache makes of them."""
 
-    def __init__(self, llava: Llava, samples: list[Sample], most_tokens: int) -> None:
+    def __init__(self, llava: Reader, samples: list[Sample], most_tokens: int) -> None:
         self.llava, self.samples = llava, samples
         self.most = [min(turn.most_tokens or most_tokens, most_tokens) for turn in samples[0].turns]
         self.bases: list[list[Baseline]] = []  # per turn, per sequence

@@ -15,7 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from elastic.evaluate.lines import Record
 from elastic.evaluate.run import Chunk, run_chunk
-from elastic.model import Llava, load
+from elastic.model import Reader, load
 
 Results = Generator[tuple[Chunk, list[Record]], None, None]  # chunks as they are finished, and what came of them
 
@@ -30,7 +30,7 @@ class ModelSource:
 
 
 @cache
-def loaded(model: ModelSource) -> Llava:
+def loaded(model: ModelSource) -> Reader:
     """The model, loaded once per process.
 
     Raises:

@@ -9,6 +9,7 @@ import torch
 from elastic import model as loading
 from elastic.engine import compress, decode, prefill
 from elastic.model import Llava, load, together
+from elastic.models import weights
 from elastic.policies.elastic_plus import ElasticPlus
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
@@ -38,9 +39,15 @@ def test_packages_that_large_models_need_are_named_where_they_are_missing(monkey
         def to(self, device):
             raise torch.cuda.OutOfMemoryError
 
+    class Class:
+        @staticmethod
+        def from_pretrained(name, output_loading_info):
+            return TooLarge(), {"missing_keys": set()}
+
+    monkeypatch.setattr(weights, "find_spec", lambda package: None)
     monkeypatch.setattr(loading, "find_spec", lambda package: None)
     with pytest.raises(ValueError, match=r"does not fit.*pip install accelerate"):
-        loading._moved(TooLarge(), "large", "cuda", {})
+        weights.open_weights(Class, "large", "cuda", {})
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     with pytest.raises(ValueError, match=r"4-bit weights.*pip install accelerate bitsandbytes"):
         load(four_bit=True)
@@ -52,7 +59,7 @@ def test_what_takes_a_picture_refuses_a_later_turn(tiny, picture):
     with pytest.raises(ValueError, match="give the prompt of `first_turn`"):
         tiny.seen_image(later)
     with pytest.raises(ValueError, match="give prompts of `first_turn`"):
-        together([later, later])
+        together([first, later])
 
 
 def test_weights_spread_over_devices_answer_the_same(tiny, tiny_folder, tmp_path, picture):

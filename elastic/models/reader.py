@@ -1,0 +1,177 @@
+"""What reads prompts: a model with what turns words, and pictures if it sees any, into tokens.
+
+The engine, the evaluation and the benchmarks ask a `Reader`; what a family of models needs besides is in its own file.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import transformers
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from elastic import __version__
+from elastic.cache import ElasticCache
+from elastic.cache.forward import Forward
+from elastic.cache.hooks import read
+from elastic.models.decoder import Decoder
+from elastic.models.prompt import Prompt
+
+Message = dict[str, Any]  # of a conversation: who says it, and its text or its parts
+MARK = "\ufffc"  # stands for an answer while its surroundings are rendered; no tokenizer joins it with a neighbour
+
+
+@dataclass(frozen=True)
+class Reader(ABC):
+    """A model, its processor (of a text model: its tokenizer) and the name it was loaded by.
+
+    What its questions are about, their context, is a picture or a text.
+    """
+
+    model: PreTrainedModel
+    processor: Any
+    name: str
+
+    @property
+    @abstractmethod
+    def tokenizer(self) -> Any:
+        """What turns words into tokens and back."""
+
+    @abstractmethod
+    def first_turn(self, context: Any, question: str, question_first: bool = False) -> Prompt:
+        """The prompt of a conversation's first question: the context, then the question, or the other way round."""
+
+    @abstractmethod
+    def _message(self, role: str, text: str, is_first: bool = False) -> Message:
+        """What somebody says, as the chat template wants it; with a place for a picture if it is the first."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return self.model.device
+
+    @property
+    def text_config(self) -> Any:
+        """The settings of the text model."""
+        return self.model.config.get_text_config()
+
+    @property
+    def layers(self) -> int:
+        """Layers of the text model."""
+        return int(self.text_config.num_hidden_layers)
+
+    @property
+    def room(self) -> int:
+        """Tokens that a whole conversation may have."""
+        return int(self.text_config.max_position_embeddings)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patches per column and per row of the picture the model sees; none where it sees no picture."""
+        return 0, 0
+
+    @property
+    def title(self) -> str:
+        """A short name for people."""
+        return Path(self.name).name
+
+    @cached_property
+    def decoder(self) -> Decoder | None:
+        """The text model for one token at a time, where it can be run without the library's forward."""
+        return Decoder(self.model) if Decoder.fits(self.model) else None
+
+    def encode_image(self, prompt: Prompt) -> Prompt:
+        """The prompt with its picture gone through the vision tower, which `prefill` would do otherwise."""
+        return prompt
+
+    def read(self, prompt: Prompt, cache: ElasticCache, forward: Forward) -> Tensor:
+        """Logits (B, V) in float32 after a prompt that was entered into the cache as `forward`."""
+        return read(self.model, cache, forward, prompt.ids, **self._images(prompt))
+
+    def _images(self, prompt: Prompt) -> dict[str, Any]:
+        """What the model's forward is given besides tokens."""
+        return {}
+
+    def step(self, ids: Tensor, cache: ElasticCache, forward: Forward) -> Tensor:
+        """Logits (B, V) in float32 after one more token (B, 1) per sequence, entered into the cache as `forward`."""
+        if self.decoder is not None:
+            return self.decoder.step(ids, cache, forward)
+        return read(self.model, cache, forward, ids)
+
+    @cached_property
+    def shape(self) -> dict[str, int]:
+        """What a decode step's memory traffic follows from: the language model's shape and the bytes of its weights."""
+        text, model = self.text_config, cast(Any, self.model)
+        language, head = model.get_decoder(), model.lm_head
+        # Of the embedding table a step reads one row; of the output layer, which may be the same tensor, everything.
+        read = sum(p.nbytes for p in language.parameters()) - language.embed_tokens.weight.nbytes + head.weight.nbytes
+        return {
+            "layers": text.num_hidden_layers,
+            "heads": text.num_attention_heads,
+            "kv_heads": text.num_key_value_heads,
+            "head_dim": getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads,
+            "element_bytes": head.weight.element_size(),
+            "weight_bytes": read,
+        }
+
+    @cached_property
+    def about(self) -> dict[str, str]:
+        """What a measurement was made with."""
+        where = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
+        dtype = str(self.model.dtype).removeprefix("torch.")
+        versions = {"elastic": __version__, "torch": torch.__version__, "transformers": transformers.__version__}
+        return {"device": where, "dtype": dtype} | versions
+
+    @cached_property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens that end an answer."""
+        settings = getattr(self.model, "generation_config", None)
+        ids = None if settings is None else settings.eos_token_id
+        ids = ids if ids is not None else self.tokenizer.eos_token_id
+        return frozenset(ids if isinstance(ids, list) else [ids])
+
+    def halves(self, context: Any, question: str) -> tuple[Prompt, Prompt]:
+        """The first turn in two: all up to the end of its context, and the rest, with the question.
+
+        The tokens of both, joined, are those of `first_turn`: a cache may be compressed in between.
+        """
+        whole = self.first_turn(context, question)
+        before = whole.ids.shape[1] - whole.asked
+        return Prompt(whole.ids[:, :before], whole.pixels), Prompt(whole.ids[:, before:], asked=whole.asked)
+
+    def next_turn(self, question: str) -> Prompt:
+        """What follows an answer already in the cache: the end of that turn and the next question."""
+        said = [("user", "", True), ("assistant", MARK, False), ("user", self._spelled(question), False)]
+        text = self._render([self._message(*of_one) for of_one in said])
+        tail = text[text.index(MARK) :]
+        encoded = self.tokenizer(tail, add_special_tokens=False, return_offsets_mapping=True)
+        ids = [i for i, (start, _) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True) if start]
+        return Prompt(torch.tensor([ids], device=self.device), asked=len(ids))
+
+    @cached_property
+    def _controls(self) -> frozenset[str]:
+        """Tokens that steer the model rather than being read; in a question they are somebody's typing."""
+        added = self.tokenizer.added_tokens_decoder.values()
+        return frozenset([*self.tokenizer.all_special_tokens, *(str(token) for token in added if token.special)])
+
+    def _spelled(self, text: str) -> str:
+        """The text with control tokens that somebody typed, such as `<image>`, broken up into plain text."""
+        for token in sorted(self._controls):
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+        return text
+
+    def _render(self, messages: list[Message]) -> str:
+        """A conversation as the text that the model was trained on, up to where its answer begins."""
+        return str(self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+
+    def pieces(self, ids: list[int]) -> list[str]:
+        """What each token reads as on its own; bytes that are no whole character show as the replacement mark."""
+        return [self.tokenizer.decode([i]) for i in ids]
+
+    def text(self, ids: list[int]) -> str:
+        """An answer's tokens as text."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()

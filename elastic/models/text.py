@@ -1,0 +1,74 @@
+"""Text models: what a question is about is a text before it, through the chat template of the checkpoint."""
+
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from elastic.models.prompt import Prompt
+from elastic.models.reader import Message, Reader
+
+BETWEEN = "\n\n"  # a text and the question about it
+
+
+@dataclass(frozen=True)
+class TextModel(Reader):
+    """A causal language model, its tokenizer and the name it was loaded by; the context of its questions is a text."""
+
+    processor: PreTrainedTokenizerBase
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """What turns words into tokens and back."""
+        return self.processor
+
+    def passage(self, text: str) -> Prompt:
+        """A plain text to go on from, without the chat template.
+
+        Raises:
+            ValueError: if there is no text.
+        """
+        if not text:
+            raise ValueError("There is no text to go on from: give a passage of a word or more.")
+        ids = self.tokenizer(self._spelled(text))["input_ids"]
+        return Prompt(torch.tensor([ids], device=self.device))
+
+    def first_turn(self, context: str, question: str, question_first: bool = False) -> Prompt:
+        """The prompt of a conversation's first question: a text, then the question, or the other way round.
+
+        Raises:
+            ValueError: if the tokenizer has no chat template, or one that changes what a person writes.
+        """
+        self._check_template()
+        context, question = self._spelled(context.strip()), self._spelled(question.strip())
+        said = BETWEEN.join(filter(None, (question, context) if question_first else (context, question)))
+        text = self._render([self._message("user", said)])
+        if said not in text:
+            raise ValueError(
+                f"The chat template of {self.name!r} changes what a person writes, so text and question cannot be told "
+                "apart in it: use `passage`, or the template of the model's publisher."
+            )
+        # The text ends where it is written; nothing stands behind that end but what asks.
+        end = text.index(said) + (len(said) if question_first else len(context))
+        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        asked = sum(start >= end for start, _ in encoded["offset_mapping"])
+        return Prompt(torch.tensor([encoded["input_ids"]], device=self.device), asked=asked)
+
+    def next_turn(self, question: str) -> Prompt:
+        """What follows an answer already in the cache: the end of that turn and the next question.
+
+        Raises:
+            ValueError: if the tokenizer has no chat template.
+        """
+        self._check_template()
+        return super().next_turn(question)
+
+    def _check_template(self) -> None:
+        if not self.tokenizer.chat_template:
+            raise ValueError(
+                f"{self.name!r} has no chat template, so nothing says how a question is written for it: put the "
+                "chat_template.jinja of its publisher beside the weights, or give it plain text by `passage`."
+            )
+
+    def _message(self, role: str, text: str, is_first: bool = False) -> Message:
+        return {"role": role, "content": text}

@@ -90,7 +90,7 @@ def prefill(llava: Reader, prompt: Prompt, needs: Iterable[Statistic] = (), reco
 def extend(state: State, prompt: Prompt) -> None:
     """Let a state read further tokens: a prompt, or the next question of its conversation."""
     llava, cache, began = state.llava, state.cache, _now(state.llava)
-    forward = cache.enter(prompt.ids, is_prompt=True)
+    forward = cache.enter(prompt.ids, is_prompt=True, asked=prompt.asked)
     state.logits = llava.read(prompt, cache, forward)
     cache.observe(forward)
     state.ids = torch.cat([state.ids, prompt.ids.cpu()], 1)

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 
 from PIL import Image
 
-from elastic.evaluate.fairness import beyond_share
+from elastic.fairness import beyond_share
 from elastic.options import build_policy, changed, options_of, percent, policy_named, read_percent
 from elastic.policies import POLICIES, Policy
 from elastic.record.archive import no_formula

@@ -13,15 +13,18 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from elastic.cache.asking import asking, kinds_of
 from elastic.cache.bias import Bias
 from elastic.cache.forward import Forward, by_layer, freed_slots
 from elastic.cache.hooks import DrivenCache, prepare
+from elastic.cache.report import CacheReport, full_bytes
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import Tables, wide
 from elastic.cache.thin import ThinLayer
 from elastic.cache.views import attended_scores, for_the_record, layer_views, step_view
 from elastic.merge import anchors
-from elastic.policies.base import PATCH, WORD, WRITTEN, Choice, LayerView, Merged, Policy, Positions
+from elastic.policies.base import Choice, LayerView, Merged, Policy, Positions
+from elastic.policies.picture import WORDS_NOT_PROTECTED, fitting
 from elastic.statistics import Observer, Statistic
 
 
@@ -43,7 +46,7 @@ class ElasticCache(DrivenCache):
     ) -> None:
         text = prepare(model)
         super().__init__(layers=[SlotLayer() for _ in range(text.config.num_hidden_layers)])
-        self.policy, self.needs = policy, frozenset(needs) | policy.needs
+        self.chosen, self.needs = policy, frozenset(needs) | policy.needs
         self.reserve = reserve
         self.inverse_frequency = text.rotary_emb.inv_freq
         self.image_id = getattr(model.config, "image_token_id", None)
@@ -53,6 +56,7 @@ class ElasticCache(DrivenCache):
 
     def reset(self) -> None:
         """Forget every token, as if none had been read; the policy stays."""
+        self.policy = self.chosen  # as applied: a prompt without a picture may need another one
         self.layers = [SlotLayer() for _ in self.layers]
         self.tables = Tables(len(self.layers), 1)
         self.prompt = 0  # tokens seen when last compressed
@@ -77,8 +81,8 @@ class ElasticCache(DrivenCache):
 
     # Around a forward of the model.
 
-    def enter(self, ids: Tensor, is_prompt: bool = False) -> Forward:
-        """Enter tokens (B, n) into the tables before the model reads them.
+    def enter(self, ids: Tensor, is_prompt: bool = False, asked: int = 0) -> Forward:
+        """Enter tokens (B, n) into the tables before the model reads them; of a prompt the last that are `asked`.
 
         Raises:
             ValueError: if there is no token, the last forward failed midway, the number of sequences changes, or a
@@ -92,7 +96,7 @@ class ElasticCache(DrivenCache):
         if new > 1:
             # Several tokens see each other by their order, so they must stand at the end, behind no hole.
             self.sort_slots()
-        kinds = self._kinds(ids, is_prompt)
+        kinds = kinds_of(ids, self.image_id, is_prompt)
         first = int(self.tables.held()[0]) if self.policy.positions == Positions.CACHE_LENGTH else self.seen
         freed = freed_slots(self.tables, self.layers)
         slots = self.tables.enter(kinds)
@@ -109,22 +113,10 @@ class ElasticCache(DrivenCache):
             bias=by_layer(None if self.bias is None else self.bias.table, self.tables, self.layers),
             turns=by_layer(turns, self.tables, self.layers),
             inverse_frequency=self.inverse_frequency,
-            observer=self._observer(kinds, ids.device) if is_prompt else None,
+            observer=Observer(self.needs, asking(self.tables.kinds, new, asked).to(ids.device)) if is_prompt else None,
             keeps_attention=self.records_attention or self.policy.live,
         )
         return self.forward
-
-    def _kinds(self, ids: Tensor, is_prompt: bool) -> Tensor:
-        """What coming tokens (B, n) are: the model's own, or a prompt's words and patches."""
-        kinds = torch.full(ids.shape, WORD if is_prompt else WRITTEN, dtype=torch.uint8)
-        if self.image_id is not None and is_prompt:
-            kinds[(ids == self.image_id).cpu()] = PATCH
-        return kinds
-
-    def _observer(self, kinds: Tensor, device: torch.device) -> Observer:
-        """Who sums up the attention of a prompt's tokens (B, n)."""
-        after_image = (kinds == PATCH).flip(1).cumsum(1).flip(1) == 0
-        return Observer(self.needs, after_image.to(device))
 
     def _check(self, batch: int, new: int) -> None:
         if self.forward is not None:
@@ -162,7 +154,7 @@ class ElasticCache(DrivenCache):
         self.observe(forward)
         try:
             if forward.observer is not None:
-                self.compress(self.policy, self.reserve)
+                self.compress(self.chosen, self.reserve)
             else:
                 self.evict()
         except BaseException:
@@ -193,9 +185,11 @@ class ElasticCache(DrivenCache):
         Returns what it chose from, per layer, of the first sequence and without keys: for the record.
 
         Raises:
-            ValueError: if the policy keeps different numbers of slots for the heads or sequences of a layer, or may.
+            ValueError: if the policy keeps different numbers of slots for the heads or sequences of a layer, or may; or
+                if it means nothing without a picture and there is none.
         """
         policy.check_batch(self.batch)
+        self.chosen, policy = policy, fitting(policy, self.tables.kinds)
         self.sort_slots()
         self.layers = [layer.whole() for layer in self.layers]
         self.policy, self.prompt = policy, self.seen
@@ -283,6 +277,12 @@ class ElasticCache(DrivenCache):
         fork.tables = self.tables.copy()
         fork.layers = [copy(layer) for layer in self.layers]
         return fork
+
+    def report(self) -> CacheReport:
+        """What it holds, beside what was asked for."""
+        note = "" if self.policy == self.chosen else WORDS_NOT_PROTECTED
+        held, full = sum(self.bytes_held), full_bytes(self.layers, self.seen)
+        return CacheReport(self.policy.title, self.policy.keep, self.seen, self.slots, held, full, note)
 
     @property
     def slots(self) -> list[int]:

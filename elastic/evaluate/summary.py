@@ -12,8 +12,8 @@ from operator import itemgetter
 import numpy as np
 
 from elastic.evaluate.aggregates import HIGHER, MEASURES, Number, Row
-from elastic.evaluate.fairness import beyond_share
 from elastic.evaluate.lines import Record
+from elastic.fairness import beyond_share
 
 DRAWS = 2000
 COMPARED = {"vs_full": "full", "vs_elastic": "elastic"}

@@ -212,6 +212,7 @@ class Policy:
     paper: ClassVar[str] = ""
     unseen: ClassVar[str] = ""  # what the page's pictures do not show of it
 
+    needs_image: ClassVar[bool] = False  # it means nothing for a prompt without a picture
     merged = Merged.NOTHING
     align = False  # turn members' keys to their anchor's position before they are averaged
     count_bias = False  # add log(tokens a slot stands for) to the logits of attention

@@ -35,6 +35,7 @@ class TGVKV(Recipe):
     behind the picture, the code's newest are as many as are left of them; here as many as the layer may hold.
     """
 
+    needs_image: ClassVar[bool] = True
     title: ClassVar[str] = "TGV-KV"
     about: ClassVar[str] = (
         "Keeps all text, then the patches the question is guided to: each word votes, with as much weight as later "

@@ -53,7 +53,7 @@ class OfAttention(Statistic):
     def queries(self, after_image: Tensor, known: Mapping[Statistic, Tensor]) -> Tensor:
         """The queries it is about, (B, Q) bool, or how much each counts, (B, Q) float.
 
-        `after_image` (B, Q) are the queries behind the last image token.
+        `after_image` (B, Q) are the queries behind the last image token; without one, those at the prompt's end.
         """
         return torch.ones_like(after_image)
 

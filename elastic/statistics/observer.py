@@ -17,7 +17,7 @@ class Observer:
 
     Args:
         needs: the statistics that are wanted.
-        after_image: (B, Q) bool, the queries behind the last image token.
+        after_image: (B, Q) bool, the queries behind the last image token; without one, those at the prompt's end.
     """
 
     def __init__(self, needs: Iterable[Statistic], after_image: Tensor) -> None:

@@ -15,7 +15,7 @@ class Queries(StrEnum):
     """The queries of a prompt that a sum of attention is about."""
 
     ALL = "all"
-    AFTER_IMAGE = "after image"
+    AFTER_IMAGE = "after image"  # where no picture stands before them: those that ask, at the end of the prompt
     LAST = "last"
 
 
@@ -104,8 +104,8 @@ class Fading(OfTokens):
 class Guided(OfTokens):
     """The sum of the attention from the words after the image, each as heavy as it is itself to the words after it.
 
-    Weights of words add up to 1; of the last prompt only, and 0 where nothing stands behind the image. While an answer
-    is written it is the attention of the newest token alone.
+    Weights of words add up to 1; of the last prompt only. While an answer is written it is the attention of the newest
+    token alone.
     """
 
     @property

@@ -4,8 +4,8 @@ import pytest
 
 from elastic.evaluate import advice
 from elastic.evaluate.aggregates import described
-from elastic.evaluate.fairness import beyond_share
 from elastic.evaluate.summary import Draws, rows
+from elastic.fairness import beyond_share
 from tests.unit.test_evaluate_summary import answer
 from viz.measures import ordered, read_measures, verdict
 from viz.report import report_html

@@ -20,6 +20,11 @@ ALLOWED = 1.25  # times the share that was asked for
 ROUNDING = 1e-9  # 1.25 x 0.09 is a little less than 0.1125, as decimal fractions are not exact
 
 
+def exceeds(keep: float, share: float) -> bool:
+    """Whether a share of what the full cache holds is more than a method may hold that was asked to keep `keep`."""
+    return share > ALLOWED * keep + ROUNDING
+
+
 def beyond_share(keep: float, after_prompt: float | None, at_peak: float | None) -> str:
     """What a method holds beyond its share, as in "holds 24.8% at the peak, asked for 15%"; empty where it is fair.
 
@@ -31,6 +36,6 @@ def beyond_share(keep: float, after_prompt: float | None, at_peak: float | None)
     held = {"after the prompt": after_prompt, "at the peak": at_peak}
     known = {moment: share for moment, share in held.items() if share is not None}
     moment = max(known, key=known.__getitem__, default=None)
-    if moment is None or known[moment] <= ALLOWED * keep + ROUNDING:
+    if moment is None or not exceeds(keep, known[moment]):
         return ""
     return f"holds {known[moment]:.1%} {moment}, asked for {100 * keep:.3g}%"

@@ -1,0 +1,47 @@
+"""What a cache holds beside what it was asked to hold, in numbers and in a sentence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from elastic.cache.slots import SlotLayer
+from elastic.fairness import exceeds
+
+
+@dataclass(frozen=True)
+class CacheReport:
+    """What a cache holds now; `str` of it is for people."""
+
+    method: str
+    asked: float  # the share of the full cache that the method was asked to keep
+    tokens: int  # read and written so far
+    slots: list[int]  # per layer
+    bytes_held: int  # of keys and values in use
+    bytes_full: int  # what the full cache would hold of as many tokens
+    note: str = ""  # where something else is done than was asked for, a sentence
+
+    @property
+    def share(self) -> float:
+        """Bytes held over the full cache's."""
+        return self.bytes_held / self.bytes_full if self.bytes_full else 0.0
+
+    @property
+    def beyond(self) -> str:
+        """What is held too much, by the rule of `elastic.fairness`, as a sentence; empty where it is fair."""
+        if not exceeds(self.asked, self.share):
+            return ""
+        return f"{self.method} holds {self.share:.1%} of the full cache now, and was asked for {100 * self.asked:.3g}%."
+
+    def __str__(self) -> str:
+        least, most = min(self.slots, default=0), max(self.slots, default=0)
+        layers = f"{least}" if least == most else f"{least} to {most}"
+        asked = "" if self.beyond else f", asked for {100 * self.asked:.3g}%"
+        held = (
+            f"{self.method}: {layers} slots in each of {len(self.slots)} layers for {self.tokens} tokens, "
+            f"{self.bytes_held:,} bytes, {self.share:.1%} of the full cache{asked}."
+        )
+        return " ".join(filter(None, (held, self.beyond, self.note)))
+
+
+def full_bytes(layers: Sequence[SlotLayer], tokens: int) -> int:
+    """What the full cache holds of so many tokens, in layers that have read some."""
+    return tokens * sum(layer.slot_bytes for layer in layers) if tokens else 0

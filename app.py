@@ -16,7 +16,7 @@ from page.line import Line
 from page.listening import Listening
 from page.looking import PRIVATE, ViewEvents, connect_view_events, plot_controls, recorded_controls
 from page.memory import default_budget, free_gpu_bytes, read_bytes
-from page.model import Model
+from page.model import Model, reads_no_pictures
 from page.serving import Ending, check_port, or_one_sentence, serve
 from page.shown import Shown
 from page.store import Store
@@ -153,15 +153,19 @@ def check_model(name: str | None) -> None:
     """Look at the files of a model before anything is served.
 
     Raises:
-        ValueError: if one is missing or damaged; one sentence that names it.
+        ValueError: if one is missing or damaged, or the model reads no pictures; one sentence that names it.
     """
     # Imported here: a page of recorded runs needs no weights.
-    from elastic.models.checkpoint import check_files
+    from elastic.models.checkpoint import SMOLLM2, check_files, sees_pictures
 
+    if name == SMOLLM2:
+        raise ValueError(reads_no_pictures(name))
     if name is None:
         check_files(POCKET)
     elif Path(name).exists() or name.startswith((".", "/")):
         check_files(Path(name))
+        if not sees_pictures(Path(name)):
+            raise ValueError(reads_no_pictures(name))
 
 
 def fit(store: Store) -> None:

@@ -21,7 +21,7 @@ from transformers import (
 
 from elastic.cache.hooks import FAMILIES, prepare
 from elastic.models import smollm2
-from elastic.models.checkpoint import check_files
+from elastic.models.checkpoint import SMOLLM2, check_files
 from elastic.models.llava import Llava
 from elastic.models.processor import fit_processor
 from elastic.models.prompt import Prompt, together
@@ -66,7 +66,7 @@ def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool =
     if four_bit:
         quantized = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=half)
         options |= {"quantization_config": quantized, "device_map": {"": 0}}
-    if name == smollm2.NAME:
+    if name == SMOLLM2:
         return smollm2.load(device, options)
     try:
         if Path(name).is_dir():

@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from PIL import Image
 from torch import Tensor
 
+from elastic.cache.report import full_bytes
 from elastic.engine import State, Step, compress, decode, extend, prefill
 from elastic.events import Compressed, Encoding, Ended, Event, Read, Reading, Stepped
+from elastic.fairness import beyond_share
 from elastic.model import Llava
 from elastic.options import MAX_QUESTION
 from elastic.picture import small_jpeg
@@ -40,6 +42,19 @@ class Comparison:
         width, height = self.picture.size
         caches = sum(state.cache.bytes_allocated + state.logits.nbytes + state.looked.nbytes for state in self.states)
         return 3 * width * height + caches + sum(recorder.nbytes for recorder in list(self.recorders))
+
+    @property
+    def beyond_share(self) -> str:
+        """What sides hold in the current turn beyond the share they were asked to keep, a sentence for each."""
+        said = []
+        for state, recorder in zip(self.states, self.recorders, strict=False):
+            read = len(recorder.start.pieces)
+            full = [full_bytes(state.cache.layers, tokens) for tokens in (read, state.seen)]
+            after_prompt = int(recorder.start.prompt_bytes.sum())
+            peak = max([after_prompt, *(sum(step.bytes_held) for step in recorder.steps)])
+            beyond = beyond_share(state.policy.keep, after_prompt / full[0], peak / full[1])
+            said += [f"{state.policy.title} {beyond}."] if beyond else []
+        return " ".join(said)
 
     def record(self) -> Run:
         """The current turn as it stands, without sides before the first prefill."""

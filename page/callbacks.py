@@ -191,8 +191,8 @@ class Callbacks:
         # The whole record of the turn, so that a view that missed messages is complete again.
         run = event.record()
         self.shown.update(run)
-        line = how_it_ended(run)
-        status = f"{line}. {comparison.note}" if comparison.note else line
+        said = " ".join(filter(None, (comparison.beyond_share, comparison.note)))
+        status = f"{how_it_ended(run)}. {said}" if said else how_it_ended(run)
         yield messages.of_run(run, messages.LATE, 0, status=status, done=True)
 
     def settle(self, request: gr.Request) -> tuple[object, object, object]:

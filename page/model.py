@@ -9,6 +9,14 @@ from pathlib import Path
 from page.line import Line
 
 
+def reads_no_pictures(name: str | None) -> str:
+    """A sentence for who names a text model for the page."""
+    return (
+        f"{name!r} is a text model, and the page asks about pictures: name a LLaVA such as llava-hf/llava-1.5-7b-hf, "
+        f"leave --model out for pocket-llava, or take the text model to python -m elastic.evaluate --model {name}."
+    )
+
+
 class Watched:
     """A model that tells the line of every step, where it can be ended; all else is the model's own."""
 
@@ -47,7 +55,10 @@ class Model:
             from elastic import model, session
 
             self.session = session
-            self.llava = model.load(self.name, self.device, self.four_bit)
+            loaded = model.load(self.name, self.device, self.four_bit)
+            if not isinstance(loaded, model.Llava):
+                raise ValueError(reads_no_pictures(self.name))
+            self.llava = loaded
             self.when_loaded()
         except Exception as error:  # whatever happens in this thread must reach the page
             self.error = str(error) or type(error).__name__

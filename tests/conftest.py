@@ -73,6 +73,54 @@ def tiny(tiny_folder):
     return load(tiny_folder, device="cpu")
 
 
+CHAT = (  # of the checkpoint below: what SmolLM2 and its kin write, without their words for special tokens
+    "{% for message in messages %}<s>{{ message['role'] }}: {{ message['content'] }}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<s>assistant:{% endif %}"
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_text_folder(tmp_path_factory):
+    """A checkpoint of an untrained text model with three layers and grouped-query attention."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    from elastic.model import POCKET
+
+    torch.manual_seed(2)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(POCKET)
+    tokenizer.chat_template = CHAT
+    shape = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
+    heads = {"num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 1024}
+    ids = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+    # Weights far larger than usual, as in `tiny_folder`.
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), initializer_range=0.3, **shape, **heads, **ids))
+    folder = tmp_path_factory.mktemp("tiny-text")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_text(tiny_text_folder):
+    from elastic.model import load
+
+    return load(tiny_text_folder, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def smollm2():
+    """SmolLM2-135M-Instruct; where its package is missing, skipped here, and failed where REQUIRE_REAL is set."""
+    from elastic.model import load
+    from elastic.models.smollm2 import find
+
+    try:
+        find()
+    except ValueError as error:
+        pytest.fail(str(error)) if os.environ.get("REQUIRE_REAL") else pytest.skip(str(error))
+    return load("smollm2", device="cpu")
+
+
 @pytest.fixture(scope="session")
 def pocket():
     from elastic.model import load

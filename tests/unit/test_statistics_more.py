@@ -145,7 +145,7 @@ def test_sequences_of_a_batch_have_statistics_of_their_own():
     ids = prompt(60, batch=4)
     ids[1, 30:40] = IMAGE
     ids[2, -1] = IMAGE  # no word after the image at all
-    ids[3][ids[3] == IMAGE] = 7  # no image
+    ids[3][ids[3] == IMAGE] = 8  # no image
     cache, maps, queries = read(2, [ids])
     check_energy(cache, queries, 2, 60)
     check_major(cache, maps, 2, [ids[:1]])

@@ -25,6 +25,8 @@ class Elastic(Recipe):
     and anchors and groups are those of the paper's equations. And the paper's distance is meant for prompts of 600
     tokens and more: in a smaller cache the fixed point is the middle of what may be deleted, or the first anchors would
     all go before the answer is a few words long.
+
+    Without a picture no word is protected: there is nothing else to drop, and everything would be kept.
     """
 
     protect_text: bool = option(True, "Keep every word of the prompt; spend the budget on image patches.")

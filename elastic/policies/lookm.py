@@ -38,6 +38,9 @@ class LookM(Recipe):
     it then holds the newest tokens of the budget and every word besides, 44 slots of 300 tokens with 44 words at `keep`
     0.1, so that it can be compared only where the budget has room for the text. And the code leaves members below the
     mean similarity out of two of the merges.
+
+    Without a picture every score is raised alike, and what is left is H2O's choice, merged; `all_text`, which would keep
+    everything, is off.
     """
 
     recent: float = option(0.5, "Share of the budget for the newest tokens.", 0.0, 1.0)

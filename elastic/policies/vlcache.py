@@ -20,6 +20,8 @@ class VLCache(Recipe):
     Departs from the source in three ways. It has no published code; heads that share a key decide together. A share
     above all of a layer's tokens goes to the other layers, and shares are rounded so that their sum is the budget: the
     source clips and lets the sum drift. And its recent window may have been meant for its baselines only.
+
+    Without a picture, of which the paper says nothing, the end of the prompt stands for the queries after the image.
     """
 
     recent: float = option(0.1, "Share of a layer's budget for the newest tokens.", 0.0, 1.0)

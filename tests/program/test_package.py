@@ -52,8 +52,10 @@ def test_the_wheel_holds_the_package_its_licence_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     about = f"elastic_kv_cache-{elastic.__version__}.dist-info"
     assert {Path(name).parts[0] for name in names} == {"elastic", about}
-    of_checkout = {str(path.relative_to(ROOT)) for path in (ROOT / "elastic").rglob("*.py")}
-    assert {name for name in names if name.startswith("elastic/")} == of_checkout | {"elastic/py.typed"}
+    of_checkout = {path for path in (ROOT / "elastic").rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    expected = {str(path.relative_to(ROOT)) for path in of_checkout}
+    assert {name for name in names if name.startswith("elastic/")} == expected
+    assert {"elastic/py.typed", "elastic/models/known_passage.txt"} <= expected
     assert f"{about}/licenses/LICENSE" in names
 
 

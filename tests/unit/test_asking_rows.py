@@ -133,3 +133,11 @@ def test_a_turn_says_which_side_holds_more_than_it_was_asked_for(tiny, picture):
     run(comparison, "Where is the dog, and where is the cat, and what is beside them?", 4)
     share = comparison.recorders[1].start.prompt_bytes.sum() / comparison.recorders[0].start.prompt_bytes.sum()
     assert comparison.beyond_share == f"Elastic Cache holds {share:.1%} after the prompt, asked for 2%."
+
+
+def test_a_long_answer_that_adds_to_a_cache_is_told_of_at_its_peak(tiny, picture):
+    comparison = Comparison(tiny, picture, [POLICIES["full"](), POLICIES["snapkv"](keep=0.1)])
+    record = run(comparison, QUESTION, 60)
+    full, side = (one.bytes_held.sum(1).max() for one in record.sides)
+    assert record.sides[0].steps == record.sides[1].steps == 60 and side / full > 0.2
+    assert comparison.beyond_share == f"SnapKV holds {side / full:.1%} at the peak, asked for 10%."

@@ -33,7 +33,7 @@ class Page:
         self.store, self.scene = Store(limit=limit), scene
         self.events = Callbacks(self.model, Shown(self.store))
 
-    def ask(self, visitor, question="What is here?", tokens=4, until=lambda message: False, listens=True):
+    def ask(self, visitor, question="What is here?", tokens=4, until=lambda message: False, listens=True, b="elastic"):
         """Messages up to one that is as is wanted: then nobody listens any more."""
         self.said = messages = []
         if listens:
@@ -41,7 +41,7 @@ class Page:
 
         async def follow():
             request = SimpleNamespace(session_hash=visitor)
-            asked = AskedQuestion(picture=self.scene, question=question, sides=["full", "elastic"], tokens=tokens)
+            asked = AskedQuestion(picture=self.scene, question=question, sides=["full", b], tokens=tokens)
             async with aclosing(self.events.ask(request, asked)) as said:
                 async for message in said:
                     messages.append(message)
@@ -74,6 +74,13 @@ def test_a_conversation_goes_on_and_is_counted_with_all_it_has_become(page):
     assert first.done and second.done and len(second.opening.sides[0].history) == 1
     held = page.store.get((CONVERSATION, "a"))
     assert page.store.bytes > held.nbytes > 0 and small > 0
+
+
+def test_a_side_that_holds_more_than_was_asked_for_is_named_when_the_answer_is_there(page):
+    sides = page.ask("a", "Where is the dog, and where is the cat?", b="elastic:keep=0.02")
+    assert "; B: " in sides[-1].status and sides[-1].status.endswith("% after the prompt, asked for 2%.")
+    assert "Elastic Cache holds " in sides[-1].status
+    assert "asked for" not in page.ask("b", b="h2o:keep=0.3")[-1].status
 
 
 def test_whoever_is_put_out_for_room_is_told_with_the_next_question(tiny, scene):

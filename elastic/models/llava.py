@@ -35,7 +35,13 @@ class Llava(Reader):
         return side, side
 
     def first_turn(self, context: Image.Image, question: str, question_first: bool = False) -> Prompt:
-        """The prompt of a conversation's first question: the picture, then the question, or the other way round."""
+        """The prompt of a conversation's first question: the picture, then the question, or the other way round.
+
+        Raises:
+            ValueError: if the context is no picture.
+        """
+        if not isinstance(context, Image.Image):
+            raise ValueError(f"{self.name!r} is asked about a picture: open it first, as elastic.picture does.")
         question = self._spelled(question)
         text = self._render([self._message("user", question, is_first=True)])
         if question_first:

@@ -37,9 +37,12 @@ class TextModel(Reader):
         """The prompt of a conversation's first question: a text, then the question, or the other way round.
 
         Raises:
-            ValueError: if the tokenizer has no chat template, or one that changes what a person writes.
+            ValueError: if the context is no text, or the tokenizer has no chat template, or one that changes what a
+                person writes.
         """
         self._check_template()
+        if not isinstance(context, str):
+            raise ValueError(f"{self.name!r} reads text only: give a text for the question to be about, no picture.")
         context, question = self._spelled(context.strip()), self._spelled(question.strip())
         said = BETWEEN.join(filter(None, (question, context) if question_first else (context, question)))
         text = self._render([self._message("user", said)])

@@ -34,8 +34,3 @@ def for_text(policy: Policy) -> Policy:
         )
     protects = getattr(policy, "protect_text", False)
     return replace(policy, **{"protect_text": False}) if protects else policy
-
-
-def changed_for_text(policy: Policy) -> str:
-    """A sentence on what is done otherwise without a picture; empty where nothing is."""
-    return "" if for_text(policy) == policy else WORDS_NOT_PROTECTED

@@ -96,6 +96,13 @@ def test_without_a_chat_template_there_are_passages_only(tiny_text_folder, tmp_p
     assert plain.passage(STORY).ids.shape[1] > 30
 
 
+def test_a_picture_for_a_text_model_and_a_text_for_a_llava_are_refused(tiny_text, tiny, picture):
+    with pytest.raises(ValueError, match="reads text only: give a text"):
+        tiny_text.first_turn(picture, QUESTION)
+    with pytest.raises(ValueError, match="is asked about a picture: open it first"):
+        tiny.first_turn("assets/scene.png", QUESTION)
+
+
 def test_a_template_that_changes_what_is_written_is_refused(tiny_text_folder, tmp_path):
     folder = tmp_path / "upper"
     shutil.copytree(tiny_text_folder, folder)

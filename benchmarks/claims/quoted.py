@@ -164,5 +164,5 @@ CLAIMS = (
     *(Claim("README.md", says, *measured) for says, measured in IN_README),
     *(Claim(LESSON, says, *OF_LESSON) for says in IN_LESSON),
     *(Claim("elastic/policies/elastic_plus.py", says, *OF_CHOICES) for says in IN_ELASTIC_PLUS),
-    Claim("elastic/evaluate/fairness.py", IN_FAIRNESS, *OF_LOSS),
+    Claim("elastic/fairness.py", IN_FAIRNESS, *OF_LOSS),
 )

@@ -39,8 +39,8 @@ class LookM(Recipe):
     0.1, so that it can be compared only where the budget has room for the text. And the code leaves members below the
     mean similarity out of two of the merges.
 
-    Without a picture every score is raised alike, and what is left is H2O's choice, merged; `all_text`, which would keep
-    everything, is off.
+    Without a picture every score is raised alike, and what is left is H2O's choice, merged. `all_text` is off then: it
+    would keep everything.
     """
 
     recent: float = option(0.5, "Share of the budget for the newest tokens.", 0.0, 1.0)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from elastic.policies.base import PATCH, Policy
 
+PROTECTING = ("protect_text", "all_text")  # options of methods that keep every word
 WORDS_NOT_PROTECTED = "There is no picture to spend the budget on, so words are not protected."
 
 
@@ -32,5 +33,5 @@ def for_text(policy: Policy) -> Policy:
             f"{policy.title} chooses among a picture's patches by the words, and this prompt has no picture: "
             "take another method for text."
         )
-    protects = getattr(policy, "protect_text", False)
-    return replace(policy, **{"protect_text": False}) if protects else policy
+    protecting = {name: False for name in PROTECTING if getattr(policy, name, False)}
+    return replace(policy, **protecting) if protecting else policy

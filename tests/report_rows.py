@@ -29,7 +29,8 @@ def row(label, keep, skill=0.5, noise=None):
     found = {"exact": 0.94 * (1 - loss), "exact_short": 0.95 * (1 - loss), "exact_describe": 0.7 * (1 - loss) ** 2}
     found |= {"agreement": 1 - loss, "agreement_before": 1 - 0.8 * loss, "agreement_after": 0.6 * (1 - loss)}
     found |= {"rouge_l": 1 - 0.7 * loss, "kl": 4 * loss**3, "perplexity": 1.2 * math.exp(5 * loss)}
-    found |= {"repetition": 0.01 + 0.3 * loss**2}
+    found |= {"repetition": 0.01 + 0.3 * loss**2, "exact_of_full": 1 - loss, "value_right": 1 - 0.9 * loss}
+    found |= {"dropped": 0.5 * loss, "dropped_needed": 0.2 * loss}
     made = {"policy": label, "keep": keep, "n": 600, **found}
     for name, value in found.items():
         half = 0.0 if name in ("agreement", "kl") and keep == 1 else 0.03 * value + 0.004

@@ -66,6 +66,23 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.3g}%"
 
 
+def budget(row: dict) -> str:
+    """What a row or an answer was asked to hold, as it is read: a share, or tokens."""
+    return f"{row['budget']:,.0f} tokens" if row.get("budget") else percent(row["keep"])
+
+
+def column(rows: list[dict], keep: float) -> str:
+    """The title of a budget's column: "keep 20%", or what was asked for in tokens with the share that is."""
+    row = next(row for row in rows if row["keep"] == keep)
+    return f"{budget(row)} ({percent(keep)})" if row.get("budget") else f"keep {percent(keep)}"
+
+
+def of_cache(rows: list[dict], keep: float) -> str:
+    """A budget in a sentence: "20% of the cache", or tokens."""
+    row = next(row for row in rows if row["keep"] == keep)
+    return budget(row) if row.get("budget") else f"{percent(keep)} of the cache"
+
+
 def keeps(rows: list[dict]) -> list[float]:
     """Budgets of the rows, the largest first."""
     return sorted({row["keep"] for row in rows}, reverse=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from viz.measures import ReportedMeasure, in_bytes, interval, number, percent
+from viz.measures import ReportedMeasure, column, in_bytes, interval, number, percent
 from viz.theme import COMPRESSED, FULL, new_figure, note
 
 # What may lie along the bottom, and how its marks are written.
@@ -180,7 +180,7 @@ def _hover_text(row: dict, measure: ReportedMeasure) -> str:
 
 def _named(row: dict) -> str:
     keep = number(row, "keep")
-    return escape(row["policy"]) + (f", keep {percent(keep)}" if keep is not None and row["policy"] != "full" else "")
+    return escape(row["policy"]) + (f", {column([row], keep)}" if keep is not None and row["policy"] != "full" else "")
 
 
 def _held(row: dict) -> str:

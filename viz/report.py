@@ -11,7 +11,18 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from viz.joiner import joined
-from viz.measures import ReportedMeasure, interval, keeps, number, ordered, paired, percent, read_measures, verdict
+from viz.measures import (
+    ReportedMeasure,
+    column,
+    interval,
+    keeps,
+    number,
+    of_cache,
+    ordered,
+    paired,
+    read_measures,
+    verdict,
+)
 from viz.quality import quality
 from viz.replay import POLICY
 from viz.tables import budgets, nearest, skills
@@ -19,6 +30,9 @@ from viz.templates import ASSETS, filled
 
 PICTURE = re.compile(r"data:image/(jpeg|png|webp);base64,[A-Za-z0-9+/]+=*")
 OF_FAILURE = ("rouge_l", "agreement")  # measures that are known of a single answer
+ABOUT = (  # settings that stand above everything
+    *("model", "data", "question", "layout", "device", "dtype", "date", "elastic", "versions", "torch", "transformers"),
+)
 LEFT_OUT = {"left_out": "Left out", "skipped": "Skipped", "errors": "Errors"}
 
 
@@ -53,7 +67,7 @@ def report_html(results: dict) -> str:
         "quality": {measure.name: budgets(rows, measure) for measure in measured},
         "titles": [(measure.name, measure.title) for measure in measured],
         "skills": by_skill,
-        "budgets": [(keep, f"keep {percent(keep)}") for keep in by_skill],
+        "budgets": [(keep, column(rows, keep)) for keep in by_skill],
         "usual": nearest(by_skill) if by_skill else None,
         "costs": {measure.name: budgets(rows, measure) for measure in costs},
         "titles_of_costs": [(measure.name, measure.title) for measure in costs],
@@ -112,7 +126,19 @@ def _headline(rows: list[dict], settings: dict) -> str:
     counts = f"Methods: {methods} · Budgets below the full cache: {asked} · Samples: {samples:,}"
     parts = [
         f"{name.capitalize()}: {_text(settings[name])}"
-        for name in ("model", "device", "dtype", "date", "elastic", "versions", "torch", "transformers")
+        for name in (
+            "model",
+            "data",
+            "question",
+            "layout",
+            "device",
+            "dtype",
+            "date",
+            "elastic",
+            "versions",
+            "torch",
+            "transformers",
+        )
         if settings.get(name)
     ]
     return " · ".join([counts, *parts])
@@ -141,7 +167,7 @@ def _best_at(rows: list[dict], measure: ReportedMeasure, keep: float) -> str:
     else:
         all_others = "All others that are compared" if _beyond(rows, keep) else "All others"
         rest = f" Not told apart from it: {alike}." if alike else f" {all_others} are worse, beyond the intervals."
-    return Markup("With {} of the cache: {}, {}.{}").format(percent(keep), first, _judged(best[0], measure), rest)
+    return Markup("With {}: {}, {}.{}").format(of_cache(rows, keep), first, _judged(best[0], measure), rest)
 
 
 def _beyond(rows: list[dict], keep: float) -> str:
@@ -151,7 +177,7 @@ def _beyond(rows: list[dict], keep: float) -> str:
         if row["keep"] == keep and row.get("beyond_share"):
             whose[row["beyond_share"]].append(row["policy"])
     found = "; ".join(f"{', '.join(who)} ({'each ' * (len(who) > 1)}{why})" for why, who in whose.items())
-    return f"Not compared with {percent(keep)} of the cache, as beyond their share: {found}." if found else ""
+    return f"Not compared with {of_cache(rows, keep)}, as beyond their share: {found}." if found else ""
 
 
 def _smallest(rows: list[dict], measure: ReportedMeasure, peak: ReportedMeasure | None) -> str:
@@ -165,7 +191,7 @@ def _smallest(rows: list[dict], measure: ReportedMeasure, peak: ReportedMeasure 
         if row["policy"] != "full" and row["keep"] < 1 and ends and min(sign * end for end in ends) > -whole / 20:
             low, high = (f"{end:+{number_format}}".replace("%", "").replace("-", "−") for end in ends)
             unit = " points" if number_format.endswith("%") else measure.unit
-            where = f"{row['policy']} with keep {percent(row['keep'])}, which holds {peak.value(row)}"
+            where = f"{row['policy']} with {column([row], row['keep'])}, which holds {peak.value(row)}"
             sentence = f"{where}. Its difference from full: {low} to {high}{unit}."
             return f"Smallest cache{of_those} that surely loses less than a twentieth: {sentence}"
     return f"No compressed cache{of_those} surely loses less than a twentieth, as far as these samples tell."
@@ -189,7 +215,7 @@ def _failures(results: dict, measures: list[ReportedMeasure]) -> dict[str, objec
 
 def _failure(failure: dict, places: dict[int, int], measures: list[ReportedMeasure]) -> Failure:
     full, answer = failure.get("full") or "", failure.get("answer") or ""
-    parts = [f"keep {percent(failure['keep'])}", failure.get("skill"), f"sample {failure.get('sample')}"]
+    parts = [column([failure], failure["keep"]), failure.get("skill"), f"sample {failure.get('sample')}"]
     parts += [f"{measure.short} {measure.value(failure)}" for measure in measures]
     sides = [("Full cache", marked(full, answer)), (failure["policy"], marked(answer, full))]
     if failure.get("reference") is not None:

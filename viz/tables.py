@@ -6,7 +6,7 @@ from functools import cache
 
 from plotly.colors import sample_colorscale
 
-from viz.measures import ReportedMeasure, Verdict, in_bytes, keeps, number, ordered, percent, verdict
+from viz.measures import ReportedMeasure, Verdict, column, in_bytes, keeps, number, ordered, verdict
 
 USUAL = 0.2  # the budget that tables open with, or the one nearest to it
 
@@ -49,7 +49,7 @@ def budgets(rows: list[dict], measure: ReportedMeasure) -> ReportTable:
         lines.append((label, [_cell(own.get(keep), measure, judged[keep]) for keep in columns]))
     return ReportTable(
         title=f"{measure.title}: {measure.better} is better",
-        columns=[(f"keep {percent(keep)}", direction if keep == usual else "") for keep in columns],
+        columns=[(column(rows, keep), direction if keep == usual else "") for keep in columns],
         lines=lines,
         better=measure.better,
     )
@@ -66,7 +66,7 @@ def skills(rows: list[dict], exact: ReportedMeasure | None) -> dict[float, Repor
         own = {row["policy"]: row for row in rows if row["keep"] == keep or row["policy"] == "full"}
         labels = sorted(_labels_ranked(own.values(), exact) | own, key=lambda label: label != "full")
         lines = [(label, [_heated(own[label]["exact_by_skill"], name) for name in names]) for label in labels]
-        tables[keep] = ReportTable(f"Exact answers, keep {percent(keep)}", [(name, "") for name in names], lines)
+        tables[keep] = ReportTable(f"Exact answers, {column(rows, keep)}", [(name, "") for name in names], lines)
     return tables
 
 

@@ -1,7 +1,6 @@
 """The program `python -m elastic.evaluate`: what is asked for (`arguments`), found before, computed and written."""
 
 import argparse
-import hashlib
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
@@ -13,23 +12,30 @@ from typing import Any
 from tqdm import tqdm
 from transformers import AutoTokenizer
 
-from elastic.evaluate.advice import advice, table
+from elastic.evaluate.advice import advice, protocol, table
 from elastic.evaluate.aggregates import described
-from elastic.evaluate.arguments import SCENES, arguments
-from elastic.evaluate.data import Sample, registered_samples
+from elastic.evaluate.arguments import KEEPS, KNOWN, QUESTION, arguments
+from elastic.evaluate.data import Sample
 from elastic.evaluate.failures import failures
-from elastic.evaluate.files import read_file
 from elastic.evaluate.lines import Record
-from elastic.evaluate.methods import Variant, keeps, methods, variants
+from elastic.evaluate.methods import (
+    Variant,
+    adapted_to_text,
+    budget_of,
+    keeps,
+    methods,
+    token_budgets,
+    variants,
+    without_picture,
+)
 from elastic.evaluate.output import files_of, results_in, write_again, write_all
 from elastic.evaluate.records import ELSE, Records, changed
-from elastic.evaluate.registry import DATA, registered
 from elastic.evaluate.run import Chunk, chunks
+from elastic.evaluate.selection import check_protocol, identity, is_registered, reads_text, samples_of
 from elastic.evaluate.summary import Draws, rows
 from elastic.evaluate.workers import ModelSource, Results, in_pool, in_process
 from elastic.files import claimed, writable
 from elastic.model import POCKET
-from elastic.models.checkpoint import digest
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -39,20 +45,32 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         ValueError: if something asked for does not exist or is out of its range, a file cannot be written or is in use,
             or work cannot go on; one sentence.
     """
-    chosen, left_out = variants(methods(args.policies), keeps(args.keep))
+    chosen, left_out = _variants(args)
     _check_paths(args)
+    check_protocol(args)
     with claimed(args.out):
-        samples, problems = _samples(args)
+        samples, problems = samples_of(args)
         _report(problems, args.on_error)
         if not samples:
             raise ValueError(
                 "There is no sample to evaluate: raise --limit, --describe or --conversations, or mend the file."
             )
-        for name, why in left_out.items():
-            print(f"Left out: {name}: {why}")
+        adapted = adapted_to_text(chosen) if reads_text(args.model) else {}
+        for what, sentences in {"Left out": left_out, "Adapted": adapted}.items():
+            for name, why in sentences.items():
+                print(f"{what}: {name}: {why}")
         records = _records(args, samples)
         _compute(args, samples, chosen, records)
-        return _conclude(args, samples, chosen, records, {"left_out": left_out, "skipped": problems})
+        known = {"left_out": left_out, "adapted": adapted, "skipped": problems}
+        return _conclude(args, samples, chosen, records, known)
+
+
+def _variants(args: argparse.Namespace) -> tuple[tuple[Variant, ...], dict[str, str]]:
+    """Every method at every budget, and why some were left out."""
+    shares = keeps(args.keep or KEEPS) if args.keep or not args.keep_tokens else []
+    tokens = token_budgets(args.keep_tokens) if args.keep_tokens else []
+    found, left_out = variants(methods(args.policies), shares, tokens)
+    return without_picture(found, left_out) if reads_text(args.model) else (found, left_out)
 
 
 def _records(args: argparse.Namespace, samples: list[Sample]) -> Records:
@@ -62,7 +80,7 @@ def _records(args: argparse.Namespace, samples: list[Sample]) -> Records:
         ValueError: if what lies there is of another run, or of none: nothing takes its place.
     """
     *made, answers, left_out = files_of(args.out)
-    records = Records(answers, _identity(args), args.fresh)
+    records = Records(answers, identity(args), args.fresh)
     there = [path for path in made if path.exists()]
     if there and not records.found and not args.fresh:
         raise ValueError(f"{there[0]} is there already, but {answers.name}, with the answers it is of, is not: {ELSE}")
@@ -88,7 +106,7 @@ def _check_paths(args: argparse.Namespace) -> None:
         )
     for path in files_of(args.out):
         writable(path)
-        if not _is_registered(args.data) and path.exists() and Path(args.data).exists() and path.samefile(args.data):
+        if not is_registered(args.data) and path.exists() and Path(args.data).exists() and path.samefile(args.data):
             raise ValueError(f"{path} is the data itself and would be overwritten: give another --out.")
         if path.exists() and not path.is_file():
             raise ValueError(f"{path} is no file that results could be kept in: give another --out.")
@@ -97,8 +115,13 @@ def _check_paths(args: argparse.Namespace) -> None:
 def _compute(args: argparse.Namespace, samples: list[Sample], chosen: tuple[Variant, ...], records: Records) -> None:
     """Find what has not been found before."""
     model = ModelSource(args.model, args.device, args.four_bit)
-    lengths = _lengths(model, samples) if args.batch > 1 else {}
-    todo = chunks(samples, chosen, records.done(), lengths, args.batch, args.max_new_tokens)
+    lengths = _lengths(model, samples) if args.batch > 1 and not reads_text(args.model) else {}
+    plan = Chunk(
+        most_tokens=args.max_new_tokens,
+        is_known=args.question == KNOWN,
+        is_question_first=args.layout == QUESTION,
+    )
+    todo = chunks(samples, chosen, records.done(), lengths, args.batch, plan)
     before = len(_of_run(records.answers(), samples, chosen))
     if before:
         print(f"Going on: {before} answers are in {records.path}")
@@ -138,13 +161,14 @@ def _conclude(
             f"are kept in {records.path.name}: ask for the same again to have it back."
         )
     _report([*known["skipped"], *errors], "skip")
-    print("\n".join(["", table(results["rows"]), "", *advice(draws, results["rows"])]))
+    said = [protocol(settings), table(results["rows"]), "", *advice(draws, results["rows"])]
+    print("\n".join(["", *said]))
     return results
 
 
 def _is_missed(before: dict[str, Any], now: dict[str, Any]) -> bool:
     """Whether a table had a row, or samples, that the one in its place has not."""
-    rows, kept = ({(row["policy"], row["keep"]) for row in results["rows"]} for results in (before, now))
+    rows, kept = ({(row["policy"], budget_of(row)) for row in results["rows"]} for results in (before, now))
     return bool(rows - kept) or before["settings"]["samples"] > now["settings"]["samples"]
 
 
@@ -154,22 +178,6 @@ def _computed(args: argparse.Namespace, model: ModelSource, todo: list[Chunk]) -
 
         return on_ray(model, todo, args.ray or None)
     return in_pool(model, todo, args.workers) if args.workers > 1 else in_process(model, todo)
-
-
-def _samples(args: argparse.Namespace) -> tuple[list[Sample], list[str]]:
-    if _is_registered(args.data):
-        limit = 100 if args.limit is None else args.limit
-        return registered_samples(args.data, args.seed, limit, args.describe, args.conversations), []
-    path = Path(args.data)
-    images = args.images or (path.parent / "images" if (path.parent / "images").is_dir() else path.parent)
-    if not images.is_dir():
-        raise ValueError(f"{images} is no folder: name the folder of the pictures with --images.")
-    return read_file(path, images, args.limit)
-
-
-def _is_registered(data: str) -> bool:
-    """Whether data are registered, and no file; what is asked for where nothing is said is always meant so."""
-    return data == SCENES or data in registered(DATA)
 
 
 def _report(problems: list[str], on_error: str) -> None:
@@ -183,31 +191,11 @@ def _sentences(errors: Iterable[Record]) -> list[str]:
     """One per sample and reason, however many methods it met."""
     met: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for line in errors:
-        met[line["sample"], line["error"]].append(f"{line['policy']} at {line['keep']:g}")
+        met[line["sample"], line["error"]].append(f"{line['policy']} at {budget_of(line):g}")
     return [
         f"{sample} ({', '.join(names) if len(names) < 4 else f'{len(names)} methods and budgets'}): {reason}"
         for (sample, reason), names in met.items()
     ]
-
-
-def _identity(args: argparse.Namespace) -> dict[str, Any]:
-    """What answers and times depend on: a file of answers goes on only with the same."""
-    is_registered = _is_registered(args.data)
-    data = args.data if is_registered else f"{Path(args.data).name} {_digest(Path(args.data))}"
-    folder = Path(args.model or POCKET)
-    return {
-        "model": args.model or POCKET.name,
-        "weights": digest(folder) if folder.is_dir() else None,  # a name on the hub is taken at its word
-        "four_bit": args.four_bit,
-        "data": data,
-        "seed": args.seed if is_registered else None,
-        "max_new_tokens": args.max_new_tokens,
-        "batch": args.batch,
-    }
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def _settings(args: argparse.Namespace, chosen: tuple[Variant, ...], records: Records, samples: int) -> dict[str, Any]:
@@ -223,7 +211,7 @@ def _settings(args: argparse.Namespace, chosen: tuple[Variant, ...], records: Re
 def _of_run(lines: list[Record], samples: list[Sample], chosen: tuple[Variant, ...]) -> list[Record]:
     """Those of the samples and methods asked for: a file may hold more, from before."""
     names, keys = {sample.name for sample in samples}, {variant.key for variant in chosen}
-    return [line for line in lines if line["sample"] in names and (line["policy"], line["keep"]) in keys]
+    return [line for line in lines if line["sample"] in names and (line["policy"], budget_of(line)) in keys]
 
 
 def _lengths(model: ModelSource, samples: list[Sample]) -> dict[str, int]:

@@ -6,7 +6,9 @@ from typing import Any
 
 from elastic.evaluate.data import DESCRIBE
 
-Answer = dict[str, Any]  # a record of an answer, with `full_peak`, the full cache's `bytes_peak` on the same
+# A record of an answer, with the full cache's `bytes_peak`, `bytes_question` and `exact` on the same as `full_peak`,
+# `full_question` and `full_exact`.
+Answer = dict[str, Any]
 Row = dict[str, Any]  # what the answers of a method at a budget come to: a line of the results
 Number = float | None
 HIGHER = "higher"
@@ -50,11 +52,17 @@ def _milliseconds(name: str, title: str, short: str) -> Measure:
     return Measure(_of(name), title=title, short=short, format=".1f", unit=" ms", is_cost=True)
 
 
+def _is_full_right(answer: Answer) -> bool:
+    return bool(answer["full_exact"])
+
+
 # In the order in which a report shows them.
 MEASURES: dict[str, Measure] = {
     "exact": _exact("Exact answers", "exact", lambda answer: True),
     "exact_short": _exact("Exact answers to short questions", "short", lambda answer: answer["skill"] != DESCRIBE),
     "exact_describe": _exact("Exact descriptions", "descriptions", lambda answer: answer["skill"] == DESCRIBE),
+    "exact_of_full": _exact("Exact answers, of what the full cache has right", "of full's", _is_full_right),
+    "value_right": _agreement("value_right", "Tokens of the value right", "tokens right"),
     "agreement": _agreement("agreement", "Agreement with the full cache", "agreement"),
     "agreement_before": _agreement("agreement_before", "Agreement before the first difference", "before"),
     "agreement_after": _agreement("agreement_after", "Agreement after the first difference", "after"),
@@ -66,10 +74,21 @@ MEASURES: dict[str, Measure] = {
         _of("loss"), _of("tokens"), True, "Perplexity of the reference answer", "perplexity", format=".4g"
     ),
     "repetition": Measure(_of("repetition"), title="Repetition in the answer", short="repetition"),
+    "dropped": Measure(_of("dropped"), title="Tokens dropped in every layer and head", short="dropped"),
+    "dropped_needed": Measure(
+        _of("dropped_needed"),
+        title="Tokens an answer is taken from, dropped in every layer and head",
+        short="needed dropped",
+    ),
     "share_peak": _share("bytes_peak", "full_peak", "Memory at the peak, share of full", "at the peak"),
     "share_prompt": _share("bytes_prompt", "bytes_full", "Memory after the prompt, share of full", "after prompt"),
     "ms_per_token": _milliseconds("ms_per_token", "Time per answer token", "ms/token"),
     "compress_ms": _milliseconds("compress_ms", "Time to compress the prompt, once", "ms once"),
+    # What every method alike holds whole, words of a question that is read after compression, is no method's excess.
+    "share_peak_apart": Measure(
+        lambda answer: answer["bytes_peak"] - answer["bytes_question"],
+        lambda answer: answer["full_peak"] - answer["full_question"],
+    ),
     "bytes_prompt": Measure(_of("bytes_prompt")),
     "bytes_peak": Measure(_of("bytes_peak")),
 }

@@ -7,9 +7,21 @@ from there, and further methods, budgets or samples are added to those that are 
 files, and a run of another model or other data needs others; a line that was damaged is named once, moved to
 `.left-out.jsonl`, and what it said is computed again.
 
-Data: `scenes`, where the project's checkout is, are emoji scenes that pocket-llava was not trained on. A file may be
-MM-Vet's mm-vet.json, LLaVA-Description's detail_1k.json, or JSON lines with `image` and `text` as LLaVA-Bench has, with
---images. `--report-from results.json` computes nothing: it writes the report again from results that are there.
+What is evaluated, by --data, for models that see pictures and for those that read text alone:
+
+  scenes    emoji scenes that pocket-llava was not trained on: short questions, descriptions, conversations.
+  recall    numbers and names that stand once in what was read: in a text (four kinds, short and long questions), or on
+            a plate in a scene. The answer is fed and its value judged, token by token; nothing is written. Results say
+            what is right of all, and of what the full cache has right.
+  passages  what follows a text of 768 tokens, or a picture and the request to describe it: KL and perplexity.
+  a file    MM-Vet's mm-vet.json, LLaVA-Description's detail_1k.json, or JSON lines with `image` and `text` as
+            LLaVA-Bench has, with --images.
+
+When a cache is compressed, by --question: `known` is after the question was read, `unknown` before it. Then picture or
+text is read and compressed, and each question about it is read into a copy of that one cache; in a conversation the
+cache is compressed again after each answer, before the next question.
+
+`--report-from results.json` computes nothing: it writes the report again from results that are there.
 """
 
 import argparse
@@ -18,6 +30,10 @@ from pathlib import Path
 from elastic.command_line import Options, whole_number
 
 SCENES = "scenes"  # emoji scenes, which the project registers as data
+KEEPS = "1.0,0.5,0.2,0.1"
+KNOWN, UNKNOWN = "known", "unknown"
+PICTURE, QUESTION = "picture", "question"
+FED, READ = "fed", "read"
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -29,29 +45,64 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         default="all",
         help="e.g. elastic,h2o or combine:score=window;merge=values, or @FILE with one a line; default: all",
     )
-    add("--keep", default="1.0,0.5,0.2,0.1", help="shares of the cache that are kept, e.g. 1.0,0.5 (default)")
-    add("--data", default=SCENES, help="a file, or data that are registered: `scenes` (default)")
+    add("--keep", help=f"shares of the cache that are kept; default: {KEEPS}, or none where --keep-tokens is given")
+    add(
+        "--keep-tokens",
+        help="tokens that are held of a prompt instead of a share, e.g. 64,128,256: equal bytes whatever its length; "
+        "what is held of the answer besides follows each method's own rule",
+    )
+    add(
+        "--data",
+        default=SCENES,
+        help="`scenes` (default), `recall`, `passages`, others that are registered, or a file",
+    )
+    add(
+        "--question",
+        choices=(KNOWN, UNKNOWN),
+        default=KNOWN,
+        help="whether the question was read when the cache is compressed (default: known)",
+    )
+    add(
+        "--layout",
+        choices=(PICTURE, QUESTION),
+        default=PICTURE,
+        help="what comes first, picture (or text) or question (default: picture)",
+    )
     add("--images", type=Path, help="folder of the file's pictures; default: `images` beside it, else its own")
     add(
         "--limit",
         type=whole_number(0),
-        help="short questions about scenes (default 100), beside --describe and --conversations; "
-        "or records of a file (default all)",
+        help="short questions about scenes (default 100), beside --describe and --conversations; questions of recall "
+        "(default 120), passages (default 12), or records of a file (default all)",
     )
     add("--describe", type=whole_number(0), default=20, help="descriptions of scenes (default 20)")
     add(
         "--conversations",
         type=whole_number(0),
-        default=10,
-        help="conversations of three turns about scenes (default 10)",
+        help="conversations of three turns (default 10 about scenes; recall from texts has some if asked for)",
     )
-    add("--seed", type=whole_number(0), default=1, help="of the scenes (default 1)")
+    add(
+        "--seed",
+        type=whole_number(0),
+        default=1,
+        help="of registered data (default 1); even and odd ones differ in texts",
+    )
+    add("--tokens", type=whole_number(64), help="of a text (default: 600 of recall, 768 of passages)")
+    add("--needles", type=whole_number(1), default=1, help="facts hidden in each text of recall (default 1)")
+    add(
+        "--lead",
+        choices=(FED, READ),
+        default=FED,
+        help="what becomes of the words before a value in an answer of recall: fed like the rest, after compression "
+        "(default), or read with the question, so that methods know them, too",
+    )
+    add("--follow", type=whole_number(1), default=64, help="tokens that follow a text of passages (default 64)")
     add("--max-new-tokens", type=whole_number(1), default=160, help="an answer's at most (default 160)")
     add("--on-error", choices=("skip", "stop"), default="skip", help="what a sample that cannot be used does to a run")
     add("--out", type=Path, default=Path("results.json"), help="default: results.json")
     add("--report-from", type=Path, metavar="FILE", help="results (.json) to write the report of, and do nothing else")
     add("--fresh", action="store_true", help="begin anew instead of going on with what lies beside --out")
-    add("--model", help="checkpoint, by hub name or folder; default: the embedded pocket-llava")
+    add("--model", help="checkpoint, by hub name or folder, or smollm2; default: the embedded pocket-llava")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--four-bit", action="store_true", help="weights in 4 bits, on a GPU")
     add("--batch", type=whole_number(1), default=1, help="equally long prompts read together; times are divided by it")

@@ -1,8 +1,9 @@
-"""Samples: a picture, what is asked about it, and the answer where the data has one. Files of them: see `files`."""
+"""Samples: a picture or a text, what is asked about it, and the answer where there is one. Of files: see `files`."""
 
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 
 from PIL import Image
@@ -15,47 +16,66 @@ DESCRIBE = "describe"  # the skill of a description, which is judged apart from 
 
 @dataclass(frozen=True)
 class Turn:
-    """A question of a sample."""
+    """A question of a sample; an empty one asks nothing: what follows the text is judged."""
 
     question: str
     answer: str | None  # the data's, which is fed; None: the full cache's own is
     skill: str
     most_tokens: int | None = None  # to write at most, where that is less than for all
+    # Where every method writes an answer of its own beside the one that is fed. Where it does not, the data's answer
+    # is fed as it is, with no end token, and its tokens tell whether it is right.
+    is_written: bool = True
+    value: tuple[int, int] | None = None  # the stretch of the answer that is to be right; None: all of it
+    lead: str = ""  # the answer's first words, where they are read with the question instead of being fed
+    needs: tuple[int, ...] | str = ()  # what the answer is taken from: patches of the picture, or words of the text
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture and what is asked about it, one question after the other."""
+    """One picture or text and what is asked about it, one question after the other."""
 
     name: str  # tells it from all others of its data
-    picture: Path | bytes | Callable[[], Image.Image]  # a picture file, its contents, or what draws it
+    picture: Path | bytes | Callable[[], Image.Image] | None  # a picture file, its contents, or what draws it
     turns: tuple[Turn, ...]
     is_exact: bool = True  # whether an answer is right only if it is the data's to the letter
+    text: str | None = None  # in place of a picture
 
-    def open(self) -> Image.Image:
-        """The picture.
+    @property
+    def context(self) -> object:
+        """Equal for samples about the same picture or text."""
+        return self.picture if self.text is None else self.text
+
+    def open(self) -> Image.Image | str:
+        """The picture, or the text.
 
         Raises:
-            ValueError: if it cannot be read.
+            ValueError: if the picture cannot be read, or there is neither.
         """
+        if self.text is not None:
+            return self.text
+        if self.picture is None:
+            raise ValueError("A sample needs a picture or a text.")
         if callable(self.picture):
             return self.picture()
         return open_picture(io.BytesIO(self.picture) if isinstance(self.picture, bytes) else self.picture)
 
 
-def registered_samples(name: str, seed: int, questions: int, descriptions: int, conversations: int) -> list[Sample]:
+def registered_samples(
+    name: str, seed: int, questions: int, descriptions: int, conversations: int, group: str = DATA, **more: object
+) -> list[Sample]:
     """The samples of data that are registered by a name: so many short questions, descriptions and conversations.
 
     What is registered is a function of the same numbers. It needs to import nothing of this package: for each sample
     it returns the fields of `Sample`, its turns as those of `Turn`, as dictionaries. The picture it draws is a callable
-    that can be pickled.
+    that can be pickled. What there is `more` to say is said to functions that ask for it by its name.
 
     Raises:
         ValueError: if nobody has registered such data, or what has is not installed; one sentence.
     """
     try:
-        make = load(DATA, name)
+        make = load(group, name)
     except ValueError as error:
         raise ValueError(f"{error} Give a file of your own with --data, or run in the project's checkout.") from error
-    made = make(seed, questions, descriptions, conversations)
-    return [Sample(**one | {"turns": tuple(Turn(**turn) for turn in one["turns"])}) for one in made]
+    asked_for = {name: value for name, value in more.items() if name in signature(make).parameters}
+    made = make(seed, questions, descriptions, conversations, **asked_for)
+    return [Sample(**{"picture": None} | one | {"turns": tuple(Turn(**turn) for turn in one["turns"])}) for one in made]

@@ -26,6 +26,7 @@ class _Of(_Line):
     sample: str
     policy: str
     keep: float = Field(gt=0, le=1)
+    budget: int | None  # tokens to hold, where that was asked for and not the share
 
 
 class _Error(_Of):

@@ -1,36 +1,60 @@
 """Which methods at which budgets: from the words of a command line to policies."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from elastic.options import options_of, read_choice, read_share
 from elastic.policies import POLICIES, Policy
 from elastic.policies.full import Full
+from elastic.policies.picture import WORDS_NOT_PROTECTED, for_text
 
 ABOUT_OPTIONS = (
     "Write a policy's options as elastic:protect_text=false;distance=10, or a budget of its own as think:keep=0.6."
 )
 
 
+VariantKey = tuple[str, float]  # label, and the budget: a share of the cache, or a whole number of tokens above 1
+
+
 @dataclass(frozen=True)
 class Variant:
-    """A method at a budget, by the name that it has in all results."""
+    """A method at a budget, by the name that it has in all results.
+
+    A budget in `tokens` is what the method is asked to hold of a prompt, whatever its length: of one of T tokens it
+    keeps the share tokens / T, or all of it. While an answer is written it holds more by the method's own rule of
+    growth, which knows of shares alone.
+    """
 
     label: str
     policy: Policy
+    tokens: int | None = None
 
     @property
     def keep(self) -> float:
         return self.policy.keep
 
     @property
-    def key(self) -> tuple[str, float]:
-        return self.label, self.policy.keep
+    def key(self) -> VariantKey:
+        return self.label, self.tokens or self.policy.keep
+
+    def at(self, seen: int) -> Policy:
+        """The policy for a cache that has seen so many tokens.
+
+        Raises:
+            ValueError: if the method cannot keep so small a share of it.
+        """
+        return self.policy if self.tokens is None else replace(self.policy, keep=min(1.0, self.tokens / seen))
 
 
 FULL = Variant("full", Full())
+
+
+def budget_of(record: Mapping[str, Any]) -> float:
+    """The budget of a line or a row: a share of the cache, or a whole number of tokens above 1."""
+    budget: float = record.get("budget") or record["keep"]
+    return budget
 
 
 def keeps(text: str) -> list[float]:
@@ -44,6 +68,18 @@ def keeps(text: str) -> list[float]:
         return list(dict.fromkeys(read_share(part, least) for part in text.split(",")))
     except ValueError as error:
         raise ValueError(f"--keep: {error}") from error
+
+
+def token_budgets(text: str) -> list[int]:
+    """Budgets from `64,128`.
+
+    Raises:
+        ValueError: if one is no whole number of tokens above 1.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 1 for part in parts):
+        raise ValueError(f"--keep-tokens: {text!r} are no numbers of tokens. Give whole numbers above 1, as 64,128.")
+    return list(dict.fromkeys(map(int, parts)))
 
 
 def methods(text: str) -> dict[str, dict[str, Any]]:
@@ -75,7 +111,9 @@ def _listed(part: str) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def variants(chosen: dict[str, dict[str, Any]], budgets: Iterable[float]) -> tuple[tuple[Variant, ...], dict[str, str]]:
+def variants(
+    chosen: dict[str, dict[str, Any]], budgets: Iterable[float], tokens: Iterable[int] = ()
+) -> tuple[tuple[Variant, ...], dict[str, str]]:
     """Every method at every budget it can hold, `full` first and once; and why the others were left out."""
     found, left_out = {FULL.key: FULL}, {}
     for label, options in chosen.items():
@@ -89,4 +127,30 @@ def variants(chosen: dict[str, dict[str, Any]], budgets: Iterable[float]) -> tup
                 left_out[f"{label} at {keep:g}"] = str(error)
                 continue
             found.setdefault(variant.key, variant)
+        for count in tokens if only is None else ():
+            if (of_keep.low or 0.0) > (options_of(Policy)["keep"].low or 0.0):
+                left_out[f"{label} at {count} tokens"] = (
+                    f"It cannot hold less than {of_keep.low:g} of what was read: give it a share by --keep."
+                )
+                continue
+            variant = Variant(label, kind(**options), count)
+            found.setdefault(variant.key, variant)
     return tuple(found.values()), left_out
+
+
+def adapted_to_text(found: Iterable[Variant]) -> dict[str, str]:
+    """By label what methods do otherwise where there is no picture."""
+    return {each.label: WORDS_NOT_PROTECTED for each in found if for_text(each.policy) != each.policy}
+
+
+def without_picture(found: tuple[Variant, ...], left_out: dict[str, str]) -> tuple[tuple[Variant, ...], dict[str, str]]:
+    """Those that mean something for a text, and why the others were left out."""
+    fit, why = [], dict(left_out)
+    for variant in found:
+        try:
+            for_text(variant.policy)
+        except ValueError as error:
+            why[variant.label] = str(error)
+        else:
+            fit.append(variant)
+    return tuple(fit), why

@@ -87,7 +87,10 @@ def _flat(row: Row) -> dict[str, object]:
     flat: dict[str, object] = {}
     for name, value in row.items():
         if name == "exact_by_skill":
-            flat |= {f"exact: {skill}": share for skill, share in value.items()}
+            continue  # in `by_skill`, too
+        if name == "by_skill":
+            for skill, found in value.items():
+                flat |= {f"{measure}: {skill}": of for measure, of in _flat(found).items()}
         elif name.startswith("vs_"):
             for measure, found in value.items():
                 flat[f"{measure} {name}"] = found["difference"]

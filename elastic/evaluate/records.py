@@ -12,9 +12,10 @@ from itertools import groupby
 from pathlib import Path
 
 from elastic.evaluate.lines import CHECK, LONGEST, Record, check_of, parsed, read_lines
+from elastic.evaluate.methods import budget_of
 from elastic.files import append, whole, write
 
-Key = tuple[str, str, float]  # sample, policy's label, keep
+Key = tuple[str, str, float]  # sample, policy's label, budget
 ELSE = "give another --out, or --fresh to overwrite it."
 
 
@@ -192,11 +193,11 @@ class _FileRefused(ValueError):
 def changed(before: Record, now: Record) -> str:
     """In which settings a run differs; empty where it is the same."""
     others = [name for name in now if before.get(name) != now[name]]
-    return ", ".join(f"{name} {before.get(name, 'unknown')!r} instead of {now[name]!r}" for name in others)
+    return ", ".join(f"{name} {before.get(name, 'not said')!r} instead of {now[name]!r}" for name in others)
 
 
 def _key(line: Record) -> Key:
-    return line["sample"], line["policy"], line["keep"]
+    return line["sample"], line["policy"], budget_of(line)
 
 
 def _key_of_turn(line: Record) -> tuple[str, str, float, str]:

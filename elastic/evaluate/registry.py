@@ -1,8 +1,9 @@
 """What others add to the evaluation: data of their own, and what writes a report.
 
-`elastic` has neither and imports neither. A package that is installed offers them as entry points, in the groups below:
-`[project.entry-points."elastic.evaluate.data"]`, `mine = "my_package.samples:samples"`. Of a checkout, where nothing is
-installed, the pyproject.toml beside `elastic/` says the same, under `[tool.elastic."elastic.evaluate.data"]`.
+`elastic` has no pictures and no report, and imports neither; texts it has. A package that is installed offers more as
+entry points, in the groups below: `[project.entry-points."elastic.evaluate.data"]`,
+`mine = "my_package.samples:samples"`. Of a checkout, where nothing is installed, the pyproject.toml beside `elastic/`
+says the same, under `[tool.elastic."elastic.evaluate.data"]`.
 """
 
 import tomllib
@@ -12,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 DATA = "elastic.evaluate.data"  # functions that make samples: see `elastic.evaluate.data.registered_samples`
+TEXTS = "elastic.evaluate.texts"  # the same for models that read no pictures
 REPORT = "elastic.evaluate.report"  # functions from results, as they are in the JSON, to the text of an HTML file
+# What `elastic` itself has of each group.
+OWN = {TEXTS: {"recall": "elastic.evaluate.needles:samples", "passages": "elastic.evaluate.passages:samples"}}
 CHECKOUT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 def registered(group: str) -> dict[str, EntryPoint]:
     """What is registered in a group, by name."""
     settings = tomllib.loads(CHECKOUT.read_text(encoding="utf-8")) if CHECKOUT.is_file() else {}
-    beside = settings.get("tool", {}).get("elastic", {}).get(group, {})
+    beside = OWN.get(group, {}) | settings.get("tool", {}).get("elastic", {}).get(group, {})
     found = {name: EntryPoint(name, value, group) for name, value in beside.items()}
     return found | {point.name: point for point in entry_points(group=group)}
 

@@ -13,12 +13,14 @@ import numpy as np
 
 from elastic.evaluate.aggregates import HIGHER, MEASURES, Number, Row
 from elastic.evaluate.lines import Record
+from elastic.evaluate.methods import VariantKey, budget_of
 from elastic.fairness import beyond_share
 
 DRAWS = 2000
 COMPARED = {"vs_full": "full", "vs_elastic": "elastic"}
+OF_FULL = {"peak": "bytes_peak", "question": "bytes_question", "exact": "exact"}
 
-Key = tuple[str, float]  # policy's label, keep
+BY_SKILL = ("exact", "exact_of_full", "kl")  # measures that are also told skill by skill
 
 
 IS_LOG = np.array([measure.is_log for measure in MEASURES.values()])
@@ -29,37 +31,54 @@ class Draws:
 
     def __init__(self, answers: Iterable[Record], seed: int = 0) -> None:
         answers = list(answers)
-        full = [answer for answer in answers if answer["policy"] == "full"]
-        peak = {(answer["sample"], answer["skill"]): answer["bytes_peak"] for answer in full}
-        self.answers: defaultdict[Key, list[Record]] = defaultdict(list)
+        full = {_asked(answer): answer for answer in answers if answer["policy"] == "full"}
+        self.answers: defaultdict[VariantKey, list[Record]] = defaultdict(list)
         for answer in answers:
-            full_peak = peak.get((answer["sample"], answer["skill"]))
-            if full_peak is not None:  # without the full cache's answer there is nothing to compare with
-                self.answers[answer["policy"], answer["keep"]].append(answer | {"full_peak": full_peak})
+            if other := full.get(_asked(answer)):  # without the full cache's answer there is nothing to compare with
+                more = {f"full_{name}": other[of] for name, of in OF_FULL.items()}
+                self.answers[answer["policy"], budget_of(answer)].append(answer | more)
+        self.prompts = [answer["prompt"] for answer in full.values()]
         names = sorted({answer["sample"] for answer in answers})
         self.unit = {name: number for number, name in enumerate(names)}
         rng = np.random.default_rng(seed)
         times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS) if names else np.ones((1, 0))
         # The first row is no resample: every unit once.
         self.times = np.concatenate([np.ones((1, len(names))), times])
-        self._sums: dict[Key, np.ndarray] = {}
+        self._sums: dict[VariantKey, np.ndarray] = {}
 
-    def sums(self, key: Key) -> np.ndarray:
+    def share(self, budget: float) -> float:
+        """What a budget is of the cache: itself, or so many tokens over those that prompts have."""
+        if budget <= 1:
+            return budget
+        held = sum(min(budget, tokens) for tokens in self.prompts)
+        return float(held / sum(self.prompts))
+
+    def of_skill(self, key: VariantKey, skill: str) -> np.ndarray:
+        """`values` of one skill's answers alone."""
+        return self._ratios(self._summed(answer for answer in self.answers[key] if answer["skill"] == skill))
+
+    def sums(self, key: VariantKey) -> np.ndarray:
         """Sums of part and whole of each measure and unit, (M, 2, units)."""
         if key not in self._sums:
-            sums = self._sums[key] = np.zeros((len(MEASURES), 2, len(self.unit)))
-            for answer in self.answers[key]:
-                for row, measure in enumerate(MEASURES.values()):
-                    if (part := measure.part(answer)) is not None:
-                        sums[row, :, self.unit[answer["sample"]]] += np.array([part, measure.whole(answer)])
+            self._sums[key] = self._summed(self.answers[key])
         return self._sums[key]
 
-    def values(self, key: Key, by: np.ndarray | None = None, only: slice = slice(None)) -> np.ndarray:
+    def _summed(self, answers: Iterable[Record]) -> np.ndarray:
+        sums = np.zeros((len(MEASURES), 2, len(self.unit)))
+        for answer in answers:
+            for row, measure in enumerate(MEASURES.values()):
+                if (part := measure.part(answer)) is not None:
+                    sums[row, :, self.unit[answer["sample"]]] += np.array([part, measure.whole(answer)])
+        return sums
+
+    def values(self, key: VariantKey, by: np.ndarray | None = None, only: slice = slice(None)) -> np.ndarray:
         """Each measure of all units and of each resample, (M, 1 + DRAWS); NaN where nothing can be said.
 
         `by` (M, 1, units) are those to go by; `only` some of the measures.
         """
-        sums = self.sums(key)[only] if by is None else self.sums(key)[only] * by
+        return self._ratios(self.sums(key)[only] if by is None else self.sums(key)[only] * by, only)
+
+    def _ratios(self, sums: np.ndarray, only: slice = slice(None)) -> np.ndarray:
         part, whole = np.moveaxis(sums @ self.times.T, 1, 0)
         is_log = IS_LOG[only]
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -67,7 +86,7 @@ class Draws:
             ratio[is_log] = np.exp(ratio[is_log])
         return ratio
 
-    def difference(self, key: Key, other: Key, place: int | None = None) -> np.ndarray:
+    def difference(self, key: VariantKey, other: VariantKey, place: int | None = None) -> np.ndarray:
         """How far a method is above another one, (M, 1 + DRAWS), on the units that both have answered.
 
         With `place` of the measure at that place alone, (1 + DRAWS,).
@@ -84,9 +103,9 @@ def rows(draws: Draws) -> list[Row]:
 
     `beyond_share` says what a method holds too much; one that does is not compared with the best.
     """
-    found = [_row(draws, key) for key in draws.answers]
-    for keep in {row["keep"] for row in found if row["keep"] < 1}:
-        _compare_with_best(draws, [row for row in found if row["keep"] == keep and not row["beyond_share"]])
+    found = [_row(draws, key) for key in sorted(draws.answers, key=lambda key: key[0] != "full")]
+    for budget in {budget_of(row) for row in found if row["keep"] < 1}:
+        _compare_with_best(draws, [row for row in found if budget_of(row) == budget and not row["beyond_share"]])
     return found
 
 
@@ -98,31 +117,48 @@ def _compare_with_best(draws: Draws, found: list[Row]) -> None:
         known = [row for row in found if measure.title and row[name] is not None]
         ranking = sorted(known, key=itemgetter(name), reverse=measure.better == HIGHER)
         for row in ranking:
-            against = ranking[0]["policy"], ranking[0]["keep"]
-            values = draws.difference((row["policy"], row["keep"]), against, place)
+            values = draws.difference(_key(row), _key(ranking[0]), place)
             row["vs_best"][name] = {"difference": _number(values[0]), "ci": interval(values)}
 
 
-def _row(draws: Draws, key: Key) -> Row:
-    policy, keep = key
+def _row(draws: Draws, key: VariantKey) -> Row:
+    policy, budget = key
     answers = draws.answers[key]
-    row: Row = {"policy": policy, "keep": keep, "n": len(answers)}
+    row: Row = {"policy": policy, "keep": draws.share(budget), "budget": None if budget <= 1 else budget}
+    row["n"] = len(answers)
     for name, values in zip(MEASURES, draws.values(key), strict=True):
         row[name], row[f"{name}_ci"] = _number(values[0]), interval(values)
-    row["beyond_share"] = beyond_share(keep, row["share_prompt"], row["share_peak"])
+    row["beyond_share"] = beyond_share(row["keep"], row["share_prompt"], row["share_peak_apart"])
+    skills = dict.fromkeys(answer["skill"] for answer in answers)
+    row["by_skill"] = {skill: _of_skill(draws, key, skill) for skill in skills}
     row["exact_by_skill"] = {
-        skill: share
-        for skill in dict.fromkeys(answer["skill"] for answer in answers)
-        if (share := _mean(answer["exact"] for answer in answers if answer["skill"] == skill)) is not None
+        skill: found["exact"] for skill, found in row["by_skill"].items() if found["exact"] is not None
     }
     for name, label in COMPARED.items():
-        other = (label, keep if label != "full" else 1.0)
+        other = (label, budget if label != "full" else 1.0)
         if other in draws.answers and other != key:
             row[name] = {
                 which: {"difference": _number(values[0]), "ci": interval(values)}
                 for which, values in zip(MEASURES, draws.difference(key, other), strict=True)
             }
     return row
+
+
+def _of_skill(draws: Draws, key: VariantKey, skill: str) -> Row:
+    """How many answers there are of a skill, and what they come to."""
+    found: Row = {"n": sum(answer["skill"] == skill for answer in draws.answers[key])}
+    by_name = dict(zip(MEASURES, draws.of_skill(key, skill), strict=True))
+    for name in BY_SKILL:
+        found[name], found[f"{name}_ci"] = _number(by_name[name][0]), interval(by_name[name])
+    return found
+
+
+def _key(row: Row) -> VariantKey:
+    return row["policy"], budget_of(row)
+
+
+def _asked(answer: Record) -> tuple[str, str]:
+    return answer["sample"], answer["skill"]
 
 
 def interval(values: np.ndarray) -> list[float] | None:
@@ -133,8 +169,3 @@ def interval(values: np.ndarray) -> list[float] | None:
 
 def _number(value: float) -> Number:
     return float(value) if np.isfinite(value) else None
-
-
-def _mean(values: Iterable[Number]) -> Number:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from elastic import __version__
-from elastic.engine import compress, decode, prefill
+from elastic.engine import compress, decode, extend, prefill
 from elastic.evaluate import __main__ as program
 from elastic.evaluate import run as running
-from elastic.evaluate import workers
+from elastic.evaluate import selection, workers
 from elastic.evaluate.data import Sample, Turn, registered_samples
 from elastic.evaluate.methods import FULL, Variant, keeps, methods, variants
 from elastic.evaluate.run import Chunk, chunks, run_chunk
@@ -33,6 +33,7 @@ def evaluate(tiny, tiny_folder, tmp_path, monkeypatch):
     """The program in this process, with the tiny model; returns its results."""
     monkeypatch.setattr(workers, "loaded", lambda model: tiny)
     monkeypatch.setattr(program, "POCKET", tiny_folder)
+    monkeypatch.setattr(selection, "POCKET", tiny_folder)
     monkeypatch.setattr(report, "report_html", lambda results: "a report takes its second")
     few = ["--policies", "elastic", "--keep", "0.2", "--limit", "3", "--describe", "1", "--conversations", "1"]
     few += ["--max-new-tokens", "6", "--out", str(tmp_path / "found.json")]
@@ -155,7 +156,7 @@ def test_equally_long_prompts_share_a_chunk_and_a_conversation_is_alone():
     samples = scene_samples(1, 12, 2, 2)
     lengths = {sample.name: len(sample.turns[0].question) % 2 for sample in samples}
     elastic = Variant("elastic", POLICIES["elastic"]())
-    todo = chunks(samples, [FULL, elastic], Counter(), lengths, 4, 20)
+    todo = chunks(samples, [FULL, elastic], Counter(), lengths, 4, Chunk(most_tokens=20))
     assert sorted(s.name for chunk in todo for s in chunk.samples) == sorted(s.name for s in samples)
     for chunk in todo:
         assert len(chunk.samples) <= 4 and len({lengths[s.name] for s in chunk.samples}) == 1
@@ -175,7 +176,7 @@ def test_later_turns_hear_the_reference_answers_whatever_a_method_wrote(tiny):
         spelled = tiny.processor.tokenizer(" " + turn.answer, add_special_tokens=False).input_ids
         state = compress(state, variant.policy)
         assert len(list(decode(state, len(spelled) + 1, forced=[*spelled, 2]))) == len(spelled) + 1
-        running.extend(state, tiny.next_turn(sample.turns[1 if turn is sample.turns[0] else 2].question))
+        extend(state, tiny.next_turn(sample.turns[1 if turn is sample.turns[0] else 2].question))
     state = compress(state, variant.policy)
     assert last["bytes_prompt"] == sum(state.cache.bytes_held)
     assert last["text"] == tiny.text([step.token for step in decode(state, 8)])

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from elastic.evaluate import __main__ as program
-from elastic.evaluate import workers
+from elastic.evaluate import selection, workers
 from elastic.evaluate.lines import LONGEST
 from elastic.evaluate.measure import Outcome
 from elastic.evaluate.output import write_all
@@ -31,7 +31,14 @@ def answer(number, policy="elastic", keep=0.2):
     """An answer as a run writes it."""
     kinds = {of.name: of.type for of in fields(Outcome)}
     line = {name: "Näh." if kind is str else 2 if kind is int else 0.25 for name, kind in kinds.items()}
-    line |= {"sample": f"scene {number} where", "skill": "where", "policy": policy, "keep": keep, "exact": None}
+    line |= {
+        "sample": f"scene {number} where",
+        "skill": "where",
+        "policy": policy,
+        "keep": keep,
+        "budget": None,
+        "exact": None,
+    }
     return line | ({"question": "Where?", "reference": None} if policy == "full" else {})
 
 
@@ -39,7 +46,9 @@ def written(path, run=RUN, answers=8):
     """A file with answers, an error among them; returns what it holds."""
     records = Records(path, run)
     lines = [answer(number, *(("full", 1.0) if number % 2 else ())) for number in range(answers)]
-    lines.append({"sample": "scene 90 where", "policy": "elastic", "keep": 0.2, "error": "out of memory"})
+    lines.append(
+        {"sample": "scene 90 where", "policy": "elastic", "keep": 0.2, "budget": None, "error": "out of memory"}
+    )
     for line in lines:
         records.append([{"about": ABOUT}, line])
     return lines
@@ -340,6 +349,7 @@ def finished(tiny, tiny_folder, tmp_path_factory):
 def evaluated(patch, tiny, tiny_folder, folder):
     patch.setattr(workers, "loaded", lambda model: tiny)
     patch.setattr(program, "POCKET", tiny_folder)
+    patch.setattr(selection, "POCKET", tiny_folder)
     patch.setattr(report, "report_html", lambda results: "a report takes its second")
     few = ["--policies", "elastic", "--keep", "0.2", "--limit", "3", "--describe", "0", "--conversations", "0"]
     few += ["--max-new-tokens", "3", "--out", str(folder / "found.json")]
@@ -365,7 +375,8 @@ def test_a_run_leaves_its_files_and_nothing_else(finished):
 
 
 def test_a_damaged_answer_is_computed_again_and_no_other(evaluate, answers, finished, monkeypatch, capsys):
-    line = random.Random(1).choice([n for n, text in enumerate(answers.read_text().splitlines(), 1) if "text" in text])
+    texts = [n for n, text in enumerate(answers.read_text().splitlines(), 1) if '"text"' in text]
+    line = random.Random(1).choice(texts)
     lost = of_line(answers, line)
     changed(answers, line, b"\0\0\0")
     computed = counting(monkeypatch)
@@ -430,13 +441,13 @@ def test_other_weights_by_the_same_name_are_another_model(evaluate, answers, tin
 
 
 def test_scenes_that_have_become_others_are_not_taken_for_what_they_were(evaluate, answers, monkeypatch):
-    before, real = answers.read_bytes(), program.registered_samples
+    before, real = answers.read_bytes(), selection.registered_samples
 
     def changed_since(*asked):
         first, *others = real(*asked)
         return [replace(first, turns=(replace(first.turns[0], question="What is that?"),)), *others]
 
-    monkeypatch.setattr(program, "registered_samples", changed_since)
+    monkeypatch.setattr(selection, "registered_samples", changed_since)
     with pytest.raises(ValueError, match=r"other questions: of 'scene 0 \w+' it was '.+', and now it is 'What is that"):
         evaluate()
     assert answers.read_bytes() == before
@@ -502,7 +513,7 @@ def test_paths_are_checked_before_any_work(evaluate, tmp_path, monkeypatch, out,
         (tmp_path / folder).mkdir()
     (tmp_path / "file").write_text("")
     (tmp_path / "data.json").write_text("{}")
-    monkeypatch.setattr(program, "_samples", lambda args: pytest.fail("work has begun"))
+    monkeypatch.setattr(program, "samples_of", lambda args: pytest.fail("work has begun"))
     if out == "/dev/full.json":
         monkeypatch.setattr(program, "files_of", lambda path: [Path("/dev/full")])
     options = ("--data", str(tmp_path / "data.json")) if out == "data.json" else ()
@@ -512,5 +523,5 @@ def test_paths_are_checked_before_any_work(evaluate, tmp_path, monkeypatch, out,
 
 
 def test_a_tokenizer_that_is_not_there_is_a_sentence(evaluate):
-    with pytest.raises(ValueError, match="The tokenizer of '/no/such' cannot be read"):
+    with pytest.raises(ValueError, match="The settings of '/no/such' cannot be read"):
         evaluate("--model", "/no/such", "--batch", "2")

@@ -74,9 +74,9 @@ def test_a_lost_worker_costs_nothing_but_time(cluster, tiny_folder, tmp_path, mo
     command = ["--policies", "elastic", "--keep", "0.2", "--model", str(tiny_folder), "--max-new-tokens", "4"]
     outs = tmp_path / "here.json", tmp_path / "cluster.json"
 
-    monkeypatch.setattr(program, "_samples", lambda args: (samples, []))
+    monkeypatch.setattr(program, "samples_of", lambda args: (samples, []))
     program.run(program.arguments([*command, "--out", str(outs[0])]))
-    monkeypatch.setattr(program, "_samples", lambda args: ([samples[0], waiting, *samples[2:]], []))
+    monkeypatch.setattr(program, "samples_of", lambda args: ([samples[0], waiting, *samples[2:]], []))
     with ThreadPoolExecutor() as beside:
         killed = beside.submit(kill_who_wrote, at_work)
         results = program.run(program.arguments([*command, "--ray", cluster, "--out", str(outs[1])]))

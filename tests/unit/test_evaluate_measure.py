@@ -1,13 +1,16 @@
 """What one answer is worth: every measure against something that shares no code with it."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 
 from elastic.engine import compress, decode, prefill
 from elastic.evaluate import measure as measuring
-from elastic.evaluate.measure import Baseline, answer_ids, baseline, baselines, measure, measures, repetition, rouge_l
+from elastic.evaluate.measure import Answered, Baseline, baseline, baselines, measure, measures, repetition, rouge_l
+from elastic.evaluate.ready import Ready, compressed
+from elastic.evaluate.spelling import Wanted, answer_ids
 from elastic.model import together
 from elastic.policies import POLICIES
 from elastic.policies.full import Full
@@ -90,10 +93,14 @@ def test_an_answer_met_exactly_is_not_written_a_second_time(start, monkeypatch):
     ended = [*own[:5], 2]
     logits = torch.nn.functional.one_hot(torch.tensor([ended]), 2048).float()
     monkeypatch.setattr(measuring, "_written", lambda *_: "written")
-    assert measuring._own_answers(start, Full(), [ended], logits, 6) == [ended]
-    assert measuring._own_answers(start, Full(), [ended], logits, 5) == "written", "longer than it may be"
-    assert measuring._own_answers(start, Full(), [own[:5]], logits, 6) == "written", "it would go on"
-    assert measuring._own_answers(start, Full(), [ended], logits.roll(1, 1), 6) == "written"
+
+    def own_answers(references, logits, most):
+        return measuring._own_answers(partial(compressed, start, Full()), start, references, logits, most)
+
+    assert own_answers([ended], logits, 6) == [ended]
+    assert own_answers([ended], logits, 5) == "written", "longer than it may be"
+    assert own_answers([own[:5]], logits, 6) == "written", "it would go on"
+    assert own_answers([ended], logits.roll(1, 1), 6) == "written"
 
 
 def test_divergence_and_agreement_are_those_of_the_formulas(start, base):
@@ -114,12 +121,14 @@ def test_divergence_and_agreement_are_those_of_the_formulas(start, base):
 def test_divergence_by_hand(start, monkeypatch):
     logits = torch.tensor([[math.log(0.5), math.log(0.5)], [math.log(0.9), math.log(0.1)]])
     found = torch.tensor([[[math.log(0.25), math.log(0.75)], [math.log(0.9), math.log(0.1)]]])
-    base = Baseline([0, 1], "", [0, 1], None, logits, 0)
-    fed = measuring._Fed(found, [3, 5, 4], [0.1, 0.3])
-    outcome = measuring._outcome(start, base, fed, 0, [0, 1])
+    base = Baseline([0, 1], "", [0, 1], None, logits, 0, Wanted(None), ())
+    dropped = torch.tensor([[True, False, False, True]])
+    answered = Answered(Ready(start, 3, dropped), found, [3, 5, 4], [0.1, 0.3], [[0, 1]])
+    outcome = measuring._outcome(answered, base, 0)
     # Of 0.5, 0.5 against 0.25, 0.75; the second position is the same.
     assert outcome.kl == pytest.approx((0.5 * math.log(2) + 0.5 * math.log(2 / 3)) / 2)
     assert outcome.loss == pytest.approx(-math.log(0.25) - math.log(0.1))
+    assert (outcome.prompt, outcome.dropped, outcome.dropped_needed) == (4, 0.5, None)
     assert (outcome.bytes_prompt, outcome.bytes_peak, outcome.ms_per_token) == (3, 5, pytest.approx(200))
 
 

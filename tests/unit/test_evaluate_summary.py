@@ -22,7 +22,14 @@ def answer(sample, policy, keep, skill="where", **figures):
     found = {
         **{"sample": sample, "skill": skill, "policy": policy, "keep": keep, "text": "A dog.", "exact": True},
         **{"loss": 1.0, "tokens": 4, "rouge_l": 1.0, "agreement": 1.0, "agreement_before": 1.0},
-        **{"agreement_after": None, "kl": 0.0, "repetition": 0.0, "bytes_prompt": int(BYTES * keep)},
+        **{"budget": None, "value_right": None, "prompt": 100, "dropped": 0.0, "dropped_needed": None},
+        **{
+            "bytes_question": 0,
+            "agreement_after": None,
+            "kl": 0.0,
+            "repetition": 0.0,
+            "bytes_prompt": int(BYTES * keep),
+        },
         **{"bytes_peak": int(1.1 * BYTES * keep), "bytes_full": BYTES, "ms_per_token": 2.0, "compress_ms": 1.0},
     }
     if policy == "full":
@@ -158,7 +165,8 @@ def test_failures_begin_with_what_only_the_full_cache_has_right():
     shown = failures(answers, [])["failures"]
     assert [one["sample"] for one in shown] == ["s3", "s0", "s2"]
     assert shown[0] == {
-        **{"policy": "h2o", "keep": 0.2, "sample": "s3", "skill": "where", "question": "What?", "reference": "A dog."},
+        **{"policy": "h2o", "keep": 0.2, "budget": None, "sample": "s3", "skill": "where", "question": "What?"},
+        **{"reference": "A dog."},
         **{"full": "A dog.", "answer": "No.", "rouge_l": 0.5, "agreement": 1.0, "picture": None},
     }
 

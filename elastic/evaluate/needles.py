@@ -208,7 +208,7 @@ def _hidden(
     if not about_whom or room < tokens / 2:
         raise ValueError(f"{len(skills)} needles are too many for a text of {tokens} tokens: ask for fewer --needles.")
     text = words.first(prose(rng.choice(places)), room)
-    sentences = re.split(r"(?<=[.!?][\"'\s])(?<=\s)", text)[:-1]  # the last one may be half a sentence
+    sentences = re.split(r"(?<=[.!?]\s)|(?<=[.!?][\"']\s)", text)[:-1]  # the last one may be half a sentence
     if len(sentences) < len(found):
         raise ValueError(f"A text of {tokens} tokens has {len(sentences)} sentences: ask for fewer --needles.")
     at = sorted(rng.sample(range(1, len(sentences) + 1), len(found)))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers.cache_utils import DynamicCache
 
-from benchmarks import compress, decode, kept, measure, methods, models, prefill, report
+from benchmarks import compress, decode, kept, lengths, measure, methods, models, prefill, report
 from benchmarks.measure import Timing, alternate, copy_bandwidth, free_bytes, peaks_in_children
 from benchmarks.models import SHAPES, Shape, hollow_model, llava_model, random_ids, random_prompt, text_model
 from elastic.policies.elastic import Elastic
@@ -394,3 +394,29 @@ def test_help_and_wrong_options(program, capsys):
         if wrong:
             with pytest.raises(SystemExit, match="2"):
                 program.main(wrong)
+
+
+def test_lengths_say_what_a_prompt_of_so_many_tokens_costs(tiny_text, tiny, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(lengths, "_model", lambda name, device: tiny_text if name else tiny)
+    out = tmp_path / "lengths.json"
+    asked = ["--no-peak", "--rounds", "1", "--policies", "full", "h2o", "--keep", "0.25", "--out", str(out)]
+    lengths.main(["--model", "tiny", "--tokens", "100,200", *asked])
+    rows = json.loads(out.read_text())["rows"]
+    assert [(row["tokens"], row["policy"]) for row in rows] == [
+        *((100, "full"), (100, "h2o"), (200, "full"), (200, "h2o"))
+    ]
+    # A key and a value of 16 numbers, in 3 layers of 2 heads, of 4 bytes.
+    slot = 2 * 16 * 3 * 2 * 4
+    assert [row["bytes_prompt"] for row in rows] == [slot * slots for slots in (100, 25, 200, 50)]
+    assert [row["bytes_peak"] for row in rows] == [slot * slots for slots in (132, 25, 232, 50)], "H2O grows by nothing"
+    assert all(row["bytes_allocated"] >= row["bytes_peak"] and min(row["step_s"]) > 0 for row in rows)
+    assert "prompts of 200 tokens" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        lengths.main(["--tokens", "100", *asked])
+    assert "A picture has more than 100 tokens" in capsys.readouterr().err
+
+
+def test_peak_memory_of_a_length_is_that_of_a_process_that_has_loaded_the_model(tiny_text_folder):
+    (peak,) = peaks_in_children(lengths.prepared, [(str(tiny_text_folder), 800, Full(), 4)])
+    held = 800 * 2 * 16 * 3 * 2 * 4
+    assert peak is not None and held < peak < 2**29

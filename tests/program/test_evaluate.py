@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -351,3 +352,78 @@ def test_the_program_says_what_is_wrong_in_one_sentence():
     wrong = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert wrong.returncode == 1 and len(wrong.stderr.strip().splitlines()) == 1
     assert wrong.stderr.startswith("error: There is no policy named 'nothing'.")
+
+
+@pytest.fixture
+def evaluate_text(tiny_text, tiny_text_folder, tmp_path, monkeypatch):
+    """The program in this process, with the tiny text model; returns its results."""
+    monkeypatch.setattr(workers, "loaded", lambda model: tiny_text)
+    monkeypatch.setattr(selection, "loaded", lambda model: tiny_text)
+    few = ["--model", str(tiny_text_folder), "--keep", "0.5", "--policies", "h2o,tgvkv", "--tokens", "300"]
+    few += ["--limit", "3", "--follow", "16", "--out", str(tmp_path / "found.json")]
+    return lambda *options: program.run(program.arguments([*few, *options]))
+
+
+def test_texts_are_recalled_and_gone_on_from_and_what_needs_a_picture_is_left_out(evaluate_text, lines, capsys):
+    results = evaluate_text("--data", "recall", "--conversations", "1", "--needles", "2", "--keep-tokens", "64")
+    assert [(row["policy"], row["budget"], row["n"]) for row in results["rows"]] == [
+        *(("full", None, 6), ("h2o", None, 6), ("h2o", 64, 6))
+    ]
+    assert "Left out: tgvkv" in capsys.readouterr().out and "no picture" in results["settings"]["left_out"]["tgvkv"]
+    assert results["settings"]["texts"] and results["settings"]["tokens"] == 300
+    answers = [line for line in lines() if "policy" in line]
+    assert len([line["skill"] for line in answers if line["skill"].startswith("turn")]) == 9
+    assert all(line["value_right"] is not None and line["rouge_l"] is None for line in answers)
+    passages = evaluate_text("--data", "passages", "--fresh")["rows"]
+    assert [(row["policy"], row["n"], row["exact"]) for row in passages] == [("full", 3, None), ("h2o", 3, None)]
+
+
+@pytest.mark.parametrize(
+    "changed", [["--question", "unknown"], ["--lead", "read"], ["--needles", "2"], ["--tokens", "280"]]
+)
+def test_answers_of_another_protocol_or_other_texts_are_not_gone_on_with(evaluate_text, changed):
+    evaluate_text("--data", "recall", "--limit", "1")
+    name = changed[0].removeprefix("--")
+    with pytest.raises(ValueError, match=rf"is of another run \({name} .* instead of '?{changed[1]}'?\)"):
+        evaluate_text("--data", "recall", "--limit", "1", *changed)
+    assert evaluate_text("--data", "recall", "--limit", "1", "--fresh", *changed)["rows"]
+
+
+def test_a_run_before_the_question_goes_on_where_it_was(evaluate, lines, tmp_path, monkeypatch):
+    options = ("--question", "unknown", "--describe", "1", "--conversations", "1")
+    whole = evaluate(*options)
+    path = tmp_path / "found.samples.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-3]))
+    computed = counting(monkeypatch)
+    again = evaluate(*options)
+    assert 0 < len(computed) < 10
+    key = itemgetter("policy", "keep")
+    assert sorted(map(untimed, again["rows"]), key=key) == sorted(map(untimed, whole["rows"]), key=key)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--question", "unknown", "--layout", "question"], "never unknown"),
+        (["--question", "unknown", "--batch", "4"], "share a compressed cache and no batch"),
+        (["--keep-tokens", "0.5"], "no numbers of tokens"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_any_work(evaluate, monkeypatch, options, words):
+    monkeypatch.setattr(program, "samples_of", lambda args: pytest.fail("work has begun"))
+    with pytest.raises(ValueError, match=words):
+        evaluate(*options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--data", "scenes"], "reads text and 'scenes' are pictures"),
+        (["--data", "passages", "--question", "unknown"], "Nobody asks anything about passages"),
+        (["--data", "passages", "--layout", "question"], "Nobody asks anything about passages"),
+        (["--data", "recall", "--needles", "30"], "fewer --needles"),
+    ],
+)
+def test_what_a_text_model_cannot_be_asked_is_a_sentence(evaluate_text, options, words):
+    with pytest.raises(ValueError, match=words):
+        evaluate_text(*options)

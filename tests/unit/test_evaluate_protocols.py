@@ -208,7 +208,7 @@ def test_of_an_answer_that_nobody_writes_the_judged_tokens_decide():
 
 def test_a_value_is_the_tokens_of_its_stretch_and_no_end_is_fed(tiny_text):
     state = prefill(tiny_text, tiny_text.first_turn(STORY, "What?"))
-    answer = "The number is 53"
+    answer = "The number is 53."
     ids, value = spelled(state, Wanted(answer, is_written=False, value=(14, 16)))
     assert tiny_text.tokenizer.decode([ids[at] for at in value]).strip() == "53"
     assert tiny_text.tokenizer.decode(ids).strip() == answer and not tiny_text.end_ids & set(ids)

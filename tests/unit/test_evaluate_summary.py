@@ -91,6 +91,74 @@ def test_turns_of_a_conversation_are_one_unit():
     assert drawn == {1.0}, "the conversation's turns come and go together: 0, 1 and 2 beside 1"
 
 
+def test_what_is_right_is_told_of_all_and_of_what_the_full_cache_has_right():
+    answers = [answer(f"s{n}", "full", 1.0, exact=n < 6) for n in range(10)]
+    answers += [answer(f"s{n}", "h2o", 0.2, exact=n % 2 == 0) for n in range(10)]
+    row = found(answers, "h2o", 0.2)
+    assert (row["exact"], row["exact_of_full"]) == (0.5, 0.5)
+    row = found([*answers[:10], *(answer(f"s{n}", "h2o", 0.2, exact=n in (0, 1, 2, 8)) for n in range(10))], "h2o", 0.2)
+    assert (row["exact"], row["exact_of_full"]) == (0.4, 0.5), "the eighth is luck"
+    low, high = row["exact_of_full_ci"]
+    assert low < 0.5 < high
+    assert found(answers, "full", 1.0)["exact_of_full"] == 1
+
+
+def test_skills_have_their_own_counts_shares_and_intervals():
+    answers = [answer(f"s{n}", "full", 1.0, ("digits", "names")[n % 2], exact=n != 3) for n in range(40)]
+    answers += [answer(f"s{n}", "h2o", 0.2, ("digits", "names")[n % 2], exact=n % 4 == 0, kl=n % 2) for n in range(40)]
+    skills = found(answers, "h2o", 0.2)["by_skill"]
+    assert (skills["digits"]["n"], skills["digits"]["exact"], skills["names"]["exact"]) == (20, 0.5, 0)
+    assert (skills["digits"]["kl"], skills["names"]["kl"]) == (0, 1)
+    low, high = skills["digits"]["exact_ci"]
+    assert 0.2 < low < 0.5 < high < 0.8
+    assert skills["names"]["exact_of_full"] == 0 and skills["names"]["exact_of_full_ci"] == [0, 0]
+
+
+def test_budgets_in_tokens_are_rows_of_their_own_with_the_share_that_they_are_of_all_prompts():
+    answers = [answer(f"s{n}", "full", 1.0, prompt=tokens) for n, tokens in enumerate((50, 150, 200))]
+    for policy in ("h2o", "snapkv"):
+        answers += [
+            answer(f"s{n}", policy, min(1.0, 80 / tokens), budget=80, prompt=tokens, exact=policy == "h2o")
+            for n, tokens in enumerate((50, 150, 200))
+        ]
+    answers += [answer(f"s{n}", "h2o", 0.5) for n in range(3)]
+    table = rows(Draws(answers))
+    assert [(row["policy"], row["budget"]) for row in table] == [
+        *(("full", None), ("h2o", 80), ("snapkv", 80), ("h2o", None))
+    ]
+    assert table[1]["keep"] == table[2]["keep"] == pytest.approx((50 + 80 + 80) / 400)
+    assert table[2]["vs_best"]["exact"]["difference"] == -1
+    assert [line.split(":")[0] for line in advised(answers)] == ["At 80 tokens", "At 0.5 of the cache"]
+    assert " 80 tok " in advice.table(table)
+
+
+def test_the_words_of_a_question_that_all_hold_whole_are_no_excess():
+    held = {"bytes_prompt": 100, "bytes_peak": 100 + 150, "bytes_question": 150}
+    answers = [answer("a", "full", 1.0, bytes_prompt=1000, bytes_peak=1150, bytes_question=150)]
+    row = found([*answers, answer("a", "h2o", 0.1, **held)], "h2o", 0.1)
+    assert row["share_peak"] == pytest.approx(250 / 1150), "what is held is said"
+    assert row["beyond_share"] == ""
+    row = found([*answers, answer("a", "h2o", 0.1, **held | {"bytes_peak": 350})], "h2o", 0.1)
+    assert row["beyond_share"] == "holds 20.0% at the peak, asked for 10%"
+
+
+def test_without_answers_or_texts_the_divergence_decides_and_less_is_better():
+    answers = [answer(f"s{n}", "full", 1.0, exact=None, rouge_l=None) for n in range(20)]
+    for policy, kl in (("h2o", 0.5), ("snapkv", 0.1)):
+        answers += [answer(f"s{n}", policy, 0.2, exact=None, rouge_l=None, kl=kl) for n in range(20)]
+    (sentence,) = advised(answers)
+    assert "snapkv (0.100 nats from the full cache; best in 100%" in sentence
+
+
+def test_one_line_says_model_data_protocol_and_layout():
+    settings = {"model": "smollm2", "data": "recall", "seed": 3, "texts": "abc", "tokens": 600}
+    said = advice.protocol(settings | {"question": "unknown", "layout": "picture"})
+    assert said == "smollm2 · recall, texts of 600 tokens · seed 3 · compressed before the question · text first"
+    settings = {"model": "pocket", "data": "scenes", "seed": 1, "texts": None, "tokens": None}
+    said = advice.protocol(settings | {"question": "known", "layout": "question"})
+    assert said == "pocket · scenes · seed 1 · compressed after the question · question first"
+
+
 def test_differences_are_paired():
     kl = [0.0, 1.0, 5.0, 20.0]
     answers = [answer(f"s{n}", "full", 1.0) for n in range(5)]

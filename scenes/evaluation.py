@@ -40,8 +40,8 @@ def samples(seed: int, questions: int, descriptions: int, conversations: int) ->
     """The held-out scenes of `training.evaluate`: short questions spread evenly over the skills, and the rest.
 
     The first samples of a seed are the same however many are asked for. Each is a dictionary with a `name`, a `picture`
-    (a `Drawing`) and its `turns`: dictionaries with `question`, `answer`, `skill`, `most_tokens` (None: no limit) and
-    `needs`, the patches that the answer is taken from.
+    (a `Drawing`) that it is `about`, and its `turns`: dictionaries with `question`, `answer`, `skill`, `most_tokens`
+    (None: no limit) and `needs`, the patches that the answer is taken from.
     """
     made: list[dict] = []
     per_scene = len(JUDGED)
@@ -57,7 +57,8 @@ def samples(seed: int, questions: int, descriptions: int, conversations: int) ->
             turns["conversation"] = [
                 _turn(question, f"turn {place}", patches) for place, question in enumerate(talk, start=1)
             ]
-        made += [{"name": f"scene {number} {kind}", "picture": picture, "turns": own} for kind, own in turns.items()]
+        scene = {"about": f"scene {number}", "picture": picture}
+        made += [scene | {"name": f"scene {number} {kind}", "turns": own} for kind, own in turns.items()]
     return made
 
 
@@ -67,7 +68,12 @@ def recalled(seed: int, questions: int, descriptions: int, conversations: int) -
     Descriptions and conversations there are none. Numbers are those of the scenes: scenes of other seeds may share one.
     """
     return [
-        {"name": f"scene {number} {question.skill}", "picture": picture, "turns": [_digits(question, patches)]}
+        {
+            "name": f"scene {number} {question.skill}",
+            "about": f"scene {number}",
+            "picture": picture,
+            "turns": [_digits(question, patches)],
+        }
         for number, picture, question, patches in islice(_plates(seed), questions)
     ]
 
@@ -75,12 +81,7 @@ def recalled(seed: int, questions: int, descriptions: int, conversations: int) -
 def passages(seed: int, questions: int, descriptions: int, conversations: int) -> list[dict]:
     """So many (`questions`) descriptions of scenes: what follows a picture and the request to describe it."""
     return [
-        {
-            "name": sample["name"],
-            "picture": sample["picture"],
-            "turns": [turn | {"is_written": False} for turn in sample["turns"]],
-            "is_exact": False,
-        }
+        sample | {"turns": [turn | {"is_written": False} for turn in sample["turns"]], "is_exact": False}
         for sample in samples(seed, 0, questions, 0)
     ]
 

@@ -39,6 +39,7 @@ class Sample:
     turns: tuple[Turn, ...]
     is_exact: bool = True  # whether an answer is right only if it is the data's to the letter
     text: str | None = None  # in place of a picture
+    about: str = ""  # a name for its picture or text, by which several samples may be about the same
 
     @property
     def context(self) -> object:

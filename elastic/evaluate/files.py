@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -29,7 +30,7 @@ def read_file(path: Path, images: Path, limit: int | None = None) -> tuple[list[
             problems.append(f"Record {index} ({_shown(name)}) of {path.name}: {reason}")
             continue
         unique = sample.name if sample.name not in samples else f"{sample.name} ({index})"
-        samples[unique] = Sample(unique, sample.picture, sample.turns, sample.is_exact)
+        samples[unique] = replace(sample, name=unique, about=str(sample.picture))
     return list(samples.values()), problems
 
 

@@ -62,6 +62,10 @@ class Judged:
     def _next(self, turn: Turn) -> Prompt:
         return led(self.llava.next_turn(turn.question), self.llava, turn.lead)
 
+    def _unit(self, sample: Sample) -> str:
+        """What comes and goes together when intervals are drawn: a sample, all of its turns."""
+        return sample.name
+
     def _wanted(self, row: int, turn: Turn) -> Wanted:
         """What is wanted of a turn, once the prompt of its sequence is known."""
         ids = self.ids[row if len(self.ids) > 1 else 0]
@@ -71,7 +75,7 @@ class Judged:
         turn, base = sample.turns[number], self.bases[sample.name, number]
         keep = variant.at(outcome.prompt).keep
         line = {"sample": sample.name, "skill": turn.skill, "policy": variant.label, "keep": keep}
-        line |= {"budget": variant.tokens}
+        line |= {"budget": variant.tokens, "unit": self._unit(sample)}
         if variant.key == FULL.key:
             line |= {"question": turn.question, "reference": base.reference_text}
         line |= asdict(outcome)
@@ -115,6 +119,10 @@ class BeforeQuestion(Judged):
                 yield sample, number, outcome
                 if number + 1 < len(sample.turns):
                     ready = self._compressed_again(answers.ready.state, variant)
+
+    def _unit(self, sample: Sample) -> str:
+        """All that one compressed cache was asked."""
+        return sample.about or sample.name
 
     def _first(self, sample: Sample) -> Prompt:
         turn = sample.turns[0]

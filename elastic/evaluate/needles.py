@@ -161,7 +161,7 @@ def samples(
         text, found = _hidden(seed, f"text {number}", skills, words, tokens, values)
         for place, needle in enumerate(found[: questions - first]):
             name = f"text {number} needle {place}"
-            made.append({"name": name, "text": text, "turns": [needle.turn()]})
+            made.append({"name": name, "about": f"text {number}", "text": text, "turns": [needle.turn()]})
     for number in range(conversations):
         skills = [SKILLS[(number * TURNS + place) % len(SKILLS)] for place in range(TURNS)]
         text, found = _hidden(seed, f"talk {number}", skills, words, tokens, _Values(seed, f"talk {number}"))

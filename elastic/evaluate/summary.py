@@ -1,8 +1,8 @@
 """From answers to rows: each measure of each method with a bootstrap interval, and paired differences.
 
-Every measure is a ratio of two sums over answers (`aggregates`), so that a resample of the units (samples; a
-conversation is one) is one matrix product. All methods are resampled alike: draw d takes the same units for each of
-them.
+Every measure is a ratio of two sums over answers (`aggregates`), so that a resample of the units is one matrix product.
+A unit is a sample with all its turns, or all that one compressed cache was asked. All methods are resampled alike: draw
+d takes the same units for each of them.
 """
 
 from collections import defaultdict
@@ -38,7 +38,7 @@ class Draws:
                 more = {f"full_{name}": other[of] for name, of in OF_FULL.items()}
                 self.answers[answer["policy"], budget_of(answer)].append(answer | more)
         self.prompts = [answer["prompt"] for answer in full.values()]
-        names = sorted({answer["sample"] for answer in answers})
+        names = sorted({answer["unit"] for answer in answers})
         self.unit = {name: number for number, name in enumerate(names)}
         rng = np.random.default_rng(seed)
         times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS) if names else np.ones((1, 0))
@@ -68,7 +68,7 @@ class Draws:
         for answer in answers:
             for row, measure in enumerate(MEASURES.values()):
                 if (part := measure.part(answer)) is not None:
-                    sums[row, :, self.unit[answer["sample"]]] += np.array([part, measure.whole(answer)])
+                    sums[row, :, self.unit[answer["unit"]]] += np.array([part, measure.whole(answer)])
         return sums
 
     def values(self, key: VariantKey, by: np.ndarray | None = None, only: slice = slice(None)) -> np.ndarray:

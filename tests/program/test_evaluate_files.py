@@ -34,6 +34,7 @@ def answer(number, policy="elastic", keep=0.2):
     line |= {
         "sample": f"scene {number} where",
         "skill": "where",
+        "unit": f"scene {number} where",
         "policy": policy,
         "keep": keep,
         "budget": None,

@@ -115,6 +115,13 @@ def test_samples_about_one_context_share_a_chunk_where_questions_are_unknown():
         assert all(len({sample.context for sample in chunk.samples}) == 1 for chunk in todo)
 
 
+def test_what_shares_a_compressed_cache_is_one_unit_and_else_every_sample_is(tiny_text):
+    samples = [replace(sample, about="story") for sample in about(STORY)]
+    assert {line["unit"] for line in lines(tiny_text, samples, is_known=False).values()} == {"story"}
+    alone = [lines(tiny_text, [sample]) for sample in samples]
+    assert {line["unit"] for found in alone for line in found.values()} == {"sample 0", "sample 1", "talk"}
+
+
 def test_a_question_that_comes_first_stands_before_the_context(asked):
     llava, samples = asked
     first = lines(llava, samples[:1], at("snapkv"), is_question_first=True)["sample 0", "asked", "snapkv"]

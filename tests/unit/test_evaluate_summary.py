@@ -20,7 +20,15 @@ BYTES = 1000
 
 def answer(sample, policy, keep, skill="where", **figures):
     found = {
-        **{"sample": sample, "skill": skill, "policy": policy, "keep": keep, "text": "A dog.", "exact": True},
+        **{
+            "sample": sample,
+            "unit": sample,
+            "skill": skill,
+            "policy": policy,
+            "keep": keep,
+            "text": "A dog.",
+            "exact": True,
+        },
         **{"loss": 1.0, "tokens": 4, "rouge_l": 1.0, "agreement": 1.0, "agreement_before": 1.0},
         **{"budget": None, "value_right": None, "prompt": 100, "dropped": 0.0, "dropped_needed": None},
         **{
@@ -157,6 +165,14 @@ def test_one_line_says_model_data_protocol_and_layout():
     settings = {"model": "pocket", "data": "scenes", "seed": 1, "texts": None, "tokens": None}
     said = advice.protocol(settings | {"question": "known", "layout": "question"})
     assert said == "pocket · scenes · seed 1 · compressed after the question · question first"
+
+
+def test_all_that_one_compressed_cache_was_asked_is_one_unit():
+    answers = [answer(f"s{n}", "full", 1.0, unit=f"scene {n // 3}", kl=float(n % 3)) for n in range(12)]
+    draws = Draws(answers)
+    assert draws.times.shape[1] == 4
+    drawn = draws.values(("full", 1.0))[list(MEASURES).index("kl")]
+    assert drawn == pytest.approx(1.0), "of every scene 0, 1 and 2 come and go together"
 
 
 def test_differences_are_paired():

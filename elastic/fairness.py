@@ -4,6 +4,9 @@ A method that was asked to keep a share of the cache may hold that share of what
 moment*, and a quarter more, at both moments that memory is needed for: after the prompt, and at the peak of the
 answer. What counts is measured bytes, padding included, not the budget that a method says it keeps to.
 
+Where a cache is compressed before its question is known, the question's own words come on top, whole, for every method
+and for the full cache: they are taken off both before the share at the peak is judged.
+
 Why both moments. Methods of a constant or a proportional budget are right at the peak if they are after the prompt.
 Those that keep every new token by definition (SnapKV, PyramidKV, LOOK-M...) hold `keep T + N` of `T + N` tokens when
 an answer of N is written: exactly their share after the prompt, and more with every token. Only the peak shows it.

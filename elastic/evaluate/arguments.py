@@ -19,7 +19,8 @@ What is evaluated, by --data, for models that see pictures and for those that re
 
 When a cache is compressed, by --question: `known` is after the question was read, `unknown` before it. Then picture or
 text is read and compressed, and each question about it is read into a copy of that one cache; in a conversation the
-cache is compressed again after each answer, before the next question.
+cache is compressed again after each answer, before the next question. Budgets are then of what is compressed: the words
+of a question come on top, for every method alike.
 
 `--report-from results.json` computes nothing: it writes the report again from results that are there.
 """

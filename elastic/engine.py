@@ -33,6 +33,7 @@ class State:
     prefill_seconds: float = 0.0
     compress_seconds: float = 0.0
     chosen_from: list[LayerView] = field(default_factory=list)  # per layer, what the policy compressed; for the record
+    chosen_by: dict[Statistic, Tensor] = field(default_factory=dict)  # of layers, what was known then; for the record
 
     @property
     def seen(self) -> int:
@@ -104,8 +105,9 @@ def compress(state: State, policy: Policy, reserve: int = 256) -> State:
     """A state with a cache of its own, compressed as the policy says, with room for what `reserve` more tokens need."""
     began = _now(state.llava)
     cache = state.cache.fork()
-    chosen_from = cache.compress(policy, reserve)
-    return replace(state, cache=cache, compress_seconds=_now(state.llava) - began, chosen_from=chosen_from)
+    chosen_from, chosen_by = cache.compress(policy, reserve), cache.layer_statistics
+    seconds = _now(state.llava) - began
+    return replace(state, cache=cache, compress_seconds=seconds, chosen_from=chosen_from, chosen_by=chosen_by)
 
 
 @torch.inference_mode()

@@ -14,7 +14,7 @@ from elastic.cache.report import full_bytes
 from elastic.engine import State, Step, compress, decode, extend, prefill
 from elastic.events import Compressed, Encoding, Ended, Event, Read, Reading, Stepped
 from elastic.fairness import beyond_share
-from elastic.model import Llava
+from elastic.model import Llava, Prompt
 from elastic.options import MAX_QUESTION
 from elastic.picture import small_jpeg
 from elastic.policies import Policy
@@ -48,10 +48,12 @@ class Comparison:
         """What sides hold in the current turn beyond the share they were asked to keep, a sentence for each."""
         said = []
         for state, recorder in zip(self.states, self.recorders, strict=False):
-            read = len(recorder.start.pieces)
-            full = [full_bytes(state.cache.layers, tokens) for tokens in (read, state.seen)]
-            after_prompt = int(recorder.start.prompt_bytes.sum())
-            peak = max([after_prompt, *(sum(step.bytes_held) for step in recorder.steps)])
+            # A question that a compressed cache reads is held whole by every method: its words count for none.
+            layers, asked = state.cache.layers, recorder.start.asked_after
+            apart = full_bytes(layers, asked)
+            full = [full_bytes(layers, tokens - asked) for tokens in (len(recorder.start.pieces), state.seen)]
+            after_prompt = int(recorder.start.prompt_bytes.sum()) - apart
+            peak = max([after_prompt, *(sum(step.bytes_held) - apart for step in recorder.steps)])
             beyond = beyond_share(state.policy.keep, after_prompt / full[0], peak / full[1])
             said += [f"{state.policy.title} {beyond}."] if beyond else []
         return " ".join(said)
@@ -69,10 +71,25 @@ class Comparison:
             link=self.link,
         )
 
-    def ask(self, question: str, max_new_tokens: int, temperature: float = 0.0, seed: int = 0) -> Generator[Event]:
+    def ask(
+        self,
+        question: str,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+        before_question: bool = False,
+    ) -> Generator[Event]:
         """Answer a question on all sides, one step of each in turn, yielding what happens; last of all that it ended.
 
         Closing the generator stops within a step; what was written by then stays part of the conversation.
+
+        `before_question` says when caches are compressed. Mostly that is after the question was read, with all that was
+        read and said before it. Before the question, no method knows what will be asked: at first the prompt is read
+        up to where the picture ends and compressed, and each side reads the rest, with the question, into what is left
+        of it. A later question is read likewise: what each side holds of all that was said is compressed first, by the
+        attention it received until then. The question's words hold a slot each, beyond the share, by every method alike
+        (`--question unknown` of the evaluation does the same); while the answer is written, the policy's rule applies
+        to them as to all others.
 
         Raises:
             ValueError: if the question is empty, too long, or does not fit behind what was said before.
@@ -82,13 +99,13 @@ class Comparison:
             raise ValueError(f"An answer needs 1 token or more and a temperature of 0 or more, not {max_new_tokens}.")
         self._name = uuid.uuid4().hex
         self._remember()
-        yield from self._read(question, max_new_tokens)
+        yield from self._read(question, max_new_tokens, before_question)
         self.recorders = [Recorder.of(state, question) for state in self.states]
         finish = self.finish = ["running"] * len(self.states)
         answers = [decode(state, max_new_tokens, temperature, seed) for state in self.states]
         slots = [state.cache.prompt_slots.float().mean().item() for state in self.states]
         try:
-            yield Compressed(self.record, self.states[0].seen, slots)
+            yield Compressed(self.record, self.states[0].cache.prompt, slots)
             for number in range(1, max_new_tokens + 1):
                 self._advance(answers)
                 if "running" not in finish:
@@ -119,36 +136,63 @@ class Comparison:
     def _written(self, side: int, steps: int | None = None) -> list[int]:
         return [step.token for step in self.recorders[side].steps[:steps]]
 
-    def _read(self, question: str, max_new_tokens: int) -> Iterator[Event]:
-        """Prefill and compress: shared by all sides at the first question, each side's own later."""
-        first = not self.states
-        prompt = self.llava.first_turn(self.picture, question) if first else self.llava.next_turn(question)
-        seen = prompt.ids.shape[1] + max((state.seen for state in self.states), default=0)
+    def _read(self, question: str, max_new_tokens: int, before_question: bool) -> Iterator[Event]:
+        """Prefill and compress: the first prompt is read once for all sides, all that comes later by each of them."""
+        first, rest = self._prompts(question, before_question)
+        new = sum(prompt.ids.shape[1] for prompt in (first, rest) if prompt is not None)
+        seen = new + max((state.seen for state in self.states), default=0)
         room = self.llava.room
         if seen + max_new_tokens > room:
             raise ValueError(
                 f"{seen} tokens and an answer of {max_new_tokens} exceed the {room} this model can read. "
                 "Ask a shorter question, allow a shorter answer, or start a new conversation."
             )
-        if first:
-            yield Encoding()
-            self._jpeg = small_jpeg(self.llava.seen_image(prompt))
-            prompt = self.llava.encode_image(prompt)
-            yield Reading(seen, together=True)
-            needs = RECORDED.union(*(policy.needs for policy in self.policies))
-            start = prefill(self.llava, prompt, needs)
-            yield Read(start.prefill_seconds)
-            self.states = [compress(start, policy, max_new_tokens) for policy in self.policies]
-            return
-        yield Reading(prompt.ids.shape[1], together=False)
-        for side, (state, policy) in enumerate(zip(self.states, self.policies, strict=True)):
-            extend(state, prompt)
-            self.states[side] = compress(state, policy, max_new_tokens)
+        states, seconds = self.states, 0.0
+        # What is compressed first needs room for the question, too.
+        reserve = max_new_tokens + (rest.ids.shape[1] if rest is not None and before_question else 0)
+        if first is not None:
+            start = yield from self._read_together(first)
+            states, seconds = [compress(start, policy, reserve) for policy in self.policies], start.prefill_seconds
+        if rest is not None:
+            yield Reading(rest.ids.shape[1], together=False)
+            for side, policy in enumerate(self.policies):
+                if not before_question:
+                    extend(states[side], rest)
+                if first is None:
+                    states[side] = compress(states[side], policy, reserve)
+                if before_question:
+                    _ask_compressed(states[side], rest, seconds)
+        self.states = states
+
+    def _read_together(self, prompt: Prompt) -> Generator[Event, None, State]:
+        """Read the first prompt, with the picture, and all that methods and records need to know of it."""
+        yield Encoding()
+        self._jpeg = small_jpeg(self.llava.seen_image(prompt))
+        prompt = self.llava.encode_image(prompt)
+        yield Reading(prompt.ids.shape[1], together=True)
+        start = prefill(self.llava, prompt, RECORDED.union(*(policy.needs for policy in self.policies)))
+        yield Read(start.prefill_seconds)
+        return start
+
+    def _prompts(self, question: str, before_question: bool) -> tuple[Prompt | None, Prompt | None]:
+        """What all sides read together and compress, and what each reads by itself."""
+        if self.states:
+            return None, self.llava.next_turn(question)
+        if before_question:
+            return self.llava.halves(self.picture, question)
+        return self.llava.first_turn(self.picture, question), None
 
     def _remember(self) -> None:
         for past, recorder in zip(self.history, self.recorders, strict=False):
             past.append((recorder.start.question, recorder.answer))
         self.recorders, self.finish = [], []
+
+
+def _ask_compressed(state: State, question: Prompt, read_seconds: float) -> None:
+    """Let a compressed cache read a question; its times are those of all that was done for it."""
+    compress_seconds = state.compress_seconds
+    extend(state, question)
+    state.prefill_seconds, state.compress_seconds = state.prefill_seconds + read_seconds, compress_seconds
 
 
 def judge(reference: Tensor, logits: Tensor, token: int) -> tuple[float, float]:
@@ -174,8 +218,8 @@ def checked_question(question: str) -> str:
     return question
 
 
-def run(comparison: Comparison, question: str, max_new_tokens: int) -> Run:
+def run(comparison: Comparison, question: str, max_new_tokens: int, before_question: bool = False) -> Run:
     """Ask one question to the end and return the record."""
-    for _ in comparison.ask(question, max_new_tokens):
+    for _ in comparison.ask(question, max_new_tokens, before_question=before_question):
         pass
     return comparison.record()

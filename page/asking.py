@@ -52,6 +52,7 @@ class AskedQuestion(SidePolicies):
         "tokens": f"Longest answer (tokens): a whole number from 1 to {MOST_TOKENS}",
         "temperature": f"Temperature (0 is greedy): a number from 0 to {HOTTEST}",
         "seed": "Seed: a whole number",
+        "before_question": "Compress before the question: true or false",
     }
 
     picture: Annotated[str, Field(max_length=incoming.MAX_PATH)] | None
@@ -59,6 +60,7 @@ class AskedQuestion(SidePolicies):
     tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 128
     temperature: Annotated[float, Field(ge=0, le=HOTTEST)] = 0.0
     seed: Annotated[int, Field(ge=-(10**15), le=10**15)] = 0
+    before_question: bool = False  # whether caches are compressed before it is read
     number: float = Field(default_factory=time.time)
 
 
@@ -99,12 +101,12 @@ SIDES = """const keys = @keys@, defaults = @defaults@;
     const changed = Object.keys(defaults[policy]).filter((option) => chosen[option] !== defaults[policy][option]);
     return changed.length ? policy + ':' + changed.map((option) => option + '=' + chosen[option]).join(';') : policy;
   });"""
-ASK = """(picture, question, tokens, temperature, seed, keep, a, b, ...values) => {
+ASK = """(picture, question, tokens, temperature, seed, keep, before_question, a, b, ...values) => {
   const shared = { keep: keep / 100 };
   @sides@
   const whole = Math.round(seed ?? 0);
   const asked = { picture: picture?.path ?? null, question: question ?? '', tokens, temperature, seed: whole, sides };
-  return [JSON.stringify({ ...asked, number: Date.now() })];
+  return [JSON.stringify({ ...asked, before_question: Boolean(before_question), number: Date.now() })];
 }"""
 TELL_SIDES = """(a, b, ...values) => {
   const shared = {};
@@ -116,9 +118,9 @@ TELL_SIDES = """(a, b, ...values) => {
 def scripts(keys: Sequence[tuple[int, str, str]]) -> tuple[str, str]:
     """What makes an `AskedQuestion` and the `SidePolicies` of the page's inputs, in the browser.
 
-    The inputs are, of a question, picture, text, longest answer, temperature, seed and percent kept; of
-    `SidePolicies`, which keep their defaults, none of these; then both policies, and the value of each option in
-    `keys`: side, policy, name.
+    The inputs are, of a question, picture, text, longest answer, temperature, seed, percent kept and whether to
+    compress before it; of `SidePolicies`, which keep their defaults, none of these; then both policies, and the value
+    of each option in `keys`: side, policy, name.
     """
     defaults = {
         name: {option.name: option.default for option in options_of(policy).values() if option.is_free}

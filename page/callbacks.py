@@ -93,7 +93,7 @@ class Callbacks:
             if latest.note:
                 gr.Warning(latest.note, title="A new conversation")
             # A conversation's later questions cannot be asked by an address: it would begin a new one.
-            link = link_of(example, question, policies)
+            link = link_of(example, question, policies, asked.before_question)
             started = functools.partial(self._started, picture, policies, comparison, image, link, latest.note)
             steps = self._answer(name, started, asked, latest)
             job = self.line.join(name, steps, lambda: "somebody's question")
@@ -163,7 +163,7 @@ class Callbacks:
         visitor.conversation = comparison
         number, sent, due = 0, 0, 0.0
         try:
-            wanted = asked.question, asked.tokens, asked.temperature, asked.seed
+            wanted = asked.question, asked.tokens, asked.temperature, asked.seed, asked.before_question
             with closing(comparison.ask(*wanted)) as events:
                 for event in events:
                     if not isinstance(event, Answering):
@@ -228,23 +228,25 @@ class Callbacks:
         policy_b: str,
         keep: float,
         max_new_tokens: float,
+        compress_before_question: bool,
         request: gr.Request,
     ) -> tuple[str, str, dict]:
-        """Answer one question with two policies; `keep` is the fraction kept, 0 < keep <= 1."""
+        """Answer one question with two policies; `keep` is the fraction kept, 0 < keep <= 1. The cache is compressed
+        after the question was read, or, with `compress_before_question`, before it."""
         with self.errors_for_programs():
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
             policies = [build_policy(name, keep, {}) for name in (policy_a, policy_b)]
             self.uploads.of_program(image)
             picture = await aside(picture_of, image)
-            steps = self._compared(picture, policies, question, int(max_new_tokens))
+            steps = self._compared(picture, policies, question, int(max_new_tokens), compress_before_question)
             return await self.for_program(request, steps, lambda: "a program's question")
 
     def _compared(
-        self, picture: Image, policies: list[Policy], question: str, tokens: int
+        self, picture: Image, policies: list[Policy], question: str, tokens: int, before_question: bool
     ) -> Generator[None, None, tuple[str, str, dict]]:
         comparison = self.model.session.Comparison(self.model.llava, picture, policies)
-        with closing(comparison.ask(question, tokens)) as events:
+        with closing(comparison.ask(question, tokens, before_question=before_question)) as events:
             for _ in events:
                 yield
         a, b = comparison.record().sides

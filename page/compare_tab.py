@@ -17,7 +17,8 @@ ASSETS = Path(__file__).parent.parent / "assets"
 GOOD = ("elastic", "elastic-plus", "h2o", "snapkv", "lookm", "streaming")  # to begin with, where they exist
 INTRODUCTION = (
     "**Any number of methods, side by side.** All answer the question on the left about the picture on the left, which "
-    "are read once for all of them. The full cache answers first: the others are judged by it."
+    "are read once for all of them. The full cache answers first: the others are judged by it. Every row is compressed "
+    "*after* the question was read, whatever the switch on the left says."
 )
 SETTINGS = (
     "Every method has its default settings here, except that those of side A and B on the left apply to their methods."
@@ -113,7 +114,7 @@ class CompareTab:
         """A row that is opened is asked in the live view, and fills the inputs on the left."""
         live, inputs = self.live, self.live.inputs
         longest, temperature, _ = live.answer
-        filled = [inputs.picture, inputs.question, longest, temperature, inputs.keep, *live.side_inputs]
+        filled = [inputs.picture, inputs.question, longest, temperature, *live.budget, *live.side_inputs]
 
         def open_row(picture: str | None, request: gr.Request, event: gr.EventData) -> list:
             asked = self.events.open_row(request, event)

@@ -23,6 +23,10 @@ from scenes.questions import suggestions
 from scenes.scene import random_scene, render
 
 ASSETS = Path(__file__).parent.parent / "assets"
+BEFORE = (
+    "The picture is compressed before anyone knows what will be asked, as in most benchmarks since 2025: "
+    "methods that go by the question have none to go by."
+)
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,10 @@ class Ask:
 
 @dataclass(frozen=True)
 class SideControls:
-    """Each side's policy, and every option's (side, policy, field) with its control."""
+    """Each side's policy, when both compress, and every option's (side, policy, field) with its control."""
 
     names: list[gr.Dropdown]
+    before_question: gr.Checkbox
     keys: list[tuple[int, str, str]]
     options: list[gr.components.Component]
 
@@ -187,11 +192,12 @@ def examples(pocket: bool) -> list[dict]:
 
 
 def side_controls() -> SideControls:
-    """The policy of each side, and the settings of all that can be chosen."""
+    """The policy of each side, when both compress, and the settings of all policies that can be chosen."""
     choices = [(policy.title, name) for name, policy in POLICIES.items()]
     names, keys, options = [], [], []
     for side, default in enumerate(("full", "elastic")):
         names.append(gr.Dropdown(choices, value=default, label=f"Side {'AB'[side]}", elem_id=f"policy-{'ab'[side]}"))
+    before_question = gr.Checkbox(False, label="Compress before the question", info=BEFORE, elem_id="before-question")
     for side, chosen in enumerate(names):
         with gr.Accordion(f"Settings of side {'AB'[side]}", open=False):
             groups = []
@@ -204,7 +210,7 @@ def side_controls() -> SideControls:
                             options.append(option_control(option))
                 groups.append(group)
             chosen.change(lambda now: [gr.Group(visible=name == now) for name in POLICIES], chosen, groups, **PRIVATE)
-    return SideControls(names, keys, options)
+    return SideControls(names, before_question, keys, options)
 
 
 def with_links(policy: type[Policy]) -> str:

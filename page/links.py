@@ -17,9 +17,12 @@ from elastic.policies import Policy
 from page.misspelt import SIDES, misspelt
 
 DEFAULTS = {"a": "full", "b": "elastic"}
+WHEN = {"before": True, "after": False}  # whether caches are compressed before the question is read
 
 
-def link_of(example: str | None, question: str, policies: list[Policy]) -> dict[str, str]:
+def link_of(
+    example: str | None, question: str, policies: list[Policy], before_question: bool = False
+) -> dict[str, str]:
     """The parameters that ask a question about a bundled picture again; none for a visitor's own picture."""
     if example is None or len(policies) != len(SIDES):
         return {}
@@ -28,17 +31,18 @@ def link_of(example: str | None, question: str, policies: list[Policy]) -> dict[
     for side, policy in zip(SIDES, policies, strict=True):
         link[side] = name_of(policy)
         link |= {f"{side}.{name}": write_value(value) for name, value in changed(policy).items() if name != "keep"}
-    return link
+    return link | ({"compress": "before"} if before_question else {})
 
 
 def read_link(asked: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
     """What a link asks for, as far as that exists, and one sentence for each part of it that does not.
 
-    Of what it names: `q`, `keep` as a share of the cache, `a` and `b` as policies' names, `a.field` as options' values.
+    Of what it names: `q`, `keep` as a share of the cache, `a` and `b` as policies' names, `a.field` as options' values,
+    `compress` as whether that is before the question.
     """
     found: dict[str, object] = {}
     wrong = misspelt(asked)
-    readers: dict[str, Callable[[str], object]] = {"q": _question, "keep": _keep}
+    readers: dict[str, Callable[[str], object]] = {"q": _question, "keep": _keep, "compress": _compress}
     for name in readers.keys() & asked.keys():
         _note(found, wrong, name, lambda name=name: readers[name](asked[name]))
     for side in SIDES:
@@ -78,6 +82,14 @@ def _keep(text: str) -> float:
         return read_percent(text)
     except ValueError as error:
         raise ValueError(f"The link keeps {text[:20]!r} % of the cache: {error}") from error
+
+
+def _compress(text: str) -> bool:
+    if text not in WHEN:
+        raise ValueError(
+            f"The link compresses {text[:20]!r}: write compress=before there, for before the question, or leave it out."
+        )
+    return WHEN[text]
 
 
 def _option(policy: type[Policy], key: str, text: str) -> object:

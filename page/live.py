@@ -40,6 +40,8 @@ class Live:
         self.answer = answer_controls()
         self.asked = Typed(AskedQuestion, elem_id="asked")  # whatever is written here is asked
         self.chosen = Typed(SidePolicies, elem_id="chosen")
+        # How much of the cache is kept, and whether it is compressed before the question.
+        self.budget = [self.inputs.keep, self.sides.before_question]
         self.events = Callbacks(model, shown)
         view_events.make_way, view_events.can_ask = self.events.step_aside, True
 
@@ -54,7 +56,7 @@ class Live:
         buttons = [inputs.ask, inputs.stop]
         ask_script, self.choose_script = scripts(sides.keys)
         self.side_inputs = [*sides.names, *sides.options]
-        values = [inputs.picture, inputs.question, *self.answer, inputs.keep, *self.side_inputs]
+        values = [inputs.picture, inputs.question, *self.answer, *self.budget, *self.side_inputs]
         gr.on([inputs.ask.click, inputs.question.submit], None, values, self.asked, js=ask_script, **PRIVATE)
         started = self.asked.given(events.begin, inputs.moment, [view, *buttons], js=NOW, **PRIVATE)
         started.then(None, None, None, js=SHOW_ANSWERS, **PRIVATE)
@@ -81,7 +83,7 @@ class Live:
         )
         page.unload(events.leave)
         self.filled = [inputs.picture, inputs.question, inputs.suggested, inputs.scene_seed]
-        self.filled += [inputs.keep, *self.side_inputs]
+        self.filled += [*self.budget, *self.side_inputs]
         page.load(self.arrive, None, [view, self.asked, *self.filled], **PRIVATE)
         return settled
 
@@ -136,10 +138,11 @@ class Live:
             sides.append(write_choice(name, options))
         # As the copy that the visitor's picture becomes, so that his next question goes on with the conversation.
         picture = str(incoming.keep(incoming.content_of(picture), Path(picture).name))
-        return AskedQuestion(picture=picture, question=found.get("q", question), sides=sides)
+        before = bool(found.get("compress", False))
+        return AskedQuestion(picture=picture, question=found.get("q", question), sides=sides, before_question=before)
 
     def inputs_of(self, asked: AskedQuestion) -> list:
-        """The inputs that make a question: picture, text, longest answer, temperature, percent kept, and the sides."""
+        """The inputs that make a question: picture, text, longest answer, temperature, budget, and the sides."""
         policies = [read_policy(side) for side in asked.sides]
         names = [name_of(policy) for policy in policies]
         kept = [policy.keep for policy in policies if options_of(type(policy))["keep"].is_free]
@@ -148,15 +151,17 @@ class Live:
             for side, name, option in self.sides.keys
         ]
         keep = float(percent(kept[0])) if kept else gr.skip()
-        return [asked.picture, asked.question, asked.tokens, asked.temperature, keep, *names, *settings]
+        budget = [keep, asked.before_question]
+        return [asked.picture, asked.question, asked.tokens, asked.temperature, *budget, *names, *settings]
 
     def _fill(self, asked: Mapping[str, str], found: Mapping[str, object]) -> list:
         """Values of all inputs for what a link asks about one of the pictures."""
         picture, question, suggestions, seed = show_example(self._example(asked))
-        return [picture, found.get("q", question), suggestions, seed, *self._settings(DEFAULTS | found)]
+        settings = self._settings(DEFAULTS | {"compress": False} | found)
+        return [picture, found.get("q", question), suggestions, seed, *settings]
 
     def _settings(self, found: Mapping[str, object]) -> list:
-        """How much is kept, the sides' policies and their options, as far as something is said of them."""
+        """How much is kept, and when; the sides' policies and their options; as far as something is said of them."""
         policies = {side: found.get(side, DEFAULTS[side]) for side in SIDES if any(key[0] == side for key in found)}
         settings = [
             found.get(f"{SIDES[side]}.{field}", getattr(POLICIES[policy](), field))
@@ -165,7 +170,8 @@ class Live:
             for side, policy, field in self.sides.keys
         ]
         keep = float(percent(found["keep"])) if "keep" in found else gr.skip()
-        return [keep, *(policies.get(side, gr.skip()) for side in SIDES), *settings]
+        budget = [keep, found.get("compress", gr.skip())]
+        return [*budget, *(policies.get(side, gr.skip()) for side in SIDES), *settings]
 
 
 def compare_api(events: Callbacks) -> None:
@@ -178,6 +184,7 @@ def compare_api(events: Callbacks) -> None:
             gr.Textbox("elastic", label="policy_b"),
             gr.Number(0.5, label="keep"),
             gr.Number(128, label="max_new_tokens", precision=0),
+            gr.Checkbox(False, label="compress_before_question"),
         ]
         outputs = [gr.Textbox(label="answer_a"), gr.Textbox(label="answer_b"), gr.JSON(label="figures")]
         gr.Button("Compare").click(events.compare, inputs, outputs, api_name="compare", concurrency_limit=None)

@@ -93,7 +93,7 @@ class ViewEvents:
         """The recorded run of an address; where there is none, a sentence and the first one."""
         name, names = asked.get("example"), [entry["name"] for entry in recordings()]
         message = self.show(name if name in names else names[0], request)
-        asks = [part[:40] for part in asked if part in ("q", "keep") or re.match(r"[ab]$|[a-zA-Z]\.", part)]
+        asks = [part[:40] for part in asked if part in ("q", "keep", "compress") or re.match(r"[ab]$|[a-zA-Z]\.", part)]
         if name in names:
             wrong = [(IN_INPUTS if self.can_ask else NO_EFFECT).format(name, ", ".join(asks)[:200])] if asks else []
             return replace(message, wrong=wrong)

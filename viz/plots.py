@@ -164,8 +164,8 @@ def group_sizes(trace: Trace) -> go.Figure:
 
 
 def budgets(run: Run) -> go.Figure:
-    """Slots held by each of L layers, after compressing and at the end of the answer, and what the policy aims at."""
-    about = "bars: after compressing; diamonds: after so many answer tokens; lines: the aim, as mean of all layers"
+    """Slots held by each of L layers, when the answer begins and at its end, and what the policy aims at."""
+    about = "bars: when the answer begins; diamonds: after so many answer tokens; lines: the aim, as mean of all layers"
     figure = new_figure("Slots per layer", about, 440)
     for side, title, style in _sides(run):
         marker = {"color": style[0], "pattern": {} if style == FULL else HATCH}

@@ -59,6 +59,7 @@ interface SideOpening {
   prompt_limit_bytes: number;
   prefill_seconds: number | null;
   compress_seconds: number | null;
+  asked_after: number;
   history: [string, string][];
 }
 

@@ -22,7 +22,7 @@ from elastic.record.foreign import read_file
 from elastic.record.plain import MOST_TOKENS, PlainRun, Versioned
 from elastic.record.trace import ARRAYS, Run, Trace, shape_of
 
-SCHEMA = 4
+SCHEMA = 5
 OLDEST = 3  # schema that can still be read
 MAX_BYTES = 100_000_000  # of a file once unpacked: a small file can unpack to anything
 MAX_RATIO = 100  # of unpacked to packed bytes; files that were saved here have 2 to 30
@@ -33,7 +33,7 @@ MAX_PLAIN, MAX_PICTURE = 2_000_000, 100_000
 PARTS = ("run.json", "arrays.npz", "picture.jpg")
 CHECKSUM = "checksum"  # of the parts; a file without it was edited, or is not of this program
 COLUMNS = ["side", "policy", "keep", "step", "token", "piece", "logprob", "reference_logprob", "divergence", "seconds"]
-COLUMNS += ["slots_mean", "bytes_held", "bytes_allocated", "limit_bytes", "evicted", "merged"]
+COLUMNS += ["slots_mean", "bytes_held", "bytes_allocated", "limit_bytes", "evicted", "merged", "asked_after"]
 
 
 def save_run(run: Run, file: str | Path | io.BytesIO) -> None:
@@ -227,6 +227,7 @@ def steps_csv(run: Run) -> str:
     Tokens are written as JSON texts, quotes included: blanks show, and no spreadsheet takes one for a formula.
     `evicted` lists layer:token pairs, layers from 1, tokens from 0 at the beginning of the conversation; `merged` lists
     what another slot took in, as layer:token>token of that slot. Where heads decide for themselves, each has its own.
+    `asked_after` counts the question's tokens that were read when the cache was compressed already, 0 in most runs.
     """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
@@ -247,7 +248,7 @@ def steps_csv(run: Run) -> str:
                 ]
                 + ["" if math.isnan(value) else f"{value:.6g}" for value in numbers]
                 + [f"{side.slots[step].mean():.6g}", side.bytes_held[step].sum(), side.bytes_allocated[step]]
-                + [side.limit_bytes[step + 1], " ".join(evicted), " ".join(merged)]
+                + [side.limit_bytes[step + 1], " ".join(evicted), " ".join(merged), side.asked_after]
             )
     return table.getvalue()
 

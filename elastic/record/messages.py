@@ -13,7 +13,7 @@ import numpy as np
 
 from elastic.record.trace import Run, Trace
 
-VERSION = 4  # of the messages; a view ignores others
+VERSION = 5  # of the messages; a view ignores others
 LATE = 1_000_000  # the number of a last message: above that of every other
 
 
@@ -50,6 +50,7 @@ class SideOpening:
     prompt_limit_bytes: int
     prefill_seconds: float | None
     compress_seconds: float | None
+    asked_after: int  # tokens of the question that were read when the cache was compressed already; mostly none
     history: list[tuple[str, str]]  # earlier questions and answers
 
 
@@ -197,6 +198,7 @@ def _side(side: Trace, history: list[tuple[str, str]], title: str) -> SideOpenin
         prompt_limit_bytes=int(side.limit_bytes[0]),
         prefill_seconds=_number(side.prefill_seconds),
         compress_seconds=_number(side.compress_seconds),
+        asked_after=side.asked_after,
         history=[(question, answer) for question, answer in history],
     )
 

@@ -51,6 +51,7 @@ class PlainSide(PlainPart):
     grid: Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Field(min_length=2, max_length=2)]
     prefill_seconds: Seconds
     compress_seconds: Seconds
+    asked_after: Count = 0  # schema 4 has none: all was read before the cache was compressed
 
     @field_validator("options")
     @classmethod

@@ -52,7 +52,10 @@ class Recorder:
 
     @classmethod
     def of(cls, state: State, question: str) -> "Recorder":
-        """A recorder for the answer to come; `state` is compressed and not yet decoded."""
+        """A recorder for the answer to come; `state` is compressed and not yet decoded.
+
+        What it has read since it was compressed are words of the question, which hold a slot each.
+        """
         cache = state.cache
         owner = cache.tables.owners()
         layers, heads, _ = owner.shape
@@ -75,7 +78,7 @@ class Recorder:
             is_prompt=(kinds != WRITTEN).numpy(),
             owner=owner.numpy().astype(np.int32),
             score=score,
-            prompt_slots=cache.prompt_slots.numpy().astype(np.int32),
+            prompt_slots=np.array(cache.slots, np.int32),
             prompt_bytes=np.array(cache.bytes_held, np.int64),
             answer_ids=np.zeros(0, np.int32),
             logprob=np.zeros(0, np.float32),
@@ -85,12 +88,13 @@ class Recorder:
             bytes_allocated=np.zeros(0, np.int64),
             dropped=np.full((0, layers, heads), -1, np.int32),
             joined=np.full((0, layers, heads), -1, np.int32),
-            limit_bytes=np.array([_limit(state, state.seen, state.seen)], np.int64),
-            sparsity=cache.layer_statistics[Sparsity()][:, 0].numpy(),
+            limit_bytes=np.array([_limit(state, state.seen)], np.int64),
+            sparsity=state.chosen_by[Sparsity()][:, 0].numpy(),
             channels=np.stack([layer.kept[0].cpu().numpy() for layer in cache.layers]),
             looked=np.zeros((0, layers, state.seen), np.float16),
             reference_logprob=np.zeros(0, np.float32),
             divergence=np.zeros(0, np.float32),
+            asked_after=state.seen - cache.prompt,
         )
         return cls(start, state)
 
@@ -115,7 +119,7 @@ class Recorder:
             "bytes_allocated": step.bytes_allocated,
             "dropped": dropped,
             "joined": joined,
-            "limit_bytes": _limit(self.state, tokens + number + 1, tokens),
+            "limit_bytes": _limit(self.state, tokens + number + 1),
             "reference_logprob": reference_logprob,
             "divergence": divergence,
         }
@@ -148,9 +152,9 @@ class Recorder:
         )
 
 
-def _limit(state: State, tokens: int, prompt: int) -> int:
-    """Bytes the policy aims at after so many tokens, of which `prompt` had been seen when the cache was compressed."""
-    return state.policy.limit(tokens, prompt) * sum(layer.slot_bytes for layer in state.cache.layers)
+def _limit(state: State, tokens: int) -> int:
+    """Bytes the policy aims at after so many tokens, given how many had been seen when the cache was compressed."""
+    return state.policy.limit(tokens, state.cache.prompt) * sum(layer.slot_bytes for layer in state.cache.layers)
 
 
 def _mean_score(view: LayerView, seen: int) -> np.ndarray:

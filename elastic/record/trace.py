@@ -76,9 +76,9 @@ class Trace:
     is_image: np.ndarray  # (T,) bool
     is_prompt: np.ndarray  # (T,) bool, False for tokens the model wrote in earlier turns
     owner: np.ndarray  # (L, H or 1, T) int32: own number for an anchor, another's for merged, -1 for dropped
-    score: np.ndarray  # (L, T) float32: attention received, NaN for tokens that held no slot before compressing
-    prompt_slots: np.ndarray  # (L,) int32, after compressing
-    prompt_bytes: np.ndarray  # (L,) int64, after compressing
+    score: np.ndarray  # (L, T) float32: attention received, NaN for tokens that held no slot when it was compressed
+    prompt_slots: np.ndarray  # (L,) int32, when the answer begins
+    prompt_bytes: np.ndarray  # (L,) int64, when the answer begins
     answer_ids: np.ndarray  # (N,) int32
     logprob: np.ndarray  # (N,) float32
     seconds: np.ndarray  # (N,) float32
@@ -87,12 +87,13 @@ class Trace:
     bytes_allocated: np.ndarray  # (N,) int64, room for coming tokens included
     dropped: np.ndarray  # (N, L, H or 1) int32: token whose slot was given up after that step, -1 none
     joined: np.ndarray  # (N, L, H or 1) int32: token whose slot took it in, -1 where it was evicted
-    limit_bytes: np.ndarray  # (N + 1,) int64, what the policy aims at after compressing and after each step
+    limit_bytes: np.ndarray  # (N + 1,) int64, what the policy aims at when the answer begins and after each step
     sparsity: np.ndarray  # (L,) float32, share of the prompt's attention weights that are next to nothing
     channels: np.ndarray  # (L, key heads, D) bool, that the prompt's keys hold after compressing; most policies: all
     looked: np.ndarray  # (N, L, T + N) float16: attention of the query that wrote the token; an anchor's for its group
     reference_logprob: np.ndarray  # (N,) float32, that this side gave to the first side's token; NaN once texts differ
     divergence: np.ndarray  # (N,) float32, KL(first side || this one) in nats; NaN once texts differ
+    asked_after: int = 0  # the last of T that were read after compressing: the question, where it came later; else 0
 
     def __post_init__(self) -> None:
         layers, heads, tokens = self.owner.shape
@@ -119,8 +120,10 @@ class Trace:
 
     @property
     def visible(self) -> np.ndarray:
-        """How many of the prompts' queries could see each token, (T,): causal attention favours the first."""
-        return self.is_prompt[::-1].cumsum()[::-1]
+        """How many of the queries that `score` sums could see each token, (T,): causal attention favours the first."""
+        asks = self.is_prompt.copy()
+        asks[len(asks) - self.asked_after :] = False
+        return asks[::-1].cumsum()[::-1]
 
     @cached_property
     def patches(self) -> np.ndarray:
@@ -140,7 +143,7 @@ class Trace:
 
     @property
     def total_bytes(self) -> np.ndarray:
-        """Bytes in use after compressing and after each step, over all layers, (N + 1,)."""
+        """Bytes in use when the answer begins and after each step, over all layers, (N + 1,)."""
         return np.concatenate([[self.prompt_bytes.sum()], self.bytes_held.sum(1)])
 
     @property
@@ -157,6 +160,7 @@ class Trace:
             "answer": self.answer,
             "finish": self.finish,
             "prompt_tokens": len(self.pieces),
+            "question_tokens_after_compressing": self.asked_after,
             "answer_tokens": self.steps,
             "slots_prompt": self.prompt_slots.tolist(),
             "slots_end": (self.slots[-1] if self.steps else self.prompt_slots).tolist(),
@@ -173,6 +177,8 @@ class Trace:
     def check(self) -> None:
         """Raise ValueError unless the numbers make sense together; for traces that come from outside."""
         self._check_owners()
+        if not 0 <= self.asked_after < len(self.pieces):
+            raise ValueError("more was read after compressing than there is")
         for name, (low, high, may_be_unknown) in LIMITS.items():
             values = getattr(self, name)
             if may_be_unknown:

@@ -56,13 +56,13 @@ function sharesOfWeight(side, tokens, row, slots) {
 
 /**
  * The slots that an answer token's query found; null where every token had its own or none. The first answer token's
- * query is the prompt's last one, which read the cache before it was compressed.
+ * query is the prompt's last one, which read the cache before it was compressed, unless that was before the question.
  * @param {Side} side
  * @param {number} number
  * @param {number} layer
  */
 function slotsFound(side, number, layer) {
-  return side.merges && number ? slotsAfter(side, layer, foundAfter(number)) : null;
+  return side.merges && (number || side.asked_after) ? slotsAfter(side, layer, foundAfter(number)) : null;
 }
 
 /**

@@ -130,6 +130,17 @@ function meanSentence(side, token, planes, step) {
   return 'keeps its own slot in ' + counts.kept + ' of ' + planes.length + ' ' + unit + ', ' + rest.join(', ');
 }
 
+/**
+ * What the view says of caches that were compressed before the question was read; '' where it was the other way round.
+ * @param {{ asked_after: number }} side
+ */
+export function askedAfterText({ asked_after }) {
+  if (!asked_after) return '';
+  const words = asked_after === 1 ? 'its token, read afterwards, had no vote and holds a slot'
+    : 'its ' + asked_after + ' tokens, read afterwards, had no vote and hold a slot each';
+  return 'Compressed before the question: ' + words + ' beyond the share that is kept.';
+}
+
 // ---- what looked at what
 
 /** @param {string[]} pieces */

@@ -2,6 +2,7 @@
 
 import { MESSAGE_VERSION, newSide, openSide, takeSteps } from '../core/messages.js';
 import { keptWords } from '../core/numbers.js';
+import { askedAfterText } from '../core/sentences.js';
 import { frame } from '../frame.js';
 import { takeWanted, tellNothingWrong, tellWrong } from './address.js';
 import { say } from './aloud.js';
@@ -112,6 +113,7 @@ function open(opening) {
   if (show && state.wanted?.isWrong) Object.assign(state.wanted, { mode: show.mode, isWrong: false });
   state.layer = Math.min(state.layer, state.sides[0].layers);
   state.sides.forEach(openPanels);
+  setText(find('.tv-before'), askedAfterText(opening.sides[0]));
   buildCalculator(find('.tv-calculator-box'), state.shape);
   buildSave(find('.tv-save'), state);
   fitHeads();

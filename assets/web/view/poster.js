@@ -64,7 +64,8 @@ function viewFacts(state, sides) {
   const single = state.layer ? 'layer ' + state.layer + ' of ' + sides[0].layers : 'mean of ' + sides[0].layers + ' layers';
   const isPerHead = state.layer && sides.some((side) => side.heads > 1);
   const head = isPerHead ? [state.head ? 'head ' + state.head : 'mean of heads'] : [];
-  return [sides[0].model, ...sides.map((side) => side.title + (side.is_compressed ? ' ' + keptWords(side) : '')), single, ...head,
+  const when = sides.some((side) => side.asked_after) ? ['compressed before the question'] : [];
+  return [sides[0].model, ...sides.map((side) => side.title + (side.is_compressed ? ' ' + keptWords(side) : '')), ...when, single, ...head,
     'after answer token ' + state.step].filter(Boolean).join(' · ');
 }
 

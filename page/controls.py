@@ -24,8 +24,8 @@ from scenes.scene import random_scene, render
 
 ASSETS = Path(__file__).parent.parent / "assets"
 BEFORE = (
-    "The picture is compressed before anyone knows what will be asked, as in most benchmarks since 2025: "
-    "methods that go by the question have none to go by."
+    "The picture (later, the conversation so far) is compressed before the question is known, as in most benchmarks "
+    "since 2025; methods that go by the question have none to go by."
 )
 
 

@@ -214,7 +214,7 @@ def _check_together(sides: list[Trace], history: list[list[list[str]]]) -> None:
 
     Later each side has read answers of its own, so that even the number of its tokens is another.
     """
-    of_all = {(side.question, side.grid, side.layers, side.patches.tobytes()) for side in sides}
+    of_all = {(side.question, side.asked_after, side.grid, side.layers, side.patches.tobytes()) for side in sides}
     asked = {tuple(question for question, _ in past) for past in history}
     prompts = {tuple(side.pieces) for side in sides} if not any(history) else ()
     if max(len(of_all), len(asked), len(prompts)) > 1:

@@ -39,20 +39,21 @@ def test_a_browser_says_of_each_policy_what_is_not_its_default_and_nothing_of_th
         other = [choice for choice in option.choices if choice != option.default]
         changes[option.name] = other[0] if other else not option.default if option.kind is bool else option.low
     values = ["full", name, *controls(**changes)]
-    said = in_browser(ask, {"path": "/a/b.png"}, "What?", 64, 0.5, 7, 60, *values)
+    said = in_browser(ask, {"path": "/a/b.png"}, "What?", 64, 0.5, 7, 60, True, *values)
     assert said["sides"][0] == "full" and read_policy(said["sides"][1]) == POLICIES[name](**changes)
     assert (said["picture"], said["question"], said["tokens"], said["seed"]) == ("/a/b.png", "What?", 64, 7)
-    assert AskedQuestion.read(json.dumps(said)).temperature == 0.5
+    asked = AskedQuestion.read(json.dumps(said))
+    assert asked.temperature == 0.5 and asked.before_question is True
     sides = in_browser(tell, *values)["sides"]
     assert "keep=" not in sides[1] and name_of(read_policy(sides[1])) == name
 
 
 def test_a_browser_asks_what_was_not_touched_as_short_as_can_be(in_browser):
     ask, tell = scripts(KEYS)
-    said = in_browser(ask, None, None, 128, 0, None, 50, "full", "elastic", *controls())
+    said = in_browser(ask, None, None, 128, 0, None, 50, False, "full", "elastic", *controls())
     assert said["sides"] == ["full", "elastic"] == in_browser(tell, "full", "elastic", *controls())["sides"]
-    assert said["picture"] is None and said["question"] == "" and said["seed"] == 0
-    assert in_browser(ask, None, "", 8, 0, 1.6, 7, "h2o", "think", *controls())["sides"] == [
+    assert said["before_question"] is False and said["picture"] is None and said["question"] == "" and said["seed"] == 0
+    assert in_browser(ask, None, "", 8, 0, 1.6, 7, None, "h2o", "think", *controls())["sides"] == [
         "h2o:keep=0.07",
         "think:keep=0.07",
     ]

@@ -76,6 +76,19 @@ def test_the_picture_is_drawn_at_twice_the_size(show, theme, tmp_path):
     assert (np.abs(charts - ground).max(2) > 60).mean() > 0.005
 
 
+@pytest.mark.parametrize("asked_after", [0, 5])
+def test_the_picture_says_where_caches_were_compressed_before_the_question(show, asked_after):
+    page = show(whole([replace(side, asked_after=asked_after) for side in PAIR]))
+    page.evaluate(
+        """() => { window.written = []; const { prototype } = CanvasRenderingContext2D; const { fillText } = prototype;
+        prototype.fillText = function (...all) { window.written.push(all[0]); fillText.apply(this, all); } }"""
+    )
+    with page.expect_download():
+        page.click('[data-save="png"]')
+    said = " ".join(page.evaluate("window.written"))
+    assert "Elastic" in said and ("compressed before the question" in said) == bool(asked_after)
+
+
 def link_of(text):
     parts = urlsplit(text)
     return f"{parts.scheme}://{parts.netloc}{parts.path}", {

@@ -25,7 +25,10 @@ def show(browser, tmp_path):
 
     def opened(side, query="", **options):
         file = tmp_path / "replay.html"
-        file.write_text(replay_html(replace(run_of("run", (FULL, side)), picture=PLAIN)), encoding="utf-8")
+        file.write_text(
+            replay_html(replace(run_of("run", (replace(FULL, asked_after=side.asked_after), side)), picture=PLAIN)),
+            encoding="utf-8",
+        )
         page = browser.new_page(viewport={"width": 948, "height": 900}, reduced_motion="reduce", **options)
         pages.append(page)
         page.on("pageerror", lambda error: errors.append(str(error)))
@@ -187,3 +190,18 @@ def test_what_is_said_stays_a_text(show):
     assert re.sub(r"\s+", " ", shown) == re.sub(r"\s+", " ", NASTY) and page.evaluate("window.hurt") is None
     # Nothing is merged there, so the time it takes to choose is not called so.
     assert page.inner_text('.tv-chip[data-name="merging"] dt') == "choosing"
+
+
+@pytest.mark.parametrize(
+    ("asked_after", "beginning"),
+    [
+        (0, ""),
+        (1, "Compressed before the question: its token, read afterwards, had no vote and holds a slot beyond"),
+        (5, "Compressed before the question: its 5 tokens, read afterwards, had no vote and hold a slot each beyond"),
+    ],
+)
+def test_it_is_said_above_the_answers_where_caches_were_compressed_before_the_question(show, asked_after, beginning):
+    page = show(replace(ELASTIC, asked_after=asked_after))
+    line = page.locator(".tv-before")
+    assert line.inner_text().startswith(beginning) and line.is_visible() == bool(asked_after)
+    assert not asked_after or line.bounding_box()["y"] < page.locator(".tv-answers").bounding_box()["y"]

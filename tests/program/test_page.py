@@ -353,7 +353,7 @@ def test_the_compare_api_returns_both_answers_and_the_figures(client):
     described = client.view_api(return_format="dict")["named_endpoints"]
     assert set(described) == {"/compare", "/compare_all"}
     names = [p["parameter_name"] for p in described["/compare"]["parameters"]]
-    assert names == ["image", "question", "policy_a", "policy_b", "keep", "max_new_tokens"]
+    assert names == ["image", "question", "policy_a", "policy_b", "keep", "max_new_tokens", "compress_before_question"]
     a, b, figures = client.predict(
         handle_file(SCENE), "How many rabbits are there?", "full", "elastic", 0.2, 32, api_name="/compare"
     )
@@ -362,6 +362,20 @@ def test_the_compare_api_returns_both_answers_and_the_figures(client):
     assert figures["a"]["slots_prompt"] == [tokens] * 6
     assert figures["b"]["slots_prompt"] == [int(0.2 * tokens)] * 6
     assert figures["b"]["bytes_prompt"] / figures["a"]["bytes_prompt"] == pytest.approx(int(0.2 * tokens) / tokens)
+
+
+def test_the_compare_api_compresses_before_the_question_where_it_is_asked_to(client):
+    from gradio_client import handle_file
+
+    call = handle_file(SCENE), "How many rabbits are there?", "full", "elastic", 0.2, 32
+    (full, _, known), (same, _, unknown) = (client.predict(*call, *more, api_name="/compare") for more in ((), (True,)))
+    assert full == same
+    for side in "ab":
+        assert known[side]["question_tokens_after_compressing"] == 0
+        asked = unknown[side]["question_tokens_after_compressing"]
+        assert 0 < asked < 20
+    tokens = unknown["b"]["prompt_tokens"]
+    assert unknown["b"]["slots_prompt"] == [int(0.2 * (tokens - asked)) + asked] * 6
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def assert_same(before, after):
 )
 def test_a_saved_run_is_the_same_when_opened(seed, layers, heads, grid, steps, policy, words):
     side = cut(make(seed, grid=grid, layers=layers, heads=heads, policy=policy), steps)
+    side = replace(side, asked_after=seed % 6)
     channels = np.random.default_rng(seed).random((layers, heads, 8)) < 0.5
     side = replace(
         side,
@@ -108,7 +109,7 @@ def of_schema_three(run, shape):
     plain = json.loads(parts["run.json"])
     plain |= {"schema": 3, "shape": plain["shape"] | shape}
     for side in plain["sides"]:
-        del side["unseen"]
+        del side["unseen"], side["asked_after"]
     with np.load(io.BytesIO(parts["arrays.npz"])) as stored:
         arrays = {name: stored[name] for name in stored.files if not name.endswith(".channels")}
     packed = io.BytesIO()
@@ -121,6 +122,15 @@ def test_a_file_of_schema_three_opens_with_every_channel_kept():
     before = opened(of_schema_three(run, {"kv_heads": 2, "head_dim": 8}))
     assert_same(run, replace(before, shape=run.shape))
     assert_same(before, opened(saved(before)))
+
+
+def test_a_file_of_schema_four_is_of_caches_compressed_after_the_question():
+    def as_it_was(plain):
+        plain["schema"] = 4
+        for side in plain["sides"]:
+            del side["asked_after"]
+
+    assert_same(run_of("run", PAIR), opened(altered(as_it_was)))
 
 
 @pytest.mark.parametrize("shape", [{"kv_heads": 10**6, "head_dim": 10**6}, {"kv_heads": -1}, {"head_dim": "x"}])

@@ -35,6 +35,8 @@ def uploads(tmp_path, monkeypatch):
         ({"tokens": 513}, "Longest answer (tokens): a whole number from 1 to 512 is needed, not 513."),
         ({"tokens": 1.5}, "Longest answer (tokens): a whole number from 1 to 512 is needed, not 1.5."),
         ({"temperature": -1}, "Temperature (0 is greedy): a number from 0 to 2 is needed, not -1."),
+        ({"before_question": "yes"}, "Compress before the question: true or false is needed, not 'yes'."),
+        ({"before_question": 1}, "Compress before the question: true or false is needed, not 1."),
         ({"seed": "7"}, "Seed: a whole number is needed, not '7'."),
         ({"question": ["x"]}, "Question for both sides: a text of at most 20,000 characters is needed, not a list."),
         ({"sides": ["full"]}, "Sides: the texts of two policies is needed, not a list."),

@@ -139,6 +139,15 @@ def test_values_that_have_names_may_come_in_any_order_and_those_left_out_are_as_
     assert gate.values(function_of("public"), [], [1, 2]) == [] == gate.values(function_of("public"), [], {"n0": 1})
 
 
+def test_switches_that_a_program_does_not_know_yet_are_as_they_stand():
+    blocks = [*boxes(2), gr.Checkbox(False, label="s", render=False), gr.Checkbox(True, label="t", render=False)]
+    assert gate.values(function_of("public"), blocks, [5, 6]) == [5, 6, False, True]
+    assert gate.values(function_of("public"), blocks, [5, 6, True]) == [5, 6, True, True]
+    for visibility, given in (("public", [5]), ("private", [5, 6])):
+        with pytest.raises(Refused, match="4 are needed: n0, n1, s, t"):
+            gate.values(function_of(visibility), blocks, given)
+
+
 @pytest.mark.parametrize(
     ("count", "given", "sentence"),
     [

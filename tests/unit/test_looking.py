@@ -135,9 +135,9 @@ def test_a_saved_run_has_a_harmless_name_and_its_content(kind, tmp_path):
 
 
 @settings(deadline=None)
-@given(policies(0.05), policies(0.05), st.text(st.characters(blacklist_categories=["Cs"]), max_size=50))
-def test_a_link_says_what_it_was_made_from(a, b, question):
-    link = link_of("scene-2057", question, [a, b])
+@given(policies(0.05), policies(0.05), st.text(st.characters(blacklist_categories=["Cs"]), max_size=50), st.booleans())
+def test_a_link_says_what_it_was_made_from(a, b, question, before):
+    link = link_of("scene-2057", question, [a, b], before)
     found, wrong = read_link(link)
     assert link["q"] == question and link["example"] == "scene-2057"
     assert bool(wrong) == (not question.strip()) and ("q" in found) != bool(wrong)
@@ -148,6 +148,7 @@ def test_a_link_says_what_it_was_made_from(a, b, question):
                 assert found.get(f"{side}.{field.name}", field.default) == getattr(policy, field.name)
     kept = [policy.keep for policy in (a, b) if policy.keep < 1]
     assert found["keep"] == max(kept, default=1)
+    assert found.get("compress", False) is before
 
 
 def test_a_visitors_own_picture_has_no_link():
@@ -158,6 +159,9 @@ def test_a_visitors_own_picture_has_no_link():
     ("asked", "expected"),
     [
         ({"keep": "0"}, "between 5 and 100"),
+        ({"compress": "later"}, "The link compresses 'later': write compress=before there"),
+        ({"compress": ""}, "The link compresses ''"),
+        ({"compres": "before"}, "Is 'compress' meant?"),
         ({"keep": "half"}, "between 5 and 100"),
         ({"keep": "nan"}, "between 5 and 100"),
         ({"b": "best"}, "sets b to 'best': There is no policy named 'best'"),

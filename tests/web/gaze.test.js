@@ -10,8 +10,9 @@ const near = (a, b) => assert.ok(Math.abs(a - b) < 1e-5, a + ' is not ' + b);
 function expected(side, number, token) {
   const weight = (byte) => (byte / 255) ** 2;
   const row = side.looked[number];
-  if (!number) return weight(row[token]);
-  const owners = ownersAfter(side, number - 1).map((plane) => plane.slice(0, side.tokens + number - 1));
+  if (!number && !side.asked_after) return weight(row[token]);
+  const step = Math.max(0, number - 1);
+  const owners = ownersAfter(side, step).map((plane) => plane.slice(0, side.tokens + step));
   let sum = 0;
   for (const plane of owners) {
     const at = plane[token];
@@ -31,6 +32,14 @@ test('what is looked at is shared among a slot’s members as the query found th
     [...patchGaze(side, [3, 4], 0)].forEach((share, patch) => {
       near(share, (expected(side, 3, side.patches[patch]) + expected(side, 4, side.patches[patch])) / 2);
     });
+  }
+});
+
+test('the first query found the slots of the compressed cache where the question was read into it', () => {
+  for (const seed of [1, 2, 3]) {
+    const side = Object.assign(randomSide(seed), { asked_after: 2 });
+    [...patchGaze(side, [0], 0)].forEach((share, patch) => near(share, expected(side, 0, side.patches[patch])));
+    [...patchGaze(side, [4], 0)].forEach((share, patch) => near(share, expected(side, 4, side.patches[patch])));
   }
 });
 

@@ -26,7 +26,7 @@ export function openingOf(owner, { layers = 2, heads = 1, ...more } = {}) {
     is_prompt: Array(TOKENS).fill(true), layers, heads,
     owner: encoded(Int16Array.from(owner)), score: encoded(score),
     prompt_slots: Array(layers).fill(TOKENS), prompt_bytes: 2048, prompt_limit_bytes: 4096, sparsity: Array(layers).fill(0.5),
-    prefill_seconds: 0.1, compress_seconds: 0.02, channels: null, unseen: '', ...more,
+    prefill_seconds: 0.1, compress_seconds: 0.02, channels: null, unseen: '', asked_after: 0, ...more,
   };
 }
 

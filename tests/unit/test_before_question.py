@@ -33,12 +33,15 @@ def test_each_side_reads_the_question_into_what_is_left_of_the_picture_and_later
     picture_part, question = pocket.halves(picture, FIRST)
     start = prefill(pocket, picture_part, RECORDED.union(*(policy.needs for policy in SIDES)))
     for side, policy in enumerate(SIDES):
-        state, expected = start, []
-        for prompt in (question, pocket.next_turn(SECOND)):
+        state = start
+        for turn, prompt in zip(turns, (question, pocket.next_turn(SECOND)), strict=True):
             state = compress(state, policy)
             extend(state, prompt)
-            expected.append([step.token for step in decode(state, 24)])
-        assert [turn.sides[side].answer_ids.tolist() for turn in turns] == expected
+            found = turn.sides[side]
+            assert np.array_equal(found.owner, state.cache.tables.owners())
+            steps = list(decode(state, 24))
+            assert found.answer_ids.tolist() == [step.token for step in steps]
+            assert np.allclose(found.logprob, [step.logprob for step in steps], atol=1e-3)
 
 
 def test_the_full_caches_answers_are_those_of_a_cache_compressed_after_the_question(pocket, picture, turns):
@@ -122,6 +125,12 @@ def test_the_questions_words_count_for_no_share(pocket, picture):
     side = comparison.record().sides[1]
     assert side.asked_after > 0.25 * 0.1 * len(side.pieces), "else nothing would be shown"
     assert comparison.beyond_share == ""
+    comparison = Comparison(pocket, picture, [Full(), SnapKV(keep=0.1)])
+    full, side = run(comparison, FIRST, 24, before_question=True).sides
+    of_one = full.prompt_bytes.sum() / len(full.pieces)
+    apart, tokens = side.asked_after * of_one, len(side.pieces) + side.steps - (side.finish == "end")
+    share = (side.total_bytes.max() - apart) / (tokens * of_one - apart)
+    assert comparison.beyond_share == f"SnapKV holds {share:.1%} at the peak, asked for 10%."
 
 
 def test_turns_of_a_conversation_may_be_compressed_before_or_after_their_questions(tiny, picture):

@@ -187,6 +187,7 @@ def test_numbers_that_make_no_sense_are_refused(change):
 
 
 OTHER = {
+    "words read after compressing": {"asked_after": 3},
     "question": {"question": "What is that?"},
     "grid": {"grid": (2, 8)},
     "place of the picture": {"is_image": np.roll(ELASTIC.is_image, 1)},

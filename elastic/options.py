@@ -21,7 +21,8 @@ LONGEST = 60  # characters, more than any value has
 
 # Before methods were put together from parts, `elastic` and `elastic-plus` had an option for each of them. Links that
 # people kept, tables of results and recorded runs name them so, and are read as the combination that they mean. Here
-# are what the method sets that has the option no more, and what options and values are called now.
+# are what the method sets that has the option no more, and what options and values are called now. `elastic-plus` has a
+# second edition since: a text that names an option which only the first one had means that one, a combination too.
 ONCE: dict[str, dict[str, str]] = {
     "elastic": {},
     "elastic-plus": {
@@ -34,6 +35,7 @@ ONCE: dict[str, dict[str, str]] = {
         "evicted": "merged",
     },
 }
+SECOND_EDITION = frozenset({"elastic-plus"})
 RENAMED = {"anchors": "select", "decode_rule": "decoding"}
 RENAMED_VALUES = {("score", "last 16"): "window", ("merge", "values only"): "values", ("select", "score"): "top"}
 
@@ -160,7 +162,8 @@ def as_now(name: str, options: Mapping[str, str]) -> tuple[str, dict[str, str]]:
         if RENAMED.get(key) not in options:  # else it is set twice, and the old name is not known
             key = RENAMED.get(key, key)
         value = RENAMED_VALUES.get((key, value), value)
-        if key in own or key not in combined or not _are_one(combined[key].kind, value, usual[key]):
+        is_usual = key in combined and _are_one(combined[key].kind, value, usual[key])
+        if key in own or not is_usual or name in SECOND_EDITION:
             found[key] = value
     if not found.keys() & combined.keys() - own.keys():
         return name, found

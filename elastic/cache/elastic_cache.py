@@ -17,13 +17,12 @@ from elastic.cache.asking import asking, kinds_of
 from elastic.cache.bias import Bias
 from elastic.cache.forward import Forward, by_layer, freed_slots
 from elastic.cache.hooks import DrivenCache, prepare
+from elastic.cache.merging import merge_layers
 from elastic.cache.report import CacheReport, full_bytes
 from elastic.cache.slots import SlotLayer
-from elastic.cache.tables import Tables, wide
-from elastic.cache.thin import ThinLayer
+from elastic.cache.tables import Tables
 from elastic.cache.views import attended_scores, for_the_record, layer_views, step_view
-from elastic.merge import anchors
-from elastic.policies.base import Choice, LayerView, Merged, Policy, Positions
+from elastic.policies.base import Choice, Eviction, LayerView, Policy, Positions
 from elastic.policies.picture import WORDS_NOT_PROTECTED, fitting
 from elastic.statistics import Observer, Statistic
 
@@ -59,10 +58,11 @@ class ElasticCache(DrivenCache):
         self.policy = self.chosen  # as applied: a prompt without a picture may need another one
         self.layers = [SlotLayer() for _ in self.layers]
         self.tables = Tables(len(self.layers), 1)
-        self.prompt = 0  # tokens seen when last compressed
+        self.prompt = self.asked = 0  # tokens seen when last compressed, and those of the last prompt that ask
         self.prompt_slots = torch.zeros(len(self.layers), dtype=torch.long)  # what each layer then held
         self.layer_statistics: dict[Statistic, Tensor] = {}  # of the last prompt, each (L, B, ...)
         self.bias: Bias | None = None
+        self.planned: list[Eviction] = []  # what goes at the next tokens, where the policy has said so already
         self.forward = None
 
     @property
@@ -143,6 +143,7 @@ class ElasticCache(DrivenCache):
 
     def _keep(self, observer: Observer) -> None:
         """A prompt's statistics: those of tokens in the tables, those of layers here."""
+        self.asked = int(observer.after_image.sum(1).min())
         for one, received in observer.received.items():
             figures = [received[index].flatten(0, 1).cpu() for index in sorted(received)]
             self.tables.add(one, figures, partial(one.carried_on, queries=observer.after_image.shape[1]))
@@ -165,6 +166,7 @@ class ElasticCache(DrivenCache):
 
     def sort_slots(self) -> None:
         """Put the slots in the order of their tokens and close holes; before slots are compared, merged or joined."""
+        self.planned = []  # by numbers of slots, which change
         if not self.seen:
             return
         self.leave_inference_mode()
@@ -193,11 +195,11 @@ class ElasticCache(DrivenCache):
         self.sort_slots()
         self.layers = [layer.whole() for layer in self.layers]
         self.policy, self.prompt = policy, self.seen
-        views = layer_views(policy, self.tables, self.layers, self.layer_statistics)
+        views = layer_views(policy, self.tables, self.layers, self.layer_statistics, self.asked)
         choices = [policy.compress(list(of_one), self.seen) for of_one in zip(*views, strict=True)]
         chosen_from = for_the_record(self.tables, [of_layer[0] for of_layer in views])
-        owners = self._merge([Choice.joined(of_layer) for of_layer in zip(*choices, strict=True)])
-        self.tables.merge([owner.cpu() for owner in owners])
+        joined = [Choice.joined(of_layer) for of_layer in zip(*choices, strict=True)]
+        self.tables.merge(merge_layers(self.layers, self.tables, policy, joined, self.inverse_frequency))
         more = policy.limit(self.seen + reserve, self.prompt) - policy.limit(self.seen, self.prompt)
         for layer in self.layers:
             # A policy that holds a share of what is seen needs that share of the room, and a slot to write before.
@@ -206,31 +208,6 @@ class ElasticCache(DrivenCache):
         merged = policy.count_bias and bool((self.tables.count > 1).any())
         self.bias = Bias(self.tables, True, self.layers[0].device) if merged else None
         return chosen_from
-
-    def _merge(self, choices: list[Choice]) -> list[Tensor]:
-        """Merge every layer as chosen; returns the owners of its slots, (R, S)."""
-        policy = self.policy
-        for index, (layer, choice) in enumerate(zip(self.layers, choices, strict=True)):
-            kept = anchors(choice.owner).sum(1)
-            if (kept != kept[0]).any():
-                raise ValueError(
-                    f"{type(policy).__name__} keeps {kept.tolist()} slots for the heads or sequences of layer "
-                    f"{index + 1}: they must be equally many."
-                )
-            if choice.channels is not None:
-                self.layers[index] = ThinLayer(layer, choice.channels, layer.used - choice.whole)
-            if int(kept[0]) == layer.used:
-                continue
-            turns = None
-            tables = self.tables.count, self.tables.source
-            count, source = (table[index, :, : layer.used].to(choice.owner.device) for table in tables)
-            if policy.align and choice.pairs is None:
-                rows = max(len(choice.owner), len(source))
-                owner, source = wide(choice.owner[None], rows)[0], wide(source[None], rows)[0]
-                turns = torch.where(owner >= 0, source.gather(1, owner.clamp(min=0)) - source, 0)
-            weight = None if policy.merged == Merged.NOTHING else count
-            layer.compress(choice, weight, turns, policy.merged, self.inverse_frequency)
-        return [choice.owner for choice in choices]
 
     def evict(self) -> tuple[Tensor, Tensor] | None:
         """Free the slots that the policy evicts after a token, or None.
@@ -243,10 +220,12 @@ class ElasticCache(DrivenCache):
         tables = self.tables
         if not self.policy.live and int(tables.held().max()) <= self.policy.limit(self.seen, self.prompt):
             return None
-        view = step_view(self.policy, tables, self.layers, self.prompt, self.prompt_slots)
-        eviction = self.policy.evict(view, self.seen, self.prompt)
-        if eviction is None:
+        if not self.planned:
+            view = step_view(self.policy, tables, self.layers, self.prompt, self.prompt_slots)
+            self.planned = list(self.policy.evict(view, self.seen, self.prompt) or ())
+        if not self.planned:
             return None
+        eviction = self.planned.pop(0)
         slot = eviction.slot.expand(-1, tables.rows)
         if eviction.into is None:
             return tables.free(slot)

@@ -18,9 +18,12 @@ from elastic.statistics import Attention, Statistic
 
 
 def layer_views(
-    policy: Policy, tables: Tables, layers: list[SlotLayer], of_layer: Mapping[Statistic, Tensor]
+    policy: Policy, tables: Tables, layers: list[SlotLayer], of_layer: Mapping[Statistic, Tensor], asked: int
 ) -> list[list[LayerView]]:
-    """Per layer and sequence; the slots must be in the order of their tokens. `of_layer` are statistics of layers."""
+    """Per layer and sequence; the slots must be in the order of their tokens. `of_layer` are statistics of layers.
+
+    `asked` tokens at the end are those that ask.
+    """
     device = layers[0].device
     later = (tables.kinds != WRITTEN).long().flip(1).cumsum(1).flip(1)  # prompt tokens from here on
     queries = wide(later[None], tables.rows).expand(len(layers), -1, -1)
@@ -34,7 +37,8 @@ def layer_views(
         for table in shown:
             of_tokens.append(table[index, :, :used].to(layer.device).view(tables.batch, -1, used))
         statistics = _statistics(policy, tables, index, layer, of_layer)
-        views.append([LayerView(*one) for one in zip(*of_tokens, *layer.stored(), statistics, strict=True)])
+        asking = [asked] * tables.batch
+        views.append([LayerView(*one) for one in zip(*of_tokens, *layer.stored(), statistics, asking, strict=True)])
     return views
 
 

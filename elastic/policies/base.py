@@ -1,6 +1,6 @@
 """What a policy sees, and what it decides. A policy cannot see the model, the cache or another policy."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -51,6 +51,7 @@ class LayerView(Slots):
     values: Tensor = NOTHING  # (H, S, D)
     # What else the policy needs: of tokens (R, S), R being 1 or the heads, and of the layer.
     statistics: Mapping[Statistic, Tensor] = field(default_factory=dict)
+    asked: int = 0  # tokens at the end whose queries count as those "after the image": the words that ask
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,19 @@ class StepView(Slots):
 
 @dataclass(frozen=True)
 class Eviction:
-    """Slots to free, (L, R) with -1 for none, and the slots that take them in, where they are not dropped."""
+    """Slots to free, (L, R) with -1 for none, and the slots that take them in, where they are not dropped.
+
+    `then` goes at the next tokens, where more is held than may be: a costly rule need not be asked at every token.
+    """
 
     slot: Tensor
     into: Tensor | None = None
+    then: tuple["Eviction", ...] = ()
+
+    def __iter__(self) -> Iterator["Eviction"]:
+        """This one, and then what is to follow."""
+        yield self
+        yield from self.then
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class Method(Policy):
     @property
     def needs(self) -> frozenset[Statistic]:
         goes_by = self.score.statistic or self.decoding.statistic
-        others = self.score.needs | self.budget.needs | self.merge.needs
+        others = self.score.needs | self.budget.needs | self.select.needs | self.merge.needs
         return others | (frozenset() if goes_by is None else {goes_by})
 
     @property

@@ -7,7 +7,7 @@ it is a number for every token, and from `OfAttention` or `OfQueries` where it i
 from elastic.statistics.base import OfAttention, OfQueries, Statistic, Tile
 from elastic.statistics.layers import QueryEnergy, Sparsity
 from elastic.statistics.observer import Observer
-from elastic.statistics.tokens import Attention, Fading, Guided, OfTokens, Queries, SinceMajor
+from elastic.statistics.tokens import Attention, Fading, Guided, OfTokens, Peak, Queries, SinceMajor
 
 __all__ = [
     "Attention",
@@ -17,6 +17,7 @@ __all__ = [
     "OfAttention",
     "OfQueries",
     "OfTokens",
+    "Peak",
     "Queries",
     "QueryEnergy",
     "SinceMajor",

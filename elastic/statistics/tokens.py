@@ -47,7 +47,7 @@ class Attention(OfTokens):
 
     Args:
         rows: all queries, those after the image, or the last ones: an observation window.
-        n: how many the last ones are; 0 for other rows.
+        n: how many the last ones are; of those after the image the last n at most, or 0 for all of them.
 
     Raises:
         ValueError: if there are no such rows, or `n` does not fit them.
@@ -58,23 +58,49 @@ class Attention(OfTokens):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", Queries(self.rows))
-        if (self.n > 0) != (self.rows is Queries.LAST):
-            raise ValueError(
-                f"n says how many the last queries are, and rows are {str(self.rows)!r} with n={self.n}: "
-                "give both, or neither."
-            )
+        _check_number(self.rows, self.n)
 
     def queries(self, after_image: Tensor, known: Mapping[Statistic, Tensor]) -> Tensor:
         """Those that are summed over, (B, Q) bool."""
-        if self.rows is Queries.AFTER_IMAGE:
-            return after_image
-        if self.rows is Queries.ALL:
-            return torch.ones_like(after_image)
-        return (since_last(after_image) < self.n).expand_as(after_image)
+        return _chosen(self.rows, self.n, after_image)
 
     def carried_on(self, old: Tensor, new: Tensor, queries: int) -> Tensor:
         """Sums go on over prompts; the last queries are those of the last prompt."""
-        return new if self.rows is Queries.LAST else old + new
+        return new if self.n else old + new
+
+
+@dataclass(frozen=True)
+class Peak(OfTokens):
+    """The strongest attention that any of some queries gave to a token, in any of the heads it is of.
+
+    Args:
+        rows: as of `Attention`.
+        n: as of `Attention`.
+    """
+
+    rows: Queries = Queries.ALL
+    n: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", Queries(self.rows))
+        _check_number(self.rows, self.n)
+
+    def queries(self, after_image: Tensor, known: Mapping[Statistic, Tensor]) -> Tensor:
+        """Those of which the strongest is taken, (B, Q) bool."""
+        return _chosen(self.rows, self.n, after_image)
+
+    def add(self, total: Tensor, tile: Tile, wanted: Tensor) -> None:
+        """Keep the larger of what is known (B, 1 or H_kv, k) and what a tile has."""
+        strongest = tile.weights.masked_fill(~wanted[:, None, None, :, None], 0).amax((2, 3))
+        total.copy_(total.maximum(strongest if total.shape[1] > 1 else strongest.amax(1, keepdim=True)))
+
+    def carried_on(self, old: Tensor, new: Tensor, queries: int) -> Tensor:
+        """The strongest of all prompts, or of the last one where the last queries are meant."""
+        return new if self.n else old.maximum(new)
+
+    def after_step(self, old: Tensor, received: Tensor, held: Tensor) -> Tensor:
+        """The strongest so far."""
+        return old.maximum(received)
 
 
 @dataclass(frozen=True)
@@ -158,3 +184,24 @@ class SinceMajor(OfTokens):
 def since_last(after_image: Tensor) -> Tensor:
     """How many queries come after each, (Q,), of as many as there are in (B, Q)."""
     return torch.arange(after_image.shape[1] - 1, -1, -1, device=after_image.device)
+
+
+def _check_number(rows: Queries, n: int) -> None:
+    """See that a number of queries fits the rows it is of.
+
+    Raises:
+        ValueError: if the last queries are meant and there is no number, or all are and there is one.
+    """
+    legal = {Queries.ALL: n == 0, Queries.AFTER_IMAGE: n >= 0, Queries.LAST: n > 0}
+    if not legal[rows]:
+        raise ValueError(
+            f"n says how many the last queries are, and rows are {str(rows)!r} with n={n}: give both, or neither."
+        )
+
+
+def _chosen(rows: Queries, n: int, after_image: Tensor) -> Tensor:
+    """The queries that rows and their number mean, (B, Q) bool."""
+    if rows is Queries.ALL:
+        return torch.ones_like(after_image)
+    last = (since_last(after_image) < n).expand_as(after_image) if n else torch.ones_like(after_image)
+    return after_image & last if rows is Queries.AFTER_IMAGE else last

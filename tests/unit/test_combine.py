@@ -1,5 +1,6 @@
 """Combine your own: what its choices are, and what the texts of earlier options mean."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -57,8 +58,6 @@ def start(tiny, asked):
             Combine(keep=0.1, protect_text=False, protect_ends=False),
             Elastic(keep=0.1, protect_text=False, protect_ends=False),
         ),
-        (Combine(keep=0.2, **PLUS), ElasticPlus(keep=0.2)),
-        (Combine(keep=0.2, **PLUS | {"rounds": 3}), ElasticPlus(keep=0.2, rounds=3)),
     ],
     ids=str,
 )
@@ -127,12 +126,13 @@ def test_re_scoring_is_h2os():
         ("elastic:anchors=score;growth=proportional;merge=keys and values", Elastic()),
         # A default is one however it is written.
         ("elastic:align=False;count_bias=FALSE", Elastic()),
-        ("elastic-plus:distance=25.0", ElasticPlus()),
+        ("elastic-plus:distance=25.0", Combine(**PLUS)),  # only the first edition had a distance
         ("elastic:select=sinks and newest", Combine(select="sinks and newest")),
         ("elastic-plus:rounds=3;count_bias=false", ElasticPlus(rounds=3, count_bias=False)),
         ("elastic-plus:assign=similar key;rounds=0", Combine(**PLUS | {"assign": "similar key", "rounds": 0})),
         ("elastic-plus:distance=3", Combine(**PLUS, distance=3)),
-        ("elastic-plus:distance=25;score=after image;anchors=score", ElasticPlus()),
+        ("elastic-plus:distance=25;score=after image;anchors=score", Combine(**PLUS)),
+        ("elastic-plus:protect_text=true", Combine(**PLUS | {"protect_text": True})),
         (
             "elastic-plus:decode_rule=oldest;evicted=dropped",
             Combine(**PLUS | {"decoding": "oldest", "evicted": "dropped"}),
@@ -142,6 +142,12 @@ def test_re_scoring_is_h2os():
 def test_texts_of_earlier_options_mean_the_same(text, means):
     assert read_policy(text) == means and type(read_policy(text)) is type(means)
     assert read_policy(write_policy(means)) == means
+
+
+def test_the_first_edition_of_elastic_plus_is_the_combination_that_its_text_names():
+    """Similar keys per head, anchors by attention after the image, and the most alike slots merged while decoding."""
+    text = re.search(r"`(combine:[^`]*)`", ElasticPlus.__doc__)[1]
+    assert read_policy(" ".join(text.split()).replace("; ", ";")) == Combine(**PLUS)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +183,7 @@ def test_a_list_of_methods_may_stand_in_a_file(tmp_path):
 
 def test_the_list_of_the_benchmarks_is_legal_and_changes_one_part_at_a_time():
     found = [read_policy(text) for text in methods("@benchmarks/ablation.txt")]
-    assert len(found) == len(set(map(repr, found))) == 25
+    assert len(found) == len(set(map(repr, found))) == 26
     plus = vars(Combine(**PLUS))
-    changes = [{name for name, value in vars(one).items() if plus[name] != value} for one in found[6:]]
+    changes = [{name for name, value in vars(one).items() if plus[name] != value} for one in found[7:]]
     assert all(len(names & plus.keys()) <= 2 for names in changes)

@@ -25,7 +25,7 @@ FLOOR |= {"elastic-plus": lambda words: 2 + LEAST_FREE}
 ABOVE, SMALLEST = {"elastic-released": 1}, {"elastic-released": 0.1}
 # Slots per layer that a prompt may leave unused. A channel of ThinK's keys is one number in each of 237 slots of 32;
 # CORM has no budget, `keep` is a cap; the others round each layer down or (released, on purpose) compare with >.
-BELOW = {"think": 237 / 32 + 1, "corm": float("inf")}
+BELOW = {"think": 237 / 32 + 1, "corm": float("inf"), "elastic-plus": 9}  # the last spares slots for the answer
 
 
 def of(name, keep, **options):

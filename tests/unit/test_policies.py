@@ -12,7 +12,6 @@ from elastic.policies import POLICIES, LayerView
 from elastic.policies.base import PATCH, WORD, WRITTEN, StepView
 from elastic.policies.combine import Combine
 from elastic.policies.elastic import Elastic
-from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
 from elastic.policies.parts.groups import nearest
 
@@ -195,7 +194,8 @@ def test_layers_decided_together_are_decided_as_each_alone():
     rng = np.random.default_rng(3)
     layers = [replace(view(rng.permutation(50).astype(float)), keys=torch.randn(2, 50, 8)) for _ in range(4)]
     joint = Combine(keep=0.3, score="after image", assign="similar key")
-    for policy, rows in ((Elastic(keep=0.3), 1), (ElasticPlus(keep=0.3), 2), (joint, 1)):
+    per_head = replace(joint, assign="similar key per head", rounds=1)
+    for policy, rows in ((Elastic(keep=0.3), 1), (per_head, 2), (joint, 1)):
         together = policy.compress(layers, 50)
         alone = [policy.compress([layer], 50)[0] for layer in layers]
         assert all(torch.equal(a.owner, b.owner) for a, b in zip(together, alone, strict=True))

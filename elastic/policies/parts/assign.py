@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from elastic.policies.base import Choice, Merged, within
 from elastic.policies.parts.groups import clusters, join_similar, nearest
 from elastic.policies.parts.select import keys_of
 from elastic.policies.parts.stack import Selection, Stack
-from elastic.statistics import Statistic
+from elastic.statistics import Attention, Statistic
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,47 @@ class SimilarKey(Assign):
         keys, every = keys_of(stack, selection.free, self.heads_apart)
         seeds = selection.best[::every]
         if self.rounds:
-            weight = (stack.count * stack.score).gather(1, selection.free)[::every]
+            weight = self.weight(stack).gather(1, selection.free)[::every]
             joined = clusters(keys, seeds, weight, self.rounds)
         else:
             joined = join_similar(keys, seeds)
         return joined.repeat_interleave(every, 0)
+
+    def weight(self, stack: Stack) -> Tensor:
+        """How much each slot moves its cluster's centre, (L x R, S)."""
+        return stack.count * stack.score
+
+
+@dataclass(frozen=True)
+class Attended(SimilarKey):
+    """Clusters of similar keys; in a group's mean a member weighs as much as it is looked at.
+
+    What nobody looks at must not move what somebody does. Clusters go by the mean of all heads, means by each head's
+    own attention.
+
+    Args:
+        by: the attention.
+        faint: of the mean of its group, what every member weighs anyway.
+    """
+
+    by: Statistic = field(default_factory=Attention)
+    faint: float = within(0.1, 0.0, 1.0)
+
+    @property
+    def needs(self) -> frozenset[Statistic]:
+        return frozenset({self.by})
+
+    def join(self, stack: Stack, selection: Selection, count: int) -> list[Choice]:
+        """As clusters, with the share that each slot has in its group's sum."""
+        owner = torch.cat([choice.owner for choice in super().join(stack, selection, count)])
+        received, group = stack.per_head(self.by), owner.clamp(min=0)
+        total = torch.zeros_like(received).scatter_add_(1, group, received)
+        size = torch.zeros_like(received).scatter_add_(1, group, torch.ones_like(received))
+        weight = received + self.faint * (total / size.clamp(min=1)).gather(1, group) + 1e-12
+        share = weight / torch.zeros_like(weight).scatter_add_(1, group, weight).gather(1, group)
+        of_layers = zip(owner.chunk(len(stack.layers)), share.chunk(len(stack.layers)), strict=True)
+        return [Choice(slots, share=of_slots) for slots, of_slots in of_layers]
+
+    def weight(self, stack: Stack) -> Tensor:
+        """The attention."""
+        return stack.statistic(self.by)

@@ -49,15 +49,22 @@ class Budget:
 
 @dataclass(frozen=True)
 class Equal(Budget):
-    """As many in every layer."""
+    """As many in every layer.
+
+    Args:
+        spare: slots that stay free for the first words of an answer, an eighth of the budget at most.
+    """
+
+    spare: int = within(0, 0, 1_000)
 
     @property
     def batches(self) -> bool:
         return True
 
     def counts(self, layers: list[LayerView], limit: int, seen: int) -> list[int]:
-        """The limit."""
-        return [limit] * len(layers)
+        """The limit, or less where slots are spared; everything where all may stay."""
+        spare = 0 if limit >= layers[0].slots else min(self.spare, limit // 8)
+        return [limit - spare] * len(layers)
 
 
 @dataclass(frozen=True)

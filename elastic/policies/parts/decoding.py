@@ -1,12 +1,12 @@
 """What is evicted while an answer is written, or merged into another slot."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from elastic.policies.base import Eviction, StepView, within
-from elastic.policies.parts.groups import closest_pair, most_similar
+from elastic.policies.parts.groups import closest_outside, closest_pair, most_similar
 from elastic.policies.parts.protect import Protect
 from elastic.statistics import Attention, Statistic
 
@@ -70,11 +70,11 @@ class Decoding:
         """Of slots (L, R), -1 for none, with those that take them in where they are merged."""
         if not self.merge:
             return Eviction(slot)
-        into = slots.each(
+        (into,) = slots.each(
             (slot >= 0).any(1, keepdim=True),
             lambda keys, layer, used: (most_similar(keys, slot[layer], slots.position[layer, :, :used] > 0),),
         )
-        return Eviction(slot, *into)
+        return Eviction(slot, into)
 
 
 @dataclass(frozen=True)
@@ -188,13 +188,51 @@ class MostAlike(Decoding):
         older = free & (slots.position < room.seen - RECENT)
         allowed = torch.where(older.sum(-1, keepdim=True) < 2, free, older)  # a tiny cache has no older pair
         over = over & (allowed.sum(-1) > 1).all(1, keepdim=True)  # nor has one of protected slots any
-        if not over.any():
-            return None
+        return self.alike(slots, room, over, allowed) if over.any() else None
+
+    def alike(self, slots: StepView, room: Room, over: Tensor, allowed: Tensor) -> Eviction:
+        """Of slots that are allowed (L, R, S), in layers that are over (L, R or 1)."""
         slot, into = slots.each(
             over,
             lambda keys, layer, used: closest_pair(keys, slots.count[layer, :, :used].sqrt(), allowed[layer, :, :used]),
         )
         return Eviction(slot, into if self.merge else None)
+
+
+@dataclass(frozen=True)
+class AlikeInTurn(MostAlike):
+    """A block of slots at a time: those of them that are most alike to one outside it, one at a token.
+
+    There are as many pairs as slots squared, and to compare them all at every token costs more time than a smaller
+    cache saves. Here a block is compared with all others, once for several tokens.
+
+    Args:
+        block: slots whose turn it is.
+        tokens: for which one comparison is enough.
+    """
+
+    block: int = within(64, 1, 100_000)
+    tokens: int = within(8, 1, 64)
+
+    def alike(self, slots: StepView, room: Room, over: Tensor, allowed: Tensor) -> Eviction:
+        """The best of the block, the closest first; the closest pair of all where nothing in the block may go."""
+
+        def joining(keys: Tensor, layer: int, used: int) -> tuple[Tensor, ...]:
+            size = min(self.block, (used + 1) // 2)
+            first = room.seen // self.tokens * size % used
+            turn = slice(first, min(first + size, used))
+            weight, of_layer = slots.count[layer, :, :used].sqrt(), allowed[layer, :, :used]
+            found, into = closest_outside(keys, weight, of_layer, turn, self.tokens)
+            return *found.unbind(1), *into.unbind(1)
+
+        columns = slots.each(over, joining)
+        wanted = over.any(1)
+        pairs = [*zip(columns[: self.tokens], columns[self.tokens :], strict=True)]
+        legal = next((n for n, (slot, _) in enumerate(pairs) if (slot[wanted] < 0).any()), len(pairs))
+        if not legal:
+            return super().alike(slots, room, over, allowed)
+        first, *others = (Eviction(slot, into if self.merge else None) for slot, into in pairs[:legal])
+        return replace(first, then=tuple(others))
 
 
 def least(score: Tensor, allowed: Tensor, over: Tensor) -> Tensor:

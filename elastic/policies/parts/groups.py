@@ -94,17 +94,39 @@ def most_similar(keys: Tensor, of: Tensor, to: Tensor) -> Tensor:
 
 
 def closest_pair(keys: Tensor, weight: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
-    """The two allowed columns of keys (R, S, D) whose merging moves least: the lighter and the heavier, (R,) each.
-
-    Ward's criterion: the squared distance times w1 w2 / (w1 + w2), `weight` and `allowed` being (R, S).
-    """
-    keys = keys.float()
-    square = keys.square().sum(-1)
-    distance = torch.baddbmm(square[:, None] + square[..., None], keys, keys.mT, alpha=-2)
-    cost = distance.clamp(min=0) * weight[:, None] * weight[..., None] / (weight[:, None] + weight[..., None])
-    cost.masked_fill_(~(allowed[:, None] & allowed[..., None]), torch.inf).diagonal(dim1=1, dim2=2).fill_(torch.inf)
+    """The two allowed columns of keys (R, S, D) whose merging moves least: the lighter and the heavier, (R,) each."""
+    cost = _moved(keys, weight, allowed, slice(0, keys.shape[1]))
+    cost.diagonal(dim1=1, dim2=2).fill_(torch.inf)
     pair = cost.flatten(1).argmin(1)
     first, second = pair // cost.shape[2], pair % cost.shape[2]
     row = torch.arange(len(keys), device=keys.device)
     heavier = weight[row, first] > weight[row, second]
     return torch.where(heavier, second, first), torch.where(heavier, first, second)
+
+
+def closest_outside(keys: Tensor, weight: Tensor, allowed: Tensor, block: slice, count: int) -> tuple[Tensor, Tensor]:
+    """That many columns of a block whose merging into one outside moves least, and those, (R, count) each.
+
+    Keys are (R, S, D), `weight` and `allowed` (R, S). Where fewer are allowed the last are -1.
+    """
+    cost = _moved(keys, weight, allowed, block)
+    cost[:, :, block] = torch.inf
+    least, into = cost.min(-1)
+    least, first = least.topk(min(count, least.shape[1]), largest=False)
+    is_none = least.isinf()
+    room = (0, count - first.shape[1])
+    first, into = first + block.start, into.gather(1, first)
+    return F.pad(first.masked_fill(is_none, -1), room, value=-1), F.pad(into.masked_fill(is_none, -1), room, value=-1)
+
+
+def _moved(keys: Tensor, weight: Tensor, allowed: Tensor, block: slice) -> Tensor:
+    """By Ward's criterion how far merging moves each of a block of keys and each of all, (R, B, S); inf if not allowed.
+
+    That is the squared distance times w1 w2 / (w1 + w2).
+    """
+    keys = keys.float()
+    square = torch.linalg.vecdot(keys, keys)
+    distance = torch.baddbmm(square[:, None] + square[:, block, None], keys[:, block], keys.mT, alpha=-2)
+    one, other = weight[:, block, None], weight[:, None]
+    cost = distance.clamp_(min=0).mul_(one * other / (one + other))
+    return cost.masked_fill_(~(allowed[:, None] & allowed[:, block, None]), torch.inf)

@@ -11,6 +11,7 @@ from elastic.policies.base import within
 from elastic.policies.parts.groups import covering
 from elastic.policies.parts.protect import Protect
 from elastic.policies.parts.stack import Selection, Stack
+from elastic.statistics import Attention, Statistic
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Select:
     heads_apart: bool = field(default=False, kw_only=True)
 
     together: ClassVar[int] = 8192  # slots of all layers up to which they are decided in one call
+
+    @property
+    def needs(self) -> frozenset[Statistic]:
+        """Statistics that it goes by, besides the score."""
+        return frozenset()
 
     def choose(self, stack: Stack, count: int) -> Selection:
         """That many anchors in every row."""
@@ -146,6 +152,39 @@ class Cover(Anchors):
         keys, every = keys_of(stack, free, self.heads_apart)
         weight = (stack.count * stack.score).gather(1, free)[::every]
         return covering(keys, weight.argmax(-1), room).repeat_interleave(every, 0)
+
+
+@dataclass(frozen=True)
+class Core(Select):
+    """A core of single tokens, which take nothing in, and the centres of groups of all others.
+
+    The core has both ends of the prompt, its newest tokens, and the best of the others.
+
+    Args:
+        share: of the budget, for the core.
+        most: slots of the core. What a question points at does not grow with the budget.
+        newest: share of the core for the newest tokens.
+        centres: the attention, mean over heads, that makes centres of what is left.
+    """
+
+    share: float = within(0.7, 0.0, 1.0)
+    most: int = within(128, 2, 100_000)
+    newest: float = within(0.3, 0.0, 1.0)
+    centres: Statistic = field(default_factory=Attention)
+
+    @property
+    def needs(self) -> frozenset[Statistic]:
+        return frozenset({self.centres})
+
+    def choose(self, stack: Stack, count: int) -> Selection:
+        """The core by score, and the rest of the budget by attention."""
+        size = min(count, stack.slots, max(2, min(self.most, round(self.share * count))))
+        always = Protect().in_prompt(stack) | newest(stack.score, int(self.newest * size))
+        in_core = torch.zeros_like(stack.score, dtype=torch.bool)
+        in_core.scatter_(1, strongest(stack.score, size, always), True)
+        free = in_core.to(torch.uint8).argsort(dim=-1, stable=True)[:, : stack.slots - size]
+        attention = stack.statistic(self.centres).gather(1, free)
+        return Selection(free, attention.topk(min(count - size, free.shape[1])).indices.sort().values)
 
 
 def keys_of(stack: Stack, free: Tensor, per_head: bool) -> tuple[Tensor, int]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elastic.policies.base import Choice, LayerView
+from elastic.statistics import Statistic
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,17 @@ class Stack:
     def count(self) -> Tensor:
         """Tokens that the slots stand for, (L x R, S)."""
         return _below([layer.count for layer in self.layers], self.rows)
+
+    def statistic(self, one: Statistic) -> Tensor:
+        """What a statistic of tokens says of the slots, (L x R, S): the mean of heads, where these hold the same."""
+        tables = [layer.statistics[one] for layer in self.layers]
+        if len(self.layers[0].position) == 1:
+            tables = [table.mean(0, keepdim=True) for table in tables]
+        return _below(tables, self.rows)
+
+    def per_head(self, one: Statistic) -> Tensor:
+        """What it says of every head's slots, (L x R, S)."""
+        return _below([layer.statistics[one] for layer in self.layers], self.rows)
 
     def keys(self, per_head: bool) -> Tensor:
         """Keys of every head by itself, (L x H, S, D), or of heads that decide together joined, (L, S, H x D)."""

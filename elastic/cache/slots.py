@@ -101,12 +101,14 @@ class SlotLayer(CacheLayerMixin):
 
     def absorb(self, slot: Tensor, into: Tensor, share: Tensor) -> None:
         """Average one slot per row (R,) into another one, `share` (R,) of the mean being the first one's."""
-        rows = self.keys.shape[0] * self.keys.shape[1]
-        row = torch.arange(rows, device=self.device)
-        slot, into = self.spread(slot), self.spread(into)
+        rows, room = self.keys.shape[0] * self.keys.shape[1], self.keys.shape[2]
+        # Numbers of slots within all rows, one behind the other: one index is looked up faster than two.
+        first = torch.arange(0, rows * room, room, device=self.device)
+        slot, into = first + self.spread(slot), first + self.spread(into)
         share = share.repeat_interleave(rows // len(share)).to(self.device, self.dtype)[:, None]
-        for stored in (self.keys.flatten(0, 1), self.values.flatten(0, 1)):
-            stored[row, into] = stored[row, into].lerp(stored[row, slot], share)
+        for stored in (self.keys.view(-1, self.keys.shape[3]), self.values.view(-1, self.values.shape[3])):
+            mean = stored.index_select(0, into).lerp_(stored.index_select(0, slot), share)
+            stored.index_copy_(0, into, mean)
 
     def spread(self, slot: Tensor) -> Tensor:
         """Slots (R,) for every head of every sequence, on the layer's device."""

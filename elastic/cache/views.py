@@ -18,7 +18,7 @@ from elastic.statistics import Attention, Statistic
 
 
 def layer_views(
-    policy: Policy, tables: Tables, layers: list[SlotLayer], of_layer: Mapping[Statistic, Tensor], asked: int
+    policy: Policy, tables: Tables, layers: list[SlotLayer], of_layer: Mapping[Statistic, Tensor], asked: int = 0
 ) -> list[list[LayerView]]:
     """Per layer and sequence; the slots must be in the order of their tokens. `of_layer` are statistics of layers.
 

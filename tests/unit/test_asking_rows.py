@@ -73,7 +73,7 @@ def test_the_librarys_own_generate_asks_by_the_last_tokens_of_a_text(tiny_text):
     )
 
 
-PROTECTING = dict.fromkeys(("elastic", "combine", "elastic-plus", "prefixkv"), "protect_text") | {"lookm": "all_text"}
+PROTECTING = dict.fromkeys(("elastic", "combine", "prefixkv"), "protect_text") | {"lookm": "all_text"}
 
 
 @pytest.mark.parametrize("name", PROTECTING)

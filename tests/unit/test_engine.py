@@ -211,8 +211,10 @@ def test_a_policy_is_told_how_many_queries_could_see_each_token(tiny, picture):
     more = tiny.next_turn("Where?")
     written = state.seen - total
     extend(state, more)
-    (view,) = layer_views(Elastic(), state.cache.tables, state.cache.layers, state.cache.layer_statistics)[0]
+    cache = state.cache
+    (view,) = layer_views(Elastic(), cache.tables, cache.layers, cache.layer_statistics, cache.asked)[0]
     asked = more.ids.shape[1]
+    assert view.asked == asked, "all of a later question asks"
     assert view.queries[0].tolist() == [
         *(total - token + asked for token in range(total)),
         *[asked] * written,

@@ -9,7 +9,7 @@ import torch
 
 from elastic.cache import ElasticCache
 from elastic.policies.full import Full
-from elastic.statistics import Attention, Fading, Guided, QueryEnergy, SinceMajor, Sparsity
+from elastic.statistics import Attention, Fading, Guided, Peak, QueryEnergy, SinceMajor, Sparsity
 from elastic.statistics.weights import TILE
 from tests.unit.test_statistics import IMAGE, model_of, prompt
 
@@ -169,9 +169,11 @@ def test_a_fading_weight_is_a_hundredth_after_so_many_queries():
     assert cache.tables.scores[Fading(n=8)][0, 0].tolist() == pytest.approx([float(e) for e in expected], abs=1e-4)
 
 
-@pytest.mark.parametrize("wrong", [{"rows": "last"}, {"n": 3}, {"rows": "after image", "n": 3}, {"rows": "first"}])
+@pytest.mark.parametrize("wrong", [{"rows": "last"}, {"n": 3}, {"rows": "after image", "n": -1}, {"rows": "first"}])
 def test_rows_that_do_not_exist_or_have_no_number_are_refused(wrong):
     with pytest.raises(ValueError, match="give both, or neither" if wrong != {"rows": "first"} else "first"):
         Attention(**wrong)
+    with pytest.raises(ValueError):
+        Peak(**wrong)
     with pytest.raises(ValueError, match="not of the last ones"):
         Sparsity(rows="last")

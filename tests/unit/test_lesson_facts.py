@@ -255,9 +255,11 @@ def test_in_the_end_every_layer_of_both_holds_the_slots_that_are_said_and_both_w
     assert TOLD["merged.answer"] == TOLD["full.answer"] == SIDES["merged"].answer == RECORDED.answer
 
 
-def test_all_compressed_sides_hold_equally_many_slots_after_the_prompt():
-    held = {tuple(side.prompt_slots) for name, side in SIDES.items() if name != "full"}
-    assert held == {(TOKENS // 2,) * LAYERS} and set(RECORDED.prompt_slots) == {TOKENS}
+def test_all_compressed_sides_hold_equally_many_slots_after_the_prompt_but_one_that_spares_some_for_the_answer():
+    held = {name: tuple(side.prompt_slots) for name, side in SIDES.items() if name != "full"}
+    plus = held.pop("plus")
+    assert set(held.values()) == {(TOKENS // 2,) * LAYERS} and set(RECORDED.prompt_slots) == {TOKENS}
+    assert plus == (TOKENS // 2 - 8,) * LAYERS and (SIDES["plus"].slots <= (TOKENS + RECORDED.steps) // 2).all()
     for side in SIDES.values():
         assert (owners(side, np.arange(TOKENS)) == side.prompt_slots[:, None]).all()
     for name in ("merged", "dropped"):  # of these, each word keeps its own

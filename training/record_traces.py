@@ -168,7 +168,8 @@ DEMONSTRATIONS = (
     Demonstration(
         "number-survives",
         "A number survives",
-        "A number that Elastic Cache misreads at this budget is read: slots go to what the question looks at.",
+        "A number that Elastic Cache misreads at this budget is read: the question looks at its digits, so nearly all "
+        "their patches stay exact.",
         ElasticPlus(keep=0.3),
         one("number"),
         read_from_little,

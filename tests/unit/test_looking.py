@@ -22,6 +22,7 @@ from page.looking import ViewEvents
 from page.shown import RUN, Shown, held_bytes, recording, recordings
 from page.store import Store
 from page.visitor import Visitor
+from scenes.scene import patch_things, random_scene, render
 from tests.unit.any_policy import policies
 from tests.view_traces import NASTY, PAIR, cut, run_of
 
@@ -281,6 +282,17 @@ def test_the_layer_with_least_room_is_shown_beside_one_with_several_times_as_muc
     side, layer, kept = kept_patches("room-where-needed")
     assert side.prompt_slots[layer] == side.prompt_slots.min() < side.prompt_slots.max() / 3
     assert side.prompt_slots.sum() <= 0.1 * side.layers * len(side.pieces) and kept.any(1).all()
+
+
+def test_the_number_that_survives_stands_alone_in_its_slots_and_most_of_the_picture_does_not():
+    run, _ = recording("number-survives")
+    scene, side = random_scene(int(run.link["example"].removeprefix("scene-"))), run.sides[1]
+    assert scene.plate.digits in side.answer
+    shown = patch_things(render(scene)[1])
+    groups = [[np.bincount(row, minlength=side.owner.shape[2]) for row in rows] for rows in side.owner]
+    alone = (np.array(groups) == 1)[..., side.patches] & (side.owner[..., side.patches] == side.patches)
+    digits = shown > len(scene.things)
+    assert alone[..., digits].mean() > 0.9 and alone[..., ~digits].mean() < 0.2
 
 
 def test_an_unknown_recorded_run_is_answered_with_those_there_are():

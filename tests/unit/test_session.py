@@ -16,6 +16,8 @@ from elastic.policies.full import Full
 from elastic.record.trace import ARRAYS, first_difference
 from elastic.session import Comparison, judge, run
 from elastic.statistics import Attention
+from page.shown import recording
+from scenes.scene import random_scene, render
 
 POLICIES = [Full(), Elastic(keep=0.3)]
 
@@ -172,3 +174,12 @@ def test_a_run_says_what_it_was_made_with(tiny, picture):
 def test_both_sides_show_the_same_attention_whatever_their_policies_go_by(pocket, picture):
     full, plus = run(Comparison(pocket, picture, [Full(), ElasticPlus(keep=0.2)]), "What is here?", 3).sides
     assert np.allclose(full.score, plus.score, atol=1e-5)
+
+
+def test_the_recorded_number_that_survives_is_misread_by_elastic_cache_and_read_as_it_was_recorded(pocket):
+    recorded, _ = recording("number-survives")
+    scene, plus = random_scene(int(recorded.link["example"].removeprefix("scene-"))), recorded.sides[1]
+    policies = [ElasticPlus(**plus.options), Elastic(keep=plus.options["keep"])]
+    today, misread = run(Comparison(pocket, render(scene)[0], policies), plus.question, 24).sides
+    assert today.answer == plus.answer and np.array_equal(today.owner, plus.owner)
+    assert scene.plate.digits in plus.answer and scene.plate.digits not in misread.answer

@@ -13,6 +13,7 @@ from benchmarks.claims.lookup import FRACTIONS, all_alike, in_words, percent, ro
 Values = dict[str, float | str | bool]
 POCKET = "pocket-llava"
 METHODS = "benchmarks/results/methods.json"
+SMOLLM2, RECALL = "smollm2", "benchmarks/results/smollm2-recall.json"
 ANSWERS, EXCHANGES = "training/results.json", "training/exchanges-results.json"
 # Compressed once the question is read, the picture before it.
 AFTER_QUESTION = {"question": "known", "layout": "picture"}
@@ -50,6 +51,20 @@ def at_a_tenth(data: dict[str, Any]) -> Values:
         "PyramidKV is marked": bool(rows["pyramid"]["beyond_share"]),
         "the others are not": not any(one["beyond_share"] for name, one in rows.items() if name != "pyramid"),
     }
+
+
+def recalled(data: dict[str, Any]) -> Values:
+    """Of the facts that the full cache recalls, what others recall at half, a fifth and a tenth of it."""
+    first = "combine:score=after image;assign=similar key per head;rounds=1;count_bias=true;decoding=most alike"
+    first += ";evicted=merged;protect_text=false"
+    names = {"first": first, "second": "elastic-plus", "snapkv": "snapkv"}
+    keeps = {"half": 0.5, "fifth": 0.2, "tenth": 0.1}
+    shares = {
+        f"{name}_{at}": percent(row(data, policy=policy, keep=keep), "exact_of_full")
+        for name, policy in names.items()
+        for at, keep in keeps.items()
+    }
+    return shares | {at: FRACTIONS[keep] for at, keep in keeps.items()}
 
 
 def averages(data: dict[str, Any]) -> Values:
@@ -92,6 +107,7 @@ OF_EXCHANGES = (EXCHANGES, sensible, POCKET, {"weights": TODAY, "cache": "full"}
 ON_SCENES = {"data": "scenes", "seed": 1, **AFTER_QUESTION}
 OF_LESSON = (AVERAGES, averages, POCKET, {"weights": TODAY, **ON_SCENES})
 OF_METHODS = (METHODS, at_a_tenth, POCKET, {"weights": EARLIER, **ON_SCENES})
+OF_RECALL = (RECALL, recalled, SMOLLM2, {"data": "recall", "seed": 1, "lead": "fed", **AFTER_QUESTION})
 OF_LOSS = (METHODS, lost_by_half, POCKET, {"weights": EARLIER, **ON_SCENES})
 
 IN_README = (
@@ -106,6 +122,13 @@ IN_README = (
         "exactly (full cache {full:.1f}), H2O {h2o:.0f}, Elastic Cache {elastic:.0f}, measured with the weights before "
         "those of today",
         OF_METHODS,
+    ),
+    (
+        "that edition recalled {first_half:.0f}, {first_fifth:.0f} and {first_tenth:.0f} % of the numbers and names "
+        "that the full cache recalls, at {half}, {fifth} and {tenth} of it, compressed after the question. The second "
+        "edition, which `elastic-plus` is now, recalls {second_half:.0f}, {second_fifth:.0f} and {second_tenth:.0f} %, "
+        "SnapKV {snapkv_half:.0f}, {snapkv_fifth:.0f} and {snapkv_tenth:.0f} %.",
+        OF_RECALL,
     ),
     (
         "Who holds over a quarter more than its share, as PyramidKV does there ({pyramid:.0f} %), is marked",

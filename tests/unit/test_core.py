@@ -144,6 +144,17 @@ def test_a_members_weight_is_what_looks_at_it():
     assert (choice.share[:, [0, 5, T - 1]] == 1).all()
 
 
+def test_nothing_is_made_of_what_is_dropped():
+    """Where the core is all of the budget, every kept key and value stays as it is; the first token's, too."""
+    one = layer(RNG.random((2, T)), sums=RNG.random((2, T)))
+    stack = Stack.of([one], [one.score], True)
+    selection = Core(1.0, 128, 0.3, centres=SEEN).choose(stack, 12)
+    (choice,) = Attended(heads_apart=True, by=SEEN).join(stack, selection, 12)
+    kept = choice.owner >= 0
+    assert (kept.sum(1) == 12).all()
+    assert (choice.share[kept] == 1).all()
+
+
 @pytest.mark.parametrize(("limit", "held"), [(100, 92), (20, 18), (7, 7)])
 def test_an_eighth_of_the_budget_at_most_is_spared(limit, held):
     layers = [layer(np.zeros((2, 200)))] * 2

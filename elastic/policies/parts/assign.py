@@ -125,7 +125,8 @@ class Attended(SimilarKey):
     def join(self, stack: Stack, selection: Selection, count: int) -> list[Choice]:
         """As clusters, with the share that each slot has in its group's sum."""
         owner = torch.cat([choice.owner for choice in super().join(stack, selection, count)])
-        received, group = stack.per_head(self.by), owner.clamp(min=0)
+        # What is dropped is a group of its own, and in nobody's sum.
+        received, group = stack.per_head(self.by), torch.where(owner < 0, stack.every_slot(), owner)
         total = torch.zeros_like(received).scatter_add_(1, group, received)
         size = torch.zeros_like(received).scatter_add_(1, group, torch.ones_like(received))
         weight = received + self.faint * (total / size.clamp(min=1)).gather(1, group) + 1e-12

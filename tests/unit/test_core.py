@@ -25,6 +25,7 @@ from elastic.policies.parts import (
 )
 from elastic.policies.parts.select import newest
 from elastic.policies.parts.stack import Stack
+from elastic.policies.pyramidkv import PyramidKV
 from elastic.statistics import Attention, Peak, Queries
 from tests.unit.plain_model import PlainModel
 
@@ -212,6 +213,15 @@ def test_what_is_planned_goes_at_the_next_tokens_without_the_rule_being_asked(ll
         gone, into = step.evicted
         assert (gone >= 0).all() and (into >= 0).all() and (gone != into).all()
     assert sum(state.cache.slots) <= len(state.cache.slots) * ElasticPlus(keep=0.3).limit(state.seen, state.seen)
+
+
+def test_a_layer_that_held_less_is_not_overlooked_while_another_has_a_plan(start):
+    """As after another method, which gave layers different numbers."""
+    policy = ElasticPlus(keep=0.3)
+    state = compress(compress(start, PyramidKV(keep=0.3)), policy)
+    assert len(set(state.cache.slots)) > 1
+    for step in decode(state, 60, forced=[20 + n for n in range(60)]):
+        assert max(step.slots) <= policy.limit(state.seen, state.seen)
 
 
 def test_a_plan_is_forgotten_where_slots_change_their_numbers(llava_start):

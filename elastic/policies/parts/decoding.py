@@ -216,18 +216,21 @@ class AlikeInTurn(MostAlike):
 
     def alike(self, slots: StepView, room: Room, over: Tensor, allowed: Tensor) -> Eviction:
         """The best of the block, the closest first; the closest pair of all where nothing in the block may go."""
+        # Layers that hold different numbers are over their limit at different tokens: no plan would suit them all.
+        are_alike = bool(over.all() and (slots.held == slots.held[0]).all())
+        ahead = self.tokens if are_alike else 1
 
         def joining(keys: Tensor, layer: int, used: int) -> tuple[Tensor, ...]:
             size = min(self.block, (used + 1) // 2)
             first = room.seen // self.tokens * size % used
             turn = slice(first, min(first + size, used))
             weight, of_layer = slots.count[layer, :, :used].sqrt(), allowed[layer, :, :used]
-            found, into = closest_outside(keys, weight, of_layer, turn, self.tokens)
+            found, into = closest_outside(keys, weight, of_layer, turn, ahead)
             return *found.unbind(1), *into.unbind(1)
 
         columns = slots.each(over, joining)
         wanted = over.any(1)
-        pairs = [*zip(columns[: self.tokens], columns[self.tokens :], strict=True)]
+        pairs = [*zip(columns[:ahead], columns[ahead:], strict=True)]
         legal = next((n for n, (slot, _) in enumerate(pairs) if (slot[wanted] < 0).any()), len(pairs))
         if not legal:
             return super().alike(slots, room, over, allowed)

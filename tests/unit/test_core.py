@@ -92,6 +92,17 @@ def test_what_asks_and_the_first_token_count_for_nothing():
     assert not Consensus(Peak()).of([layer(score)])[0].any()
 
 
+def test_the_answer_before_a_question_counts_as_what_was_read_does():
+    """In a later turn: no prompt token stands between the answer's words and those that ask, but they do not ask."""
+    kind = [WRITTEN if T - 10 <= t < T - 4 else WORD for t in range(T)]
+    score = np.zeros((2, T))
+    score[:, T - 6] = 1
+    one = layer(score, kind)
+    one = replace(one, queries=(one.kind != WRITTEN).flip(1).cumsum(1).flip(1))  # as a cache counts them
+    found = Consensus(Peak(), ahead=0, back=0).of([one])[0]
+    assert found[0].nonzero()[:, 0].tolist() == [T - 6]
+
+
 @pytest.mark.parametrize(
     ("count", "share", "most", "new"), [(20, 0.65, 128, 0.3), (20, 0.65, 6, 0.5), (4, 0.0, 9, 0.0)]
 )

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from elastic.policies.base import LayerView, within
+from elastic.policies.base import WRITTEN, LayerView, within
 from elastic.statistics import Statistic
 
 
@@ -77,7 +77,8 @@ class Consensus(Received):
         total, is_patch = torch.zeros(tokens, device=device), torch.zeros(tokens, dtype=torch.bool, device=device)
         for layer, received in zip(layers, super().of(layers), strict=True):
             # Heads and layers may hold different tokens, once they were compressed: they meet at the tokens' numbers.
-            of_content = (layer.queries > layer.asked) & (layer.position > 0)
+            # The last answer stands right before what asks, with no more prompt tokens behind it than that has.
+            of_content = ((layer.queries > layer.asked) | (layer.kind == WRITTEN)) & (layer.position > 0)
             looks = (received * of_content).to(device).pow(self.power)
             position = layer.position.to(device).expand_as(looks)
             total.index_add_(0, position.flatten(), looks.flatten() / (len(layers) * len(looks)))

@@ -44,4 +44,4 @@ class CacheReport:
 
 def full_bytes(layers: Sequence[SlotLayer], tokens: int) -> int:
     """What the full cache holds of so many tokens, in layers that have read some."""
-    return tokens * sum(layer.slot_bytes for layer in layers) if tokens else 0
+    return tokens * sum(layer.slot_bytes for layer in layers)

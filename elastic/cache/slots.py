@@ -117,7 +117,9 @@ class SlotLayer(CacheLayerMixin):
 
     @property
     def slot_bytes(self) -> int:
-        """Bytes of one slot: a key and a value for every head of every sequence."""
+        """Bytes of one slot: a key and a value for every head of every sequence; 0 until the first ones are known."""
+        if not self.is_initialized:
+            return 0
         return 2 * self.keys.shape[0] * self.keys.shape[1] * self.keys.shape[3] * self.keys.element_size()
 
     def bytes_of(self, slots: int) -> int:
@@ -133,7 +135,7 @@ class SlotLayer(CacheLayerMixin):
     @property
     def tensors(self) -> tuple[Tensor, ...]:
         """Everything that takes memory."""
-        return self.keys, self.values
+        return (self.keys, self.values) if self.is_initialized else ()
 
     def whole(self) -> "SlotLayer":
         """The layer with every key in all its channels; itself, but for layers that hold fewer."""

@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 import torch
 
+from elastic.cache import ElasticCache
 from elastic.cache.asking import asking
 from elastic.engine import compress, decode, prefill
 from elastic.policies import POLICIES
@@ -117,6 +118,14 @@ def test_a_report_says_what_is_held_and_what_was_asked_for(tiny, picture):
 
 def state_of(reader, picture):
     return prefill(reader, reader.first_turn(picture, QUESTION), POLICIES["h2o"]().needs)
+
+
+def test_a_report_of_a_cache_that_has_read_nothing_says_so(tiny_text):
+    cache = ElasticCache(POLICIES["elastic"](keep=0.2), tiny_text.model)
+    report = cache.report()
+    assert report.tokens == report.bytes_held == report.bytes_full == report.share == 0 and report.slots == [0, 0, 0]
+    assert str(report).startswith("Elastic Cache: 0 slots in each of 3 layers for 0 tokens, 0 bytes") and not report.beyond
+    assert cache.bytes_held == [0, 0, 0] and cache.bytes_allocated == 0
 
 
 def test_a_report_counts_what_is_written_too(tiny_text):

@@ -1,5 +1,6 @@
 """Which methods at which budgets: from the words of a command line to policies."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,7 +46,16 @@ class Variant:
         Raises:
             ValueError: if the method cannot keep so small a share of it.
         """
-        return self.policy if self.tokens is None else replace(self.policy, keep=min(1.0, self.tokens / seen))
+        if self.tokens is None:
+            return self.policy
+        least = options_of(type(self.policy))["keep"].low or 0.0
+        keep = min(1.0, self.tokens / seen)
+        if keep < least:
+            raise ValueError(
+                f"{self.label} keeps {least:.0%} or more, and {self.tokens} tokens are {keep:.1%} of "
+                f"{seen:,}: give it --keep-tokens {math.ceil(least * seen - 1e-9)} or more, or leave such samples out."
+            )
+        return replace(self.policy, keep=keep)
 
 
 FULL = Variant("full", Full())

@@ -6,7 +6,7 @@ d takes the same units for each of them.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
 import numpy as np
@@ -46,12 +46,12 @@ class Draws:
         self.times = np.concatenate([np.ones((1, len(names))), times])
         self._sums: dict[VariantKey, np.ndarray] = {}
 
-    def share(self, budget: float) -> float:
-        """What a budget is of the cache: itself, or so many tokens over those that prompts have."""
+    def share(self, budget: float, prompts: Sequence[int] | None = None) -> float:
+        """What a budget is of the cache: itself, or so many tokens over those of `prompts`, by default of all."""
         if budget <= 1:
             return budget
-        held = sum(min(budget, tokens) for tokens in self.prompts)
-        return float(held / sum(self.prompts))
+        prompts = self.prompts if prompts is None else prompts
+        return float(sum(min(budget, tokens) for tokens in prompts) / sum(prompts))
 
     def of_skill(self, key: VariantKey, skill: str) -> np.ndarray:
         """`values` of one skill's answers alone."""
@@ -128,7 +128,8 @@ def _row(draws: Draws, key: VariantKey) -> Row:
     row["n"] = len(answers)
     for name, values in zip(MEASURES, draws.values(key), strict=True):
         row[name], row[f"{name}_ci"] = _number(values[0]), interval(values)
-    row["beyond_share"] = beyond_share(row["keep"], row["share_prompt"], row["share_peak_apart"])
+    asked = draws.share(budget, [answer["prompt"] for answer in answers])  # some it may not have answered
+    row["beyond_share"] = beyond_share(asked, row["share_prompt"], row["share_peak_apart"])
     skills = dict.fromkeys(answer["skill"] for answer in answers)
     row["by_skill"] = {skill: _of_skill(draws, key, skill) for skill in skills}
     row["exact_by_skill"] = {

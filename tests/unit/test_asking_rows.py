@@ -124,7 +124,9 @@ def test_a_report_of_a_cache_that_has_read_nothing_says_so(tiny_text):
     cache = ElasticCache(POLICIES["elastic"](keep=0.2), tiny_text.model)
     report = cache.report()
     assert report.tokens == report.bytes_held == report.bytes_full == report.share == 0 and report.slots == [0, 0, 0]
-    assert str(report).startswith("Elastic Cache: 0 slots in each of 3 layers for 0 tokens, 0 bytes") and not report.beyond
+    assert (
+        str(report).startswith("Elastic Cache: 0 slots in each of 3 layers for 0 tokens, 0 bytes") and not report.beyond
+    )
     assert cache.bytes_held == [0, 0, 0] and cache.bytes_allocated == 0
 
 

@@ -142,6 +142,12 @@ def test_a_budget_in_tokens_holds_so_many_of_a_prompt_of_any_length(tiny_text, n
     assert Variant(name, POLICIES[name](), tokens).at(tokens - 1).keep == 1, "of fewer, all"
 
 
+def test_a_prompt_too_long_for_a_budget_in_tokens_is_refused_with_what_to_do():
+    with pytest.raises(ValueError, match=r"h2o keeps 1% or more.*8 tokens are 0.8% of 1,000.*--keep-tokens 10"):
+        Variant("h2o", POLICIES["h2o"](), 8).at(1000)
+    assert all(Variant("h2o", POLICIES["h2o"](), n).at(100 * n).keep == 0.01 for n in range(2, 100))
+
+
 def test_lines_say_the_budget_in_tokens_and_the_share_that_it_was(tiny_text):
     found = lines(tiny_text, about(STORY)[:1], Variant("h2o", POLICIES["h2o"](), 24))
     line = found["sample 0", "asked", "h2o"]

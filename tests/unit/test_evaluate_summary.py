@@ -140,6 +140,16 @@ def test_budgets_in_tokens_are_rows_of_their_own_with_the_share_that_they_are_of
     assert " 80 tok " in advice.table(table)
 
 
+def test_what_a_budget_in_tokens_allows_is_told_by_the_prompts_that_a_method_answered():
+    """A method that failed on a long prompt holds of the short one what it was asked to: 80 tokens of 100."""
+    answers = [answer("short", "full", 1.0, prompt=100), answer("long", "full", 1.0, prompt=900)]
+    answers += [answer("short", "h2o", 0.8, budget=80, prompt=100)]
+    answers += [answer(f"{n}", "snapkv", 80 / t, budget=80, prompt=t) for n, t in (("short", 100), ("long", 900))]
+    table = rows(Draws(answers))
+    assert table[1]["keep"] == table[2]["keep"] == 0.16, "a budget has one share, whoever answered"
+    assert not table[1]["beyond_share"] and table[2]["beyond_share"].endswith("asked for 16%")
+
+
 def test_the_words_of_a_question_that_all_hold_whole_are_no_excess():
     held = {"bytes_prompt": 100, "bytes_peak": 100 + 150, "bytes_question": 150}
     answers = [answer("a", "full", 1.0, bytes_prompt=1000, bytes_peak=1150, bytes_question=150)]

@@ -6,7 +6,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from elastic.models.prompt import Prompt
-from elastic.models.reader import Message, Reader
+from elastic.models.reader import MARK, Message, Reader
 
 BETWEEN = "\n\n"  # a text and the question about it
 
@@ -46,13 +46,15 @@ class TextModel(Reader):
         context, question = self._spelled(context.strip()), self._spelled(question.strip())
         said = BETWEEN.join(filter(None, (question, context) if question_first else (context, question)))
         text = self._render([self._message("user", said)])
-        if said not in text:
+        # The template may have the same words before it: where a person's begin, a mark tells.
+        begin = self._render([self._message("user", MARK)]).find(MARK)
+        if begin < 0 or not text.startswith(said, begin):
             raise ValueError(
                 f"The chat template of {self.name!r} changes what a person writes, so text and question cannot be told "
                 "apart in it: use `passage`, or the template of the model's publisher."
             )
         # The text ends where it is written; nothing stands behind that end but what asks.
-        end = text.index(said) + (len(said) if question_first else len(context))
+        end = begin + (len(said) if question_first else len(context))
         encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         asked = sum(start >= end for start, _ in encoded["offset_mapping"])
         return Prompt(torch.tensor([encoded["input_ids"]], device=self.device), asked=asked)

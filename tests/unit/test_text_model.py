@@ -196,3 +196,11 @@ def test_a_method_that_needs_a_picture_is_refused_without_one(name, read):
         compress(read, POLICIES[name](keep=0.5))
     with pytest.raises(ValueError, match="no picture"):
         for_text(POLICIES[name]())
+
+
+@pytest.mark.parametrize("word", ["user", "s", "assistant"])
+def test_a_text_of_which_the_template_has_the_words_too_is_found_where_a_person_wrote_it(tiny_text, word):
+    """Without a question, what a person wrote is the word alone, and the template says it first."""
+    read, rest = tiny_text.halves(word, "")
+    assert "".join(tiny_text.pieces(read.ids[0].tolist())) == f"<s>user: {word}"
+    assert "".join(tiny_text.pieces(rest.ids[0].tolist())) == "</s><s>assistant:"

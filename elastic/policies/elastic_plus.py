@@ -26,11 +26,11 @@ class ElasticPlus(Recipe):
     Numbers and names are lost by averaging, so there is a core. Their digits are not what a question looks at, but
     stand beside it, so there is an echo. A head alone does not know what the question is about, but the sharpest looks
     of all layers together do. All asking words count, for what is asked may come first, and long courtesies behind it.
-    The newest tokens and weighted means are for what follows a passage; so are the centres, without which
-    pocket-llava's pictures are lost, too. Tried in vain: each head's own attention beside the common core, a core as
-    large as the looks are sharp, an echo that fades, frequency as a weight, centres by each head alone, more rounds,
-    and the two most alike of all slots while decoding, which costs more time than small caches save. pocket-llava alone
-    would do with less of a core: the mean of a group says well enough what a picture shows.
+    The newest tokens and weighted means are for what follows a passage, the centres for that and for what pictures
+    show. Tried in vain: each head's own attention beside the common core, a core as large as the looks are sharp, an
+    echo that fades, frequency as a weight, centres by each head alone, more rounds, and the two most alike of all slots
+    while decoding, which costs more time than small caches save. pocket-llava alone would do with less of a core: the
+    mean of a group says well enough what a picture shows.
 
     The first edition is the combination `combine:score=after image;assign=similar key per head;rounds=1;
     count_bias=true;decoding=most alike;evicted=merged;protect_text=false`.

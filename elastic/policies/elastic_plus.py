@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from elastic.policies.base import Growth, option
 from elastic.policies.method import Method, Recipe
-from elastic.policies.parts import AlikeInTurn, Attended, Consensus, Core, Equal
+from elastic.policies.parts import AlikeInTurn, Attended, Consensus, Core, Equal, Protect
 from elastic.statistics import Attention, Peak, Queries
 
 ASKING = Attention(rows=Queries.AFTER_IMAGE, per_head=True)
@@ -17,20 +17,20 @@ class ElasticPlus(Recipe):
 
     Kept: most of the budget, and no more than `most` slots, are a core: what the asking words look at sharply in some
     layer, the words beside it, the newest tokens and both ends of the prompt. Its keys and values stay exact, and
-    nothing is merged into it. The rest of the budget are the centres of all other tokens, per head, by similar keys;
-    a member weighs as much as it is looked at, and log(members) on a centre's logit keeps its members' share of
+    nothing is merged into it. The rest of the budget are the centres of all other tokens, per head, by similar keys; a
+    member weighs as much as it is looked at, and log(members) on a centre's logit keeps its members' share of
     attention. A few slots stay free for the first words of the answer; then at every token two slots that are much
-    alike become one, wherever they are.
+    alike become one, wherever they are but at the ends of the prompt.
 
-    Why each part is there was seen on SmolLM2-135M, on texts that are not those of the test (`benchmarks/RESULTS.md`).
-    Numbers and names are lost by averaging, so there is a core. Their digits are not what a question looks at, but
-    stand beside it, so there is an echo. A head alone does not know what the question is about, but the sharpest looks
-    of all layers together do. All asking words count, for what is asked may come first, and long courtesies behind it.
-    The newest tokens and weighted means are for what follows a passage, the centres for that and for what pictures
-    show. Tried in vain: each head's own attention beside the common core, a core as large as the looks are sharp, an
-    echo that fades, frequency as a weight, centres by each head alone, more rounds, and the two most alike of all slots
-    while decoding, which costs more time than small caches save. pocket-llava alone would do with less of a core: the
-    mean of a group says well enough what a picture shows.
+    Why each part is there was seen on SmolLM2-135M, on texts that are not those of the test, by a script that is not
+    kept. Numbers and names are lost by averaging, so there is a core. Their digits are not what a question looks at,
+    but stand beside it, so there is an echo. A head alone does not know what the question is about, but the sharpest
+    looks of all layers together do. All asking words count, for what is asked may come first, and long courtesies
+    behind it. The newest tokens and weighted means are for what follows a passage, the centres for that and for what
+    pictures show. Tried in vain: each head's own attention beside the common core, a core as large as the looks are
+    sharp, an echo that fades, frequency as a weight, centres by each head alone, more rounds (a little better, for more
+    time), and the two most alike of all slots while decoding, which costs more time than small caches save.
+    pocket-llava alone would do with less of a core: the mean of a group says well enough what a picture shows.
 
     The first edition is the combination `combine:score=after image;assign=similar key per head;rounds=1;
     count_bias=true;decoding=most alike;evicted=merged;protect_text=false`.
@@ -58,7 +58,7 @@ class ElasticPlus(Recipe):
 
     @property
     def recipe(self) -> Method:
-        """A core by consensus, clusters of similar keys for the rest, and answers whose oldest words are merged."""
+        """A core by consensus, clusters of similar keys for the rest; while decoding, what is much alike is merged."""
         return Method(
             keep=self.keep,
             score=Consensus(
@@ -67,6 +67,6 @@ class ElasticPlus(Recipe):
             budget=Equal(spare=8),
             select=Core(self.core, self.most, self.newest, centres=ASKING),
             merge=Attended(heads_apart=True, rounds=self.rounds, count_bias=self.count_bias, by=ASKING),
-            decoding=AlikeInTurn(merge=True),
+            decoding=AlikeInTurn(protect=Protect(), merge=True),
             growth=Growth.PROPORTIONAL,
         )

@@ -275,3 +275,15 @@ def test_a_selection_says_what_it_needs():
 @pytest.fixture
 def llava_start(tiny, asked):
     return prefill(tiny, asked, ElasticPlus().needs)
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.3])
+def test_neither_end_of_the_prompt_goes_or_takes_anything_in_while_decoding(llava_start, keep):
+    """The first token takes attention that belongs nowhere; made one with another, it would take the other's."""
+    state = compress(llava_start, ElasticPlus(keep=keep))
+    ends, evicted = torch.tensor([0, state.seen - 1]), 0
+    for step in decode(state, 60, forced=[20 + 3 * n % 150 for n in range(60)]):
+        if step.evicted is not None:
+            evicted += 1
+            assert not any(torch.isin(tokens, ends).any() for tokens in step.evicted)
+    assert evicted > 30

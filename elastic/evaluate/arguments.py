@@ -40,6 +40,14 @@ FED, READ = "fed", "read"
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """What a command line asks for."""
     parser = Options(__doc__, "python -m elastic.evaluate")
+    _methods(parser)
+    _data(parser)
+    _work(parser)
+    return parser.parse_args(argv)
+
+
+def _methods(parser: argparse.ArgumentParser) -> None:
+    """Which methods, at which budgets, and what they know."""
     add = parser.add_argument
     add(
         "--policies",
@@ -53,11 +61,6 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "what is held of the answer besides follows each method's own rule",
     )
     add(
-        "--data",
-        default=SCENES,
-        help="`scenes` (default), `recall`, `passages`, others that are registered, or a file",
-    )
-    add(
         "--question",
         choices=(KNOWN, UNKNOWN),
         default=KNOWN,
@@ -68,6 +71,16 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         choices=(PICTURE, QUESTION),
         default=PICTURE,
         help="what comes first, picture (or text) or question (default: picture)",
+    )
+
+
+def _data(parser: argparse.ArgumentParser) -> None:
+    """What is asked."""
+    add = parser.add_argument
+    add(
+        "--data",
+        default=SCENES,
+        help="`scenes` (default), `recall`, `passages`, others that are registered, or a file",
     )
     add("--images", type=Path, help="folder of the file's pictures; default: `images` beside it, else its own")
     add(
@@ -98,6 +111,11 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "(default), or read with the question, so that methods know them, too",
     )
     add("--follow", type=whole_number(1), default=64, help="tokens that follow a text of passages (default 64)")
+
+
+def _work(parser: argparse.ArgumentParser) -> None:
+    """How it is computed, and where results go."""
+    add = parser.add_argument
     add("--max-new-tokens", type=whole_number(1), default=160, help="an answer's at most (default 160)")
     add("--on-error", choices=("skip", "stop"), default="skip", help="what a sample that cannot be used does to a run")
     add("--out", type=Path, default=Path("results.json"), help="default: results.json")
@@ -114,4 +132,3 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="processes on this machine, one thread each (default: this one)",
     )
     add("--ray", nargs="?", const="", metavar="ADDRESS", help="compute on a Ray cluster (default: one is started here)")
-    return parser.parse_args(argv)

@@ -42,8 +42,8 @@ class OfTokens(OfAttention):
 
 
 @dataclass(frozen=True)
-class Attention(OfTokens):
-    """The sum of the attention that a token received from some queries.
+class OfRows(OfTokens):
+    """A statistic of the attention that some queries gave.
 
     Args:
         rows: all queries, those after the image, or the last ones: an observation window.
@@ -58,11 +58,24 @@ class Attention(OfTokens):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", Queries(self.rows))
-        _check_number(self.rows, self.n)
+        legal = {Queries.ALL: self.n == 0, Queries.AFTER_IMAGE: self.n >= 0, Queries.LAST: self.n > 0}
+        if not legal[self.rows]:
+            raise ValueError(
+                f"n says how many the last queries are, and rows are {str(self.rows)!r} with n={self.n}: "
+                "give both, or neither."
+            )
 
     def queries(self, after_image: Tensor, known: Mapping[Statistic, Tensor]) -> Tensor:
-        """Those that are summed over, (B, Q) bool."""
-        return _chosen(self.rows, self.n, after_image)
+        """Those that count, (B, Q) bool."""
+        if self.rows is Queries.ALL:
+            return torch.ones_like(after_image)
+        last = since_last(after_image) < self.n if self.n else torch.ones_like(after_image)
+        return after_image & last if self.rows is Queries.AFTER_IMAGE else last.expand_as(after_image)
+
+
+@dataclass(frozen=True)
+class Attention(OfRows):
+    """The sum of the attention that a token received from some queries."""
 
     def carried_on(self, old: Tensor, new: Tensor, queries: int) -> Tensor:
         """Sums go on over prompts; the last queries are those of the last prompt."""
@@ -70,24 +83,8 @@ class Attention(OfTokens):
 
 
 @dataclass(frozen=True)
-class Peak(OfTokens):
-    """The strongest attention that any of some queries gave to a token, in any of the heads it is of.
-
-    Args:
-        rows: as of `Attention`.
-        n: as of `Attention`.
-    """
-
-    rows: Queries = Queries.ALL
-    n: int = 0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "rows", Queries(self.rows))
-        _check_number(self.rows, self.n)
-
-    def queries(self, after_image: Tensor, known: Mapping[Statistic, Tensor]) -> Tensor:
-        """Those of which the strongest is taken, (B, Q) bool."""
-        return _chosen(self.rows, self.n, after_image)
+class Peak(OfRows):
+    """The strongest attention that any of some queries gave to a token, in any of the heads it is of."""
 
     def add(self, total: Tensor, tile: Tile, wanted: Tensor) -> None:
         """Keep the larger of what is known (B, 1 or H_kv, k) and what a tile has."""
@@ -184,24 +181,3 @@ class SinceMajor(OfTokens):
 def since_last(after_image: Tensor) -> Tensor:
     """How many queries come after each, (Q,), of as many as there are in (B, Q)."""
     return torch.arange(after_image.shape[1] - 1, -1, -1, device=after_image.device)
-
-
-def _check_number(rows: Queries, n: int) -> None:
-    """See that a number of queries fits the rows it is of.
-
-    Raises:
-        ValueError: if the last queries are meant and there is no number, or all are and there is one.
-    """
-    legal = {Queries.ALL: n == 0, Queries.AFTER_IMAGE: n >= 0, Queries.LAST: n > 0}
-    if not legal[rows]:
-        raise ValueError(
-            f"n says how many the last queries are, and rows are {str(rows)!r} with n={n}: give both, or neither."
-        )
-
-
-def _chosen(rows: Queries, n: int, after_image: Tensor) -> Tensor:
-    """The queries that rows and their number mean, (B, Q) bool."""
-    if rows is Queries.ALL:
-        return torch.ones_like(after_image)
-    last = (since_last(after_image) < n).expand_as(after_image) if n else torch.ones_like(after_image)
-    return after_image & last if rows is Queries.AFTER_IMAGE else last

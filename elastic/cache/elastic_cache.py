@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from elastic.cache.asking import asking, kinds_of
+from elastic.cache.asking import after_image, asking, kinds_of
 from elastic.cache.bias import Bias
 from elastic.cache.forward import Forward, by_layer, freed_slots
 from elastic.cache.hooks import DrivenCache, prepare
@@ -113,10 +113,15 @@ class ElasticCache(DrivenCache):
             bias=by_layer(None if self.bias is None else self.bias.table, self.tables, self.layers),
             turns=by_layer(turns, self.tables, self.layers),
             inverse_frequency=self.inverse_frequency,
-            observer=Observer(self.needs, asking(self.tables.kinds, new, asked).to(ids.device)) if is_prompt else None,
+            observer=self._observer(new, asked, ids.device) if is_prompt else None,
             keeps_attention=self.records_attention or self.policy.live,
         )
         return self.forward
+
+    def _observer(self, new: int, asked: int, device: torch.device) -> Observer:
+        kinds = self.tables.kinds
+        rows, asks = after_image(kinds, new, asked), asking(kinds, new, asked)
+        return Observer(self.needs, rows.to(device), asks.to(device))
 
     def _check(self, batch: int, new: int) -> None:
         if self.forward is not None:
@@ -143,7 +148,7 @@ class ElasticCache(DrivenCache):
 
     def _keep(self, observer: Observer) -> None:
         """A prompt's statistics: those of tokens in the tables, those of layers here."""
-        self.asked = int(observer.after_image.sum(1).min())
+        self.asked = int(observer.asking.sum(1).min())
         for one, received in observer.received.items():
             figures = [received[index].flatten(0, 1).cpu() for index in sorted(received)]
             self.tables.add(one, figures, partial(one.carried_on, queries=observer.after_image.shape[1]))

@@ -51,7 +51,7 @@ class LayerView(Slots):
     values: Tensor = NOTHING  # (H, S, D)
     # What else the policy needs: of tokens (R, S), R being 1 or the heads, and of the layer.
     statistics: Mapping[Statistic, Tensor] = field(default_factory=dict)
-    asked: int = 0  # tokens at the end whose queries count as those "after the image": the words that ask
+    asked: int = 0  # tokens at the end that ask
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from elastic.policies.method import Method, Recipe
 from elastic.policies.parts import AlikeInTurn, Attended, Consensus, Core, Equal, Protect
 from elastic.statistics import Attention, Peak, Queries
 
-ASKING = Attention(rows=Queries.AFTER_IMAGE, per_head=True)
+ASKING = Attention(rows=Queries.ASKING, per_head=True)
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,7 @@ class ElasticPlus(Recipe):
         """A core by consensus, clusters of similar keys for the rest; while decoding, what is much alike is merged."""
         return Method(
             keep=self.keep,
-            score=Consensus(
-                Peak(rows=Queries.AFTER_IMAGE, per_head=True), ahead=self.echo, back=(2 * self.echo + 1) // 3
-            ),
+            score=Consensus(Peak(rows=Queries.ASKING, per_head=True), ahead=self.echo, back=(2 * self.echo + 1) // 3),
             budget=Equal(spare=8),
             select=Core(self.core, self.most, self.newest, centres=ASKING),
             merge=Attended(heads_apart=True, rounds=self.rounds, count_bias=self.count_bias, by=ASKING),

@@ -50,6 +50,11 @@ class OfAttention(Statistic):
         """Another statistic of the same prompt that `queries` asks for."""
         return None
 
+    @property
+    def only_asking(self) -> bool:
+        """Whether `queries` is given those that are known to ask for those after the image."""
+        return False
+
     def queries(self, after_image: Tensor, known: Mapping[Statistic, Tensor]) -> Tensor:
         """The queries it is about, (B, Q) bool, or how much each counts, (B, Q) float.
 

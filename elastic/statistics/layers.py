@@ -28,8 +28,8 @@ class Sparsity(OfAttention):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", Queries(self.rows))
-        if self.rows is Queries.LAST:
-            raise ValueError("Sparsity is of all queries or of those after the image, not of the last ones.")
+        if self.rows not in (Queries.ALL, Queries.AFTER_IMAGE):
+            raise ValueError("Sparsity is of all queries or of those after the image, and of no others.")
 
     def queries(self, after_image: Tensor, known: Mapping[Statistic, Tensor]) -> Tensor:
         """Those that count, (B, Q) bool."""

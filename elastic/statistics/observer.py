@@ -18,10 +18,12 @@ class Observer:
     Args:
         needs: the statistics that are wanted.
         after_image: (B, Q) bool, the queries behind the last image token; without one, those at the prompt's end.
+        asking: (B, Q) bool, those of them that are known to ask; all of them where that is not known.
     """
 
-    def __init__(self, needs: Iterable[Statistic], after_image: Tensor) -> None:
+    def __init__(self, needs: Iterable[Statistic], after_image: Tensor, asking: Tensor | None = None) -> None:
         self.needs, self.after_image = frozenset(needs), after_image
+        self.asking = after_image if asking is None else asking
         self.received: dict[Statistic, dict[int, Tensor]] = {one: {} for one in self.needs if not one.is_of_layer}
         self.of_layer: dict[Statistic, dict[int, Tensor]] = {one: {} for one in self.needs if one.is_of_layer}
 
@@ -42,10 +44,13 @@ class Observer:
         while waiting:
             # What another statistic weighs its queries by must be known before its tiles are added up.
             ready = {one for one in waiting if one.known_first is None or one.known_first in found}
-            found |= _reduced(weights, {one: one.queries(self.after_image, found) for one in ready})
+            found |= _reduced(weights, {one: one.queries(self._rows(one), found) for one in ready})
             waiting -= ready
         for one, of_layers in (*self.received.items(), *self.of_layer.items()):
             of_layers[layer] = _checked(one, found[one], key)
+
+    def _rows(self, one: OfAttention) -> Tensor:
+        return self.asking if one.only_asking else self.after_image
 
 
 def _checked(one: Statistic, figures: Tensor, key: Tensor) -> Tensor:

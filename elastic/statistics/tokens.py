@@ -15,7 +15,8 @@ class Queries(StrEnum):
     """The queries of a prompt that a sum of attention is about."""
 
     ALL = "all"
-    AFTER_IMAGE = "after image"  # where no picture stands before them: those that ask, at the end of the prompt
+    AFTER_IMAGE = "after image"  # where no picture stands before them: those that ask, and at least the last 32
+    ASKING = "asking"  # those that ask and no others, where that is known; else those after the image
     LAST = "last"
 
 
@@ -46,8 +47,8 @@ class OfRows(OfTokens):
     """A statistic of the attention that some queries gave.
 
     Args:
-        rows: all queries, those after the image, or the last ones: an observation window.
-        n: how many the last ones are; of those after the image the last n at most, or 0 for all of them.
+        rows: all queries, those after the image, those that ask, or the last ones: an observation window.
+        n: how many the last ones are; of those after the image and those that ask the last n at most, or 0 for all.
 
     Raises:
         ValueError: if there are no such rows, or `n` does not fit them.
@@ -58,19 +59,24 @@ class OfRows(OfTokens):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", Queries(self.rows))
-        legal = {Queries.ALL: self.n == 0, Queries.AFTER_IMAGE: self.n >= 0, Queries.LAST: self.n > 0}
-        if not legal[self.rows]:
+        legal = {Queries.ALL: self.n == 0, Queries.LAST: self.n > 0}
+        if not legal.get(self.rows, self.n >= 0):
             raise ValueError(
                 f"n says how many the last queries are, and rows are {str(self.rows)!r} with n={self.n}: "
                 "give both, or neither."
             )
+
+    @property
+    def only_asking(self) -> bool:
+        """Whether nothing but what asks counts."""
+        return self.rows is Queries.ASKING
 
     def queries(self, after_image: Tensor, known: Mapping[Statistic, Tensor]) -> Tensor:
         """Those that count, (B, Q) bool."""
         if self.rows is Queries.ALL:
             return torch.ones_like(after_image)
         last = since_last(after_image) < self.n if self.n else torch.ones_like(after_image)
-        return after_image & last if self.rows is Queries.AFTER_IMAGE else last.expand_as(after_image)
+        return last.expand_as(after_image) if self.rows is Queries.LAST else after_image & last
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,24 @@ import pytest
 import torch
 
 from elastic.cache import ElasticCache
-from elastic.cache.asking import asking
+from elastic.cache.asking import after_image, asking
+from elastic.cache.views import layer_views
 from elastic.engine import compress, decode, prefill
 from elastic.policies import POLICIES
 from elastic.policies.base import PATCH, WORD
 from elastic.policies.picture import WORDS_NOT_PROTECTED
 from elastic.session import Comparison, run
-from elastic.statistics import Attention, Queries, Sparsity
+from elastic.statistics import Attention, Peak, Queries, Sparsity
 
-AFTER = Attention(rows=Queries.AFTER_IMAGE)
+AFTER, ASKING = (Attention(rows=rows) for rows in (Queries.AFTER_IMAGE, Queries.ASKING))
 STORY, QUESTION = "The dog is in the center. " * 12, "Where is the dog?"
 
 
-def expected(kinds, new, asked):
-    """Queries that ask, token by token."""
+def expected(kinds, new, least):
+    """Queries behind the last patch, or at least so many at the end, token by token."""
     total, patches = len(kinds), [at for at, kind in enumerate(kinds) if kind == PATCH]
     behind = [at for at in range(total - new, total) if patches and at > patches[-1]]
-    return behind or list(range(max(total - new, total - max(32, asked)), total))
+    return behind or list(range(max(total - new, total - least), total))
 
 
 @pytest.mark.parametrize(("new", "asked"), product((1, 20, 50, 90), (0, 10, 40, 70)))
@@ -30,8 +31,9 @@ def expected(kinds, new, asked):
 def test_what_stands_behind_the_picture_asks_and_without_one_the_end_of_the_prompt(patches, new, asked):
     kinds = torch.full((1, 90), WORD)
     kinds[0, slice(*patches) if patches else slice(0)] = PATCH
-    found = (asking(kinds, new, asked)[0].nonzero()[:, 0] + 90 - new).tolist()
-    assert found == expected(kinds[0].tolist(), new, asked)
+    for rows, least in ((after_image, max(32, asked)), (asking, asked or 32)):
+        found = (rows(kinds, new, asked)[0].nonzero()[:, 0] + 90 - new).tolist()
+        assert found == expected(kinds[0].tolist(), new, least)
 
 
 def test_sequences_of_a_batch_ask_apart():
@@ -40,11 +42,11 @@ def test_sequences_of_a_batch_ask_apart():
     assert asking(kinds, 60).sum(1).tolist() == [32, 10]
 
 
-def by_last(reader, prompt, queries):
+def by_last(reader, prompt, queries, wanted=AFTER):
     """The attention of a prompt's last queries, and of those that ask, each (L, T)."""
     last = Attention(rows="last", n=queries)
-    scores = prefill(reader, prompt, {AFTER, last}).cache.tables.scores
-    return scores[last][:, 0], scores[AFTER][:, 0]
+    scores = prefill(reader, prompt, {wanted, last}).cache.tables.scores
+    return scores[last][:, 0], scores[wanted][:, 0]
 
 
 def test_statistics_after_the_image_are_of_the_question_where_there_is_only_text(tiny_text):
@@ -52,6 +54,28 @@ def test_statistics_after_the_image_are_of_the_question_where_there_is_only_text
     assert short.asked < 32 < long.asked
     for prompt, queries in ((short, 32), (long, long.asked), (tiny_text.passage(STORY), 32)):
         assert torch.equal(*by_last(tiny_text, prompt, queries))
+
+
+def test_a_short_question_asks_alone_and_not_with_the_texts_last_words(tiny_text, tiny, picture):
+    short = tiny_text.first_turn(STORY, QUESTION)
+    for reader, prompt, queries in (
+        (tiny_text, short, short.asked),
+        (tiny_text, tiny_text.passage(STORY), 32),
+        (tiny, tiny.first_turn(picture, QUESTION), tiny.halves(picture, QUESTION)[1].ids.shape[1]),
+    ):
+        assert torch.equal(*by_last(reader, prompt, queries, ASKING))
+        peaks = (Peak(rows="asking", per_head=True), Peak(rows="last", n=queries, per_head=True))
+        scores = prefill(reader, prompt, set(peaks)).cache.tables.scores
+        assert torch.equal(*(scores[one] for one in peaks))
+
+
+def test_the_words_before_a_short_question_may_be_what_it_asks_for(tiny_text):
+    prompt, policy = tiny_text.first_turn(STORY, QUESTION), POLICIES["elastic-plus"](keep=0.5)
+    cache = prefill(tiny_text, prompt, policy.needs).cache
+    views = [one for (one,) in layer_views(policy, cache.tables, cache.layers, cache.layer_statistics, cache.asked)]
+    assert {view.asked for view in views} == {prompt.asked}
+    score = policy.recipe.score.of(views)[0][0]
+    assert prompt.asked < 32 and (score[1 : -prompt.asked] > 0).all()
 
 
 def test_a_picture_without_a_question_is_asked_about_by_its_end(tiny, picture):

@@ -175,5 +175,5 @@ def test_rows_that_do_not_exist_or_have_no_number_are_refused(wrong):
         Attention(**wrong)
     with pytest.raises(ValueError):
         Peak(**wrong)
-    with pytest.raises(ValueError, match="not of the last ones"):
+    with pytest.raises(ValueError, match="and of no others"):
         Sparsity(rows="last")

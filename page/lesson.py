@@ -18,7 +18,8 @@ from viz.lesson_value import lesson_value
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "assets" / "lessons"
-RESULTS = ROOT / "benchmarks" / "results" / "lesson.json"  # of python -m elastic.evaluate, quoted by the texts
+# Of python -m elastic.evaluate, quoted by the texts: questions about pictures, and recall of a text model.
+RESULTS, RECALL = (ROOT / "benchmarks" / "results" / name for name in ("lesson.json", "smollm2-recall.json"))
 FIRST = "en"
 
 
@@ -47,11 +48,11 @@ def lesson(code: str = FIRST, folder: Path = FOLDER) -> dict:
 @cache
 def _lesson(code: str, folder: Path) -> dict:
     run, names = lesson_run()
-    results = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
+    results, recall = (json.loads(path.read_text(encoding="utf-8")) for path in (RESULTS, RECALL))
     # A Space shows its files to everybody; elsewhere the page shows the lines only.
     space = os.environ.get("SPACE_ID", "")
     source = f"https://huggingface.co/spaces/{space}/blob/main" if space else ""
-    value = lesson_value(read_lesson(folder / f"{code}.toml"), run, list(names), results, source)
+    value = lesson_value(read_lesson(folder / f"{code}.toml"), run, list(names), results["rows"], recall, source)
     languages = [(each, read_lesson(folder / f"{each}.toml").language) for each in codes(folder)]
     return value | {"code": code, "languages": languages}
 

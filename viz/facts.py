@@ -1,4 +1,4 @@
-"""The numbers and words that the lesson's texts quote, all taken from a recorded run: none is typed in by hand."""
+"""The numbers and words that the lesson's texts quote, taken from a recorded run and from results: none is typed in."""
 
 import numpy as np
 
@@ -9,10 +9,15 @@ LLAVA_LAYERS, LLAVA_WIDTH, LLAVA_BYTES, LLAVA_PATCHES = 32, 4096, 2, 576
 UNITS = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1))
 
 
-def facts(run: Run, names: list[str], results: list[dict]) -> dict[str, str]:
+def facts(run: Run, names: list[str], results: list[dict], recall: dict) -> dict[str, str]:
     """Everything a text may quote as `{name}`; `full.answer` is a side's own, `layer3.sink` a layer's.
 
-    `results` are rows of `python -m elastic.evaluate`, quoted as `average.POLICY`, without the policy's options.
+    `results` are rows of `python -m elastic.evaluate`, quoted as `average.NAME`; `recall` is all that it wrote with
+    `--data recall`, quoted as `recall.NAME`. Either may be empty: then nothing of it can be quoted.
+
+    Raises:
+        ValueError: if a policy is there at several budgets, or twice at the one at which recall is quoted; if that was
+            measured without the full cache.
     """
     sides = dict(zip(names, run.sides, strict=True))
     full = run.sides[0]
@@ -24,7 +29,8 @@ def facts(run: Run, names: list[str], results: list[dict]) -> dict[str, str]:
     found |= {f"average.{name}": percent(value) for name, value in averages(results).items()}
     margins = [high - low for low, high in (row["exact_short_ci"] for row in results)]
     found["average.margin"] = f"{max(margins, default=0) / 2 * 100:.0f}"
-    return found | {"average.questions": str(min((row["n"] for row in results), default=0))}
+    found["average.questions"] = str(min((row["n"] for row in results), default=0))
+    return found | {f"recall.{name}": value for name, value in (_recall(recall) if recall else {}).items()}
 
 
 def averages(results: list[dict]) -> dict[str, float]:
@@ -49,6 +55,35 @@ AVERAGED = {  # name in texts -> policy as the evaluation writes it
     "h2o": "h2o",
     "streaming": "streaming",
 }
+
+RECALL_KEEP = 0.2  # the budget at which recall is quoted
+RECALLED = {  # name in texts -> policy as the evaluation writes it
+    "plus": "elastic-plus",
+    "first": "combine:score=after image;assign=similar key per head;rounds=1;count_bias=true;decoding=most alike;"
+    "evicted=merged;protect_text=false",
+    "snapkv": "snapkv",
+    "pyramidkv": "pyramidkv",
+    "h2o": "h2o",
+}
+
+
+def _recall(measured: dict) -> dict[str, str]:
+    """What is recalled of what the full cache recalls: the share per name of `RECALLED`, of how many, how sure."""
+    rows = [row for row in measured["rows"] if row["keep"] == RECALL_KEEP]
+    at = {row["policy"]: row for row in rows}
+    if len(at) < len(rows):
+        raise ValueError(f"The results of recall hold a method twice at keep {RECALL_KEEP}; the lesson quotes one.")
+    quoted = {name: at[policy] for name, policy in RECALLED.items() if policy in at}
+    full = next((row for row in measured["rows"] if row["policy"] == "full"), None)
+    if full is None:
+        raise ValueError("The results of recall are without the full cache, which their shares are of: measure it too.")
+    margins = [high - low for low, high in (row["exact_of_full_ci"] for row in quoted.values())]
+    return {name: percent(row["exact_of_full"]) for name, row in quoted.items()} | {
+        "asked": str(round(full["exact"] * full["n"])),
+        "tokens": str(measured["settings"]["tokens"]),
+        "kept": percent(RECALL_KEEP),
+        "margin": f"{max(margins, default=0) / 2 * 100:.0f}",
+    }
 
 
 def _prompt(run: Run, full: Trace) -> dict[str, str]:

@@ -121,14 +121,14 @@ Ask = Annotated[Point | DrawLine | Pick | Reach | Choose, Field(discriminator="k
 
 
 class Bar(LessonPart):
-    """A bar of a box: how many questions a side answers right, on average."""
+    """A bar of a box, as long as a share that is measured: `average.plus`, `recall.plus`."""
 
-    side: str
+    fact: str
     text: str
 
 
 class Box(LessonPart):
-    """What is said beside the step; `hide_sinks` adds the switch, `bars` a bar for each average."""
+    """What is said beside the step; `hide_sinks` adds the switch, `bars` a bar for each share."""
 
     title: str
     text: str
@@ -186,7 +186,7 @@ class LessonStep(LessonPart):
     look: ViewState
     then: Change = Change()
     ask: Ask
-    box: Box | None = None
+    boxes: list[Box] = []
     figure: Literal["keys"] | None = None  # what one token leaves
     multiples: Multiples | None = None
     switches: list[Switch] = []

@@ -1,5 +1,7 @@
 """The lesson with its run, as one value: what the page's script and the exported file are fed with."""
 
+import re
+
 from elastic.record.messages import of_run
 from elastic.record.trace import Run
 from viz.facts import facts
@@ -9,17 +11,20 @@ from viz.lesson_texts import SLOTS, Writer, count_words, plain
 AROUND = 4  # lines of code shown before and after the one that counts
 
 
-def lesson_value(lesson: Lesson, run: Run, names: list[str], results: list[dict], source: str = "") -> dict:
+def lesson_value(
+    lesson: Lesson, run: Run, names: list[str], results: list[dict], recall: dict, source: str = ""
+) -> dict:
     """Everything the lesson's script needs: texts in pieces, states, the run's message with all sides.
 
-    `names` are those of the run's sides, `results` rows of `python -m elastic.evaluate`; `source` is the address under
-    which this program's files can be read, if there is one.
+    `names` are those of the run's sides, `results` and `recall` as `viz.facts` takes them; `source` is the address
+    under which this program's files can be read, if there is one.
 
     Raises:
         ValueError: if a text quotes what the run does not say, a step is too long, or a state does not exist; a line
             for each.
     """
-    teller = Teller(run, names, Writer(facts(run, names, results), {term.name for term in lesson.glossary}), source)
+    known = facts(run, names, results, recall)
+    teller = Teller(run, names, Writer(known, {term.name for term in lesson.glossary}), source)
     value = {
         "language": lesson.language,
         "title": teller.writer.line(lesson.title, "title"),
@@ -82,7 +87,7 @@ class Teller:
             "look": step.look.model_dump(),
             "then": step.then.model_dump(exclude_none=True),
             "ask": ask,
-            "box": step.box and self._box(step.box, f"{place}, box"),
+            "boxes": [self._box(box, f"{place}, box {at}") for at, box in enumerate(step.boxes, start=1)],
             "figure": step.figure,
             "multiples": step.multiples and self._multiples(step.multiples, place),
             "switches": [self._lines(switch.model_dump(), place, "text", "note") for switch in step.switches],
@@ -125,8 +130,13 @@ class Teller:
 
     def _box(self, box: Box, place: str) -> dict:
         bars = [
-            {"text": self.writer.line(bar.text, place), "value": self.writer.line(f"{{average.{bar.side}}}", place)}
+            {"text": self.writer.line(bar.text, place), "value": self.writer.line(f"{{{bar.fact}}}", place)}
             for bar in box.bars
+        ]
+        self.writer.problems += [
+            f"{place}: a bar shows a share, and {bar.fact} is {shown['value']!r}"
+            for bar, shown in zip(box.bars, bars, strict=True)
+            if shown["value"] and not re.fullmatch(r"\d+ %", shown["value"])
         ]
         title = self.writer.line(box.title, place)
         return {**box.model_dump(), "title": title, "text": self.writer.cut(box.text, place), "bars": bars}

@@ -14,7 +14,8 @@ from elastic.record.archive import open_run
 from viz.facts import facts
 from viz.lesson import read_lesson
 
-LESSON, RUN, AVERAGES = "assets/lessons/en.toml", "assets/lessons/run", "benchmarks/results/lesson.json"
+LESSON, RUN = "assets/lessons/en.toml", "assets/lessons/run"
+AVERAGES, RECALL = "benchmarks/results/lesson.json", "benchmarks/results/smollm2-recall.json"
 # Which documents are read, and whether each number in them is looked at, or only what looks like a result.
 EVERY = ("README.md", LESSON)
 RESULTS = ("CONTRIBUTING.md", "SECURITY.md", "assets/*.html", "assets/*/*.html", "assets/traces/traces.json")
@@ -135,19 +136,23 @@ def _told(text: str) -> Iterator[str]:
 def _lesson(root: Path) -> Document:
     """The lesson as it is told, its facts filled in. What comes from the recorded run is no number that was typed."""
     names = json.loads((root / f"{RUN}.json").read_text(encoding="utf-8"))["sides"]
-    averages = root / AVERAGES
-    rows = json.loads(averages.read_text(encoding="utf-8"))["rows"] if averages.is_file() else []
-    known = facts(open_run(root / f"{RUN}.zip"), names, rows)
+    averages, recall = (_results(root / file) for file in (AVERAGES, RECALL))
+    known = facts(open_run(root / f"{RUN}.zip"), names, averages.get("rows", []), recall)
     lesson = read_lesson(root / LESSON)
-    bars = (bar for step in lesson.steps if step.box for bar in step.box.bars)
-    pieces = [*_seen(lesson.model_dump()), *(f"{bar.text}: {{average.{bar.side}}}" for bar in bars)]
+    bars = (bar for step in lesson.steps for box in step.boxes for bar in box.bars)
+    pieces = [*_seen(lesson.model_dump()), *(f"{bar.text}: {{{bar.fact}}}" for bar in bars)]
     text, unread = "", []
     for number, piece in enumerate(re.split(r"\{([\w.]+)\}", in_one_line(" · ".join(pieces)))):
         filled = known.get(piece, f"{{{piece}}}") if number % 2 else piece
-        if number % 2 and not piece.startswith("average."):
+        if number % 2 and not piece.startswith(("average.", "recall.")):
             unread.append((len(text), len(text) + len(filled)))
         text += filled
     return Document(LESSON, text, _numbers(text, unread, NUMBER))
+
+
+def _results(path: Path) -> dict[str, Any]:
+    """What a file of results holds; empty where there is none, which the claims on it tell."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _seen(value: Any, key: str = "") -> Iterator[str]:

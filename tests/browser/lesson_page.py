@@ -53,7 +53,7 @@ SEEN = """
     again: seen(one('.ls-again')), go: seen(one('.ls-go')), many: all('.ls-one').length,
     switches: all('.ls-switch').map((each) => each.textContent),
     options: all('.ls-option').map((each) => [each.getAttribute('aria-pressed') === 'true', mark(each)]),
-    box: seen(one('.ls-box')), boxText: text('.ls-box'),
+    box: seen(one('.ls-box')), boxText: text('.ls-boxes'),
     line: {...one('.ls-line').dataset},
     done: all('.ls-dot.ls-done').map((dot) => Number(dot.textContent)),
     moving: document.getAnimations().length + all('.ls-over').length,
@@ -133,6 +133,11 @@ def filled(pieces, **slots):
     return plain(
         [slots[piece["to"]] if isinstance(piece, dict) and piece["kind"] == "slot" else piece for piece in pieces]
     )
+
+
+def box_pieces(step):
+    """The pieces of the texts of a step's boxes."""
+    return [piece for box in step["boxes"] for piece in box["text"]]
 
 
 def place_of(patch):

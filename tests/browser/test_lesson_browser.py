@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.browser.lesson_page import (
+    ALL_DONE,
     FULL,
     GRID,
     LESSON,
@@ -274,6 +275,13 @@ def test_space_plays_to_the_token_that_is_asked_for_and_stops_there(teach):
     assert seen(page)["lesson"]["step"] == str(number + 1)
 
 
+def box_text(box):
+    """All that a box says, in its order."""
+    bars = "".join(bar["text"] + bar["value"] for bar in box["bars"])
+    sinks = f" {WORDS['hide_sinks']}" if box["hide_sinks"] else ""
+    return box["title"] + plain(box["text"]) + sinks + bars
+
+
 def test_every_option_is_marked_and_gets_its_reply(teach):
     page = teach()
     for number in of_kind("choose"):
@@ -286,26 +294,34 @@ def test_every_option_is_marked_and_gets_its_reply(teach):
             assert now["options"] == [[i == choice, marks.get(i, "")] for i in range(len(options))]
             verdict = WORDS["right" if option["right"] else "wrong"]
             assert now["reply"] == f"{verdict} {plain(option['reply'])}"
-            assert now["box"] == bool(step["box"])
+            assert now["box"] == bool(step["boxes"])
             check_view(now, answered_state(step))
             if step["ask"].get("show") == "brightest":
                 best = scores_of(FULL, step["look"]["layer"]).argmax()
                 assert (now["view"]["patch"], now["view"]["locked"]) == (best, True)
-            if step["box"]:
-                bars = "".join(bar["text"] + bar["value"] for bar in step["box"]["bars"])
-                sinks = f" {WORDS['hide_sinks']}" if step["box"]["hide_sinks"] else ""
-                assert now["boxText"] == step["box"]["title"] + plain(step["box"]["text"]) + sinks + bars
+            assert now["boxText"] == "".join(map(box_text, step["boxes"]))
             page.click(".ls-again")
             now = seen(page)
             assert (now["reply"], now["box"], now["lesson"]["phase"]) == ("", False, "act")
             assert now["options"] == [[False, ""]] * len(options)
 
 
+def test_bars_of_all_boxes_are_on_one_scale(teach):
+    page = teach(kept=kept_progress(1, ALL_DONE))
+    for number in NUMBERS:
+        step = go(page, number)
+        values = [int(bar["value"].removesuffix(" %")) for box in step["boxes"] for bar in box["bars"]]
+        widths = page.eval_on_selector_all(".ls-bar", "bars => bars.map((bar) => bar.getBoundingClientRect().width)")
+        assert len(values) == len(widths) and (number < len(STEPS) or len({*values}) > 5)
+        if values:
+            assert widths == pytest.approx([value * max(widths) / max(values) for value in values], abs=1)
+
+
 def test_sinks_can_be_hidden(teach):
     page = teach()
     for number in NUMBERS:
         step = STEPS[number - 1]
-        if not (step["box"] and step["box"]["hide_sinks"]):
+        if not any(box["hide_sinks"] for box in step["boxes"]):
             continue
         solve(page, number)
         scores = scores_of(FULL, state_of(step, acted=True)["layer"])

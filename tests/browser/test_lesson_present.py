@@ -14,6 +14,7 @@ from tests.browser.lesson_page import (
     NUMBERS,
     STEPS,
     answered_state,
+    box_pieces,
     check_view,
     filled,
     go,
@@ -138,7 +139,8 @@ def test_answers_are_hidden_until_they_are_asked_for(teach):
         page.keyboard.press("r")
         now = seen(page)
         assert now["lesson"]["answered"] == "true" and now["reply"] not in ("", WORDS["reveal_key"])
-        assert now["box"] == bool(step["box"])
+        assert now["box"] == bool(step["boxes"])
+        assert page.evaluate(OUTSIDE)["found"] == [], number
         if step["ask"]["kind"] == "choose":
             right = right_of(step["ask"])
             assert now["options"][1 - right] == [True, "wrong"] and now["options"][right] == [False, "right"]
@@ -177,7 +179,7 @@ def test_what_nobody_answered_can_be_revealed(teach, keys):
         else:
             reply = filled(ask.get("unasked", ask["reply"]), measured=size(total))
         assert (now["lesson"]["step"], now["lesson"]["answered"], now["reply"]) == (str(number), "true", reply)
-        assert now["box"] == bool(step["box"])
+        assert now["box"] == bool(step["boxes"])
         if ask["kind"] == "line":
             assert (now["line"]["revealed"], now["line"]["guess"]) == ("true", "")
         check_view(now, answered_state(step), with_parts=False)  # some give way to what is revealed
@@ -369,7 +371,7 @@ def test_every_text_of_the_lesson_stands_out_from_its_ground(teach):
             own = [entry for entry in contrasts if not entry[1].startswith("tv-")]
             low |= {f"{theme}, step {number}: {text} ({name})": ratio for ratio, name, text in own if ratio < 4.5}
     page.emulate_media(color_scheme="light")
-    named = [piece for step in STEPS for piece in [*step["text"], *(step["box"]["text"] if step["box"] else [])]]
+    named = [piece for step in STEPS for piece in [*step["text"], *box_pieces(step)]]
     assert words >= {piece["text"] for piece in named if isinstance(piece, dict) and piece["kind"] == "see"}
     assert low == {}
 

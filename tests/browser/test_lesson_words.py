@@ -13,6 +13,7 @@ from tests.browser.lesson_page import (
     SIDES,
     STEPS,
     answered_state,
+    box_pieces,
     check_view,
     go,
     kept_progress,
@@ -249,7 +250,7 @@ def test_words_beside_an_answer_light_up_too(teach):
     page = teach(kept=kept_progress(1, ALL_DONE))
     for number in NUMBERS:
         step = go(page, number)
-        pieces = [*step["text"], *(step["box"]["text"] if step["box"] else [])]
+        pieces = [*step["text"], *box_pieces(step)]
         for name in named(pieces):
             page.locator(f'.ls-body .ls-see[data-see="{name}"]').first.hover()
             seen(page)

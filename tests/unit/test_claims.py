@@ -16,7 +16,7 @@ from benchmarks.claims.claim import EARLIER, TODAY, Claim, Gap, NoMeasurement
 from benchmarks.claims.documents import LESSON, document, documents
 from benchmarks.claims.lookup import all_alike, in_words, percent, row, short_questions
 from benchmarks.claims.others import GAPS, NO_MEASUREMENTS
-from benchmarks.claims.quoted import CLAIMS, EXCHANGES
+from benchmarks.claims.quoted import CLAIMS, EXCHANGES, IN_LESSON_OF_SMOLLM2
 from elastic.models.checkpoint import digest
 from training.exchanges import LISTED, is_sensible
 from viz import facts
@@ -79,14 +79,36 @@ def test_each_file_of_results_is_missed_once_it_is_gone(checkout):
     assert all(any("is not there" in fault for fault in one.faults) for one in found.checked)
 
 
-def test_a_text_of_the_lesson_that_quotes_another_method_is_told(checkout):
-    rewrite(checkout, LESSON, "{average.h2o}", "{average.streaming}")
-    assert any(f"{LESSON} says" in fault and "(h2o)" in fault for fault in check_all(checkout).faults)
+@pytest.mark.parametrize(
+    "old, new, name", [("average.h2o", "average.streaming", "h2o"), ("recall.first", "recall.plus", "first")]
+)
+def test_a_text_of_the_lesson_that_quotes_another_method_is_told(checkout, old, new, name):
+    rewrite(checkout, LESSON, f"{{{old}}}", f"{{{new}}}")
+    assert any(f"{LESSON} says" in fault and f"({name})" in fault for fault in check_all(checkout).faults)
 
 
-def test_a_bar_of_the_lesson_that_shows_another_policy_is_told(checkout, monkeypatch):
-    monkeypatch.setitem(facts.AVERAGED, "unbiased", "h2o")
-    assert any(f"{LESSON} says" in fault and "(unbiased)" in fault for fault in check_all(checkout).faults)
+@pytest.mark.parametrize("named, name", [(facts.AVERAGED, "unbiased"), (facts.RECALLED, "snapkv")])
+def test_a_bar_of_the_lesson_that_shows_another_policy_is_told(checkout, monkeypatch, named, name):
+    monkeypatch.setitem(named, name, "h2o")
+    assert any(f"{LESSON} says" in fault and f"({name})" in fault for fault in check_all(checkout).faults)
+
+
+def test_recall_of_the_lesson_at_another_budget_is_told(checkout, monkeypatch):
+    monkeypatch.setattr(facts, "RECALL_KEEP", 0.5)
+    told = "\n".join(check_all(checkout).faults)
+    assert all(f"({name})" in told for name in ("kept", "plus", "first", "snapkv", "pyramid", "h2o"))
+
+
+def test_the_lesson_follows_recall_that_is_measured_again_and_its_sentence_must_still_be_true(checkout):
+    file = "benchmarks/results/smollm2-recall.json"
+    kept = json.loads((ROOT / file).read_text(encoding="utf-8"))
+    (checkout / file).unlink()
+    for share, faults in ((0.85, 0), (0.5, len(IN_LESSON_OF_SMOLLM2))):
+        rows = [row | {"exact_of_full": share} if row["policy"] == "elastic-plus" else row for row in kept["rows"]]
+        further = rows[-1] | {"policy": "random"}
+        (checkout / file).write_text(json.dumps(kept | {"rows": [*rows, further]}), encoding="utf-8")
+        found = [fault for fault in check_all(checkout).faults if LESSON in fault]
+        assert len(found) == faults and all("the exact core keeps them?" in fault for fault in found)
 
 
 def test_a_number_typed_into_the_lesson_is_found_and_one_of_its_run_is_none(checkout):
@@ -95,8 +117,9 @@ def test_a_number_typed_into_the_lesson_is_found_and_one_of_its_run_is_none(chec
     assert f"{LESSON}: nothing says where '57' comes from" in fault
 
 
-def test_an_average_that_the_lesson_quotes_anew_needs_a_claim(checkout):
-    rewrite(checkout, LESSON, 'title = "Choose anchors"', 'title = "H2O has {average.h2o}"')
+@pytest.mark.parametrize("fact", ["average.h2o", "recall.h2o"])
+def test_a_share_that_the_lesson_quotes_anew_needs_a_claim(checkout, fact):
+    rewrite(checkout, LESSON, 'title = "Choose anchors"', f'title = "H2O has {{{fact}}}"')
     (fault,) = check_all(checkout).faults
     assert f"{LESSON}: nothing says where" in fault and "H2O has" in fault
 

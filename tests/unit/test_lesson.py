@@ -15,7 +15,7 @@ from operator import getitem
 import pytest
 
 from page import lesson as page_lesson
-from page.lesson import FOLDER, RESULTS, ROOT, codes, lesson, lesson_file, lesson_run
+from page.lesson import FOLDER, RECALL, RESULTS, ROOT, codes, lesson, lesson_file, lesson_run
 from viz.facts import facts
 from viz.lesson import ViewState, read_lesson
 from viz.lesson_page import lesson_html
@@ -25,7 +25,8 @@ RUN, NAMES = lesson_run()
 LAYERS, _, TOKENS = RUN.sides[0].owner.shape
 SLOT_BYTES = 2 * 4 * 64 * 4  # key and value, heads, channels, bytes of a number
 ROWS = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
-TOLD = facts(RUN, list(NAMES), ROWS)
+RECALLED = json.loads(RECALL.read_text(encoding="utf-8"))
+TOLD = facts(RUN, list(NAMES), ROWS, RECALLED)
 ENGLISH = tomllib.loads((FOLDER / "en.toml").read_text(encoding="utf-8"))
 STEPS, TERMS = ENGLISH["steps"], ENGLISH["glossary"]
 # So that a change may take away any text: each term is led to here, too.
@@ -59,7 +60,7 @@ def changed(change, lesson=LED):
 
 def value_of(folder, text, encoding="utf-8"):
     (folder / "xx.toml").write_text(text, encoding=encoding)
-    return lesson_value(read_lesson(folder / "xx.toml"), RUN, list(NAMES), ROWS)
+    return lesson_value(read_lesson(folder / "xx.toml"), RUN, list(NAMES), ROWS, RECALLED)
 
 
 def words(count):
@@ -83,6 +84,8 @@ def until(side, token):
     return {"steps.2.look.side": side, "steps.2.ask.until": token}
 
 
+NO_FACTS = ("average.h3o", "recall.h3o", "h2o", "57 %")
+NO_SHARES = ("tokens", "full.memory", "recall.asked", "layer3.sink")
 LOOSE = [("layer", "5"), ("layer", 5.0), ("layer", True), ("t", -1), ("mode", "keeps"), ("side", "")]
 MISTAKES = [
     ({"steps.2.colour": "red"}, r"steps 3, colour"),
@@ -93,7 +96,10 @@ MISTAKES = [
     ({"steps.1.ask.unasked": "{per_tokens}"}, r"step 2\b.*unasked.*per_tokens"),
     ({"glossary.0.text": "{x}"}, rf"glossary {TERMS[0]['name']}\b.*x"),
     ({"steps.0.ask.reply": "{hits}"}, r"step 1\b.*reply.*hits"),
-    ({"steps.4.box": {"title": "x", "text": "{merged.kept"}}, r"step 5\b.*box.*bracket"),
+    ({"steps.4.boxes": [{"title": "x", "text": "{merged.kept"}]}, r"step 5\b.*box 1.*bracket"),
+    ({"steps.7.box": STEPS[7]["boxes"][0]}, r"steps 8, box: "),
+    ({"steps.7.boxes.1.bar": []}, r"steps 8, boxes 2, bar: "),
+    ({"steps.7.boxes.1.text": "{recall.h3o}"}, r"step 8, box 2: .*recall\.h3o"),
     ({"about": "[x](http://x.org)"}, r"about: .*bracket"),
     ({"steps.5.ask.options.0.reply": "[x](term:heat)"}, r"step 6\b.*reply.*term:heat"),
     ({"steps.6.text": "[x](see:budget)"}, r"step 7\b.*see:budget"),
@@ -109,7 +115,9 @@ MISTAKES = [
     *(({f"steps.{of}.side": "x"}, rf"step {int(of[0]) + 1}\b.* x;") for of in ("6.look", "6.sheet", "7.switches.1")),
     ({"steps.5.multiples.sides.1": "merges"}, r"step 6\b.*side.*merges"),
     ({"steps.5.multiples.titles": ["x"]}, r"steps 6, multiples: .*title"),
-    ({"steps.7.box.bars": [{"side": "h3o", "text": "Bar"}]}, r"step 8\b.*box.*average\.h3o"),
+    *(({"steps.7.boxes.0.bars": [{"fact": name, "text": "Bar"}]}, rf"step 8, box 1: .*{name}") for name in NO_FACTS),
+    *(({"steps.7.boxes.1.bars": [{"fact": name, "text": "x"}]}, rf"box 2: a bar .* {name} is") for name in NO_SHARES),
+    ({"steps.7.boxes.1.bars": [{"side": "h2o", "text": "x"}]}, r"(?s)boxes 2, bars 1, fact: .*boxes 2, bars 1, side: "),
     (words(71), r"step 1\b.*71 words.*70"),
     ({"steps.2.code.line": "not to be found"}, r"elastic/cache/attention\.py.*not to be found"),
     ({"glossary": [{**TERMS[0], "name": letter} for letter in "abcdefghijklmnop"]}, r"glossary: .*15"),
@@ -164,8 +172,13 @@ def test_a_mode_is_one_that_the_view_reads_from_an_address():
             ViewState(parts=[], mode=mode)
 
 
-LINES = ["title", "glossary.0.term", "steps.0.title", "steps.3.ask.options.0.text", "steps.3.box.title"]
-LINES += ["steps.7.switches.0.text", "steps.7.switches.1.note", "steps.7.box.bars.0.text"]
+LINES = ["title", "glossary.0.term", "steps.0.title", "steps.3.ask.options.0.text", "steps.3.boxes.0.title"]
+LINES += [
+    "steps.7.switches.0.text",
+    "steps.7.switches.1.note",
+    "steps.7.boxes.0.bars.0.text",
+    "steps.7.boxes.1.bars.4.text",
+]
 LINES += ["steps.5.multiples.titles.0", "steps.5.multiples.notes.1"]
 
 
@@ -202,7 +215,15 @@ def test_a_term_is_reached_from_a_step_or_through_one_that_is(tmp_path):
     for change in ({}, {"about": f"[x](term:{names[0]})"}, {"steps.0.text": "[x](see:anchor)"}):
         with pytest.raises(ValueError, match=f"glossary: no step leads to {', '.join(names)}$"):
             value_of(tmp_path, changed(ring | change, plain))
-    for place in ("0.text", "1.ask.unasked", "2.ask.reply", "3.ask.options.1.reply", "3.box.text", "4.sheet.text"):
+    for place in (
+        "0.text",
+        "1.ask.unasked",
+        "2.ask.reply",
+        "3.ask.options.1.reply",
+        "3.boxes.0.text",
+        "7.boxes.1.text",
+        "4.sheet.text",
+    ):
         led = ring | {f"steps.{place}": f"[x](term:{names[3]})"}
         assert len(value_of(tmp_path, changed(led, plain))["glossary"]) == len(names)
         with pytest.raises(ValueError, match=f"glossary: no step leads to {', '.join(names[:3] + names[6:])}$"):
@@ -231,7 +252,8 @@ def test_texts_states_and_code_reach_the_page_as_they_are_in_the_file():
         asked, given = new["ask"], old["ask"]
         pairs += [(asked[name], given[name]) for name in ("reply", "unasked") if name in given]
         options = zip(asked.get("options", []), given.get("options", []), strict=True)
-        parts = [(new, old), (asked, given), *((new[name], old[name]) for name in ("sheet", "box") if name in old)]
+        parts = [(new, old), (asked, given), (new["sheet"], old["sheet"])]
+        parts += zip(new["boxes"], old.get("boxes", []), strict=True)
         pairs += [(part["text"], same["text"]) for part, same in parts]
         pairs += [(option["reply"], same["reply"]) for option, same in options]
         assert old["look"].items() <= new["look"].items() and old.get("then", {}) == new["then"]
@@ -242,8 +264,8 @@ def test_texts_states_and_code_reach_the_page_as_they_are_in_the_file():
     for pieces, text in pairs:
         assert "".join(piece if isinstance(piece, str) else piece["text"] for piece in pieces) == read(text)
     assert value["steps"][1]["ask"]["total"] == TOKENS * LAYERS * SLOT_BYTES
-    bars = {bar["side"]: bar["text"] for bar in STEPS[7]["box"]["bars"]}
-    assert value["steps"][7]["box"]["bars"] == [{"text": bars[side], "value": TOLD[f"average.{side}"]} for side in bars]
+    for new, old in zip(value["steps"][7]["boxes"], STEPS[7]["boxes"], strict=True):
+        assert new["bars"] == [{"text": bar["text"], "value": TOLD[bar["fact"]]} for bar in old["bars"]] != []
 
 
 def test_a_further_language_is_a_further_file(tmp_path):
@@ -270,7 +292,7 @@ HURT = "</script><script>hurt()</script>@view@ @record@ \"a\" 'b' <img src=x one
 
 def test_no_text_of_a_lesson_becomes_markup_of_its_file(tmp_path):
     hurt = dict.fromkeys(("title", "about", "language", "words.next", "glossary.0.term", "steps.0.title"), HURT)
-    hurt |= dict.fromkeys(("steps.3.ask.options.0.text", "steps.7.switches.0.text", "steps.7.box.title"), HURT)
+    hurt |= dict.fromkeys(("steps.3.ask.options.0.text", "steps.7.switches.0.text", "steps.7.boxes.1.title"), HURT)
     value = value_of(tmp_path, changed(hurt | {"steps.0.ask.reply": HURT}))
     pages = [lesson_html(value, RUN), lesson_file()]
     frames = [re.sub(r'(?s)<title>.*?</title>|(?<=id="record">)[^<]*', "", page) for page in pages]

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from elastic.options import read_policy, write_choice
-from page.lesson import FOLDER, RESULTS, lesson_run
+from page.lesson import FOLDER, RECALL, RESULTS, lesson_run
 from scenes.questions import Question
 from scenes.scene import CATEGORIES, OBJECTS, patch_things, random_scene, render
 from tests.view_traces import ELASTIC, FULL, HEADS, PLUS, run_of
@@ -28,7 +28,8 @@ MEASURED = json.loads(RESULTS.read_text(encoding="utf-8"))
 ROWS = {row["policy"]: row for row in MEASURED["rows"]}
 MADE = run_of("made", [FULL, ELASTIC, HEADS, PLUS])
 RUNS = {"recorded": (RUN, NAMES), "made": (MADE, ("full", "elastic", "heads", "plus"))}
-TOLD = facts(RUN, list(NAMES), list(ROWS.values()))
+RECALLED = json.loads(RECALL.read_text(encoding="utf-8"))
+TOLD = facts(RUN, list(NAMES), list(ROWS.values()), RECALLED)
 SCENE = random_scene(int(RUN.link["example"].removeprefix("scene-")))
 DRAWN, COVERED = render(SCENE)
 TEXTS = (FOLDER / "en.toml").read_text(encoding="utf-8")
@@ -75,7 +76,7 @@ def held_at_end(side):
 @pytest.mark.parametrize("name", RUNS)
 def test_the_prompt_is_told_as_it_was(name):
     run, names = RUNS[name]
-    full, told = run.sides[0], facts(run, list(names), [])
+    full, told = run.sides[0], facts(run, list(names), [], {})
     first, patches = full.is_image.tolist().index(True), math.prod(full.grid)
     tokens, layers = full.owner.shape[2], full.owner.shape[0]
     counts = {"tokens": tokens, "patches": patches, "before": first, "after": tokens - first - patches}
@@ -99,7 +100,7 @@ def test_the_prompt_is_told_as_it_was(name):
 @pytest.mark.parametrize("name", RUNS)
 def test_every_side_is_told_as_it_was(name):
     run, names = RUNS[name]
-    told, full = facts(run, list(names), []), run.sides[0]
+    told, full = facts(run, list(names), [], {}), run.sides[0]
     for of, side in zip(names, run.sides, strict=True):
         patches = np.flatnonzero(side.is_image)
         after = np.arange(patches.max() + 1, len(side.pieces))
@@ -124,10 +125,10 @@ def test_every_side_is_told_as_it_was(name):
 
 
 def test_made_runs_have_what_the_recorded_one_lacks():
-    told = facts(MADE, ["full", "elastic", "heads", "plus"], [])
+    told = facts(MADE, ["full", "elastic", "heads", "plus"], [], {})
     assert " to " in told["elastic.slots"] and " to " in told["heads.anchors"] and " to " in told["elastic.lost"]
     assert "full.first" not in told and "elastic.first" in told
-    averages = {name: text for name, text in told.items() if name.startswith("average.")}
+    averages = {name: text for name, text in told.items() if name.startswith(("average.", "recall."))}
     assert averages == {"average.questions": "0", "average.margin": "0"}
 
 
@@ -138,7 +139,7 @@ SIZES |= {int(3.146 * 2**20): "3.15 MiB", int(255.4 * 2**20): "255 MiB", 2**28: 
 @pytest.mark.parametrize("count, text", SIZES.items())
 def test_bytes_are_told_in_the_unit_in_which_the_view_shows_them(count, text):
     bytes_held = np.array([count, 0, 0])
-    assert facts(run_of("x", [replace(FULL, prompt_bytes=bytes_held)]), ["full"], [])["full.memory"] == text
+    assert facts(run_of("x", [replace(FULL, prompt_bytes=bytes_held)]), ["full"], [], {})["full.memory"] == text
 
 
 def test_what_is_said_of_the_large_model_is_arithmetic():
@@ -164,7 +165,7 @@ def test_averages_are_those_measured_of_the_sides_own_policies_each_at_one_budge
         assert near(TOLD[f"average.{name}"], right) and row["keep"] == side.options["keep"]
     for row in ROWS.values():
         with pytest.raises(ValueError, match="several budgets"):
-            facts(RUN, list(NAMES), [*ROWS.values(), row | {"keep": 0.25}])
+            facts(RUN, list(NAMES), [*ROWS.values(), row | {"keep": 0.25}], {})
 
 
 def test_the_margin_is_that_of_the_average_that_is_least_certain():
@@ -183,6 +184,74 @@ def test_averages_are_of_as_many_short_questions_as_is_said_and_of_the_same_mode
     for row in ROWS.values():
         assert row["n"] == int(TOLD["average.questions"]) == settings["samples"]
         assert row["exact"] == row["exact_short"] and not {"describe"} & row["exact_by_skill"].keys()
+
+
+RECALL_NAMES = {"plus": "elastic-plus", "snapkv": "snapkv", "pyramidkv": "pyramidkv", "h2o": "h2o"}
+
+
+def at_a_fifth(name):
+    """The row of a method's recall; the first edition's is the one combination that averages all by similar keys."""
+    rows = [row for row in RECALLED["rows"] if row["keep"] == 0.2]
+    if name == "first":
+        start = "combine:score=after image;assign=similar key per head;"
+        (row,) = [row for row in rows if row["policy"].startswith(start)]
+    else:
+        (row,) = [row for row in rows if row["policy"] == RECALL_NAMES[name]]
+    return row
+
+
+def test_recall_is_told_of_what_the_full_cache_recalls_at_a_fifth():
+    told = {name.removeprefix("recall.") for name in TOLD if name.startswith("recall.")}
+    assert told == {*RECALL_NAMES, "first", "asked", "tokens", "kept", "margin"}
+    (full,) = [row for row in RECALLED["rows"] if row["policy"] == "full"]
+    counted = sum(round(skill["n"] * skill["exact"]) for skill in full["by_skill"].values())
+    assert int(TOLD["recall.asked"]) == counted and near(TOLD["recall.kept"], 0.2)
+    for name in (*RECALL_NAMES, "first"):
+        row = at_a_fifth(name)
+        right = row["exact_of_full"] * counted
+        assert right == pytest.approx(round(right)) and near(TOLD[f"recall.{name}"], round(right) / counted)
+    settings = RECALLED["settings"]
+    assert (settings["data"], settings["needles"], settings["question"]) == ("recall", 1, "known")
+    assert settings["model"] == "smollm2" and TOLD["recall.tokens"] == str(settings["tokens"])
+    assert not settings["errors"] and not settings["skipped"] and not settings["left_out"]
+
+
+def test_the_margin_of_recall_covers_every_interval_that_is_quoted_and_is_no_wider_than_one():
+    widths = [np.diff(at_a_fifth(name)["exact_of_full_ci"])[0] * 50 for name in (*RECALL_NAMES, "first")]
+    assert int(TOLD["recall.margin"]) == round(max(widths)) > 0
+
+
+def test_further_methods_and_budgets_change_nothing_of_recall_and_a_method_twice_is_refused():
+    told = {name: text for name, text in TOLD.items() if name.startswith("recall.")}
+    sure = {"exact_of_full": 0.5, "exact_of_full_ci": [0.0, 1.0]}
+    others = [at_a_fifth("h2o") | sure | {"policy": "random"}, at_a_fifth("h2o") | sure | {"keep": 0.25}]
+    more = RECALLED | {"rows": [*others, *RECALLED["rows"]]}
+    again = facts(RUN, list(NAMES), [], more)
+    assert {name: text for name, text in again.items() if name.startswith("recall.")} == told
+    for row in (at_a_fifth("plus"), others[0]):
+        with pytest.raises(ValueError, match=r"twice at keep 0\.2"):
+            facts(RUN, list(NAMES), [], more | {"rows": [*more["rows"], row]})
+
+
+def test_a_method_whose_recall_was_not_measured_is_not_told():
+    rows = [row for row in RECALLED["rows"] if row["policy"] != "snapkv"]
+    told = facts(RUN, list(NAMES), [], RECALLED | {"rows": rows})
+    assert "recall.snapkv" not in told and told["recall.plus"] == TOLD["recall.plus"]
+    with pytest.raises(ValueError, match="without the full cache"):
+        facts(RUN, list(NAMES), [], RECALLED | {"rows": [row for row in rows if row["policy"] != "full"]})
+
+
+def test_averaging_loses_numbers_and_names_and_an_exact_core_keeps_them():
+    """What the second box of step 8 says, whatever the numbers are; full caches are at 1."""
+    recalled = {name: at_a_fifth(name)["exact_of_full"] for name in (*RECALL_NAMES, "first")}
+    plus, first = recalled.pop("plus"), recalled["first"]
+    assert first < 0.15 and plus > 0.75 and plus > max(recalled.values()) + 2 * int(TOLD["recall.margin"]) / 100
+    # And on the toy the first edition is as good as the full cache: within the interval, at half of that budget.
+    methods = json.loads((RESULTS.parent / "methods.json").read_text(encoding="utf-8"))["rows"]
+    (full,) = [row for row in methods if row["policy"] == "full"]
+    (toy,) = [row for row in methods if row["policy"] == "elastic-plus" and row["keep"] == 0.1]
+    low, high = toy["exact_short_ci"]
+    assert low <= full["exact_short"] <= high
 
 
 def test_the_picture_is_the_scene_that_the_runs_link_names():

@@ -68,7 +68,7 @@ export function drawAsk(does) {
   part('question').replaceChildren(...(isOpen ? [tag('p', 'ls-asks', ...textNodes(ask.text))] : []));
   if (isOpen && ASKS[ask.kind].draw) part('question').append(...[ASKS[ask.kind].draw?.(ask, does.answer)].filter(Boolean));
   drawReply(ask, isOpen, does);
-  drawBox(isOpen);
+  drawBoxes(isOpen);
 }
 
 /**
@@ -101,16 +101,17 @@ function replyNodes(ask, given) {
 }
 
 /** @param {boolean} isOpen */
-function drawBox(isOpen) {
-  const { box } = stepNow();
-  const aside = part('box');
-  aside.hidden = !box || !isOpen || !isAnswered();
-  if (!box || aside.hidden) return aside.replaceChildren();
-  /** @type {HTMLElement[]} */
-  const nodes = [tag('h4', '', box.title), tag('p', '', ...textNodes(box.text))];
-  if (box.hide_sinks) nodes.push(sinkSwitch());
-  if (box.bars.length) nodes.push(barsOf(box.bars));
-  aside.replaceChildren(...nodes);
+function drawBoxes(isOpen) {
+  const boxes = isOpen && isAnswered() ? stepNow().boxes : [];
+  part('boxes').replaceChildren(...boxes.map(boxOf));
+}
+
+/** @param {LessonBox} box */
+function boxOf({ title, text, hide_sinks: hidesSinks, bars }) {
+  const aside = tag('aside', 'ls-box', tag('h4', '', title), tag('p', '', ...textNodes(text)));
+  if (hidesSinks) aside.append(sinkSwitch());
+  if (bars.length) aside.append(barsOf(bars));
+  return aside;
 }
 
 /** @param {LessonBox['bars']} bars */

@@ -34,7 +34,7 @@ interface LessonStep {
   look: LessonLook;
   then: LessonChange;
   ask: LessonAsk;
-  box: LessonBox | null;
+  boxes: LessonBox[];
   figure: 'keys' | null;
   multiples: Multiples | null;
   switches: { side: string; text: string; note: string }[];

@@ -213,7 +213,7 @@ def test_recall_is_told_of_what_the_full_cache_recalls_at_a_fifth():
     settings = RECALLED["settings"]
     assert (settings["data"], settings["needles"], settings["question"]) == ("recall", 1, "known")
     assert settings["model"] == "smollm2" and TOLD["recall.tokens"] == str(settings["tokens"])
-    assert not settings["errors"] and not settings["skipped"] and not settings["left_out"]
+    assert not settings["errors"] and not settings["skipped"]
 
 
 def test_the_margin_of_recall_covers_every_interval_that_is_quoted_and_is_no_wider_than_one():
@@ -224,7 +224,7 @@ def test_the_margin_of_recall_covers_every_interval_that_is_quoted_and_is_no_wid
 def test_further_methods_and_budgets_change_nothing_of_recall_and_a_method_twice_is_refused():
     told = {name: text for name, text in TOLD.items() if name.startswith("recall.")}
     sure = {"exact_of_full": 0.5, "exact_of_full_ci": [0.0, 1.0]}
-    others = [at_a_fifth("h2o") | sure | {"policy": "random"}, at_a_fifth("h2o") | sure | {"keep": 0.25}]
+    others = [at_a_fifth("h2o") | sure | {"policy": "another"}, at_a_fifth("h2o") | sure | {"keep": 0.25}]
     more = RECALLED | {"rows": [*others, *RECALLED["rows"]]}
     again = facts(RUN, list(NAMES), [], more)
     assert {name: text for name, text in again.items() if name.startswith("recall.")} == told

@@ -33,7 +33,7 @@ from benchmarks.measure import Timing, alternate, copy_bandwidth, now
 from benchmarks.models import SHAPES, llava_model, random_prompt
 from benchmarks.report import TableRow, arguments, cell, goal, machine, parser, ratio, row, spread, table, write
 from elastic.engine import State, prefill
-from elastic.model import Llava, Prompt, load
+from elastic.model import Llava, Reading, load
 from elastic.policies import Policy
 from elastic.policies.base import Growth
 from elastic.policies.combine import Combine
@@ -98,7 +98,7 @@ def open_model(name: str, device: str) -> Llava:
     return load(device=device) if name == POCKET else llava_model(SHAPES[name], name, device)
 
 
-def prompt_for(llava: Llava, case: Case) -> Prompt:
+def prompt_for(llava: Llava, case: Case) -> Reading:
     """A real picture for pocket-llava, noise for random models."""
     if case.model == POCKET:
         return llava.first_turn(Image.open(PICTURE).convert("RGB"), "Describe the image in detail.")
@@ -106,7 +106,7 @@ def prompt_for(llava: Llava, case: Case) -> Prompt:
 
 
 @torch.inference_mode()
-def read_prompt(llava: Llava, prompt: Prompt, policy: Policy, steps: int) -> State:
+def read_prompt(llava: Llava, prompt: Reading, policy: Policy, steps: int) -> State:
     """Read and compress in place, so that the full cache is gone when the answer begins."""
     state = prefill(llava, prompt, policy.needs, record_attention=False)
     state.cache.compress(policy, steps)
@@ -128,7 +128,7 @@ def held_bytes(state: State) -> int:
     return sum(layer.used * layer.slot_bytes for layer in state.cache.layers)
 
 
-def run_ours(llava: Llava, prompt: Prompt, policy: Policy, steps: int) -> Timing:
+def run_ours(llava: Llava, prompt: Reading, policy: Policy, steps: int) -> Timing:
     """An answer with our cache."""
     device = llava.device.type
     state = read_prompt(llava, prompt, policy, steps)
@@ -155,7 +155,7 @@ class Clock(StoppingCriteria):
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
 
-def run_library(llava: Llava, prompt: Prompt, is_static: bool, steps: int) -> Timing:
+def run_library(llava: Llava, prompt: Reading, is_static: bool, steps: int) -> Timing:
     """The same answer by the library, with its own attention."""
     llava.model.set_attn_implementation({"text_config": "sdpa"})
     config, length = llava.model.config.text_config, prompt.ids.shape[1] + steps
@@ -163,7 +163,7 @@ def run_library(llava: Llava, prompt: Prompt, is_static: bool, steps: int) -> Ti
     clock = Clock(llava.device.type)
     output = llava.model.generate(
         input_ids=prompt.ids,
-        pixel_values=prompt.pixels,
+        **prompt.inputs,
         attention_mask=torch.ones_like(prompt.ids),
         past_key_values=cache,
         max_new_tokens=steps + 1,
@@ -186,14 +186,14 @@ def token_bytes(llava: Llava) -> int:
     return 2 * shape["layers"] * shape["kv_heads"] * shape["head_dim"] * shape["element_bytes"]
 
 
-def contenders(llava: Llava, prompt: Prompt, case: Case) -> dict[str, Callable[[], Timing]]:
+def contenders(llava: Llava, prompt: Reading, case: Case) -> dict[str, Callable[[], Timing]]:
     """Everybody who writes the answer of a case, by name."""
     ours = {name: partial(run_ours, llava, prompt, policy, case.steps) for name, policy in case.policies().items()}
     library = {DYNAMIC: False, STATIC: True}
     return ours | {name: partial(run_library, llava, prompt, kind, case.steps) for name, kind in library.items()}
 
 
-def measure(llava: Llava, prompt: Prompt, case: Case, rounds: int, bandwidth: float) -> list[TableRow]:
+def measure(llava: Llava, prompt: Reading, case: Case, rounds: int, bandwidth: float) -> list[TableRow]:
     """The rows of a case, at a bandwidth in bytes per second."""
     rows = []
     for name, runs in alternate(contenders(llava, prompt, case), rounds, llava.device.type, case.name).items():
@@ -203,7 +203,7 @@ def measure(llava: Llava, prompt: Prompt, case: Case, rounds: int, bandwidth: fl
     return rows
 
 
-def measure_long(llava: Llava, prompt: Prompt, case: Case, rounds: int) -> list[TableRow]:
+def measure_long(llava: Llava, prompt: Reading, case: Case, rounds: int) -> list[TableRow]:
     """The first and the last steps of a long answer with a constant budget, in turn: two answers, one far ahead."""
     device, policy = llava.device.type, case.policies()[CONSTANT]
     names = f"tokens 1 to {EDGE}", f"tokens {case.steps - EDGE + 1} to {case.steps}"

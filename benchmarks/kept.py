@@ -39,7 +39,8 @@ def cell(llava: Llava, picture: Image.Image, state: State, title: str) -> Image.
     page = Image.new("RGB", (SIDE, LARGE.size + 8 + SIDE + TEXT), PAGE)
     draw = ImageDraw.Draw(page)
     draw.text((0, 0), title, fill=tuple(INK), font=LARGE)
-    faded = share[is_patch].reshape(llava.grid).repeat(SIDE // llava.grid[0], 0).repeat(SIDE // llava.grid[1], 1)
+    rows, columns = state.views[0].rows, state.views[0].columns
+    faded = share[is_patch].reshape(rows, columns).repeat(SIDE // rows, 0).repeat(SIDE // columns, 1)
     pixels = np.asarray(picture.convert("RGB").resize(faded.shape[::-1]), np.float32)
     pixels += (255 - pixels) * 0.92 * faded[..., None]
     page.paste(Image.fromarray(pixels.astype(np.uint8)), (0, LARGE.size + 8))

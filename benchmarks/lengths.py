@@ -19,7 +19,7 @@ from benchmarks.methods import policies
 from benchmarks.report import arguments, cell, machine, parser, row, table, write
 from elastic.engine import State, compress, decode, prefill
 from elastic.evaluate.prose import beginnings, prose
-from elastic.model import POCKET, Prompt, Reader, TextModel, load
+from elastic.model import POCKET, Reader, Reading, TextModel, load
 from elastic.picture import open_picture
 from elastic.policies import POLICIES, Policy
 
@@ -50,7 +50,7 @@ def _model(name: str | None, device: str) -> Reader:
     return load(name, device)
 
 
-def prompt_of(reader: Reader, tokens: int) -> Prompt:
+def prompt_of(reader: Reader, tokens: int) -> Reading:
     """A prompt of so many tokens.
 
     Raises:
@@ -60,14 +60,14 @@ def prompt_of(reader: Reader, tokens: int) -> Prompt:
         raise ValueError(f"{reader.title} reads {reader.room} tokens at most: ask for fewer than {tokens}.")
     text = prose(beginnings(1)[0])[: 6 * tokens + 200]
     if isinstance(reader, TextModel):
-        return Prompt(reader.passage(text).ids[:, :tokens])
+        return Reading(reader.passage(text).ids[:, :tokens])
     whole = reader.first_turn(open_picture(PICTURE), text)
     if tokens < whole.ids.shape[1] - whole.asked:
         raise ValueError(f"A picture has more than {tokens} tokens for {reader.title}: ask for longer prompts.")
-    return reader.encode_image(Prompt(whole.ids[:, :tokens], whole.pixels))
+    return reader.encode_image(whole.split(tokens)[0])
 
 
-def answer_of(prompt: Prompt, steps: int) -> list[int]:
+def answer_of(prompt: Reading, steps: int) -> list[int]:
     """Tokens that an answer is fed from: words of the prompt's end, over and over."""
     words = prompt.ids[0, -8:].tolist()
     return [words[number % len(words)] for number in range(steps)]
@@ -108,7 +108,7 @@ def measured(
         start = prefill(reader, prompt, needs, record_attention=False)
         answer, held = answer_of(prompt, steps), {}
 
-        def read(policy: Policy, prompt: Prompt = prompt) -> Timing:
+        def read(policy: Policy, prompt: Reading = prompt) -> Timing:
             return Timing(prefill(reader, prompt, policy.needs, record_attention=False).prefill_seconds)
 
         def shrink(policy: Policy, start: State = start) -> Timing:

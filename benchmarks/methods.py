@@ -12,7 +12,7 @@ from benchmarks.decode import PICTURE, POCKET
 from benchmarks.measure import Timing, alternate, now
 from benchmarks.report import TableRow, arguments, cell, machine, parser, ratio, row, spread, table, write
 from elastic.engine import State, compress, decode, prefill
-from elastic.model import Llava, Prompt, load
+from elastic.model import Llava, Reading, load
 from elastic.options import options_of
 from elastic.picture import open_picture
 from elastic.policies import POLICIES, Policy
@@ -30,7 +30,7 @@ def policies(keep: float) -> dict[str, Policy]:
     return found
 
 
-def reading(llava: Llava, prompt: Prompt, policy: Policy) -> Timing:
+def reading(llava: Llava, prompt: Reading, policy: Policy) -> Timing:
     """Reading the prompt, with the picture already encoded."""
     return Timing(prefill(llava, prompt, policy.needs, record_attention=False).prefill_seconds)
 

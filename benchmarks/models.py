@@ -17,7 +17,8 @@ from transformers import (
     PreTrainedModel,
 )
 
-from elastic.model import Llava, Prompt
+from elastic.model import Llava, Reading
+from elastic.models.reading import PIXELS
 
 WORDS_BEFORE, WORDS_AFTER = 1, 64  # of a prompt that is otherwise all picture
 
@@ -131,8 +132,8 @@ def random_ids(shape: Shape, tokens: int, batch: int, device: str, patches: int 
     return ids.to(device)
 
 
-def random_prompt(llava: Llava, shape: Shape, tokens: int, batch: int) -> Prompt:
+def random_prompt(llava: Llava, shape: Shape, tokens: int, batch: int) -> Reading:
     """A prompt (batch, tokens) with one picture of noise in each sequence."""
     side = shape.image_size
     pixels = torch.randn(batch, 3, side, side, device=llava.device, dtype=llava.model.dtype)
-    return Prompt(random_ids(shape, tokens, batch, str(llava.device), shape.patches), pixels)
+    return Reading(random_ids(shape, tokens, batch, str(llava.device), shape.patches), {PIXELS: pixels})

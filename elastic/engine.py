@@ -9,13 +9,15 @@ import time
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from elastic.cache import ElasticCache
 from elastic.cache.forward import Forward
 from elastic.cache.views import attention_on_tokens
-from elastic.model import Prompt, Reader
+from elastic.model import Reader, Reading
+from elastic.models.reading import View, words
 from elastic.policies import LayerView, Policy
 from elastic.policies.full import Full
 from elastic.statistics import Statistic
@@ -34,11 +36,18 @@ class State:
     compress_seconds: float = 0.0
     chosen_from: list[LayerView] = field(default_factory=list)  # per layer, what the policy compressed; for the record
     chosen_by: dict[Statistic, Tensor] = field(default_factory=dict)  # of layers, what was known then; for the record
+    views: tuple[View, ...] = ()  # every picture that the first sequence was shown, as the model saw it
+    places: np.ndarray = field(default_factory=lambda: words(0))  # (up to seen, 4) of prompts, see `Reading.place`
 
     @property
     def seen(self) -> int:
         """Tokens that are in the cache or were."""
         return self.cache.seen
+
+    @property
+    def place(self) -> np.ndarray:
+        """Each token's picture, view, row and column, (seen, 4) int32; all -1 for words."""
+        return np.concatenate([self.places, words(self.seen - len(self.places))])
 
     @property
     def policy(self) -> Policy:
@@ -74,7 +83,7 @@ class Step:
 
 
 @torch.inference_mode()
-def prefill(llava: Reader, prompt: Prompt, needs: Iterable[Statistic] = (), record_attention: bool = True) -> State:
+def prefill(llava: Reader, prompt: Reading, needs: Iterable[Statistic] = (), record_attention: bool = True) -> State:
     """Run a prompt once, full cache, collecting the statistics of attention in `needs`.
 
     The prompt may be a batch of equally long ones; `record_attention` keeps what queries of the first
@@ -88,13 +97,15 @@ def prefill(llava: Reader, prompt: Prompt, needs: Iterable[Statistic] = (), reco
 
 
 @torch.inference_mode()
-def extend(state: State, prompt: Prompt) -> None:
+def extend(state: State, prompt: Reading) -> None:
     """Let a state read further tokens: a prompt, or the next question of its conversation."""
     llava, cache, began = state.llava, state.cache, _now(state.llava)
+    place, views = _placed(state, prompt)
     forward = cache.enter(prompt.ids, is_prompt=True, asked=prompt.asked)
     state.logits = llava.read(prompt, cache, forward)
     cache.observe(forward)
     state.ids = torch.cat([state.ids, prompt.ids.cpu()], 1)
+    state.places, state.views = place, views
     state.prefill_seconds, state.compress_seconds = _now(llava) - began, 0.0
     if cache.records_attention:
         state.looked = attention_on_tokens(cache.tables, forward)
@@ -172,6 +183,14 @@ def decode(
         )
         if ended.all():
             return
+
+
+def _placed(state: State, prompt: Reading) -> tuple[np.ndarray, tuple[View, ...]]:
+    """Places and views of all that was read, those of a prompt numbered behind the ones before."""
+    views, pictures = len(state.views), 1 + max((view.picture for view in state.views), default=-1)
+    more = np.where(prompt.place >= 0, prompt.place + np.array([pictures, views, 0, 0], np.int32), -1)
+    later = tuple(replace(view, picture=view.picture + pictures) for view in prompt.views)
+    return np.concatenate([state.place, more.astype(np.int32)]), state.views + later
 
 
 def _given(state: State, forced: Sequence[int] | Sequence[Sequence[int]]) -> Tensor:

@@ -12,7 +12,7 @@ class Encoding:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Prefilling:
     """A prompt of so many tokens is about to be read: by all sides together, or by each behind what it holds."""
 
     tokens: int
@@ -56,4 +56,4 @@ class Ended(Answering):
     reasons: list[str]
 
 
-Event = Encoding | Reading | Read | Compressed | Stepped | Ended
+Event = Encoding | Prefilling | Read | Compressed | Stepped | Ended

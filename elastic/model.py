@@ -24,12 +24,12 @@ from elastic.models import smollm2
 from elastic.models.checkpoint import SMOLLM2, check_files
 from elastic.models.llava import Llava
 from elastic.models.processor import fit_processor
-from elastic.models.prompt import Prompt, together
 from elastic.models.reader import Reader
+from elastic.models.reading import Reading, together
 from elastic.models.text import TextModel
 from elastic.models.weights import open_weights
 
-__all__ = ["POCKET", "Llava", "Prompt", "Reader", "TextModel", "load", "together"]
+__all__ = ["POCKET", "Llava", "Reader", "Reading", "TextModel", "load", "together"]
 
 POCKET = Path(__file__).parent.parent / "assets" / "models" / "pocket-llava"
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from elastic.cache.report import full_bytes
 from elastic.engine import State, Step, compress, decode, extend, prefill
-from elastic.events import Compressed, Encoding, Ended, Event, Read, Reading, Stepped
+from elastic.events import Compressed, Encoding, Ended, Event, Prefilling, Read, Stepped
 from elastic.fairness import beyond_share
-from elastic.model import Llava, Prompt
+from elastic.model import Llava, Reading
 from elastic.options import MAX_QUESTION
 from elastic.picture import small_jpeg
 from elastic.policies import Policy
@@ -154,7 +154,7 @@ class Comparison:
             start = yield from self._read_together(first)
             states, seconds = [compress(start, policy, reserve) for policy in self.policies], start.prefill_seconds
         if rest is not None:
-            yield Reading(rest.ids.shape[1], together=False)
+            yield Prefilling(rest.ids.shape[1], together=False)
             for side, policy in enumerate(self.policies):
                 if not before_question:
                     extend(states[side], rest)
@@ -164,17 +164,17 @@ class Comparison:
                     _ask_compressed(states[side], rest, seconds)
         self.states = states
 
-    def _read_together(self, prompt: Prompt) -> Generator[Event, None, State]:
+    def _read_together(self, prompt: Reading) -> Generator[Event, None, State]:
         """Read the first prompt, with the picture, and all that methods and records need to know of it."""
         yield Encoding()
         self._jpeg = small_jpeg(self.llava.seen_image(prompt))
         prompt = self.llava.encode_image(prompt)
-        yield Reading(prompt.ids.shape[1], together=True)
+        yield Prefilling(prompt.ids.shape[1], together=True)
         start = prefill(self.llava, prompt, RECORDED.union(*(policy.needs for policy in self.policies)))
         yield Read(start.prefill_seconds)
         return start
 
-    def _prompts(self, question: str, before_question: bool) -> tuple[Prompt | None, Prompt | None]:
+    def _prompts(self, question: str, before_question: bool) -> tuple[Reading | None, Reading | None]:
         """What all sides read together and compress, and what each reads by itself."""
         if self.states:
             return None, self.llava.next_turn(question)
@@ -188,7 +188,7 @@ class Comparison:
         self.recorders, self.finish = [], []
 
 
-def _ask_compressed(state: State, question: Prompt, read_seconds: float) -> None:
+def _ask_compressed(state: State, question: Reading, read_seconds: float) -> None:
     """Let a compressed cache read a question; its times are those of all that was done for it."""
     compress_seconds = state.compress_seconds
     extend(state, question)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from elastic.events import Compressed, Encoding, Ended, Event, Read, Reading, Stepped
+from elastic.events import Compressed, Encoding, Ended, Event, Prefilling, Read, Stepped
 from elastic.record import messages
 from elastic.record.trace import Run
 
@@ -35,9 +35,9 @@ def line_of(event: Event) -> str:
     match event:
         case Encoding():
             return "Encoding the picture"
-        case Reading(together=True):
+        case Prefilling(together=True):
             return f"Prefill: reading {event.tokens} tokens"
-        case Reading():
+        case Prefilling():
             return f"Prefill: reading {event.tokens} more tokens on each side"
         case Read():
             return f"Prefill done in {event.seconds:.2f} s, compressing"

@@ -19,7 +19,7 @@ from scenes.questions import Question
 from scenes.said import Said
 from scenes.scene import GRID, random_scene
 from training.mixture import FRIENDLY, chat, of_no_scene, questions_alone
-from training.views import IGNORED, PatchTargets, View, Views
+from training.views import IGNORED, PatchTargets, SceneView, Views
 
 QUESTIONS_FIRST = 0.35  # share of the packs whose questions stand before the picture
 DECISIVE = 5.0  # how many times as much a token counts on which everything asked for hangs
@@ -98,7 +98,9 @@ class Packer:
         encoded = self.tokenizer.encode(text, add_special_tokens=False)
         return encoded.ids, [end - 1 for _, end in encoded.offsets]
 
-    def pack(self, view: View, questions: list[Question], alone: bool, question_first: bool = False) -> PackedSample:
+    def pack(
+        self, view: SceneView, questions: list[Question], alone: bool, question_first: bool = False
+    ) -> PackedSample:
         """As many of the questions as fit into `length` tokens, hidden from one another if `alone`.
 
         With `question_first` all of those that are alone stand before the picture, of a conversation the first.
@@ -127,7 +129,7 @@ class Packer:
             row.add_answer(answer, weights)
         return self._sample(view, row, alone, question_first, skills, targets)
 
-    def _questions_before(self, view: View, questions: list[Question]) -> PackedSample:
+    def _questions_before(self, view: SceneView, questions: list[Question]) -> PackedSample:
         """Each question ends right before the picture, which sees none of them, as if it stood there alone."""
         asked, lead = [], self.encode("\nASSISTANT:")[0]
         room = self.length - 1 - len(self.picture)
@@ -149,7 +151,13 @@ class Packer:
         return self._sample(view, row, True, True, [question.skill for question, *_ in asked], targets)
 
     def _sample(
-        self, view: View, row: PackedText, alone: bool, first: bool, skills: list[str], targets: list[AttentionTarget]
+        self,
+        view: SceneView,
+        row: PackedText,
+        alone: bool,
+        first: bool,
+        skills: list[str],
+        targets: list[AttentionTarget],
     ) -> PackedSample:
         text = {"alone": alone, "first": first, "skills": skills, "targets": targets}
         return PackedSample(view.pixels, **vars(row), **text, patches=view.patches, shown=view.shown)

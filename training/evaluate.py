@@ -30,7 +30,7 @@ from training.data import PackedSample, Packer, collate
 from training.held_out import ASIDES_HELD_OUT, other_pictures_held_out
 from training.other_pictures import KINDS
 from training.train import answer_loss
-from training.views import View, Views
+from training.views import SceneView, Views
 
 LENGTH = 2400  # tokens: room for every question of a scene at once
 LONGEST = 140  # tokens of an answer, in conversations that are decoded
@@ -50,7 +50,7 @@ def right_answers(llava: Llava, sample: PackedSample) -> list[bool]:
     return [right[0][(batch.turn[0, 1:] == n) & counted].all().item() for n in range(1, len(sample.skills) + 1)]
 
 
-def right_turns(llava: Llava, packer: Packer, view: View, questions: list[Question]) -> list[bool]:
+def right_turns(llava: Llava, packer: Packer, view: SceneView, questions: list[Question]) -> list[bool]:
     """Per turn of a conversation whether its answer is right, the earlier ones being the model's own."""
     right = right_answers(llava, packer.pack(view, questions, alone=False))
     if all(right[:-1]):
@@ -73,7 +73,7 @@ class Tally:
         self.llava, self.packer, self.views = llava, Packer(llava.processor, LENGTH), Views(llava.processor)
         self.right: dict[str, list[bool]] = defaultdict(list)
 
-    def alone(self, view: View, questions: dict[str, list[Question]]) -> None:
+    def alone(self, view: SceneView, questions: dict[str, list[Question]]) -> None:
         """Questions under their keys, each asked alone."""
         asked = [(key, question) for key, listed in questions.items() for question in listed]
         right = right_answers(self.llava, self.packer.pack(view, [question for _, question in asked], alone=True))
@@ -81,12 +81,12 @@ class Tally:
         for (key, _), exact in zip(asked, right, strict=True):
             self.right[key].append(exact)
 
-    def first(self, view: View, question: Question) -> None:
+    def first(self, view: SceneView, question: Question) -> None:
         """A question before its picture."""
         sample = self.packer.pack(view, [question], alone=False, question_first=True)
         self.right["question_first"] += right_answers(self.llava, sample)
 
-    def turns(self, view: View, key: str, questions: list[Question], counted: slice) -> None:
+    def turns(self, view: SceneView, key: str, questions: list[Question], counted: slice) -> None:
         """Some turns of a conversation."""
         self.right[key] += right_turns(self.llava, self.packer, view, questions)[counted]
 
@@ -119,13 +119,13 @@ class Tally:
             view = self.views.of(random_scene(f"beside {seed} {number}"))
             self.right["out of scope"].append(self.sentence(view, text) in ASIDES[kind])
         for picture, kind in other_pictures_held_out(count, seed):
-            view = View(None, self.views.pixels(picture), {}, np.zeros(GRID**2, np.int64))
+            view = SceneView(None, self.views.pixels(picture), {}, np.zeros(GRID**2, np.int64))
             text = ask(random_scene(f"other {rng.random()}"), rng.choice(SHORT_SKILLS), rng, typed=messy).text
             right = self.sentence(view, text, picture) == NO_SCENE
             self.right["not a scene"].append(right)
             self.right[f"kind {kind}"].append(right)
 
-    def sentence(self, view: View, text: str, picture: Image.Image | None = None) -> str:
+    def sentence(self, view: SceneView, text: str, picture: Image.Image | None = None) -> str:
         """What the model writes."""
         prompt = self.llava.first_turn(picture or render(view.scene)[0], text)
         state = compress(prefill(self.llava, prompt), Full())

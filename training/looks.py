@@ -27,7 +27,7 @@ def share_on_thing(llava: Llava, seed: str, skill: str, rng: random.Random) -> t
     on_thing = torch.from_numpy(patch_things(covered) == scene.things.index(question.about[0]) + 1)
     prompt = llava.first_turn(picture, question.text)
     with torch.inference_mode():
-        maps = llava.model(input_ids=prompt.ids, pixel_values=prompt.pixels, output_attentions=True).attentions
+        maps = llava.model(input_ids=prompt.ids, **prompt.inputs, output_attentions=True).attentions
     is_image = prompt.ids[0] == llava.model.config.image_token_id
     name = llava.processor.tokenizer.encode(f" {question.about[0].name}", add_special_tokens=False)[-1]
     asked = (prompt.ids[0] == name).nonzero()

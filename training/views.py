@@ -79,7 +79,7 @@ def _targets(of_number: dict[str, list[int]], shown: np.ndarray, color: int, thi
     return targets
 
 
-def numbers_view(views: "Views", rng: random.Random) -> "View":
+def numbers_view(views: "Views", rng: random.Random) -> "SceneView":
     """A picture full of numbers, for the stage without text: ten times as many digits to learn from as a scene has."""
     color = rng.choice(tuple(BACKGROUNDS))
     # Half of them in step with the patches, each digit on four: shapes are learned there first, then anywhere.
@@ -109,11 +109,11 @@ def numbers_view(views: "Views", rng: random.Random) -> "View":
         "order": [place for _, place in digits],
     }
     shown = patch_things(covered)
-    return View(None, views.pixels(picture), _targets(of_number, shown, tuple(BACKGROUNDS).index(color), 0), shown)
+    return SceneView(None, views.pixels(picture), _targets(of_number, shown, tuple(BACKGROUNDS).index(color), 0), shown)
 
 
 @dataclass(frozen=True)
-class View:
+class SceneView:
     """A picture as the model gets it, with what each patch shows; `scene` is None for what is no scene."""
 
     scene: Scene | None
@@ -139,19 +139,19 @@ class Views:
         """What the processor makes of a picture that has the model's size, at a tenth of its time: (3, 224, 224)."""
         return ((np.asarray(picture, np.float32) / 255 - self.mean) / self.std).transpose(2, 0, 1)
 
-    def of(self, scene: Scene, rng: random.Random | None = None) -> View:
+    def of(self, scene: Scene, rng: random.Random | None = None) -> SceneView:
         """A scene as the page draws it; in another style at times, if there is chance."""
         picture, covered = draw_styled(scene, rng) if rng and rng.random() < self.styled else render(scene)
-        return View(scene, self.pixels(picture), patch_targets(scene, covered), patch_things(covered))
+        return SceneView(scene, self.pixels(picture), patch_targets(scene, covered), patch_things(covered))
 
-    def drawn(self, name: str) -> View:
+    def drawn(self, name: str) -> SceneView:
         """The view of that name, a scene or something else."""
         rng = random.Random(f"view {name}")
         if rng.random() >= self.others:
             return self.of((alike_scene if rng.random() < ALIKE else random_scene)(name, self.plates), rng)
         picture, _ = other_picture(rng)
         nothing = np.zeros((GRID * PATCH_SIZE, GRID * PATCH_SIZE), np.uint8)
-        return View(None, self.pixels(picture), patch_targets(None, nothing), patch_things(nothing))
+        return SceneView(None, self.pixels(picture), patch_targets(None, nothing), patch_things(nothing))
 
 
 class Pictures(Dataset):
@@ -163,13 +163,13 @@ class Pictures(Dataset):
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> View:
+    def __getitem__(self, index: int) -> SceneView:
         name = f"train {self.start + index}"
         rng = random.Random(f"picture {name}")
         return numbers_view(self.views, rng) if rng.random() < NUMBERS_ONLY else self.views.drawn(name)
 
 
-def collate_views(views: list[View]) -> tuple[Tensor, dict[str, Tensor]]:
+def collate_views(views: list[SceneView]) -> tuple[Tensor, dict[str, Tensor]]:
     """Pixels (B, 3, 224, 224) and, per question to a patch, classes (B, P)."""
     keys = views[0].patches
     patches = {key: torch.from_numpy(np.stack([view.patches[key] for view in views])) for key in keys}

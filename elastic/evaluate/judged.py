@@ -18,7 +18,7 @@ from elastic.evaluate.measure import Answered, Baseline, Outcome, answered, full
 from elastic.evaluate.methods import FULL, Variant
 from elastic.evaluate.ready import Begin, Ready, asked, compressed
 from elastic.evaluate.spelling import Wanted, led
-from elastic.model import Prompt, Reader, together
+from elastic.model import Reader, Reading, together
 from elastic.statistics import Statistic
 
 
@@ -29,7 +29,7 @@ class Judged:
         self.llava, self.samples, self.most_tokens = llava, samples, most_tokens
         self.bases: dict[tuple[str, int], Baseline] = {}  # by sample and turn
 
-    def begin(self, prompts: Sequence[Prompt], needs: frozenset[Statistic]) -> None:
+    def begin(self, prompts: Sequence[Reading], needs: frozenset[Statistic]) -> None:
         """Read what is read before a cache is compressed."""
         prompt = self.llava.encode_image(together(prompts))
         self.ids = prompt.ids.cpu()
@@ -59,7 +59,7 @@ class Judged:
             found = answered(begin, bases, most)
         return outcomes(found, bases), found
 
-    def _next(self, turn: Turn) -> Prompt:
+    def _next(self, turn: Turn) -> Reading:
         return led(self.llava.next_turn(turn.question), self.llava, turn.lead)
 
     def _unit(self, sample: Sample) -> str:
@@ -104,7 +104,7 @@ class AfterQuestion(Judged):
 class BeforeQuestion(Judged):
     """Samples about one context, which each method compresses once, before any question is known."""
 
-    def begin(self, prompts: Sequence[Prompt], needs: frozenset[Statistic]) -> None:
+    def begin(self, prompts: Sequence[Reading], needs: frozenset[Statistic]) -> None:
         """Read the context: prompts that end where it ends, all alike."""
         super().begin(prompts[:1], needs)
 
@@ -124,7 +124,7 @@ class BeforeQuestion(Judged):
         """All that one compressed cache was asked."""
         return sample.about or sample.name
 
-    def _first(self, sample: Sample) -> Prompt:
+    def _first(self, sample: Sample) -> Reading:
         turn = sample.turns[0]
         return led(self.llava.halves(sample.open(), turn.question)[1], self.llava, turn.lead)
 
@@ -133,7 +133,7 @@ class BeforeQuestion(Judged):
         return compressed(state, variant.at(state.seen), self.most_tokens)
 
 
-def _asking(ready: Ready, question: Prompt) -> Begin:
+def _asking(ready: Ready, question: Reading) -> Begin:
     return lambda reserve: asked(ready, question)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from elastic.engine import State, compress, extend
-from elastic.model import Prompt
+from elastic.model import Reading
 from elastic.policies import Policy
 
 
@@ -43,7 +43,7 @@ def compressed(start: State, policy: Policy, reserve: int) -> Ready:
 
 
 @torch.inference_mode()
-def asked(ready: Ready, question: Prompt) -> Ready:
+def asked(ready: Ready, question: Reading) -> Ready:
     """A copy of a compressed cache that has read a question; what it is a copy of stays as it is."""
     state = replace(ready.state, cache=copy.deepcopy(ready.state.cache))
     seconds = state.compress_seconds

@@ -15,7 +15,7 @@ from elastic.evaluate.lines import Record
 from elastic.evaluate.methods import FULL, Variant, VariantKey
 from elastic.evaluate.records import Key
 from elastic.evaluate.spelling import led
-from elastic.model import Prompt, Reader, TextModel
+from elastic.model import Reader, Reading, TextModel
 from elastic.statistics import Statistic
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ def _sharing(variants: list[Variant], batch: int) -> list[tuple[tuple[Variant, .
 def run_chunk(llava: Reader, chunk: Chunk) -> list[Record]:
     """One line per answer, the full cache's first, and one with an error for what could not be answered."""
     lines: list[Record] = [{"about": llava.about}]
-    alike: defaultdict[object, list[tuple[Sample, Prompt]]] = defaultdict(list)
+    alike: defaultdict[object, list[tuple[Sample, Reading]]] = defaultdict(list)
     for sample in chunk.samples:
         prompt = _tried(llava, partial(_prompt, llava, sample, chunk))
         if isinstance(prompt, Unanswered):
@@ -107,7 +107,7 @@ def run_chunk(llava: Reader, chunk: Chunk) -> list[Record]:
     return lines
 
 
-def _prompt(llava: Reader, sample: Sample, chunk: Chunk) -> Prompt:
+def _prompt(llava: Reader, sample: Sample, chunk: Chunk) -> Reading:
     """What is read before a cache is compressed."""
     context, question = sample.open(), sample.turns[0].question
     if not question and isinstance(llava, TextModel) and isinstance(context, str):
@@ -118,7 +118,7 @@ def _prompt(llava: Reader, sample: Sample, chunk: Chunk) -> Prompt:
     return led(prompt, llava, sample.turns[0].lead)
 
 
-def _run_group(llava: Reader, samples: list[Sample], prompts: list[Prompt], chunk: Chunk) -> list[Record]:
+def _run_group(llava: Reader, samples: list[Sample], prompts: list[Reading], chunk: Chunk) -> list[Record]:
     """All methods on samples that go through the model together; what fails together is tried one by one."""
     judged = (AfterQuestion if chunk.is_known else BeforeQuestion)(llava, samples, chunk.most_tokens)
     needs = frozenset().union(*(variant.policy.needs for variant in chunk.variants))
@@ -134,14 +134,14 @@ def _run_group(llava: Reader, samples: list[Sample], prompts: list[Prompt], chun
     return lines
 
 
-def _begin(judged: Judged, prompts: list[Prompt], needs: frozenset[Statistic], chunk: Chunk) -> list[Record]:
+def _begin(judged: Judged, prompts: list[Reading], needs: frozenset[Statistic], chunk: Chunk) -> list[Record]:
     """Read the prompts, and let the full cache answer: whatever is asked for, all is compared with it."""
     judged.begin(prompts, needs)
     return judged.lines(FULL, chunk.is_timed)
 
 
 def _one_by_one(
-    llava: Reader, samples: list[Sample], prompts: list[Prompt], chunk: Chunk, failure: str
+    llava: Reader, samples: list[Sample], prompts: list[Reading], chunk: Chunk, failure: str
 ) -> list[Record]:
     """The samples of a group that failed, each alone; a single one's failure stands."""
     if len(samples) == 1:

@@ -1,12 +1,12 @@
 """How an answer that is known is spelled, behind what a model has read."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from elastic.engine import State
-from elastic.model import Prompt, Reader
+from elastic.model import Reader, Reading
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,13 @@ class Wanted:
     needs: tuple[int, ...] = ()  # numbers of the prompt's tokens that it is taken from
 
 
-def led(prompt: Prompt, llava: Reader, lead: str) -> Prompt:
+def led(prompt: Reading, llava: Reader, lead: str) -> Reading:
     """A prompt (1, T) with the first words of its answer behind it."""
     if not lead:
         return prompt
     ids = _behind(llava, prompt.ids[0], lead)[0]
     more = torch.tensor([[token for token, _ in ids]], device=prompt.ids.device)
-    return replace(prompt, ids=torch.cat([prompt.ids, more], 1), asked=prompt.asked + len(ids))
+    return prompt.followed_by(more)
 
 
 def answer_ids(start: State, answer: str) -> list[int]:

@@ -1,86 +1,49 @@
 """LLaVA: a picture's patches between the words, through a vision tower of one picture at a time."""
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
 from PIL import Image
-from transformers import LlavaProcessor, PreTrainedTokenizerBase
+from torch import Tensor
 
-from elastic.models.prompt import Prompt
-from elastic.models.reader import Message, Reader
+from elastic.models.pictures import PictureReader, shown
+from elastic.models.reading import PIXELS, WHOLE, Box, Reading, View
 
 
 @dataclass(frozen=True)
-class Llava(Reader):
-    """A model, its processor and the name it was loaded by; the context of its questions is a picture."""
+class Llava(PictureReader):
+    """LLaVA-1.5 and what shares its code: a picture is one square of equally large patches, row by row."""
 
-    processor: LlavaProcessor
-
-    @property
-    def tokenizer(self) -> PreTrainedTokenizerBase:
-        """What turns words into tokens and back."""
-        return self.processor.tokenizer  # type: ignore[no-any-return]  # the library does not say what it is
-
-    def _images(self, prompt: Prompt) -> dict[str, Any]:
-        return {"pixel_values": prompt.pixels} if prompt.encoded is None else {"mm_encoder_outputs": prompt.encoded}
-
-    @cached_property  # a value that is kept may stand for one that is computed
-    def grid(self) -> tuple[int, int]:
-        """Patches per column and per row of the picture the model sees."""
+    def _views(self, pictures: Sequence[Image.Image], inputs: Mapping[str, Tensor], first: int) -> list[View]:
         vision = self.model.config.vision_config
-        side = vision.image_size // vision.patch_size
-        return side, side
+        side, processor = vision.image_size // vision.patch_size, self.processor.image_processor
+        covered = side * vision.patch_size  # what is left over at the right and at the bottom, no patch sees
+        views = []
+        for number, (picture, pixels) in enumerate(zip(pictures, inputs[PIXELS], strict=True)):
+            box = _seen_box(picture.size, processor)
+            share = covered / vision.image_size
+            right, bottom = box[0] + (box[2] - box[0]) * share, box[1] + (box[3] - box[1]) * share
+            seen = shown(pixels[:, :covered, :covered], processor)
+            views.append(View(seen, side, side, (box[0], box[1], right, bottom), first + number))
+        return views
 
-    def first_turn(self, context: Image.Image, question: str, question_first: bool = False) -> Prompt:
-        """The prompt of a conversation's first question: the picture, then the question, or the other way round.
-
-        Raises:
-            ValueError: if the context is no picture.
-        """
-        if not isinstance(context, Image.Image):
-            raise ValueError(f"{self.name!r} is asked about a picture: open it first, as elastic.picture does.")
-        question = self._spelled(question)
-        text = self._render([self._message("user", question, is_first=True)])
-        if question_first:
-            shown = f"{self.processor.image_token}\n"
-            text = text.replace(shown, "", 1).replace(question, f"{question} {shown}", 1).replace(f"{shown} ", shown, 1)
-        inputs = self.processor(images=context, text=text, return_tensors="pt")
-        ids, pixels = inputs["input_ids"].to(self.device), inputs["pixel_values"].to(self.device, self.model.dtype)
-        last_patch = int((ids[0] == self.model.config.image_token_id).nonzero()[-1])
-        return Prompt(ids, pixels, asked=ids.shape[1] - 1 - last_patch)
-
-    @torch.inference_mode()
-    def encode_image(self, prompt: Prompt) -> Prompt:
-        """The prompt with its picture gone through the vision tower, which `prefill` would do otherwise."""
+    def _tower_inputs(self, prompt: Reading) -> dict[str, Any]:
         config = self.model.config
-        encoded = self.model.model.get_image_features(
-            pixel_values=prompt.pixels,
-            vision_feature_layer=config.vision_feature_layer,
-            vision_feature_select_strategy=config.vision_feature_select_strategy,
-            return_dict=True,
-        )
-        return replace(prompt, encoded={"image": encoded})
+        layer, strategy = config.vision_feature_layer, config.vision_feature_select_strategy
+        chosen = {"vision_feature_layer": layer, "vision_feature_select_strategy": strategy}
+        return super()._tower_inputs(prompt) | chosen
 
-    @cached_property
-    def _controls(self) -> frozenset[str]:
-        return super()._controls | {self.processor.image_token}
 
-    def _message(self, role: str, text: str, is_first: bool = False) -> Message:
-        image = [{"type": "image"}] if is_first else []
-        return {"role": role, "content": [*image, {"type": "text", "text": text}]}
-
-    def seen_image(self, prompt: Prompt) -> Image.Image:
-        """The picture as the model sees it, resized and cropped, from the pixels it gets.
-
-        Raises:
-            ValueError: if the prompt comes without one.
-        """
-        if prompt.pixels is None:
-            raise ValueError("A later turn has no picture of its own: give the prompt of `first_turn`.")
-        images = self.processor.image_processor
-        pixels = prompt.pixels[0].float().cpu().numpy().transpose(1, 2, 0)
-        pixels = pixels * np.array(images.image_std) + np.array(images.image_mean)
-        return Image.fromarray((pixels.clip(0, 1) * 255).round().astype(np.uint8))
+def _seen_box(size: tuple[int, int], processor: Any) -> Box:
+    """What an image processor leaves of a picture (width, height): all, or the middle where it crops."""
+    if not getattr(processor, "do_center_crop", False):
+        return WHOLE
+    width, height = size
+    resized, crop = processor.size, processor.crop_size
+    scale = 1.0
+    if getattr(processor, "do_resize", True) and resized.get("shortest_edge"):
+        scale = resized["shortest_edge"] / min(size)
+    shares = min(1.0, crop["width"] / (width * scale)), min(1.0, crop["height"] / (height * scale))
+    left, top = (1 - shares[0]) / 2, (1 - shares[1]) / 2
+    return left, top, 1 - left, 1 - top

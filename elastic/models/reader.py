@@ -4,13 +4,16 @@ The engine, the evaluation and the benchmarks ask a `Reader`; what a family of m
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 import transformers
+from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -19,7 +22,7 @@ from elastic.cache import ElasticCache
 from elastic.cache.forward import Forward
 from elastic.cache.hooks import read
 from elastic.models.decoder import Decoder
-from elastic.models.prompt import Prompt
+from elastic.models.reading import Reading, View
 
 Message = dict[str, Any]  # of a conversation: who says it, and its text or its parts
 MARK = "\ufffc"  # stands for an answer while its surroundings are rendered; no tokenizer joins it with a neighbour
@@ -42,12 +45,12 @@ class Reader(ABC):
         """What turns words into tokens and back."""
 
     @abstractmethod
-    def first_turn(self, context: Any, question: str, question_first: bool = False) -> Prompt:
+    def first_turn(self, context: Any, question: str, question_first: bool = False) -> Reading:
         """The prompt of a conversation's first question: the context, then the question, or the other way round."""
 
     @abstractmethod
-    def _message(self, role: str, text: str, is_first: bool = False) -> Message:
-        """What somebody says, as the chat template wants it; with a place for a picture if it is the first."""
+    def _message(self, role: str, text: str, pictures: int = 0) -> Message:
+        """What somebody says, as the chat template wants it; with places for so many pictures before it."""
 
     @property
     def device(self) -> torch.device:
@@ -70,11 +73,6 @@ class Reader(ABC):
         return int(self.text_config.max_position_embeddings)
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """Patches per column and per row of the picture the model sees; none where it sees no picture."""
-        return 0, 0
-
-    @property
     def title(self) -> str:
         """A short name for people."""
         return Path(self.name).name
@@ -84,15 +82,15 @@ class Reader(ABC):
         """The text model for one token at a time, where it can be run without the library's forward."""
         return Decoder(self.model) if Decoder.fits(self.model) else None
 
-    def encode_image(self, prompt: Prompt) -> Prompt:
+    def encode_image(self, prompt: Reading) -> Reading:
         """The prompt with its picture gone through the vision tower, which `prefill` would do otherwise."""
         return prompt
 
-    def read(self, prompt: Prompt, cache: ElasticCache, forward: Forward) -> Tensor:
+    def read(self, prompt: Reading, cache: ElasticCache, forward: Forward) -> Tensor:
         """Logits (B, V) in float32 after a prompt that was entered into the cache as `forward`."""
         return read(self.model, cache, forward, prompt.ids, **self._images(prompt))
 
-    def _images(self, prompt: Prompt) -> dict[str, Any]:
+    def _images(self, prompt: Reading) -> dict[str, Any]:
         """What the model's forward is given besides tokens."""
         return {}
 
@@ -134,23 +132,46 @@ class Reader(ABC):
         ids = ids if ids is not None else self.tokenizer.eos_token_id
         return frozenset(ids if isinstance(ids, list) else [ids])
 
-    def halves(self, context: Any, question: str) -> tuple[Prompt, Prompt]:
+    def halves(self, context: Any, question: str) -> tuple[Reading, Reading]:
         """The first turn in two: all up to the end of its context, and the rest, with the question.
 
         The tokens of both, joined, are those of `first_turn`: a cache may be compressed in between.
         """
         whole = self.first_turn(context, question)
-        before = whole.ids.shape[1] - whole.asked
-        return Prompt(whole.ids[:, :before], whole.pixels), Prompt(whole.ids[:, before:], asked=whole.asked)
+        return whole.split(whole.ids.shape[1] - whole.asked)
 
-    def next_turn(self, question: str) -> Prompt:
-        """What follows an answer already in the cache: the end of that turn and the next question."""
-        said = [("user", "", True), ("assistant", MARK, False), ("user", self._spelled(question), False)]
+    def next_turn(self, question: str, pictures: Sequence[Image.Image] = ()) -> Reading:
+        """What follows an answer already in the cache: the end of that turn and the next question.
+
+        Raises:
+            ValueError: if pictures come with it and the model reads none.
+        """
+        if pictures:
+            raise ValueError(f"{self.name!r} reads text only: ask without pictures.")
+        tail = self._tail(question)
+        ids = self.tokenizer(tail, add_special_tokens=False)["input_ids"][self._mark_tokens(tail) :]
+        return Reading(torch.tensor([ids], device=self.device), asked=len(ids))
+
+    def _tail(self, question: str, pictures: int = 0) -> str:
+        """What is said from an answer on, which a mark stands for, up to where the next one begins."""
+        said = [("user", "", 1), ("assistant", MARK, 0), ("user", self._spelled(question), pictures)]
         text = self._render([self._message(*of_one) for of_one in said])
-        tail = text[text.index(MARK) :]
-        encoded = self.tokenizer(tail, add_special_tokens=False, return_offsets_mapping=True)
-        ids = [i for i, (start, _) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True) if start]
-        return Prompt(torch.tensor([ids], device=self.device), asked=len(ids))
+        return text[text.index(MARK) :]
+
+    def _mark_tokens(self, tail: str) -> int:
+        """Tokens that the mark at the beginning of a text takes."""
+        found = self.tokenizer(tail, add_special_tokens=False, return_offsets_mapping=True)
+        return sum(start == 0 for start, _ in found["offset_mapping"])
+
+    def seen_image(self, prompt: Reading) -> Image.Image:
+        """The first picture as the model sees it: the whole, or put together of the tiles that show it in more detail.
+
+        Raises:
+            ValueError: if the prompt comes without one.
+        """
+        if not prompt.views:
+            raise ValueError("A later turn has no picture of its own: give the prompt of `first_turn`.")
+        return stitched([view for view in prompt.views if view.picture == prompt.views[0].picture])
 
     @cached_property
     def _controls(self) -> frozenset[str]:
@@ -175,3 +196,21 @@ class Reader(ABC):
     def text(self, ids: list[int]) -> str:
         """An answer's tokens as text."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+
+def stitched(views: Sequence[View]) -> Image.Image:
+    """One picture's views as one picture: the tiles where they lie, or the whole where there are none."""
+    tiles = [view for view in views if (view.box[2] - view.box[0]) * (view.box[3] - view.box[1]) < 1]
+    if len(views) == 1 or not tiles:
+        return Image.fromarray(views[0].pixels)
+    left, top, right, bottom = (of(view.box[side] for view in tiles) for side, of in enumerate((min, min, max, max)))
+    first = tiles[0]
+    wide = first.pixels.shape[1] / (first.box[2] - first.box[0])
+    high = first.pixels.shape[0] / (first.box[3] - first.box[1])
+    canvas = np.zeros((round((bottom - top) * high), round((right - left) * wide), 3), np.uint8)
+    picture = Image.fromarray(canvas)
+    for view in tiles:
+        picture.paste(
+            Image.fromarray(view.pixels), (round((view.box[0] - left) * wide), round((view.box[1] - top) * high))
+        )
+    return picture

@@ -1,12 +1,14 @@
 """Text models: what a question is about is a text before it, through the chat template of the checkpoint."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from PIL import Image
 from transformers import PreTrainedTokenizerBase
 
-from elastic.models.prompt import Prompt
 from elastic.models.reader import MARK, Message, Reader
+from elastic.models.reading import Reading
 
 BETWEEN = "\n\n"  # a text and the question about it
 
@@ -22,7 +24,7 @@ class TextModel(Reader):
         """What turns words into tokens and back."""
         return self.processor
 
-    def passage(self, text: str) -> Prompt:
+    def passage(self, text: str) -> Reading:
         """A plain text to go on from, without the chat template.
 
         Raises:
@@ -31,9 +33,9 @@ class TextModel(Reader):
         if not text:
             raise ValueError("There is no text to go on from: give a passage of a word or more.")
         ids = self.tokenizer(self._spelled(text))["input_ids"]
-        return Prompt(torch.tensor([ids], device=self.device))
+        return Reading(torch.tensor([ids], device=self.device))
 
-    def first_turn(self, context: str, question: str, question_first: bool = False) -> Prompt:
+    def first_turn(self, context: str, question: str, question_first: bool = False) -> Reading:
         """The prompt of a conversation's first question: a text, then the question, or the other way round.
 
         Raises:
@@ -57,16 +59,16 @@ class TextModel(Reader):
         end = begin + (len(said) if question_first else len(context))
         encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         asked = sum(start >= end for start, _ in encoded["offset_mapping"])
-        return Prompt(torch.tensor([encoded["input_ids"]], device=self.device), asked=asked)
+        return Reading(torch.tensor([encoded["input_ids"]], device=self.device), asked=asked)
 
-    def next_turn(self, question: str) -> Prompt:
+    def next_turn(self, question: str, pictures: Sequence[Image.Image] = ()) -> Reading:
         """What follows an answer already in the cache: the end of that turn and the next question.
 
         Raises:
-            ValueError: if the tokenizer has no chat template.
+            ValueError: if the tokenizer has no chat template, or pictures come with it.
         """
         self._check_template()
-        return super().next_turn(question)
+        return super().next_turn(question, pictures)
 
     def _check_template(self) -> None:
         if not self.tokenizer.chat_template:
@@ -75,5 +77,5 @@ class TextModel(Reader):
                 "chat_template.jinja of its publisher beside the weights, or give it plain text by `passage`."
             )
 
-    def _message(self, role: str, text: str, is_first: bool = False) -> Message:
+    def _message(self, role: str, text: str, pictures: int = 0) -> Message:
         return {"role": role, "content": text}

@@ -71,7 +71,7 @@ class Recorder:
             finish="running",
             pieces=state.llava.pieces(state.ids[0].tolist()),
             answer_pieces=[],
-            grid=state.llava.grid,
+            grid=(state.views[0].rows, state.views[0].columns) if state.views else (0, 0),
             prefill_seconds=state.prefill_seconds,
             compress_seconds=state.compress_seconds,
             is_image=(kinds == PATCH).numpy(),

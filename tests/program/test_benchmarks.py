@@ -129,7 +129,7 @@ def test_a_random_prompt_has_one_token_per_patch():
     llava = llava_model(TINY, "tiny", "cpu")
     prompt = random_prompt(llava, TINY, 40, batch=2)
     assert (prompt.ids == TINY.image_id).sum(1).tolist() == [16, 16]
-    llava.model(input_ids=prompt.ids, pixel_values=prompt.pixels)  # refuses any other number
+    llava.model(input_ids=prompt.ids, **prompt.inputs)  # refuses any other number
     ids = random_ids(TINY, 200, 1, "cpu")
     assert (ids[0, -64:] != TINY.image_id).all() and (ids[0, 1:-64] == TINY.image_id).all()
     with pytest.raises(ValueError, match="does not fit"):
@@ -284,7 +284,7 @@ def test_bytes_read_are_those_of_the_tensors(tiny, prompt):
     tokens, one = prompt.ids.shape[1], decode.token_bytes(tiny)
     cache = DynamicCache(config=tiny.model.config.text_config)
     with torch.inference_mode():
-        tiny.model(input_ids=prompt.ids, pixel_values=prompt.pixels, past_key_values=cache)
+        tiny.model(input_ids=prompt.ids, **prompt.inputs, past_key_values=cache)
     assert sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers) == tokens * one
     read = {name: run().output.read for name, run in decode.contenders(tiny, prompt, CASE).items()}
     assert read[decode.FULL] == (tokens + 6) * one

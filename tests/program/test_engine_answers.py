@@ -32,7 +32,7 @@ def test_full_writes_what_generate_writes(name, picture, request):
     llava = request.getfixturevalue(name)
     prompt = llava.first_turn(picture, QUESTION)
     ours = tokens_of(decode(compress(prefill(llava, prompt, FREQUENCY), Full()), 80))
-    assert ours == generated(llava, prompt.ids, prompt.pixels, 80)
+    assert ours == generated(llava, prompt.ids, prompt.inputs["pixel_values"], 80)
 
 
 @pytest.mark.parametrize("name", ["tiny", "pocket"])
@@ -46,7 +46,7 @@ def test_second_turn_under_full_writes_what_generate_writes_after_the_whole_tran
     second = tokens_of(decode(compress(state, Full()), 30))
     spoken = [token for token in first if token not in llava.end_ids]
     transcript = torch.cat([prompt.ids, torch.tensor([spoken]), more.ids], dim=1)
-    assert second == generated(llava, transcript, prompt.pixels, 30)
+    assert second == generated(llava, transcript, prompt.inputs["pixel_values"], 30)
 
 
 @pytest.mark.parametrize("protect_text", [True, False])

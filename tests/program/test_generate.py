@@ -95,7 +95,7 @@ def test_generate_and_the_engine_write_the_same(tiny, picture):
         state = compress(prefill(tiny, first, policy.needs), policy)
         ours = [step.token for step in decode(state, 40)]
         cache = ElasticCache(policy, tiny.model)
-        inputs = {"input_ids": first.ids, "pixel_values": first.pixels, "attention_mask": torch.ones_like(first.ids)}
+        inputs = {"input_ids": first.ids, **first.inputs, "attention_mask": torch.ones_like(first.ids)}
         found = tiny.model.generate(**inputs, past_key_values=cache, max_new_tokens=40, do_sample=False)
         assert found[0, first.ids.shape[1] :].tolist() == ours
 
@@ -105,7 +105,7 @@ def test_a_conversation_goes_on_in_the_same_cache(tiny, picture):
     first, more = tiny.first_turn(picture, "Where is the dog?"), tiny.next_turn("How many are there?")
     policy = Elastic(keep=0.5)
     cache = ElasticCache(policy, tiny.model)
-    inputs = {"input_ids": first.ids, "pixel_values": first.pixels, "attention_mask": torch.ones_like(first.ids)}
+    inputs = {"input_ids": first.ids, **first.inputs, "attention_mask": torch.ones_like(first.ids)}
     said = tiny.model.generate(**inputs, past_key_values=cache, max_new_tokens=12, do_sample=False)
     transcript = torch.cat([said, more.ids], 1)
     found = write(tiny.model, transcript, cache, new=12)[0, transcript.shape[1] :].tolist()

@@ -24,7 +24,7 @@ class PlainModel:
             for name in ("k_proj", "v_proj"):
                 note = self._noting(made, (name, layer))
                 hooks.append(getattr(block.self_attn, name).register_forward_hook(note))
-        output = eager(input_ids=prompt.ids, pixel_values=prompt.pixels, output_attentions=True)
+        output = eager(input_ids=prompt.ids, **prompt.inputs, output_attentions=True)
         for hook in hooks:
             hook.remove()
         self.seen, self.prompt = prompt.ids.shape[1], prompt.ids.shape[1]

@@ -71,13 +71,13 @@ def test_dropping_tokens_equals_masking_them_in_the_full_cache(tiny, eager, pict
         visible[total + number + 1 :, gone[0, 0]] = False
     bias = torch.zeros(visible.shape).masked_fill(~visible, torch.finfo(torch.float32).min)
     with torch.no_grad():
-        logits = eager(input_ids=ids, pixel_values=prompt.pixels, attention_mask=bias[None, None]).logits[0]
+        logits = eager(input_ids=ids, **prompt.inputs, attention_mask=bias[None, None]).logits[0]
     oracle = logits[total - 1 : -1].log_softmax(-1).gather(1, ids[0, total:, None])[:, 0]
     ours = torch.tensor([step.logprob for step in steps])
     assert torch.allclose(ours, oracle, atol=1e-3)
     # The mask matters: without it the oracle says something else.
     with torch.no_grad():
-        unmasked = eager(input_ids=ids, pixel_values=prompt.pixels, attention_mask=torch.ones_like(ids)).logits[0]
+        unmasked = eager(input_ids=ids, **prompt.inputs, attention_mask=torch.ones_like(ids)).logits[0]
     unmasked = unmasked[total - 1 : -1].log_softmax(-1).gather(1, ids[0, total:, None])[:, 0]
     assert (unmasked - oracle).abs().max() > 0.05
 
@@ -173,7 +173,7 @@ def test_observed_sums_equal_those_of_eager_attention(tiny, eager, picture):
     prompt = tiny.first_turn(picture, "Is there a dog? " * 12)
     state = prefill(tiny, prompt, FREQUENCY)
     with torch.no_grad():
-        maps = eager(input_ids=prompt.ids, pixel_values=prompt.pixels, output_attentions=True).attentions
+        maps = eager(input_ids=prompt.ids, **prompt.inputs, output_attentions=True).attentions
     for score, attention in zip(state.cache.tables.scores[Attention()], maps, strict=True):
         assert torch.allclose(score[0], attention[0].mean(0).sum(0), atol=1e-5, rtol=1e-5)
 
@@ -182,7 +182,7 @@ def test_observed_sums_equal_those_of_eager_attention(tiny, eager, picture):
 def test_watching_does_not_change_the_logits(name, picture, request):
     tiny = request.getfixturevalue(name)
     prompt = tiny.first_turn(picture, QUESTION)
-    inputs = {"input_ids": prompt.ids, "pixel_values": prompt.pixels, "logits_to_keep": 1}
+    inputs = {"input_ids": prompt.ids, **prompt.inputs, "logits_to_keep": 1}
     with torch.no_grad():
         cache = ElasticCache(
             Full(), tiny.model, needs={Attention(), Sparsity(), Attention(rows="last", n=16, per_head=True)}
@@ -294,7 +294,7 @@ def test_padded_prompts_are_refused(tiny, picture):
     mask[0, :3] = 0
     cache = ElasticCache(Full(), tiny.model)
     with pytest.raises(ValueError, match="padded"), torch.no_grad():
-        tiny.model(input_ids=prompt.ids, pixel_values=prompt.pixels, attention_mask=mask, past_key_values=cache)
+        tiny.model(input_ids=prompt.ids, **prompt.inputs, attention_mask=mask, past_key_values=cache)
 
 
 def test_positions_stay_true_after_compression(tiny, picture):

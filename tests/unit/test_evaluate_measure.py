@@ -37,7 +37,7 @@ def test_perplexity_with_the_full_cache_is_that_of_one_plain_forward(tiny, eager
     ids = torch.cat([prompt.ids, torch.tensor([base.reference])], 1)
     labels = torch.where(torch.arange(ids.shape[1]) < prompt.ids.shape[1], -100, ids)
     with torch.inference_mode():
-        loss = eager(input_ids=ids, pixel_values=prompt.pixels, labels=labels).loss.item()
+        loss = eager(input_ids=ids, **prompt.inputs, labels=labels).loss.item()
     assert outcome.tokens == len(base.reference)
     assert outcome.loss / outcome.tokens == pytest.approx(loss, rel=1e-4)
 

@@ -138,7 +138,9 @@ def test_layers_of_different_size_share_one_budget_and_answer(name, keep, start)
 @pytest.mark.parametrize("name", POLICIES)
 def test_two_prompts_at_once_are_answered_as_each_alone_or_refused_in_so_many_words(name, tiny, asked, start):
     other = tiny.first_turn(render(random_scene("another"))[0], "Describe the image in detail.")
-    assert other.ids.shape == asked.ids.shape and not torch.equal(other.pixels, asked.pixels)
+    assert other.ids.shape == asked.ids.shape and not torch.equal(
+        other.inputs["pixel_values"], asked.inputs["pixel_values"]
+    )
     policy = of(name, *UNCAPPED.get(name, (0.2,)))
     forced = [ANSWER[:10], ANSWER[10:20]]
     both = prefill(tiny, together([asked, other]), policy.needs)

@@ -133,7 +133,7 @@ def channel_energy(eager, asked, queries):
 
         hooks.append(block.self_attn.q_proj.register_forward_hook(note))
     with torch.no_grad():
-        eager(input_ids=asked.ids, pixel_values=asked.pixels)
+        eager(input_ids=asked.ids, **asked.inputs)
     for hook in hooks:
         hook.remove()
     energy = np.zeros((3, 2, DIM))

@@ -60,7 +60,7 @@ def test_what_takes_a_picture_refuses_a_later_turn(tiny, picture):
     with pytest.raises(ValueError, match="give the prompt of `first_turn`"):
         tiny.seen_image(later)
     with pytest.raises(ValueError, match="give prompts of `first_turn`"):
-        together([first, replace(first, pixels=None)])
+        together([first, replace(first, inputs={})])
 
 
 def test_weights_spread_over_devices_answer_the_same(tiny, tiny_folder, tmp_path, picture):

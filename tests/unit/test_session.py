@@ -8,7 +8,7 @@ import torch
 
 from elastic import __version__
 from elastic.engine import compress, decode, extend, prefill
-from elastic.events import Answering, Compressed, Encoding, Ended, Read, Reading, Stepped
+from elastic.events import Answering, Compressed, Encoding, Ended, Prefilling, Read, Stepped
 from elastic.options import MAX_QUESTION
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
@@ -49,12 +49,12 @@ def test_events_tell_every_stage_in_order_and_what_can_be_recorded_by_then(pocke
         kinds.append(type(event))
         if isinstance(event, Answering):
             steps.append(max(side.steps for side in event.record().sides))
-    stages = [Encoding, Reading, Read, Compressed]
+    stages = [Encoding, Prefilling, Read, Compressed]
     assert kinds == [*stages, *[Stepped] * (len(kinds) - 5), Ended] and len(kinds) > 8
     assert steps == list(range(len(steps))), "what had been written when it was told"
     assert event.reasons == [side.finish for side in event.record().sides] == ["end", "end"]
     kinds = [type(event) for event in comparison.ask("How many?", 3)]
-    assert kinds == [Reading, Compressed, Stepped, Stepped, Ended], "an earlier turn's picture is not encoded again"
+    assert kinds == [Prefilling, Compressed, Stepped, Stepped, Ended], "an earlier turn's picture is not encoded again"
 
 
 def test_a_record_that_was_made_in_the_midst_stays_as_it_was_and_is_how_the_last_one_begins(tiny, picture):

@@ -113,9 +113,7 @@ def test_what_a_token_looked_at_is_the_attention_of_the_query_before_it(tiny, pi
     inputs = tiny.first_turn(picture, "What?")
     written = torch.tensor([[step.token for step in recorder.steps]])
     with torch.inference_mode():
-        maps = eager(
-            input_ids=torch.cat([inputs.ids, written], 1), pixel_values=inputs.pixels, output_attentions=True
-        ).attentions
+        maps = eager(input_ids=torch.cat([inputs.ids, written], 1), **inputs.inputs, output_attentions=True).attentions
     for step in range(6):
         for layer, weights in enumerate(maps):
             expected = weights[0].mean(0)[total - 1 + step, : total + step]
@@ -136,7 +134,7 @@ def test_sparsity_is_the_share_of_faint_weights(tiny, picture, eager):
     inputs = tiny.first_turn(picture, "What?")
     trace = Recorder.of(compress(prefill(tiny, inputs, RECORDED), Full()), "What?").trace()
     with torch.inference_mode():
-        maps = eager(input_ids=inputs.ids, pixel_values=inputs.pixels, output_attentions=True).attentions
+        maps = eager(input_ids=inputs.ids, **inputs.inputs, output_attentions=True).attentions
     for layer, weights in enumerate(maps):
         weights = weights[0].numpy()
         visible = np.tril(np.ones(weights.shape[1:], bool))

@@ -1,0 +1,160 @@
+"""What every reader of pictures does: prompts through the library's processor, and what the model then saw."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase, ProcessorMixin
+
+from elastic.models.reader import Message, Reader
+from elastic.models.reading import PIXELS, Reading, View, cells, words
+
+NOT_READ = (
+    "input_ids",
+    "attention_mask",
+)  # of what a processor gives: the ids by themselves, and no mask without padding
+
+
+@dataclass(frozen=True)
+class PictureReader(Reader):
+    """A model, its processor and the name it was loaded by; the context of its questions is a picture, or several."""
+
+    processor: ProcessorMixin
+
+    @abstractmethod
+    def _views(self, pictures: Sequence[Image.Image], inputs: Mapping[str, Tensor], first: int) -> list[View]:
+        """What the model sees of pictures, from what the processor made of them; the first one's number is `first`."""
+
+    def _place(self, ids: Tensor, views: Sequence[View], first: int) -> np.ndarray:
+        """Which cell of which view each token (T,) stands for, (T, 4); the first view's number is `first`.
+
+        Raises:
+            ValueError: if there are other numbers of tokens than the views have cells.
+        """
+        place, is_patch = words(len(ids)), (ids == self.image_id).cpu().numpy()
+        every = [cells(first + number, view) for number, view in enumerate(views)]
+        tokens = sum(map(len, every))
+        if tokens != is_patch.sum():
+            raise ValueError(
+                f"The prompt of {self.name!r} has {is_patch.sum()} image tokens, and its pictures have {tokens}: "
+                "take the processor's files from where the weights were published."
+            )
+        if every:
+            place[is_patch] = np.concatenate(every)
+        return place
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """What turns words into tokens and back."""
+        return self.processor.tokenizer  # type: ignore[no-any-return]  # not in the library's types
+
+    @property
+    def image_id(self) -> int:
+        """The token that stands for a cell of a picture."""
+        return int(self.model.config.image_token_id)
+
+    @property
+    def image_token(self) -> str:
+        """How the chat template writes the place of a picture."""
+        return str(getattr(self.processor, "image_token", None) or self.tokenizer.decode([self.image_id]))
+
+    def first_turn(
+        self, context: Image.Image | Sequence[Image.Image], question: str, question_first: bool = False
+    ) -> Reading:
+        """The prompt of a conversation's first question: the pictures, then the question, or the other way round.
+
+        Raises:
+            ValueError: if the context is no picture, or no list of them.
+        """
+        pictures = [context] if isinstance(context, Image.Image) else context
+        if isinstance(pictures, str) or not pictures or not all(isinstance(one, Image.Image) for one in pictures):
+            raise ValueError(f"{self.name!r} is asked about a picture: open it first, as elastic.picture does.")
+        question = self._spelled(question)
+        message = self._message("user", question, pictures=len(pictures))
+        text = self._render([message])
+        if question_first:
+            text = self._question_first(message, question, text)
+        return self._read_in(text, pictures)
+
+    def _question_first(self, message: Message, question: str, text: str) -> str:
+        """The first turn with the question before its pictures."""
+        turned = self._render([message | {"content": message["content"][::-1]}])
+        if turned != text:
+            return turned
+        # The template writes pictures first, whatever their place is.
+        shown = f"{self.image_token}\n"
+        pictures = text.count(shown)
+        every = shown * pictures
+        return text.replace(shown, "").replace(question, f"{question} {every}", 1).replace(f"{every} ", every, 1)
+
+    def next_turn(self, question: str, pictures: Sequence[Image.Image] = ()) -> Reading:
+        """What follows an answer already in the cache: the end of that turn, then pictures and the next question."""
+        if not pictures:
+            return super().next_turn(question)
+        return self._read_in(self._tail(question, len(pictures)), pictures, behind_mark=True)
+
+    def _read_in(self, text: str, pictures: Sequence[Image.Image], behind_mark: bool = False) -> Reading:
+        """Text and pictures as the processor makes them tokens and pixels, but for the mark at the beginning."""
+        # As the library's apply_chat_template does it: a template that writes the first token itself gets no second.
+        bos = self.tokenizer.bos_token
+        adds = not behind_mark and not (bos is not None and text.startswith(bos))
+        made = self.processor(text=text, images=[list(pictures)], add_special_tokens=adds, return_tensors="pt")
+        ids, inputs = made["input_ids"], {name: value for name, value in made.items() if name not in NOT_READ}
+        if behind_mark:
+            skipped = self._mark_tokens(text)
+            inputs = {n: value[:, skipped:] if value.shape == ids.shape else value for n, value in inputs.items()}
+            ids = ids[:, skipped:]
+        views = tuple(self._views(pictures, inputs, 0))
+        place = self._place(ids[0], views, 0)
+        inputs = {name: self._on_device(value) for name, value in inputs.items()}
+        last_patch = int(np.flatnonzero(place[:, 3] >= 0)[-1])
+        asked = ids.shape[1] - 1 - last_patch
+        reading = Reading(ids.to(self.device), inputs, asked=asked, views=views, place=place)
+        return replace(reading, positions=self._positions(reading))
+
+    def _positions(self, reading: Reading) -> Tensor | None:
+        """The library's own positions of a prompt's tokens (3, 1, T), where they are not 0, 1, 2 and so on."""
+        return None
+
+    def _on_device(self, value: Tensor) -> Tensor:
+        return value.to(self.device, self.model.dtype if value.is_floating_point() else value.dtype)
+
+    @torch.inference_mode()
+    def encode_image(self, prompt: Reading) -> Reading:
+        """The prompt with its pictures gone through the vision tower, which `prefill` would do otherwise."""
+        if not prompt.has_pictures:
+            return prompt
+        encoded = self.model.model.get_image_features(**self._tower_inputs(prompt), return_dict=True)
+        return replace(prompt, encoded={"image": encoded})
+
+    def _tower_inputs(self, prompt: Reading) -> dict[str, Any]:
+        """What the vision tower takes of what comes with a prompt."""
+        return {name: value for name, value in prompt.inputs.items() if value.shape != prompt.ids.shape}
+
+    def _images(self, prompt: Reading) -> dict[str, Any]:
+        inputs: dict[str, Any] = dict(prompt.inputs)
+        if prompt.encoded is not None:
+            del inputs[PIXELS]
+            inputs["mm_encoder_outputs"] = prompt.encoded
+        return inputs
+
+    @cached_property
+    def _controls(self) -> frozenset[str]:
+        return super()._controls | {self.image_token}
+
+    def _message(self, role: str, text: str, pictures: int = 0) -> Message:
+        return {"role": role, "content": [*[{"type": "image"}] * pictures, {"type": "text", "text": text}]}
+
+
+def shown(pixels: Tensor, processor: Any) -> np.ndarray:
+    """What normalised pixels (3, h, w) look like, (h, w, 3) uint8."""
+    values = pixels.float().cpu().numpy().transpose(1, 2, 0)
+    if getattr(processor, "do_normalize", True):
+        values = values * np.array(processor.image_std) + np.array(processor.image_mean)
+    return (values.clip(0, 1) * 255).round().astype(np.uint8)

@@ -101,7 +101,8 @@ def extend(state: State, prompt: Reading) -> None:
     """Let a state read further tokens: a prompt, or the next question of its conversation."""
     llava, cache, began = state.llava, state.cache, _now(state.llava)
     place, views = _placed(state, prompt)
-    forward = cache.enter(prompt.ids, is_prompt=True, asked=prompt.asked)
+    positions = None if prompt.positions is None else prompt.positions + cache.seen + cache.offset
+    forward = cache.enter(prompt.ids, is_prompt=True, asked=prompt.asked, positions=positions)
     state.logits = llava.read(prompt, cache, forward)
     cache.observe(forward)
     state.ids = torch.cat([state.ids, prompt.ids.cpu()], 1)

@@ -18,6 +18,7 @@ from elastic.cache.bias import Bias
 from elastic.cache.forward import Forward, by_layer, freed_slots
 from elastic.cache.hooks import DrivenCache, prepare
 from elastic.cache.merging import merge_layers
+from elastic.cache.positions import axes_of, behind, check_axes
 from elastic.cache.report import CacheReport, full_bytes
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import Tables
@@ -44,6 +45,8 @@ class ElasticCache(DrivenCache):
         self, policy: Policy, model: PreTrainedModel, needs: Iterable[Statistic] = (), reserve: int = 256
     ) -> None:
         text = prepare(model)
+        self.axes = axes_of(text.config)
+        check_axes(policy, self.axes)
         super().__init__(layers=[SlotLayer() for _ in range(text.config.num_hidden_layers)])
         self.chosen, self.needs = policy, frozenset(needs) | policy.needs
         self.reserve = reserve
@@ -63,6 +66,7 @@ class ElasticCache(DrivenCache):
         self.layer_statistics: dict[Statistic, Tensor] = {}  # of the last prompt, each (L, B, ...)
         self.bias: Bias | None = None
         self.planned: list[Eviction] = []  # what goes at the next tokens, where the policy has said so already
+        self.offset = 0  # of a token's position from its number: a picture's tokens may stand side by side
         self.forward = None
 
     @property
@@ -81,8 +85,10 @@ class ElasticCache(DrivenCache):
 
     # Around a forward of the model.
 
-    def enter(self, ids: Tensor, is_prompt: bool = False, asked: int = 0) -> Forward:
+    def enter(self, ids: Tensor, is_prompt: bool = False, asked: int = 0, positions: Tensor | None = None) -> Forward:
         """Enter tokens (B, n) into the tables before the model reads them; of a prompt the last that are `asked`.
+
+        `positions` (3, B, n) are the library's own; without them, tokens stand one behind the other.
 
         Raises:
             ValueError: if there is no token, the last forward failed midway, the number of sequences changes, or a
@@ -97,7 +103,9 @@ class ElasticCache(DrivenCache):
             # Several tokens see each other by their order, so they must stand at the end, behind no hole.
             self.sort_slots()
         kinds = kinds_of(ids, self.image_id, is_prompt)
-        first = int(self.tables.held()[0]) if self.policy.positions == Positions.CACHE_LENGTH else self.seen
+        first = self._first_position()
+        if positions is not None:
+            self.offset = behind(positions) - self.seen - new
         freed = freed_slots(self.tables, self.layers)
         slots = self.tables.enter(kinds)
         if self.bias is not None:
@@ -107,7 +115,7 @@ class ElasticCache(DrivenCache):
         self.forward = Forward(
             layers=self.layers,
             kinds=kinds,
-            positions=torch.arange(first, first + new, device=ids.device)[None],
+            positions=torch.arange(first, first + new, device=ids.device)[None] if positions is None else positions,
             slots=slots,
             freed=freed,
             bias=by_layer(None if self.bias is None else self.bias.table, self.tables, self.layers),
@@ -117,6 +125,11 @@ class ElasticCache(DrivenCache):
             keeps_attention=self.records_attention or self.policy.live,
         )
         return self.forward
+
+    def _first_position(self) -> int:
+        """Where the next token stands."""
+        by_length = self.policy.positions == Positions.CACHE_LENGTH
+        return self.offset + (int(self.tables.held()[0]) if by_length else self.seen)
 
     def _observer(self, new: int, asked: int, device: torch.device) -> Observer:
         kinds = self.tables.kinds
@@ -196,6 +209,7 @@ class ElasticCache(DrivenCache):
                 if it means nothing without a picture and there is none.
         """
         policy.check_batch(self.batch)
+        check_axes(policy, self.axes)
         self.chosen, policy = policy, fitting(policy, self.tables.kinds)
         self.sort_slots()
         self.layers = [layer.whole() for layer in self.layers]

@@ -19,7 +19,7 @@ class Forward:
 
     layers: list[SlotLayer]
     kinds: Tensor  # (B, n) WRITTEN, WORD or PATCH
-    positions: Tensor  # (1, n) where the tokens stand for RoPE
+    positions: Tensor  # (1, n) or (3, B, n) where the tokens stand for RoPE
     slots: Tensor  # (L, R, n) where their keys and values go
     freed: list[int | Tensor | None]  # per layer the freed slot that a token takes, (B x H,) or one for all; None: none
     bias: list[Tensor | None]  # per layer (R, S) float32, added to the logits of attention

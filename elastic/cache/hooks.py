@@ -20,6 +20,7 @@ from transformers.cache_utils import Cache
 
 from elastic.cache.attention import KEYWORD
 from elastic.cache.forward import Forward
+from elastic.cache.positions import of_pictures
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import Tables
 from elastic.policies.base import Policy
@@ -39,11 +40,13 @@ class DrivenCache(Cache, ABC):
     policy: Policy
     inverse_frequency: Tensor  # (D / 2,) of RoPE
     window: int | None  # tokens that a sliding window spans
+    axes: int  # positions that a token has
+    offset: int  # of a token's position from its number
     image_id: int | None = None  # the token that stands for a picture's patches
     forward: Forward | None = None  # the one under way
 
     @abstractmethod
-    def enter(self, ids: Tensor, is_prompt: bool) -> Forward:
+    def enter(self, ids: Tensor, is_prompt: bool, *, positions: Tensor | None = None) -> Forward:
         """Before the model reads tokens (B, n): where they go, and what attention must know of them."""
 
     @abstractmethod
@@ -89,11 +92,12 @@ class DrivenCache(Cache, ABC):
 
 def read(model: PreTrainedModel, cache: DrivenCache, forward: Forward, ids: Tensor, **images: Any) -> Tensor:
     """Logits (B, V) in float32 after tokens (B, n) that were entered into a cache as `forward`."""
+    positions = forward.positions
     # `forward` and not the call: the hooks of `prepare` are for those who do not enter tokens themselves.
     output = model.forward(
         input_ids=ids,
         past_key_values=cache,
-        position_ids=forward.positions.expand(len(ids), -1),
+        position_ids=positions if positions.ndim == 3 else positions.expand(len(ids), -1),
         use_cache=True,
         logits_to_keep=1,
         **{KEYWORD: forward},
@@ -182,9 +186,14 @@ def _before(model: PreTrainedModel, args: tuple[Any, ...], kwargs: Arguments) ->
             )
         ids = torch.zeros(given.shape[:2], dtype=torch.long, device=given.device)
     _check(model, cache, ids, kwargs)
-    forward = cache.enter(ids, is_prompt)
+    positions = None
+    if cache.axes > 1 and is_prompt:
+        positions = of_pictures(model, ids, cache.get_seq_length() + cache.offset, kwargs)
+    forward = cache.enter(ids, is_prompt, positions=positions)
     # Left to itself the library counts positions its own way; a policy may want another.
-    return (), kwargs | {"position_ids": forward.positions.expand(len(ids), -1), KEYWORD: forward}
+    if positions is None:
+        positions = forward.positions.expand(len(ids), -1)
+    return (), kwargs | {"position_ids": positions, KEYWORD: forward}
 
 
 def _check(model: PreTrainedModel, cache: DrivenCache, ids: Tensor, kwargs: Arguments) -> None:
@@ -213,6 +222,10 @@ def _check(model: PreTrainedModel, cache: DrivenCache, ids: Tensor, kwargs: Argu
             "pass prompts of equal length without padding, or one at a time."
         )
     true = torch.arange(ids.shape[1]) + cache.get_seq_length()
+    if given is not None and given.ndim == 3 and cache.axes > 1:
+        # Of four rows the first are numbers. Three, or one, are positions: `of_pictures` takes those of pictures, and
+        # where all others stand the cache knows better than the model, which keeps the last conversation's offset.
+        given = given[0] if len(given) == 4 else true
     if given is not None and (given.shape[-1] != len(true) or given.ndim > 2 or (given.cpu() != true).any()):
         raise ValueError(
             f"The cache has read {cache.get_seq_length()} tokens, and the positions of what comes do not go on from "

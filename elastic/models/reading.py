@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from elastic.cache.positions import behind
+
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 PIXELS = "pixel_values"  # what a vision tower reads, under the library's name
@@ -110,21 +112,6 @@ class Reading:
         place = np.concatenate([self.place, words(more)])
         joined = torch.cat([self.ids, ids], 1)
         return replace(self, ids=joined, inputs=inputs, positions=positions, asked=self.asked + more, place=place)
-
-
-def behind(positions: Tensor) -> int:
-    """Where the token behind others stands, given their positions (..., B, n).
-
-    Raises:
-        ValueError: if that differs between sequences.
-    """
-    last = positions.movedim(-2, 0).flatten(1).amax(1)
-    if (last != last[0]).any():
-        raise ValueError(
-            "The pictures of these prompts have other shapes, so that what follows them stands at other positions: "
-            "read them one at a time."
-        )
-    return int(last[0]) + 1
 
 
 def words(tokens: int) -> np.ndarray:

@@ -1,0 +1,79 @@
+"""Where tokens stand for RoPE, in models whose tokens have three positions: time, row and column (Qwen2-VL's M-RoPE).
+
+A picture's tokens stand in rows and columns, and what follows it behind its longer side: from there on a token's
+position is its number and an `offset`, which belongs to the conversation and so to its cache. The library keeps it on
+the model, where it is that of whoever asked last.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from elastic.policies.base import Policy, Positions
+
+
+def axes_of(text_config: Any) -> int:
+    """How many positions a token has, 1 or 3, by the settings of the text model."""
+    return 3 if "mrope_section" in (getattr(text_config, "rope_parameters", None) or {}) else 1
+
+
+def check_axes(policy: Policy, axes: int) -> None:
+    """See that a policy moves no key of a model with three positions for every token.
+
+    Raises:
+        ValueError: if it does.
+    """
+    if axes > 1 and (policy.align or policy.positions != Positions.TRUE):
+        raise ValueError(
+            f"{policy.title} gives tokens other positions, and a key of this model, which has three (time, row, column), "
+            "cannot be turned: take a method with true positions and without alignment."
+        )
+
+
+def behind(positions: Tensor) -> int:
+    """Where the token behind others stands, given their positions (..., B, n).
+
+    Raises:
+        ValueError: if that differs between sequences.
+    """
+    last = positions.movedim(-2, 0).flatten(1).amax(1)
+    if (last != last[0]).any():
+        raise ValueError(
+            "The pictures of these prompts have other shapes, so that what follows them stands at other positions: "
+            "read them one at a time."
+        )
+    return int(last[0]) + 1
+
+
+def of_pictures(model: PreTrainedModel, ids: Tensor, first: int, given: Mapping[str, Any]) -> Tensor | None:
+    """The positions (3, B, n) of tokens (B, n) with a picture among them, of a call of the library's; None without one.
+
+    They are those `given` with the call or, where it leaves them to the model, what the model makes of the tokens
+    alone, counted on from `first`.
+
+    Raises:
+        ValueError: if a picture's rows and columns are not given, or positions do not begin at `first`.
+    """
+    config: Any = model.config
+    kinds = torch.zeros_like(ids)  # as the library numbers them: 1 for a picture's tokens, 2 for a film's
+    for kind, name in ((1, "image_token_id"), (2, "video_token_id")):
+        kinds[ids == getattr(config, name, -1)] = kind
+    if not kinds.any():
+        return None
+    positions: Tensor | None = given.get("position_ids")
+    if positions is None or positions.ndim != 3 or positions.shape[0] not in (3, 4):
+        grids = {name: given.get(name) for name in ("image_grid_thw", "video_grid_thw")}
+        if all(grid is None for grid in grids.values()):
+            raise ValueError("There are image tokens, and image_grid_thw, their rows and columns, is missing: pass it.")
+        inner: Any = model.model
+        positions = inner.get_rope_index(ids, mm_token_type_ids=kinds, **grids)[0] + first
+    positions = positions[-3:]
+    if (positions[..., 0] != first).any():
+        raise ValueError(
+            f"The next token of this conversation stands at position {first}, and positions that come begin elsewhere: "
+            "pass the whole text so far, or begin with reset() of the cache."
+        )
+    return positions

@@ -22,12 +22,14 @@ from elastic.cache.attention import KEYWORD
 from elastic.cache.forward import Forward
 from elastic.cache.positions import of_pictures
 from elastic.cache.slots import SlotLayer
+from elastic.cache.structure import check_structure
 from elastic.cache.tables import Tables
 from elastic.policies.base import Policy
 
 Arguments = dict[str, Any]  # by name, of a call of the library's
 MOVING_FREQUENCIES = ("dynamic", "longrope")  # kinds of RoPE whose frequencies depend on the length
-FAMILIES = ("llama", "mistral", "qwen2")  # of text models, by `model_type`
+# Of text models, by `model_type`: those it was seen on that a cache of everything writes what the library's writes.
+FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "qwen2_vl_text", "qwen2_5_vl_text", "qwen3_vl_text")
 # The library's implementation of attention, and ours in its place, which tells a cache what was attended.
 PREPARED = {"sdpa": "elastic", "eager": "elastic_eager", "flash_attention_2": "elastic"}
 
@@ -125,9 +127,10 @@ def prepare(model: PreTrainedModel) -> Any:
     """Let a model's attention and forward know of compressed caches; returns its text decoder.
 
     Raises:
-        ValueError: if the text decoder is of a family whose attention is not known here.
+        ValueError: if the text decoder is of a family, or made in a way, that is not known here.
     """
     decoder: Any = model.get_decoder()
+    check_structure(model, decoder)
     if decoder.config.model_type not in FAMILIES:
         raise ValueError(
             f"The text model is a {decoder.config.model_type}; a compressed cache works with {', '.join(FAMILIES)}."

@@ -28,8 +28,8 @@ def check_axes(policy: Policy, axes: int) -> None:
     """
     if axes > 1 and (policy.align or policy.positions != Positions.TRUE):
         raise ValueError(
-            f"{policy.title} gives tokens other positions, and a key of this model, which has three (time, row, column), "
-            "cannot be turned: take a method with true positions and without alignment."
+            f"{policy.title} gives tokens other positions, and a key of this model, which has three (time, row, "
+            "column), cannot be turned: take a method with true positions and without alignment."
         )
 
 

@@ -12,12 +12,35 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.models.llama import modeling_llama as llama
+from transformers.models.mistral import modeling_mistral as mistral
+from transformers.models.qwen2 import modeling_qwen2 as qwen2
+from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen2_5_vl
+from transformers.models.qwen2_vl import modeling_qwen2_vl as qwen2_vl
 
 from elastic.cache import ElasticCache
 from elastic.cache.attention import one_query_attention
 from elastic.cache.forward import Forward
 from elastic.cache.hooks import MOVING_FREQUENCIES
 from elastic.models.graph import StaticForward, StaticStep, make_room
+
+# Of the library: layers that are attention and a gated network, each behind a norm, and add what comes out.
+LAYERS = (
+    llama.LlamaDecoderLayer,
+    mistral.MistralDecoderLayer,
+    qwen2.Qwen2DecoderLayer,
+    qwen2_vl.Qwen2VLDecoderLayer,
+    qwen2_5_vl.Qwen2_5_VLDecoderLayer,
+)
+ATTENTIONS = (
+    llama.LlamaAttention,
+    mistral.MistralAttention,
+    qwen2.Qwen2Attention,
+    qwen2_vl.Qwen2VLAttention,
+    qwen2_5_vl.Qwen2_5_VLAttention,
+)
+NETWORKS = (llama.LlamaMLP, mistral.MistralMLP, qwen2.Qwen2MLP, qwen2_vl.Qwen2MLP, qwen2_5_vl.Qwen2MLP)
+BEFORE = ("input_layernorm", "post_attention_layernorm")  # the norms before attention and feed-forward network
 
 
 class Decoder:
@@ -42,7 +65,8 @@ class Decoder:
         kind = text.config.rope_parameters.get("rope_type", "default")
         # Weights spread over devices are moved by hooks around the library's modules.
         is_spread = len(set(getattr(model, "hf_device_map", {}).values())) > 1
-        return kind not in MOVING_FREQUENCIES and not is_spread and hasattr(model, "lm_head")
+        is_known = kind not in MOVING_FREQUENCIES and all(map(_is_known, text.layers)) and _is_norm(text.norm)
+        return is_known and not is_spread and isinstance(getattr(model, "lm_head", None), nn.Linear)
 
     @torch.inference_mode()
     def step(self, ids: Tensor, cache: ElasticCache, forward: Forward, static: bool | None = None) -> Tensor:
@@ -84,6 +108,29 @@ class Decoder:
         half = sin.shape[-1] // 2
         # For `_turn`: the halves change places, the second one coming with a minus.
         return cos[0, 0], torch.cat([-sin[0, 0, :half], sin[0, 0, half:]])
+
+
+def _is_known(layer: nn.Module) -> bool:
+    """Whether a layer is made of what `_Block` calls, and of nothing else."""
+    parts = dict(layer.named_children())
+    if type(layer) not in LAYERS or set(parts) != {"self_attn", "mlp", *BEFORE}:
+        return False
+    attention, mlp = parts["self_attn"], parts["mlp"]
+    linear = {**dict(attention.named_children()), **{f"mlp {name}": one for name, one in mlp.named_children()}}
+    activation = linear.pop("mlp act_fn", None)
+    return (
+        type(attention) in ATTENTIONS
+        and type(mlp) in NETWORKS
+        and set(linear) == {"q_proj", "k_proj", "v_proj", "o_proj", "mlp gate_proj", "mlp up_proj", "mlp down_proj"}
+        and all(isinstance(one, nn.Linear) for one in linear.values())
+        and activation is not None
+        and all(_is_norm(parts[name]) for name in BEFORE)
+    )
+
+
+def _is_norm(norm: nn.Module) -> bool:
+    """Whether a norm is what `_normed` computes, by all it has; what adds 1 to its weights names its epsilon `eps`."""
+    return [name for name, _ in norm.named_parameters()] == ["weight"] and hasattr(norm, "variance_epsilon")
 
 
 class _Block:

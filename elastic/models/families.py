@@ -1,0 +1,155 @@
+"""Kinds of models, by `model_type`: who reads which, what else has to be installed, and what cannot be read, and why.
+
+All of it is known from `config.json` alone, so that nobody waits for weights to be told that they are of no use here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from transformers import PretrainedConfig
+
+from elastic.models.llava import Llava
+from elastic.models.text import TextModel
+
+Settings = Mapping[str, Any]  # what a checkpoint's `config.json` holds
+
+
+@dataclass(frozen=True)
+class Family:
+    """Who reads models of a kind, and the packages that the library wants for them besides its own."""
+
+    reader: type[Llava] | type[TextModel]
+    packages: tuple[str, ...] = ()
+
+
+READERS = {
+    "llama": Family(TextModel),
+    "llava": Family(Llava),
+    "mistral": Family(TextModel),
+    "qwen2": Family(TextModel),
+}
+# Of towers that come with a family and want more than it does.
+TOWERS = {"pixtral": ("torchvision",)}
+# Of weights in few bits, by the `quant_method` of `quantization_config`.
+QUANTIZED = {
+    "awq": ("accelerate", "gptqmodel"),
+    "bitsandbytes": ("accelerate", "bitsandbytes"),
+    "compressed-tensors": ("compressed-tensors",),
+    "fp8": ("accelerate",),
+    "gptq": ("optimum", "gptqmodel"),
+    "hqq": ("hqq",),
+    "quanto": ("optimum-quanto",),
+    "torchao": ("torchao",),
+}
+MODULES = {"compressed-tensors": "compressed_tensors", "optimum-quanto": "optimum.quanto"}  # that a package holds
+# What pip would fetch of itself may want another torch.
+INSTALLED_BY = {"torchvision": "--no-deps -r requirements-vision.txt", "num2words": "--no-deps -r requirements-vision.txt"}
+
+BOTH_WAYS = "the tokens of a picture see each other in both directions, and most of its layers see a window that slides"
+PREFIX = "the whole prompt sees itself in both directions, and the tokens of a cache see only what is before them"
+WINDOW = "most of its layers see a window that slides, and a cache here holds tokens from wherever a policy keeps them"
+SHARED = "its layers take keys and values from one another, and most see a window that slides"
+LINEAR = "most of its layers are linear attention, which holds a state and no keys of tokens: there is little to compress"
+NO_KEYS = "it has no attention, so that there are no keys and values to compress"
+ASIDE = "its words look at a picture through layers of their own, so that no token of the cache stands for a patch"
+QUERIES = "a few learned queries stand for a picture, so that no token of the cache stands for a patch"
+CODEBOOK = "it reads a picture as words of a codebook, and no vision tower stands before its cache"
+AUDIO = "it listens, and what is asked about here is a picture or a text"
+OWN_CODE = (
+    "its code comes with the checkpoint, and code of strangers is not run here: name a checkpoint that was converted for "
+    "transformers, often one whose name ends in -hf"
+)
+UNCONVERTED = (
+    "it is in the layout of the original release: name the checkpoint that was converted for transformers, such as "
+    "llava-hf/llava-1.5-7b-hf in place of liuhaotian/llava-v1.5-7b"
+)
+# True reasons of kinds that people have and that cannot be read.
+REFUSED = {
+    "gemma3": BOTH_WAYS,
+    "gemma3n": SHARED,
+    "paligemma": PREFIX,
+    **dict.fromkeys(("cohere2", "gemma2", "gemma3_text", "gemma4", "gemma4_text", "gpt_oss"), WINDOW),
+    **dict.fromkeys(("qwen3_5", "qwen3_5_moe", "qwen3_5_text", "qwen3_next"), LINEAR),
+    **dict.fromkeys(("falcon_mamba", "mamba", "mamba2"), NO_KEYS),
+    **dict.fromkeys(("idefics", "mllama"), ASIDE),
+    **dict.fromkeys(("blip-2", "idefics2", "instructblip", "kosmos-2"), QUERIES),
+    **dict.fromkeys(("chameleon", "emu3"), CODEBOOK),
+    **dict.fromkeys(("qwen2_audio", "voxtral", "whisper"), AUDIO),
+    **dict.fromkeys(("llava_llama", "llava_mistral", "llava_qwen"), UNCONVERTED),
+}
+LAYERS = {  # kinds of layers other than the one that is known, by the names of `layer_types`
+    "sliding_attention": "of attention to a window that slides",
+    "chunked_attention": "of attention within pieces",
+    "linear_attention": "of linear attention, which holds no keys",
+    "conv": "of convolution, which holds no keys",
+}
+
+
+def family_of(name: str, settings: Settings) -> Family:
+    """The family of a checkpoint, by its settings alone.
+
+    Raises:
+        ValueError: if it is none that can be read, or packages for it are missing; one sentence that says why.
+    """
+    kind = settings.get("model_type")
+    if not isinstance(kind, str):
+        raise ValueError(
+            f"The config.json of {name!r} names no model_type, so it is not that of a model: name a checkpoint in the "
+            "layout of transformers."
+        )
+    if kind in REFUSED or (kind not in READERS and "auto_map" in settings):
+        raise ValueError(f"{name!r} is a {kind} model, which cannot be read here: {REFUSED.get(kind, OWN_CODE)}.")
+    if kind not in READERS:
+        known = ", ".join(sorted(READERS))
+        raise ValueError(f"{name!r} is a {kind} model, which is not known here. Models that are read: {known}.")
+    if kind == "llava" and not isinstance(settings.get("text_config"), dict):
+        raise ValueError(f"{name!r} cannot be read here: {UNCONVERTED}.")
+    family = READERS[kind]
+    _check_packages(name, kind, settings, family.packages)
+    return family
+
+
+def check_layers(name: str, config: PretrainedConfig) -> None:
+    """See that all layers of a text model are of the one kind that is known, by its settings alone.
+
+    Raises:
+        ValueError: if some are not, or a text is read by one half of the model and written by another.
+    """
+    text: Any = config.get_text_config()
+    if getattr(config, "is_encoder_decoder", False) or getattr(text, "is_encoder_decoder", False):
+        raise ValueError(
+            f"{name!r} cannot be read here: it is an encoder with a decoder, whose cache holds what is written and not "
+            "what was asked."
+        )
+    other = [kind for kind in getattr(text, "layer_types", None) or () if kind != "full_attention"]
+    if other:
+        what = LAYERS.get(other[0], f"of the kind {other[0]!r}")
+        raise ValueError(
+            f"{name!r} cannot be read here: {len(other)} of its {text.num_hidden_layers} layers are {what}."
+        )
+
+
+def _check_packages(name: str, kind: str, settings: Settings, packages: tuple[str, ...]) -> None:
+    """See that what is needed to load a checkpoint is installed."""
+    needed = list(packages)
+    if isinstance(vision := settings.get("vision_config"), dict):
+        needed += TOWERS.get(str(vision.get("model_type")), ())
+    why = f"a {kind} model"
+    if isinstance(quantized := settings.get("quantization_config"), dict):
+        method = str(quantized.get("quant_method"))
+        needed += QUANTIZED.get(method, ())
+        why += f" whose weights are quantized by {method}" if QUANTIZED.get(method) else ""
+    missing = [package for package in dict.fromkeys(needed) if not is_installed(package)]
+    if missing:
+        lines = dict.fromkeys(INSTALLED_BY.get(package, package) for package in missing)
+        how = " and ".join(f"pip install {line}" for line in lines)
+        raise ValueError(f"{name!r} is {why}, which needs packages that are not here ({', '.join(missing)}): {how}")
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package is there, by the module that it holds."""
+    module = MODULES.get(package, package)
+    parent = module.partition(".")[0]
+    return find_spec(parent) is not None and find_spec(module) is not None

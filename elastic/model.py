@@ -14,27 +14,28 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
-    AutoProcessor,
-    AutoTokenizer,
     BitsAndBytesConfig,
+    PretrainedConfig,
 )
 
-from elastic.cache.hooks import FAMILIES, prepare
+from elastic.cache.hooks import prepare
 from elastic.models import smollm2
 from elastic.models.checkpoint import SMOLLM2, check_files
+from elastic.models.families import family_of
 from elastic.models.llava import Llava
+from elastic.models.pictures import PictureReader
 from elastic.models.processor import fit_processor
 from elastic.models.reader import Reader
 from elastic.models.reading import Reading, together
 from elastic.models.text import TextModel
 from elastic.models.weights import open_weights
 
-__all__ = ["POCKET", "Llava", "Reader", "Reading", "TextModel", "load", "together"]
+__all__ = ["POCKET", "Llava", "PictureReader", "Reader", "Reading", "TextModel", "load", "together"]
 
 POCKET = Path(__file__).parent.parent / "assets" / "models" / "pocket-llava"
 
 
-def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool = False) -> Llava | TextModel:
+def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool = False) -> PictureReader | TextModel:
     """Load a LLaVA or a text model by hub name or folder, or SmolLM2 as `smollm2`; pocket-llava when none is named.
 
     Args:
@@ -71,9 +72,10 @@ def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool =
     try:
         if Path(name).is_dir():
             check_files(Path(name))
-        kind = str(AutoConfig.from_pretrained(name).model_type)
-        is_text = kind in FAMILIES
-        processor: Any = (AutoTokenizer if is_text else AutoProcessor).from_pretrained(name)
+        AutoConfig.from_pretrained(name)  # refuses what it does not know
+        family = family_of(name, PretrainedConfig.get_config_dict(name)[0])
+        is_text = issubclass(family.reader, TextModel)
+        processor: Any = family.reader.open_processor(name)
         model = open_weights(AutoModelForCausalLM if is_text else AutoModelForImageTextToText, name, device, options)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
@@ -81,13 +83,7 @@ def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool =
             f"Could not load {name!r} as a LLaVA or a text model ({reason}). "
             "Give a hub name such as llava-hf/llava-1.5-7b-hf, or a folder with such a checkpoint."
         ) from error
-    if not is_text and kind != "llava":
-        raise ValueError(
-            f"{name!r} is a {kind} model. Only LLaVA-1.5-like checkpoints are read here, and text models: "
-            f"{', '.join(FAMILIES)}."
-        )
     prepare(model)
-    if is_text:
-        return TextModel(model.eval(), processor, name)
-    fit_processor(processor, model, name)
-    return Llava(model.eval(), processor, name)
+    if not is_text:
+        fit_processor(processor, model, name)
+    return family.reader(model.eval(), processor, name)

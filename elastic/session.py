@@ -14,7 +14,7 @@ from elastic.cache.report import full_bytes
 from elastic.engine import State, Step, compress, decode, extend, prefill
 from elastic.events import Compressed, Encoding, Ended, Event, Prefilling, Read, Stepped
 from elastic.fairness import beyond_share
-from elastic.model import Llava, Reading
+from elastic.model import PictureReader, Reading
 from elastic.options import MAX_QUESTION
 from elastic.picture import small_jpeg
 from elastic.policies import Policy
@@ -25,7 +25,9 @@ from elastic.record.trace import Run
 class Comparison:
     """The sides of a conversation about one picture; `ask` runs a turn. `source` says where the picture is from."""
 
-    def __init__(self, llava: Llava, picture: Image.Image, policies: Sequence[Policy], source: str = "") -> None:
+    def __init__(
+        self, llava: PictureReader, picture: Image.Image, policies: Sequence[Policy], source: str = ""
+    ) -> None:
         self.llava, self.picture, self.policies, self.source = llava, picture, list(policies), source
         self.link: dict[str, str] = {}  # see Run; of the current turn
         self.note = ""  # a sentence that belongs to the current turn, whoever tells it

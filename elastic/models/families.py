@@ -10,7 +10,8 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
-from elastic.models.llava import Llava
+from elastic.models.llava import Llava, Pixtral, VipLlava
+from elastic.models.pictures import PictureReader
 from elastic.models.text import TextModel
 
 Settings = Mapping[str, Any]  # what a checkpoint's `config.json` holds
@@ -20,7 +21,7 @@ Settings = Mapping[str, Any]  # what a checkpoint's `config.json` holds
 class Family:
     """Who reads models of a kind, and the packages that the library wants for them besides its own."""
 
-    reader: type[Llava] | type[TextModel]
+    reader: type[PictureReader] | type[TextModel]
     packages: tuple[str, ...] = ()
 
 
@@ -29,9 +30,11 @@ READERS = {
     "llava": Family(Llava),
     "mistral": Family(TextModel),
     "qwen2": Family(TextModel),
+    "qwen3": Family(TextModel),
+    "vipllava": Family(VipLlava),
 }
-# Of towers that come with a family and want more than it does.
-TOWERS = {"pixtral": ("torchvision",)}
+# Of towers that come with the code of another family and read pictures their own way.
+TOWERS = {"pixtral": Family(Pixtral)}
 # Of weights in few bits, by the `quant_method` of `quantization_config`.
 QUANTIZED = {
     "awq": ("accelerate", "gptqmodel"),
@@ -44,22 +47,22 @@ QUANTIZED = {
     "torchao": ("torchao",),
 }
 MODULES = {"compressed-tensors": "compressed_tensors", "optimum-quanto": "optimum.quanto"}  # that a package holds
-# What pip would fetch of itself may want another torch.
-INSTALLED_BY = {"torchvision": "--no-deps -r requirements-vision.txt", "num2words": "--no-deps -r requirements-vision.txt"}
 
 BOTH_WAYS = "the tokens of a picture see each other in both directions, and most of its layers see a window that slides"
 PREFIX = "the whole prompt sees itself in both directions, and the tokens of a cache see only what is before them"
 WINDOW = "most of its layers see a window that slides, and a cache here holds tokens from wherever a policy keeps them"
 SHARED = "its layers take keys and values from one another, and most see a window that slides"
-LINEAR = "most of its layers are linear attention, which holds a state and no keys of tokens: there is little to compress"
+LINEAR = (
+    "most of its layers are linear attention, which holds a state and no keys of tokens: there is little to compress"
+)
 NO_KEYS = "it has no attention, so that there are no keys and values to compress"
 ASIDE = "its words look at a picture through layers of their own, so that no token of the cache stands for a patch"
 QUERIES = "a few learned queries stand for a picture, so that no token of the cache stands for a patch"
 CODEBOOK = "it reads a picture as words of a codebook, and no vision tower stands before its cache"
 AUDIO = "it listens, and what is asked about here is a picture or a text"
 OWN_CODE = (
-    "its code comes with the checkpoint, and code of strangers is not run here: name a checkpoint that was converted for "
-    "transformers, often one whose name ends in -hf"
+    "its code comes with the checkpoint, and code of strangers is not run here: name a checkpoint that was converted "
+    "for transformers, often one whose name ends in -hf"
 )
 UNCONVERTED = (
     "it is in the layout of the original release: name the checkpoint that was converted for transformers, such as "
@@ -106,7 +109,8 @@ def family_of(name: str, settings: Settings) -> Family:
         raise ValueError(f"{name!r} is a {kind} model, which is not known here. Models that are read: {known}.")
     if kind == "llava" and not isinstance(settings.get("text_config"), dict):
         raise ValueError(f"{name!r} cannot be read here: {UNCONVERTED}.")
-    family = READERS[kind]
+    tower = vision.get("model_type") if isinstance(vision := settings.get("vision_config"), dict) else None
+    family = TOWERS.get(str(tower), READERS[kind])
     _check_packages(name, kind, settings, family.packages)
     return family
 
@@ -134,8 +138,6 @@ def check_layers(name: str, config: PretrainedConfig) -> None:
 def _check_packages(name: str, kind: str, settings: Settings, packages: tuple[str, ...]) -> None:
     """See that what is needed to load a checkpoint is installed."""
     needed = list(packages)
-    if isinstance(vision := settings.get("vision_config"), dict):
-        needed += TOWERS.get(str(vision.get("model_type")), ())
     why = f"a {kind} model"
     if isinstance(quantized := settings.get("quantization_config"), dict):
         method = str(quantized.get("quant_method"))
@@ -143,9 +145,7 @@ def _check_packages(name: str, kind: str, settings: Settings, packages: tuple[st
         why += f" whose weights are quantized by {method}" if QUANTIZED.get(method) else ""
     missing = [package for package in dict.fromkeys(needed) if not is_installed(package)]
     if missing:
-        lines = dict.fromkeys(INSTALLED_BY.get(package, package) for package in missing)
-        how = " and ".join(f"pip install {line}" for line in lines)
-        raise ValueError(f"{name!r} is {why}, which needs packages that are not here ({', '.join(missing)}): {how}")
+        raise ValueError(f"{name!r} is {why}, which needs packages that are not here: pip install {' '.join(missing)}")
 
 
 def is_installed(package: str) -> bool:

@@ -1,31 +1,35 @@
-"""LLaVA: a picture's patches between the words, through a vision tower of one picture at a time."""
+"""LLaVA and what shares its code: a picture's patches between the words, through a tower of one picture at a time.
+
+The tower is CLIP's or SigLIP's, which see squares of one size, or Pixtral's, which sees pictures as they are.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from torch import Tensor
 
 from elastic.models.pictures import PictureReader, shown
 from elastic.models.reading import PIXELS, WHOLE, Box, Reading, View
+from elastic.models.stills import PixtralStills
 
 
 @dataclass(frozen=True)
 class Llava(PictureReader):
-    """LLaVA-1.5 and what shares its code: a picture is one square of equally large patches, row by row."""
+    """LLaVA-1.5 and its kin: a picture is one square of equally large patches, row by row."""
 
-    def _views(self, pictures: Sequence[Image.Image], inputs: Mapping[str, Tensor], first: int) -> list[View]:
+    def _views(self, pictures: Sequence[Image.Image], ids: Tensor, inputs: Mapping[str, Tensor]) -> list[View]:
         vision = self.model.config.vision_config
         side, processor = vision.image_size // vision.patch_size, self.processor.image_processor
         covered = side * vision.patch_size  # what is left over at the right and at the bottom, no patch sees
+        share = covered / vision.image_size
         views = []
         for number, (picture, pixels) in enumerate(zip(pictures, inputs[PIXELS], strict=True)):
-            box = _seen_box(picture.size, processor)
-            share = covered / vision.image_size
-            right, bottom = box[0] + (box[2] - box[0]) * share, box[1] + (box[3] - box[1]) * share
-            seen = shown(pixels[:, :covered, :covered], processor)
-            views.append(View(seen, side, side, (box[0], box[1], right, bottom), first + number))
+            left, top, right, bottom = seen_box(picture.size, processor)
+            box = left, top, left + (right - left) * share, top + (bottom - top) * share
+            views.append(View(shown(pixels[:, :covered, :covered], processor), side, side, box, number))
         return views
 
     def _tower_inputs(self, prompt: Reading) -> dict[str, Any]:
@@ -35,15 +39,51 @@ class Llava(PictureReader):
         return super()._tower_inputs(prompt) | chosen
 
 
-def _seen_box(size: tuple[int, int], processor: Any) -> Box:
+@dataclass(frozen=True)
+class VipLlava(Llava):
+    """ViP-LLaVA: as LLaVA-1.5, with what several layers of the tower see side by side."""
+
+    def _tower_inputs(self, prompt: Reading) -> dict[str, Any]:
+        return PictureReader._tower_inputs(self, prompt) | {
+            "vision_feature_layer": self.model.config.vision_feature_layer
+        }
+
+
+@dataclass(frozen=True)
+class Pixtral(Llava):
+    """Pixtral: a picture has as many rows and columns as it is large, and a token behind each of its rows."""
+
+    @classmethod
+    def open_processor(cls, name: str) -> Any:
+        """The processor of a checkpoint, by name or folder."""
+        return PixtralStills.from_pretrained(name)
+
+    def _views(self, pictures: Sequence[Image.Image], ids: Tensor, inputs: Mapping[str, Tensor]) -> list[View]:
+        patch, processor = self.model.config.vision_config.patch_size, self.processor.image_processor
+        views = []
+        for number, (pixels, size) in enumerate(zip(inputs[PIXELS], inputs["image_sizes"].tolist(), strict=True)):
+            height, width = size
+            seen = shown(pixels[:, :height, :width], processor)
+            views.append(View(seen, height // patch, width // patch, WHOLE, number))
+        return views
+
+    def _place(self, ids: Tensor, views: Sequence[View]) -> np.ndarray:
+        place = super()._place(ids, views)
+        # Behind the last cell of every row stands a token that ends it.
+        ends = np.flatnonzero((place[:-1, 3] >= 0) & (place[1:, 3] < 0)) + 1
+        place[ends, :3] = place[ends - 1, :3]
+        return place
+
+
+def seen_box(size: tuple[int, int], processor: Any) -> Box:
     """What an image processor leaves of a picture (width, height): all, or the middle where it crops."""
     if not getattr(processor, "do_center_crop", False):
         return WHOLE
-    width, height = size
     resized, crop = processor.size, processor.crop_size
     scale = 1.0
     if getattr(processor, "do_resize", True) and resized.get("shortest_edge"):
         scale = resized["shortest_edge"] / min(size)
-    shares = min(1.0, crop["width"] / (width * scale)), min(1.0, crop["height"] / (height * scale))
-    left, top = (1 - shares[0]) / 2, (1 - shares[1]) / 2
-    return left, top, 1 - left, 1 - top
+    wide, high = (
+        min(1.0, crop[name] / (length * scale)) for name, length in zip(("width", "height"), size, strict=True)
+    )
+    return (1 - wide) / 2, (1 - high) / 2, (1 + wide) / 2, (1 + high) / 2

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase, ProcessorMixin
+from transformers import AutoProcessor, PreTrainedTokenizerBase, ProcessorMixin
 
 from elastic.models.reader import Message, Reader
 from elastic.models.reading import PIXELS, Reading, View, cells, words
@@ -28,17 +28,17 @@ class PictureReader(Reader):
     processor: ProcessorMixin
 
     @abstractmethod
-    def _views(self, pictures: Sequence[Image.Image], inputs: Mapping[str, Tensor], first: int) -> list[View]:
-        """What the model sees of pictures, from what the processor made of them; the first one's number is `first`."""
+    def _views(self, pictures: Sequence[Image.Image], ids: Tensor, inputs: Mapping[str, Tensor]) -> list[View]:
+        """What the model sees of pictures, in the order of its tokens, from what the processor made of them."""
 
-    def _place(self, ids: Tensor, views: Sequence[View], first: int) -> np.ndarray:
-        """Which cell of which view each token (T,) stands for, (T, 4); the first view's number is `first`.
+    def _place(self, ids: Tensor, views: Sequence[View]) -> np.ndarray:
+        """Which cell of which view each token (T,) stands for, (T, 4): the image tokens are their cells, row by row.
 
         Raises:
             ValueError: if there are other numbers of tokens than the views have cells.
         """
         place, is_patch = words(len(ids)), (ids == self.image_id).cpu().numpy()
-        every = [cells(first + number, view) for number, view in enumerate(views)]
+        every = [cells(number, view) for number, view in enumerate(views)]
         tokens = sum(map(len, every))
         if tokens != is_patch.sum():
             raise ValueError(
@@ -48,6 +48,11 @@ class PictureReader(Reader):
         if every:
             place[is_patch] = np.concatenate(every)
         return place
+
+    @classmethod
+    def open_processor(cls, name: str) -> Any:
+        """The processor of a checkpoint, by name or folder."""
+        return AutoProcessor.from_pretrained(name)
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -110,8 +115,8 @@ class PictureReader(Reader):
             skipped = self._mark_tokens(text)
             inputs = {n: value[:, skipped:] if value.shape == ids.shape else value for n, value in inputs.items()}
             ids = ids[:, skipped:]
-        views = tuple(self._views(pictures, inputs, 0))
-        place = self._place(ids[0], views, 0)
+        views = tuple(self._views(pictures, ids[0], inputs))
+        place = self._place(ids[0], views)
         inputs = {name: self._on_device(value) for name, value in inputs.items()}
         last_patch = int(np.flatnonzero(place[:, 3] >= 0)[-1])
         asked = ids.shape[1] - 1 - last_patch

@@ -4,11 +4,11 @@ How many tokens a picture takes is a fact of the vision tower, so it is taken fr
 """
 
 from PIL import Image
-from transformers import LlavaProcessor, PreTrainedModel
+from transformers import LlavaProcessor, PreTrainedModel, ProcessorMixin
 
 
-def fit_processor(processor: LlavaProcessor, model: PreTrainedModel, name: str) -> None:
-    """Give a LLaVA's processor the patch size and the number of tokens of the model's vision tower.
+def fit_processor(processor: ProcessorMixin, model: PreTrainedModel, name: str) -> None:
+    """See that a processor fits its model; one of LLaVA-1.5 is given the tower's patch size and number of tokens.
 
     Raises:
         ValueError: if the processor has no chat template, another token for pictures, or prepares pictures of another
@@ -25,8 +25,10 @@ def fit_processor(processor: LlavaProcessor, model: PreTrainedModel, name: str) 
             f"The processor of {name!r} has another token for pictures than the model ({model.config.image_token_id}): "
             "take tokenizer and processor from where the weights were published."
         )
+    if not isinstance(processor, LlavaProcessor):
+        return
     processor.patch_size = vision.patch_size
-    processor.vision_feature_select_strategy = model.config.vision_feature_select_strategy
+    processor.vision_feature_select_strategy = getattr(model.config, "vision_feature_select_strategy", "default")
     # CLIP's tower puts one vector for the whole picture before those of the patches; others have patches only.
     processor.num_additional_image_tokens = int("clip" in vision.model_type and "siglip" not in vision.model_type)
     _check_size(processor, vision.image_size, name)

@@ -39,6 +39,11 @@ class Reader(ABC):
     processor: Any
     name: str
 
+    @classmethod
+    @abstractmethod
+    def open_processor(cls, name: str) -> Any:
+        """The processor of a checkpoint, by name or folder."""
+
     @property
     @abstractmethod
     def tokenizer(self) -> Any:

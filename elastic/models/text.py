@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from PIL import Image
-from transformers import PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from elastic.models.reader import MARK, Message, Reader
 from elastic.models.reading import Reading
@@ -18,6 +19,11 @@ class TextModel(Reader):
     """A causal language model, its tokenizer and the name it was loaded by; the context of its questions is a text."""
 
     processor: PreTrainedTokenizerBase
+
+    @classmethod
+    def open_processor(cls, name: str) -> Any:
+        """The tokenizer of a checkpoint, by name or folder."""
+        return AutoTokenizer.from_pretrained(name)
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:

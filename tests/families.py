@@ -1,0 +1,218 @@
+"""Checkpoints of vision-language models of true class and structure: few layers, random weights, saved by the library.
+
+Each is what a person would download, but small: a tokenizer with the family's special tokens and a chat template that
+writes what the family's writes, an image processor of the kind that prepares its pictures, and weights under the names
+that the hub's files have, since `save_pretrained` writes those.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import (
+    CLIPVisionConfig,
+    GenerationConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PixtralVisionConfig,
+    PreTrainedTokenizerFast,
+    SiglipVisionConfig,
+    VipLlavaConfig,
+    VipLlavaForConditionalGeneration,
+)
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.pixtral.image_processing_pil_pixtral import PixtralImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+from elastic.models.stills import PixtralStills
+
+# What each family's publisher has people write, without what concerns tools and systems.
+WORDS = "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] }}{% endfor %}"
+VICUNA = (
+    "{% for message in messages %}{{ message['role'].upper() }}: "
+    "{% for part in message['content'] if part['type'] == 'image' %}<image>\n{% endfor %}" + WORDS + " {% endfor %}"
+    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{% for part in message['content'] if part['type'] == 'image' %}<image>\n{% endfor %}" + WORDS + "<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+LLAMA3 = (
+    "{{ bos_token }}{% for message in messages %}<|start_header_id|>{{ message['role'] }}<|end_header_id|>\n\n"
+    "{% for part in message['content'] if part['type'] == 'image' %}<image>\n{% endfor %}" + WORDS + "<|eot_id|>"
+    "{% endfor %}{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
+)
+PIXTRAL = (
+    "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}[INST]"
+    "{% for part in message['content'] %}{% if part['type'] == 'image' %}[IMG]{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}[/INST]{% else %}" + WORDS + "{{ eos_token }}{% endif %}{% endfor %}"
+)
+
+
+def tokenizer(special: list[str], template: str, bos: str = "", eos: str = "", **named: str) -> PreTrainedTokenizerFast:
+    """A token for every byte, and the special ones; bos before every text where it is named, as Llama's do."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    of_bytes = Tokenizer(models.BPE({letter: number for number, letter in enumerate(alphabet)}, []))
+    of_bytes.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    of_bytes.decoder = decoders.ByteLevel()
+    every = list(dict.fromkeys([*filter(None, (bos, eos)), *special]))
+    of_bytes.add_special_tokens(every)
+    if bos:
+        pair = (bos, of_bytes.token_to_id(bos))
+        of_bytes.post_processor = processors.TemplateProcessing(single=f"{bos} $A", special_tokens=[pair])
+    said = {"bos_token": bos} if bos else {}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=of_bytes,
+        **said,
+        eos_token=eos or special[0],
+        pad_token=special[-1],
+        extra_special_tokens=named,
+        chat_template=template,
+        padding_side="left",
+    )
+
+
+def text(kind: str, words: PreTrainedTokenizerFast, **other: object) -> dict[str, object]:
+    """Settings of a text model of three layers with grouped queries, whose weights are large enough to look about.
+
+    With the usual ones an untrained model attends to everything alike, and a lost token would make no difference.
+    """
+    return {
+        "model_type": kind,
+        "vocab_size": len(words) + 3,
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 4096,
+        "initializer_range": 0.25,
+        "bos_token_id": words.bos_token_id,
+        "eos_token_id": words.eos_token_id,
+        "pad_token_id": words.pad_token_id,
+    } | other
+
+
+TOWER = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 2, "patch_size": 14}
+CLIP = {**TOWER, "image_size": 112, "projection_dim": 32}
+SIGLIP = {**TOWER, "image_size": 90}  # six patches and six pixels that none sees, as 384 has
+
+
+def clip_pictures(size: int = 112) -> CLIPImageProcessorPil:
+    """Pictures of one size, of which the middle is seen."""
+    return CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
+
+
+def siglip_pictures(size: int = 90) -> SiglipImageProcessorPil:
+    """Pictures squashed to one size."""
+    return SiglipImageProcessorPil(size={"height": size, "width": size}, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+
+
+def save(folder: Path, kind: type, config: object, processor: object, words: PreTrainedTokenizerFast) -> None:
+    """Write a random model with its processor, as people find them."""
+    torch.manual_seed(3)
+    model = kind(config)
+    for name, weights in model.named_parameters():
+        # What comes from a picture must be as loud as words are, or nobody would look at it.
+        if any(part in name for part in ("projector", "connector", "merger", "multi_modal")) and weights.ndim > 1:
+            torch.nn.init.normal_(weights, std=0.6)
+    model.generation_config = GenerationConfig(
+        bos_token_id=words.bos_token_id, eos_token_id=words.eos_token_id, pad_token_id=words.pad_token_id
+    )
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+def llava(folder: Path, words: PreTrainedTokenizerFast, of_text: dict[str, object], tower: str = "clip") -> None:
+    """A LLaVA with a tower of CLIP, or of SigLIP as in llava-interleave."""
+    is_clip = tower == "clip"
+    vision = CLIPVisionConfig(**CLIP) if is_clip else SiglipVisionConfig(**SIGLIP, vision_use_head=False)
+    strategy = "default" if is_clip else "full"
+    processor = LlavaProcessor(
+        image_processor=clip_pictures() if is_clip else siglip_pictures(),
+        tokenizer=words,
+        patch_size=14,
+        vision_feature_select_strategy=strategy,
+        num_additional_image_tokens=int(is_clip),
+        chat_template=words.chat_template,
+    )
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=of_text,
+        image_token_index=words.convert_tokens_to_ids("<image>"),
+        vision_feature_select_strategy=strategy,
+        vision_feature_layer=-2 if is_clip else -1,
+        image_seq_length=64 if is_clip else 36,
+        tie_word_embeddings=bool(of_text.get("tie_word_embeddings")),
+    )
+    save(folder, LlavaForConditionalGeneration, config, processor, words)
+
+
+def llava_15(folder: Path) -> None:
+    words = tokenizer(["<image>", "<pad>"], VICUNA, "<s>", "</s>")
+    llava(folder, words, text("llama", words, num_key_value_heads=4, head_dim=16))
+
+
+def bakllava(folder: Path) -> None:
+    words = tokenizer(["<image>", "<pad>"], VICUNA, "<s>", "</s>")
+    llava(folder, words, text("mistral", words, sliding_window=4096, head_dim=16))
+
+
+def llava_interleave(folder: Path) -> None:
+    words = tokenizer(["<|im_start|>", "<|im_end|>", "<image>", "<|endoftext|>"], CHATML, eos="<|im_end|>")
+    llava(folder, words, text("qwen2", words, tie_word_embeddings=True), "siglip")
+
+
+def llava_llama_3(folder: Path) -> None:
+    heads = ["<|start_header_id|>", "<|end_header_id|>", "<image>", "<pad>"]
+    words = tokenizer(heads, LLAMA3, "<|begin_of_text|>", "<|eot_id|>")
+    llava(folder, words, text("llama", words, head_dim=16))
+
+
+def vipllava(folder: Path) -> None:
+    words = tokenizer(["<image>", "<pad>"], VICUNA, "<s>", "</s>")
+    config = VipLlavaConfig(
+        vision_config=CLIPVisionConfig(**CLIP),
+        text_config=text("llama", words, head_dim=16),
+        image_token_index=words.convert_tokens_to_ids("<image>"),
+        vision_feature_layer=(-2, -1, 1),
+        image_seq_length=64,
+    )
+    processor = LlavaProcessor(
+        image_processor=clip_pictures(),
+        tokenizer=words,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=VICUNA,
+    )
+    save(folder, VipLlavaForConditionalGeneration, config, processor, words)
+
+
+def pixtral(folder: Path) -> None:
+    words = tokenizer(["[INST]", "[/INST]", "[IMG]", "[IMG_BREAK]", "[IMG_END]", "<pad>"], PIXTRAL, "<s>", "</s>")
+    config = LlavaConfig(
+        vision_config=PixtralVisionConfig(**TOWER | {"patch_size": 16}, image_size=1024, head_dim=16),
+        # As in the original, heads are wider than the model divided by their number.
+        text_config=text("mistral", words, head_dim=24, sliding_window=None),
+        image_token_index=words.convert_tokens_to_ids("[IMG]"),
+        vision_feature_select_strategy="full",
+        vision_feature_layer=-1,
+        image_seq_length=1,
+    )
+    pictures = PixtralImageProcessorPil(size={"longest_edge": 160}, patch_size={"height": 16, "width": 16})
+    processor = PixtralStills(image_processor=pictures, tokenizer=words, patch_size=16, chat_template=PIXTRAL)
+    save(folder, LlavaForConditionalGeneration, config, processor, words)
+
+
+MAKERS: dict[str, Callable[[Path], None]] = {
+    "llava-1.5": llava_15,
+    "bakllava": bakllava,
+    "llava-interleave-qwen": llava_interleave,
+    "llava-llama-3": llava_llama_3,
+    "vipllava": vipllava,
+    "pixtral": pixtral,
+}

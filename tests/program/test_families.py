@@ -1,0 +1,284 @@
+"""Every family of vision-language models, on a checkpoint of its true structure, against the library's own code."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+from transformers import AutoModelForImageTextToText
+
+from elastic.cache import ElasticCache
+from elastic.engine import compress, extend, prefill, step
+from elastic.model import load
+from elastic.policies import POLICIES, Choice, Policy
+from elastic.policies.base import Positions
+from elastic.policies.elastic_plus import ElasticPlus
+from elastic.policies.full import Full
+from elastic.session import Comparison
+from tests.families import MAKERS
+
+QUESTION, MORE = "What is to be seen?", "And what else?"
+
+
+def noise(width, height, seed=0):
+    """A picture no two places of which are alike, but smooth enough to stay so when it is made smaller."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
+
+
+WIDE, TALL = noise(230, 150), noise(120, 200, seed=1)
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def family(request, tmp_path_factory):
+    """A reader, and the same checkpoint as the library alone opens it."""
+    folder = tmp_path_factory.mktemp(request.param)
+    MAKERS[request.param](folder)
+    reader = load(folder, device="cpu")
+    alone = AutoModelForImageTextToText.from_pretrained(folder, attn_implementation="sdpa").eval()
+    # Judged beside each other, and so at whatever comes first: random models write their end early or never.
+    alone.generation_config.eos_token_id = None
+    return reader, alone
+
+
+@pytest.fixture(scope="module")
+def reader(family):
+    return family[0]
+
+
+def written(alone, reading, new=20, cache=None):
+    """What the library writes behind a prompt, with its own cache or another."""
+    return alone.generate(
+        input_ids=reading.ids,
+        **reading.inputs,
+        attention_mask=torch.ones_like(reading.ids),
+        past_key_values=cache,
+        max_new_tokens=new,
+        do_sample=False,
+        eos_token_id=None,
+        pad_token_id=0,
+    )[0, reading.ids.shape[1] :].tolist()
+
+
+def answer(state, new=20):
+    """What the engine writes, going on behind an end token as behind any other."""
+    found = []
+    for _ in range(new):
+        token = int(state.logits[0].argmax())
+        found.append(token)
+        step(state, torch.tensor([[token]]))
+    return found
+
+
+def test_prompts_are_the_librarys_own(reader):
+    for picture in (WIDE, TALL):
+        message = {"role": "user", "content": [{"type": "image", "image": picture}, {"type": "text", "text": QUESTION}]}
+        expected = reader.processor.apply_chat_template(
+            [message], add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+        )
+        found = reader.first_turn(picture, QUESTION)
+        assert torch.equal(found.ids, expected.pop("input_ids"))
+        expected.pop("attention_mask")
+        assert set(found.inputs) == set(expected)
+        for name, value in expected.items():
+            assert torch.equal(found.inputs[name], value), name
+        bos = reader.tokenizer.bos_token_id
+        assert bos is None or (found.ids == bos).sum() <= 1
+
+
+def test_every_image_token_has_a_place_and_no_other_token_a_cell(reader):
+    reading = reader.first_turn(WIDE, QUESTION)
+    is_patch = (reading.ids[0] == reader.image_id).numpy()
+    place = reading.place
+    assert place.shape == (len(is_patch), 4) and place.dtype == np.int32
+    assert ((place[:, 3] >= 0) <= is_patch).all()
+    for number, view in enumerate(reading.views):
+        mine = place[(place[:, 1] == number) & (place[:, 3] >= 0)]
+        assert mine[:, 2:].tolist() == [[row, column] for row in range(view.rows) for column in range(view.columns)]
+        height, width, _ = view.pixels.shape
+        assert (
+            view.pixels.dtype == np.uint8
+            and 0 <= view.box[0] < view.box[2] <= 1
+            and 0 <= view.box[1] < view.box[3] <= 1
+        )
+        assert height >= view.rows and width >= view.columns
+    assert (reading.place[-reading.asked :, 3] == -1).all() and reading.place[-reading.asked - 1, 1] >= 0
+
+
+def test_the_full_cache_writes_what_the_library_writes_and_goes_on_so(family):
+    reader, alone = family
+    first = reader.first_turn(WIDE, QUESTION)
+    state = prefill(reader, first)
+    found = answer(state)
+    assert found == written(alone, first) and len(set(found)) > 5
+    more = reader.next_turn(MORE)
+    whole = first.followed_by(torch.tensor([found])).followed_by(more.ids)
+    extend(state, more)
+    assert answer(state) == written(alone, whole)
+
+
+def test_a_picture_that_was_encoded_before_is_read_the_same(reader):
+    first = reader.first_turn(WIDE, QUESTION)
+    at_once, before = (prefill(reader, prompt).logits for prompt in (first, reader.encode_image(first)))
+    assert torch.allclose(at_once, before, atol=1e-5)
+
+
+def test_the_librarys_generate_writes_the_same_with_a_cache_of_everything(family):
+    reader, alone = family
+    first, cache = reader.first_turn(WIDE, QUESTION), ElasticCache(Full(), reader.model)
+    found = written(reader.model, first, cache=cache)
+    assert found == written(alone, first)
+    more = reader.next_turn(MORE)
+    whole = first.followed_by(torch.tensor([found])).followed_by(more.ids)
+    without = replace(whole, inputs={n: v for n, v in whole.inputs.items() if v.shape == whole.ids.shape})
+    assert written(reader.model, without, cache=cache) == written(alone, whole)
+
+
+@pytest.mark.parametrize("drive", ["engine", "generate"])
+def test_a_compressed_cache_holds_its_budget(reader, drive):
+    policy, first = ElasticPlus(keep=0.3), reader.first_turn(WIDE, QUESTION)
+    tokens = first.ids.shape[1]
+    if drive == "engine":
+        cache = compress(prefill(reader, first, policy.needs), policy)
+        answer(cache, 15)
+        cache = cache.cache
+    else:
+        cache = ElasticCache(policy, reader.model)
+        written(reader.model, first, 16, cache)
+    assert cache.seen == tokens + 15
+    assert cache.slots == [policy.limit(tokens + 15, tokens)] * reader.layers
+    assert sum(cache.bytes_held) < 0.45 * sum(layer.slot_bytes for layer in cache.layers) * cache.seen
+
+
+@dataclass(frozen=True)
+class DropSome(Policy):
+    """Drops every third token of a stretch that words and pictures share."""
+
+    def compress(self, layers, seen):
+        owner = torch.arange(seen)
+        owner[7 : seen - 4 : 3] = -1
+        return [Choice(owner[None]) for _ in layers]
+
+
+def test_dropping_tokens_equals_masking_them(family):
+    reader, alone = family
+    first = reader.first_turn(TALL, QUESTION)
+    state = compress(prefill(reader, first, DropSome().needs), DropSome())
+    tokens, found = first.ids.shape[1], []
+    ours = []
+    for _ in range(6):
+        ours.append(state.logits[0].log_softmax(-1))
+        found += answer(state, 1)
+    whole = first.followed_by(torch.tensor([found]))
+    visible = torch.ones(whole.ids.shape[1], whole.ids.shape[1], dtype=torch.bool).tril()
+    logprobs = []
+    for dropped in (slice(0, 0), slice(7, tokens - 4, 3)):
+        visible[tokens:, dropped] = False
+        bias = torch.zeros(visible.shape).masked_fill(~visible, torch.finfo(torch.float32).min)
+        positions = {} if whole.positions is None else {"position_ids": whole.positions}
+        with torch.no_grad():
+            logits = alone(input_ids=whole.ids, **whole.inputs, **positions, attention_mask=bias[None, None]).logits[0]
+        logprobs.append(logits[tokens - 1 : -1].log_softmax(-1))
+    unmasked, oracle = logprobs
+    assert torch.allclose(torch.stack(ours), oracle, atol=2e-3)
+    assert (unmasked - oracle).abs().max() > 0.05, "the mask matters"
+
+
+def embedded(reader, reading):
+    """What the text model is given for every token (T, d)."""
+    given = []
+
+    def note(module, args, kwargs):
+        given.append(kwargs["inputs_embeds"])
+
+    text = reader.model.get_decoder()
+    hook = text.register_forward_pre_hook(note, with_kwargs=True)
+    with torch.no_grad():
+        prefill(reader, reading)
+    hook.remove()
+    return given[0][0]
+
+
+@pytest.mark.parametrize("picture", [WIDE, TALL], ids=["wide", "tall"])
+@pytest.mark.parametrize("at", [(0.4, 0.3), (0.62, 0.78)])
+def test_the_place_of_a_repainted_square_is_the_token_that_changes_most(reader, picture, at):
+    x, y = at
+    width, height = picture.size
+    before = reader.first_turn(picture, QUESTION)
+    for number, view in enumerate(before.views):
+        left, top, right, bottom = view.box
+        if not (left < x < right and top < y < bottom):
+            continue
+        column, row = int((x - left) / (right - left) * view.columns), int((y - top) / (bottom - top) * view.rows)
+        # The cell's own square of the original, so that it alone is repainted.
+        wide, high = (right - left) / view.columns, (bottom - top) / view.rows
+        corner = left + column * wide, top + row * high
+        painted = picture.copy()
+        inner = [corner[0] + 0.2 * wide, corner[1] + 0.2 * high, corner[0] + 0.8 * wide, corner[1] + 0.8 * high]
+        scaled = [part * length for part, length in zip(inner, (width, height) * 2, strict=True)]
+        ImageDraw.Draw(painted).rectangle(scaled, fill=(255, 0, 255))
+        after = reader.first_turn(painted, QUESTION)
+        changed = (embedded(reader, after) - embedded(reader, before)).norm(dim=-1)
+        mine = np.flatnonzero((before.place[:, 1] == number) & (before.place[:, 3] >= 0))
+        most = mine[int(changed[torch.from_numpy(mine)].argmax())]
+        assert before.place[most].tolist() == [0, number, row, column]
+        difference = np.abs(after.views[number].pixels.astype(int) - before.views[number].pixels.astype(int)).sum(-1)
+        of_cell = np.unravel_index(difference.argmax(), difference.shape)
+        assert of_cell[0] * view.rows // difference.shape[0] == row
+        assert of_cell[1] * view.columns // difference.shape[1] == column
+
+
+def test_two_conversations_in_turn_on_one_model_do_not_disturb_each_other(reader):
+    def begun(picture):
+        return prefill(reader, reader.first_turn(picture, QUESTION))
+
+    apart = []
+    for picture in (WIDE, TALL):
+        state = begun(picture)
+        first = answer(state, 6)
+        extend(state, reader.next_turn(MORE))
+        apart.append(first + answer(state, 6))
+    states = [begun(picture) for picture in (WIDE, TALL)]
+    mixed = [[], []]
+    for _ in range(6):
+        for said, state in zip(mixed, states, strict=True):
+            said += answer(state, 1)
+    for state in states:
+        extend(state, reader.next_turn(MORE))
+    for _ in range(6):
+        for said, state in zip(mixed, states, strict=True):
+            said += answer(state, 1)
+    assert mixed == apart
+
+
+def test_two_conversations_by_generate_do_not_disturb_each_other(family):
+    reader, alone = family
+    firsts = [reader.first_turn(picture, QUESTION) for picture in (WIDE, TALL)]
+    caches = [ElasticCache(Full(), reader.model) for _ in firsts]
+    said = [written(reader.model, first, 6, cache) for first, cache in zip(firsts, caches, strict=True)]
+    more = reader.next_turn(MORE).ids
+    for first, cache, words in zip(firsts, caches, said, strict=True):
+        whole = first.followed_by(torch.tensor([words])).followed_by(more)
+        without = replace(whole, inputs={n: v for n, v in whole.inputs.items() if v.shape == whole.ids.shape})
+        assert written(reader.model, without, 6, cache) == written(alone, whole, 6)
+
+
+def test_methods_that_move_keys_are_refused_where_a_token_has_three_positions(reader):
+    three = reader.first_turn(WIDE, QUESTION).positions is not None
+    for name in POLICIES:
+        policy = POLICIES[name]()
+        moves = policy.align or policy.positions != Positions.TRUE
+        if three and moves:
+            with pytest.raises(ValueError, match=r"which has three \(time, row, column\)"):
+                ElasticCache(policy, reader.model)
+        else:
+            assert ElasticCache(policy, reader.model).seen == 0
+
+
+def test_a_comparison_asks_twice(reader):
+    comparison = Comparison(reader, WIDE, [Full(), ElasticPlus(keep=0.4)])
+    for before_question in (False, True):
+        list(comparison._read(QUESTION, 8, before_question))
+        assert [state.place.shape for state in comparison.states] == [(state.seen, 4) for state in comparison.states]
+    assert len({state.cache.offset for state in comparison.states}) == 1

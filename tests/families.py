@@ -6,6 +6,7 @@ that the hub's files have, since `save_pretrained` writes those.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,20 +14,34 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     CLIPVisionConfig,
     GenerationConfig,
+    Idefics3Config,
+    Idefics3ForConditionalGeneration,
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
     PixtralVisionConfig,
     PreTrainedTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
     SiglipVisionConfig,
+    SmolVLMConfig,
+    SmolVLMForConditionalGeneration,
     VipLlavaConfig,
     VipLlavaForConditionalGeneration,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+from transformers.models.idefics3.processing_idefics3 import Idefics3Processor
 from transformers.models.pixtral.image_processing_pil_pixtral import PixtralImageProcessorPil
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
-from elastic.models.stills import PixtralStills
+from elastic.models.stills import PixtralStills, Qwen2VLStills, Qwen3VLStills, Qwen25VLStills, SmolVLMStills
 
 # What each family's publisher has people write, without what concerns tools and systems.
 WORDS = "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] }}{% endfor %}"
@@ -49,6 +64,20 @@ PIXTRAL = (
     "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}[INST]"
     "{% for part in message['content'] %}{% if part['type'] == 'image' %}[IMG]{% else %}{{ part['text'] }}{% endif %}"
     "{% endfor %}[/INST]{% else %}" + WORDS + "{{ eos_token }}{% endif %}{% endfor %}"
+)
+
+SMOLVLM = (
+    "<|im_start|>{% for message in messages %}{{ message['role'] | capitalize }}"
+    "{{ ':' if message['content'][0]['type'] == 'image' else ': ' }}"
+    "{% for part in message['content'] %}{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}<end_of_utterance>\n{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}"
+)
+
+QWEN_VL = (
+    "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
 
@@ -208,6 +237,67 @@ def pixtral(folder: Path) -> None:
     save(folder, LlavaForConditionalGeneration, config, processor, words)
 
 
+def smolvlm(folder: Path, is_second: bool) -> None:
+    """SmolVLM, or SmolVLM2, whose code has other names: up to four by four tiles, less here, and the whole picture."""
+    size, tile = 3, 64
+    places = [f"<row_{row}_col_{column}>" for row in range(1, 5) for column in range(1, 5)]
+    special = ["<|im_start|>", "<fake_token_around_image>", "<image>", "<global-img>", *places, "<pad>"]
+    words = tokenizer(special, SMOLVLM, "<|im_start|>", "<end_of_utterance>")
+    # Its tokenizer adds nothing: the template begins with what others would add.
+    words.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
+    of_text = text("llama", words, head_dim=16, tie_word_embeddings=True)
+    vision = {**TOWER, "patch_size": 8, "image_size": tile}
+    kinds = (
+        (SmolVLMConfig, SmolVLMForConditionalGeneration)
+        if is_second
+        else (Idefics3Config, Idefics3ForConditionalGeneration)
+    )
+    config = kinds[0](
+        vision_config={"model_type": "smolvlm_vision" if is_second else "idefics3_vision", **vision},
+        text_config=of_text,
+        image_token_id=words.convert_tokens_to_ids("<image>"),
+        scale_factor=2,
+        tie_word_embeddings=True,
+    )
+    of_pictures = SmolVLMImageProcessorPil if is_second else Idefics3ImageProcessorPil
+    pictures = of_pictures(size={"longest_edge": size * tile}, max_image_size={"longest_edge": tile})
+    kind = SmolVLMStills if is_second else Idefics3Processor
+    processor = kind(pictures, words, image_seq_len=16, chat_template=SMOLVLM)
+    save(folder, kinds[1], config, processor, words)
+
+
+def qwen_vl(folder: Path, kind: str) -> None:
+    """Qwen2-VL, 2.5 or 3: three positions to a token, and in the third what the tower adds to the first layers."""
+    special = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+    words = tokenizer([*special, "<|endoftext|>"], QWEN_VL, eos="<|im_end|>")
+    patch = 16 if kind == "qwen3_vl" else 14
+    tower = {"depth": 4, "num_heads": 2, "intermediate_size": 48, "patch_size": patch, "hidden_size": 32}
+    if kind == "qwen2_vl":
+        # The names are turned about: what is hidden is the width of what comes out.
+        tower = {"depth": 4, "num_heads": 2, "mlp_ratio": 2, "patch_size": patch, "embed_dim": 32, "hidden_size": 64}
+    elif kind == "qwen2_5_vl":
+        tower |= {"out_hidden_size": 64, "fullatt_block_indexes": [1, 3], "window_size": 56}
+    else:
+        tower |= {"out_hidden_size": 64, "deepstack_visual_indexes": [0, 1], "num_position_embeddings": 64}
+    sections = [2, 3, 3] if kind != "qwen3_vl" else [4, 2, 2]
+    rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": sections}
+    rope |= {"mrope_interleaved": True} if kind == "qwen3_vl" else {}
+    config, model, processor = QWENS[kind]
+    of_text = text(f"{kind}_text", words, rope_parameters=rope)
+    of_text |= {"head_dim": 16} if kind == "qwen3_vl" else {}
+    named = {"vision_start": "vision_start", "vision_end": "vision_end", "image": "image_pad", "video": "video_pad"}
+    ids = {f"{name}_token_id": words.convert_tokens_to_ids(f"<|{token}|>") for name, token in named.items()}
+    made = config(vision_config=tower, text_config=of_text, **ids, tie_word_embeddings=False)
+    cell = (2 * patch) ** 2
+    pictures = Qwen2VLImageProcessorPil(size={"shortest_edge": 4 * cell, "longest_edge": 30 * cell}, patch_size=patch)
+    save(folder, model, made, processor(pictures, words, chat_template=QWEN_VL), words)
+
+
+QWENS = {
+    "qwen2_vl": (Qwen2VLConfig, Qwen2VLForConditionalGeneration, Qwen2VLStills),
+    "qwen2_5_vl": (Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen25VLStills),
+    "qwen3_vl": (Qwen3VLConfig, Qwen3VLForConditionalGeneration, Qwen3VLStills),
+}
 MAKERS: dict[str, Callable[[Path], None]] = {
     "llava-1.5": llava_15,
     "bakllava": bakllava,
@@ -215,4 +305,9 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "llava-llama-3": llava_llama_3,
     "vipllava": vipllava,
     "pixtral": pixtral,
+    "smolvlm": partial(smolvlm, is_second=False),
+    "smolvlm2": partial(smolvlm, is_second=True),
+    "qwen2-vl": partial(qwen_vl, kind="qwen2_vl"),
+    "qwen2.5-vl": partial(qwen_vl, kind="qwen2_5_vl"),
+    "qwen3-vl": partial(qwen_vl, kind="qwen3_vl"),
 }

@@ -10,8 +10,10 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
+from elastic.models.idefics import Idefics, SmolVLM
 from elastic.models.llava import Llava, Pixtral, VipLlava
 from elastic.models.pictures import PictureReader
+from elastic.models.qwen_vl import Qwen2VL, Qwen3VL, Qwen25VL
 from elastic.models.text import TextModel
 
 Settings = Mapping[str, Any]  # what a checkpoint's `config.json` holds
@@ -26,11 +28,16 @@ class Family:
 
 
 READERS = {
+    "idefics3": Family(Idefics),
     "llama": Family(TextModel),
     "llava": Family(Llava),
     "mistral": Family(TextModel),
     "qwen2": Family(TextModel),
+    "qwen2_5_vl": Family(Qwen25VL),
+    "qwen2_vl": Family(Qwen2VL),
     "qwen3": Family(TextModel),
+    "qwen3_vl": Family(Qwen3VL),
+    "smolvlm": Family(SmolVLM),
     "vipllava": Family(VipLlava),
 }
 # Of towers that come with the code of another family and read pictures their own way.

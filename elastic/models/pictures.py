@@ -163,3 +163,9 @@ def shown(pixels: Tensor, processor: Any) -> np.ndarray:
     if getattr(processor, "do_normalize", True):
         values = values * np.array(processor.image_std) + np.array(processor.image_mean)
     return (values.clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def runs(marked: Tensor) -> list[tuple[int, int]]:
+    """Where each unbroken run of marked tokens (T,) bool begins, and how long it is."""
+    edges = np.flatnonzero(np.diff(marked.cpu().numpy().astype(np.int8), prepend=0, append=0))
+    return [(int(start), int(end - start)) for start, end in edges.reshape(-1, 2)]

@@ -61,6 +61,10 @@ class SmolVLMStills(NoFilms, SmolVLMProcessor):
         # Past the library's own, which asks for a package before it does anything.
         ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
+    def apply_chat_template(self, *args: Any, **kwargs: Any) -> Any:
+        """A conversation by the chat template, without what the library's own adds about films."""
+        return ProcessorMixin.apply_chat_template(self, *args, **kwargs)
+
 
 class PixtralStills(ProcessorMixin):
     """Of Pixtral; the file of the library's own cannot be imported without torchvision."""

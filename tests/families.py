@@ -16,8 +16,15 @@ from transformers import (
     GenerationConfig,
     Idefics3Config,
     Idefics3ForConditionalGeneration,
+    InternVLConfig,
+    InternVLForConditionalGeneration,
     LlavaConfig,
     LlavaForConditionalGeneration,
+    LlavaNextConfig,
+    LlavaNextForConditionalGeneration,
+    LlavaNextProcessor,
+    LlavaOnevisionConfig,
+    LlavaOnevisionForConditionalGeneration,
     LlavaProcessor,
     PixtralVisionConfig,
     PreTrainedTokenizerFast,
@@ -34,14 +41,25 @@ from transformers import (
     VipLlavaForConditionalGeneration,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.idefics3.processing_idefics3 import Idefics3Processor
+from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
+from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
 from transformers.models.pixtral.image_processing_pil_pixtral import PixtralImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
-from elastic.models.stills import PixtralStills, Qwen2VLStills, Qwen3VLStills, Qwen25VLStills, SmolVLMStills
+from elastic.models.stills import (
+    InternVLStills,
+    OnevisionStills,
+    PixtralStills,
+    Qwen2VLStills,
+    Qwen3VLStills,
+    Qwen25VLStills,
+    SmolVLMStills,
+)
 
 # What each family's publisher has people write, without what concerns tools and systems.
 WORDS = "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] }}{% endfor %}"
@@ -59,6 +77,11 @@ LLAMA3 = (
     "{{ bos_token }}{% for message in messages %}<|start_header_id|>{{ message['role'] }}<|end_header_id|>\n\n"
     "{% for part in message['content'] if part['type'] == 'image' %}<image>\n{% endfor %}" + WORDS + "<|eot_id|>"
     "{% endfor %}{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
+)
+MISTRAL = (
+    "{% for message in messages %}{% if message['role'] == 'user' %}[INST] "
+    "{% for part in message['content'] if part['type'] == 'image' %}<image>\n{% endfor %}" + WORDS + " [/INST]"
+    "{% else %} " + WORDS + "{{ eos_token }}{% endif %}{% endfor %}"
 )
 PIXTRAL = (
     "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}[INST]"
@@ -293,6 +316,80 @@ def qwen_vl(folder: Path, kind: str) -> None:
     save(folder, model, made, processor(pictures, words, chat_template=QWEN_VL), words)
 
 
+def llava_next(folder: Path) -> None:
+    """LLaVA-NeXT with Mistral."""
+    words = tokenizer(["[INST]", "[/INST]", "<image>", "<pad>"], MISTRAL, "<s>", "</s>")
+    pinpoints = [[56, 112], [112, 56], [112, 112], [168, 56], [56, 168]]
+    config = LlavaNextConfig(
+        vision_config=CLIPVisionConfig(**CLIP | {"image_size": 56}),
+        text_config=text("mistral", words, head_dim=16, sliding_window=None),
+        image_token_index=words.convert_tokens_to_ids("<image>"),
+        image_grid_pinpoints=pinpoints,
+        image_seq_length=16,
+    )
+    pictures = LlavaNextImageProcessorPil(
+        size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56}, image_grid_pinpoints=pinpoints
+    )
+    processor = LlavaNextProcessor(
+        image_processor=pictures,
+        tokenizer=words,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=MISTRAL,
+    )
+    save(folder, LlavaNextForConditionalGeneration, config, processor, words)
+
+
+def onevision(folder: Path) -> None:
+    """LLaVA-OneVision: the grid is made smaller where it would have more than two tiles' cells, in place of nine."""
+    special = ["<|im_start|>", "<|im_end|>", "<image>", "<video>", "<|endoftext|>"]
+    words = tokenizer(special, CHATML, eos="<|im_end|>")
+    size = 60  # four patches, and four pixels that none sees
+    pinpoints = [[rows * size, columns * size] for rows in range(1, 4) for columns in range(1, 4)]
+    config = LlavaOnevisionConfig(
+        vision_config=SiglipVisionConfig(**SIGLIP | {"image_size": size}, vision_use_head=False),
+        text_config=text("qwen2", words, tie_word_embeddings=True),
+        image_token_index=words.convert_tokens_to_ids("<image>"),
+        video_token_index=words.convert_tokens_to_ids("<video>"),
+        image_grid_pinpoints=pinpoints,
+        vision_aspect_ratio="anyres_max_2",
+        tie_word_embeddings=True,
+    )
+    pictures = LlavaOnevisionImageProcessorPil(
+        size={"height": size, "width": size}, image_grid_pinpoints=pinpoints, image_mean=[0.5] * 3, image_std=[0.5] * 3
+    )
+    processor = OnevisionStills(
+        pictures,
+        words,
+        num_image_tokens=16,
+        vision_feature_select_strategy="full",
+        vision_aspect_ratio="anyres_max_2",
+        chat_template=CHATML,
+    )
+    save(folder, LlavaOnevisionForConditionalGeneration, config, processor, words)
+
+
+def internvl(folder: Path) -> None:
+    """InternVL3, whose frequencies of RoPE would move far beyond what is read here."""
+    template = CHATML.replace("<image>", "<IMG_CONTEXT>")
+    special = ["<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>", "<video>", "<|endoftext|>"]
+    named = {"start_image_token": "<img>", "end_image_token": "</img>"}
+    named |= {"context_image_token": "<IMG_CONTEXT>", "video_token": "<video>"}
+    words = tokenizer(special, template, eos="<|im_end|>", **named)
+    rope = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}
+    config = InternVLConfig(
+        vision_config={**TOWER, "image_size": 56, "patch_size": 7},
+        text_config=text("qwen2", words, rope_parameters=rope),
+        image_token_id=words.convert_tokens_to_ids("<IMG_CONTEXT>"),
+        image_seq_length=16,
+        tie_word_embeddings=False,
+    )
+    pictures = GotOcr2ImageProcessorPil(size={"height": 56, "width": 56}, crop_to_patches=True, max_patches=6)
+    processor = InternVLStills(pictures, words, image_seq_length=16, chat_template=template)
+    save(folder, InternVLForConditionalGeneration, config, processor, words)
+
+
 QWENS = {
     "qwen2_vl": (Qwen2VLConfig, Qwen2VLForConditionalGeneration, Qwen2VLStills),
     "qwen2_5_vl": (Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen25VLStills),
@@ -310,4 +407,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "qwen2-vl": partial(qwen_vl, kind="qwen2_vl"),
     "qwen2.5-vl": partial(qwen_vl, kind="qwen2_5_vl"),
     "qwen3-vl": partial(qwen_vl, kind="qwen3_vl"),
+    "llava-next": llava_next,
+    "llava-onevision": onevision,
+    "internvl": internvl,
 }

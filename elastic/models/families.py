@@ -11,7 +11,9 @@ from typing import Any
 from transformers import PretrainedConfig
 
 from elastic.models.idefics import Idefics, SmolVLM
+from elastic.models.internvl import InternVL
 from elastic.models.llava import Llava, Pixtral, VipLlava
+from elastic.models.llava_next import LlavaNext, Onevision
 from elastic.models.pictures import PictureReader
 from elastic.models.qwen_vl import Qwen2VL, Qwen3VL, Qwen25VL
 from elastic.models.text import TextModel
@@ -30,7 +32,10 @@ class Family:
 READERS = {
     "idefics3": Family(Idefics),
     "llama": Family(TextModel),
+    "internvl": Family(InternVL),
     "llava": Family(Llava),
+    "llava_next": Family(LlavaNext),
+    "llava_onevision": Family(Onevision),
     "mistral": Family(TextModel),
     "qwen2": Family(TextModel),
     "qwen2_5_vl": Family(Qwen25VL),

@@ -38,7 +38,7 @@ class PictureReader(Reader):
             ValueError: if there are other numbers of tokens than the views have cells.
         """
         place, is_patch = words(len(ids)), (ids == self.image_id).cpu().numpy()
-        every = [cells(number, view) for number, view in enumerate(views)]
+        every = [self._cells(number, views) for number in range(len(views))]
         tokens = sum(map(len, every))
         if tokens != is_patch.sum():
             raise ValueError(
@@ -48,6 +48,10 @@ class PictureReader(Reader):
         if every:
             place[is_patch] = np.concatenate(every)
         return place
+
+    def _cells(self, number: int, views: Sequence[View]) -> np.ndarray:
+        """The places (n, 4) of the image tokens of one of the views, by its number."""
+        return cells(number, views[number])
 
     @classmethod
     def open_processor(cls, name: str) -> Any:

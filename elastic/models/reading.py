@@ -25,8 +25,8 @@ NO_INPUTS: Mapping[str, Tensor] = MappingProxyType({})
 class View:
     """One picture as the model saw it, whole or a tile of it, and how many of its tokens stand in a column and a row.
 
-    `pixels` (h, w, 3) uint8 are what those tokens cover, `box` where that is in the original picture, each side 0 to 1,
-    and `picture` the number of the original, from 0.
+    `pixels` (h, w, 3) uint8 are what those tokens cover, `box` where that is in the original picture, each side 0 to 1
+    or, where the model sees padding as well, beyond; and `picture` the number of the original, from 0.
     """
 
     pixels: np.ndarray

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
-from transformers import AutoModelForImageTextToText
+from transformers import AutoModelForImageTextToText, DynamicCache
 
 from elastic.cache import ElasticCache
 from elastic.engine import compress, extend, prefill, step
 from elastic.model import load
+from elastic.models.llava_next import Onevision
 from elastic.policies import POLICIES, Choice, Policy
 from elastic.policies.base import Positions
 from elastic.policies.elastic_plus import ElasticPlus
@@ -97,13 +98,56 @@ def test_every_image_token_has_a_place_and_no_other_token_a_cell(reader):
         mine = place[(place[:, 1] == number) & (place[:, 3] >= 0)]
         assert mine[:, 2:].tolist() == [[row, column] for row in range(view.rows) for column in range(view.columns)]
         height, width, _ = view.pixels.shape
-        assert (
-            view.pixels.dtype == np.uint8
-            and 0 <= view.box[0] < view.box[2] <= 1
-            and 0 <= view.box[1] < view.box[3] <= 1
-        )
+        left, top, right, bottom = view.box
+        assert view.pixels.dtype == np.uint8 and -0.2 < left < right < 1.2 and -0.2 < top < bottom < 1.2
         assert height >= view.rows and width >= view.columns
     assert (reading.place[-reading.asked :, 3] == -1).all() and reading.place[-reading.asked - 1, 1] >= 0
+
+
+def test_several_pictures_are_read_as_the_library_reads_them(family):
+    reader, alone = family
+    pictures = [WIDE, TALL, WIDE]
+    shown = [{"type": "image", "image": picture} for picture in pictures]
+    message = {"role": "user", "content": [*shown, {"type": "text", "text": QUESTION}]}
+    expected = reader.processor.apply_chat_template(
+        [message], add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    )
+    found = reader.first_turn(pictures, QUESTION)
+    assert torch.equal(found.ids, expected["input_ids"])
+    assert all(torch.equal(value, expected[name]) for name, value in found.inputs.items())
+    assert [view.picture for view in found.views] == sorted(view.picture for view in found.views)
+    assert {view.picture for view in found.views} == {0, 1, 2} == set(found.place[:, 0].tolist()) - {-1}
+    state = prefill(reader, found)
+    assert answer(state, 5) == written(alone, found, 5)
+
+
+@pytest.mark.parametrize("drive", ["engine", "library"])
+def test_a_picture_may_come_with_a_later_question(family, drive):
+    reader, alone = family
+    if isinstance(reader, Onevision):
+        with pytest.raises(ValueError, match="ask about all of them at first"):
+            reader.next_turn(MORE, [TALL])
+        return
+    first, more = reader.first_turn(WIDE, QUESTION), reader.next_turn(MORE, [TALL])
+    theirs = DynamicCache(config=alone.config.get_text_config())
+    with torch.no_grad():
+        alone(input_ids=first.ids, **first.inputs, past_key_values=theirs)
+        begin = first.ids.shape[1] + first.offset
+        positions = {} if more.positions is None else {"position_ids": more.positions + begin}
+        expected = alone(input_ids=more.ids, **more.inputs, **positions, past_key_values=theirs).logits[0, -1]
+    if drive == "engine":
+        state = prefill(reader, first)
+        extend(state, more)
+        found = state.logits[0]
+        assert [view.picture for view in state.views] == [0] * len(first.views) + [1] * len(more.views)
+        assert (state.place[first.ids.shape[1] :, 1].max(), state.place[:, 0].max()) == (len(state.views) - 1, 1)
+    else:
+        cache = ElasticCache(Full(), reader.model)
+        with torch.no_grad():
+            reader.model(input_ids=first.ids, **first.inputs, past_key_values=cache)
+            found = reader.model(input_ids=more.ids, **more.inputs, past_key_values=cache).logits[0, -1]
+        assert cache.offset == first.offset + more.offset
+    assert torch.allclose(found, expected, atol=1e-4)
 
 
 def test_the_full_cache_writes_what_the_library_writes_and_goes_on_so(family):

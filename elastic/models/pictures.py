@@ -122,8 +122,7 @@ class PictureReader(Reader):
         views = tuple(self._views(pictures, ids[0], inputs))
         place = self._place(ids[0], views)
         inputs = {name: self._on_device(value) for name, value in inputs.items()}
-        last_patch = int(np.flatnonzero(place[:, 3] >= 0)[-1])
-        asked = ids.shape[1] - 1 - last_patch
+        asked = ids.shape[1] - 1 - int(np.flatnonzero(place[:, 1] >= 0)[-1])
         reading = Reading(ids.to(self.device), inputs, asked=asked, views=views, place=place)
         return replace(reading, positions=self._positions(reading))
 

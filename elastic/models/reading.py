@@ -82,7 +82,7 @@ class Reading:
         Raises:
             ValueError: if pictures stand behind `at`.
         """
-        if (self.place[at:, 3] >= 0).any():
+        if (self.place[at:, 1] >= 0).any():
             raise ValueError(f"A picture goes on behind token {at}: split a prompt behind its pictures.")
         first, rest = dict(self.inputs), {}
         for name, value in self.inputs.items():

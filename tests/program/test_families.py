@@ -101,7 +101,42 @@ def test_every_image_token_has_a_place_and_no_other_token_a_cell(reader):
         left, top, right, bottom = view.box
         assert view.pixels.dtype == np.uint8 and -0.2 < left < right < 1.2 and -0.2 < top < bottom < 1.2
         assert height >= view.rows and width >= view.columns
-    assert (reading.place[-reading.asked :, 3] == -1).all() and reading.place[-reading.asked - 1, 1] >= 0
+    assert (reading.place[-reading.asked :, 1] == -1).all() and reading.place[-reading.asked - 1, 1] >= 0
+
+
+@pytest.mark.parametrize("picture", [WIDE, TALL], ids=["wide", "tall"])
+def test_a_view_shows_what_its_box_says(reader, picture):
+    for view in reader.first_turn(picture, QUESTION).views:
+        left, top, right, bottom = (side * length for side, length in zip(view.box, picture.size * 2, strict=True))
+        height, width, _ = view.pixels.shape
+        whole = picture.transform((width, height), Image.Transform.EXTENT, (left, top, right, bottom), Image.BILINEAR)
+        # Where a picture ends, padding may be seen.
+        expected, found = (
+            np.asarray(of, int)[height // 8 : -height // 8, width // 8 : -width // 8] for of in (whole, view.pixels)
+        )
+        # Between OneVision's tiles some pixels are seen by no patch, here many, so that what is shown is a little off.
+        assert np.abs(expected - found).mean() < (7 if isinstance(reader, Onevision) else 3)
+
+
+def test_the_ends_of_rows_have_the_row_and_no_column(reader):
+    reading = reader.first_turn(WIDE, QUESTION)
+    marked = reading.place[(reading.place[:, 1] >= 0) & (reading.place[:, 3] < 0)].tolist()
+    last = len(reading.views) - 1
+    if type(reader).__name__ in ("Pixtral", "LlavaNext", "Onevision"):
+        assert marked == [[0, last, row, -1] for row in range(reading.views[-1].rows)]
+    elif type(reader).__name__ in ("Idefics", "SmolVLM"):  # what says where a tile is
+        assert [place[:2] for place in marked] == sorted([0, view] for view in range(last + 1) for _ in range(2))
+    else:
+        assert not marked
+
+
+def test_a_prompt_in_two_halves_is_read_as_in_one(reader):
+    whole = prefill(reader, reader.first_turn(WIDE, QUESTION))
+    context, asked = reader.halves(WIDE, QUESTION)
+    state = prefill(reader, context)
+    extend(state, asked)
+    assert torch.allclose(state.logits, whole.logits, atol=1e-4)
+    assert state.cache.offset == whole.cache.offset and np.array_equal(state.place, whole.place)
 
 
 def test_several_pictures_are_read_as_the_library_reads_them(family):

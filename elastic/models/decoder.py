@@ -17,6 +17,8 @@ from transformers.models.mistral import modeling_mistral as mistral
 from transformers.models.qwen2 import modeling_qwen2 as qwen2
 from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen2_5_vl
 from transformers.models.qwen2_vl import modeling_qwen2_vl as qwen2_vl
+from transformers.models.qwen3 import modeling_qwen3 as qwen3
+from transformers.models.qwen3_vl import modeling_qwen3_vl as qwen3_vl
 
 from elastic.cache import ElasticCache
 from elastic.cache.attention import one_query_attention
@@ -31,6 +33,8 @@ LAYERS = (
     qwen2.Qwen2DecoderLayer,
     qwen2_vl.Qwen2VLDecoderLayer,
     qwen2_5_vl.Qwen2_5_VLDecoderLayer,
+    qwen3.Qwen3DecoderLayer,
+    qwen3_vl.Qwen3VLTextDecoderLayer,
 )
 ATTENTIONS = (
     llama.LlamaAttention,
@@ -39,7 +43,16 @@ ATTENTIONS = (
     qwen2_vl.Qwen2VLAttention,
     qwen2_5_vl.Qwen2_5_VLAttention,
 )
-NETWORKS = (llama.LlamaMLP, mistral.MistralMLP, qwen2.Qwen2MLP, qwen2_vl.Qwen2MLP, qwen2_5_vl.Qwen2MLP)
+NORMED = qwen3.Qwen3Attention, qwen3_vl.Qwen3VLTextAttention  # with a norm of every query and key, before RoPE
+NETWORKS = (
+    llama.LlamaMLP,
+    mistral.MistralMLP,
+    qwen2.Qwen2MLP,
+    qwen2_vl.Qwen2MLP,
+    qwen2_5_vl.Qwen2MLP,
+    qwen3.Qwen3MLP,
+    qwen3_vl.Qwen3VLTextMLP,
+)
 BEFORE = ("input_layernorm", "post_attention_layernorm")  # the norms before attention and feed-forward network
 
 
@@ -116,15 +129,19 @@ def _is_known(layer: nn.Module) -> bool:
     if type(layer) not in LAYERS or set(parts) != {"self_attn", "mlp", *BEFORE}:
         return False
     attention, mlp = parts["self_attn"], parts["mlp"]
-    linear = {**dict(attention.named_children()), **{f"mlp {name}": one for name, one in mlp.named_children()}}
-    activation = linear.pop("mlp act_fn", None)
+    of_attention, of_mlp = dict(attention.named_children()), dict(mlp.named_children())
+    norms = [parts[name] for name in BEFORE]
+    if type(attention) in NORMED:
+        norms += [of_attention.pop(name, nn.Identity()) for name in ("q_norm", "k_norm")]
+    has_activation = of_mlp.pop("act_fn", None) is not None
     return (
-        type(attention) in ATTENTIONS
+        type(attention) in ATTENTIONS + NORMED
         and type(mlp) in NETWORKS
-        and set(linear) == {"q_proj", "k_proj", "v_proj", "o_proj", "mlp gate_proj", "mlp up_proj", "mlp down_proj"}
-        and all(isinstance(one, nn.Linear) for one in linear.values())
-        and activation is not None
-        and all(_is_norm(parts[name]) for name in BEFORE)
+        and set(of_attention) == {"q_proj", "k_proj", "v_proj", "o_proj"}
+        and set(of_mlp) == {"gate_proj", "up_proj", "down_proj"}
+        and all(isinstance(one, nn.Linear) for one in (*of_attention.values(), *of_mlp.values()))
+        and has_activation
+        and all(map(_is_norm, norms))
     )
 
 
@@ -142,6 +159,7 @@ class _Block:
         self.project = _joined(attention.q_proj, attention.k_proj, attention.v_proj)
         self.output, self.down = attention.o_proj, mlp.down_proj
         self.feed, self.activation = _joined(mlp.gate_proj, mlp.up_proj), mlp.act_fn
+        self.norms = [getattr(attention, name) for name in ("q_norm", "k_norm") if hasattr(attention, name)]
         self.dim, self.scaling = attention.head_dim, attention.scaling
         self.heads = attention.config.num_attention_heads
         self.kv = attention.config.num_key_value_heads
@@ -151,6 +169,9 @@ class _Block:
         batch = len(hidden)
         projected = self.project(_normed(self.before, hidden)).view(batch, -1, 1, self.dim)
         turned = projected[:, : self.heads + self.kv]
+        if self.norms:
+            of_each = turned.split((self.heads, self.kv), 1)
+            turned = torch.cat([_normed(norm, x) for norm, x in zip(self.norms, of_each, strict=True)], 1)
         turned = turned * cos + turned.roll(self.dim // 2, -1) * sin
         keys, values = forward.write(layer, turned[:, self.heads :], projected[:, self.heads + self.kv :])
         queries, bias = turned[:, : self.heads], forward.bias[layer]

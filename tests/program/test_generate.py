@@ -15,6 +15,8 @@ from transformers import (
     MistralForCausalLM,
     Qwen2Config,
     Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
 )
 
 from elastic.cache import ElasticCache
@@ -29,6 +31,7 @@ FAMILIES = {
     "llama": (LlamaForCausalLM, LlamaConfig, {}),
     "mistral": (MistralForCausalLM, MistralConfig, {"num_key_value_heads": 2, "sliding_window": None}),
     "qwen2": (Qwen2ForCausalLM, Qwen2Config, {"num_key_value_heads": 1}),
+    "qwen3": (Qwen3ForCausalLM, Qwen3Config, {"num_key_value_heads": 2, "head_dim": 24}),
 }
 PLAIN = Elastic(keep=0.4, protect_text=False, distance=3)
 KEYS = Combine(keep=0.4, protect_text=False, assign="similar key per head", rounds=2, count_bias=True, align=True)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,14 @@ class Idefics(PictureReader):
                     views[number] = replace(views[number], box=box)
             tiles, picture = [], picture + 1
         return views
+
+    def _cap(self, images: Any, most: int) -> None:
+        """So many tiles in a row and a column that they, and the whole picture, are few enough."""
+        config = self.model.config
+        tokens = (config.vision_config.image_size // config.vision_config.patch_size // config.scale_factor) ** 2
+        self._check_cap(most, tokens)
+        # Of one tile it is the whole picture alone.
+        images.size = {"longest_edge": max(1, isqrt(most // tokens - 1)) * images.max_image_size["longest_edge"]}
 
     def _place(self, ids: Tensor, views: Sequence[View]) -> np.ndarray:
         place = super()._place(ids, views)

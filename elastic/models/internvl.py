@@ -37,6 +37,12 @@ class InternVL(Llava):
             views += [View(seen[len(views) + at], side, side, box, number) for at, box in enumerate(boxes)]
         return views
 
+    def _cap(self, images: Any, most: int) -> None:
+        tokens = int(self.model.config.image_seq_length)
+        self._check_cap(most, tokens)
+        images.max_patches = max(1, most // tokens - 1)
+        images.min_patches = min(images.min_patches, images.max_patches)
+
     def _tiling(self, size: tuple[int, int], tiles: int) -> tuple[int, int]:
         """Columns and rows that so many tiles of a picture (width, height) stand in."""
         images = self.processor.image_processor

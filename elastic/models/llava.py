@@ -5,6 +5,7 @@ The tower is CLIP's or SigLIP's, which see squares of one size, or Pixtral's, wh
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,10 @@ class Pixtral(Llava):
             seen = shown(pixels[:, :height, :width], processor)
             views.append(View(seen, height // patch, width // patch, WHOLE, number))
         return views
+
+    def _cap(self, images: Any, most: int) -> None:
+        self._check_cap(most, 1)
+        images.size = {"longest_edge": isqrt(most) * self.model.config.vision_config.patch_size}
 
     def _place(self, ids: Tensor, views: Sequence[View]) -> np.ndarray:
         place = super()._place(ids, views)

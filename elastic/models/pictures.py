@@ -2,9 +2,10 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -57,6 +58,35 @@ class PictureReader(Reader):
     def open_processor(cls, name: str) -> Any:
         """The processor of a checkpoint, by name or folder."""
         return AutoProcessor.from_pretrained(name)
+
+    def capped(self, most: int) -> Self:
+        """The same reader, that makes at most so many tokens of a picture: fewer cost less than any cache can save.
+
+        Raises:
+            ValueError: if the family has no setting for that, or a picture cannot have as few.
+        """
+        images = deepcopy(self.processor.image_processor)
+        self._cap(images, most)
+        _ = self.decoder  # found here by both: a second one would hold the weights twice
+        other, processor = copy(self), copy(self.processor)
+        processor.image_processor = images
+        object.__setattr__(other, "processor", processor)
+        return other
+
+    def _cap(self, images: Any, most: int) -> None:
+        """Set an image processor so that a picture has at most so many tokens."""
+        raise ValueError(
+            f"How many tokens a picture has is not for anybody to choose with {self.name!r}: leave the limit out."
+        )
+
+    def _check_cap(self, most: int, least: int) -> None:
+        if most < least:
+            raise ValueError(f"A picture has {least} tokens or more for {self.name!r}: allow at least as many.")
+
+    @property
+    def can_be_capped(self) -> bool:
+        """Whether `capped` has something to set."""
+        return type(self)._cap is not PictureReader._cap
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:

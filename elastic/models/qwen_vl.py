@@ -39,6 +39,14 @@ class Qwen2VL(PictureReader):
             views.append(View(shown(pixels, processor), rows // merged, columns // merged, WHOLE, number))
         return views
 
+    def _cap(self, images: Any, most: int) -> None:
+        self._check_cap(most, 4)
+        cell = (images.patch_size * images.merge_size) ** 2
+        images.size = {
+            "shortest_edge": min(images.size["shortest_edge"], most * cell // 4),
+            "longest_edge": most * cell,
+        }
+
     @torch.inference_mode()
     def _positions(self, reading: Reading) -> Tensor | None:
         kinds, grids = reading.inputs["mm_token_type_ids"], reading.inputs[GRIDS]

@@ -185,6 +185,28 @@ def test_a_picture_may_come_with_a_later_question(family, drive):
     assert torch.allclose(found, expected, atol=1e-4)
 
 
+def test_a_picture_has_no_more_tokens_than_is_allowed(reader):
+    whole = reader.first_turn(WIDE, QUESTION)
+    if not reader.can_be_capped:
+        with pytest.raises(ValueError, match="not for anybody to choose"):
+            reader.capped(64)
+        return
+    tokens = int((whole.place[:, 3] >= 0).sum())
+    counts = []
+    for most in (tokens, 48, 33, 16):
+        capped = reader.capped(most)
+        assert capped.decoder is reader.decoder and capped.tokenizer is reader.tokenizer
+        for picture in (WIDE, TALL, noise(40, 40), noise(500, 30)):
+            found = capped.first_turn(picture, QUESTION)
+            assert 0 < (found.place[:, 3] >= 0).sum() <= most
+        counts.append(int((capped.first_turn(WIDE, QUESTION).place[:, 3] >= 0).sum()))
+        assert prefill(capped, found).logits.isfinite().all()
+    assert counts[0] > counts[-1]
+    assert torch.equal(reader.first_turn(WIDE, QUESTION).ids, whole.ids), "the one it was made from stays as it was"
+    with pytest.raises(ValueError, match=r"has \d+ tokens or more"):
+        reader.capped(0)
+
+
 def test_the_full_cache_writes_what_the_library_writes_and_goes_on_so(family):
     reader, alone = family
     first = reader.first_turn(WIDE, QUESTION)

@@ -77,7 +77,7 @@ class Qwen3VL(Qwen2VL):
 
 
 def unfolded(patches: Tensor, rows: int, columns: int, merged: int, times: int) -> Tensor:
-    """A picture (3, h, w) of its patches (rows x columns, 3 x times x p x p), which come square of patches by square.
+    """A picture (C, h, w) in three colours of its patches (rows x columns, C x times x p x p), square by square.
 
     A picture is a film of as many equal frames as a patch spans: the first is taken.
     """

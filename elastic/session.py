@@ -43,7 +43,8 @@ class Comparison:
         """Bytes of memory it holds: picture, caches and records, on whatever device."""
         width, height = self.picture.size
         caches = sum(state.cache.bytes_allocated + state.logits.nbytes + state.looked.nbytes for state in self.states)
-        return 3 * width * height + caches + sum(recorder.nbytes for recorder in list(self.recorders))
+        views = sum(view.pixels.nbytes for view in self.states[0].views) if self.states else 0  # the same for all sides
+        return 3 * width * height + views + caches + sum(recorder.nbytes for recorder in list(self.recorders))
 
     @property
     def beyond_share(self) -> str:

@@ -105,7 +105,8 @@ class ElasticCache(DrivenCache):
         kinds = kinds_of(ids, self.image_id, is_prompt)
         first = self._first_position()
         if positions is not None:
-            self.offset = behind(positions) - self.seen - new
+            # Behind all so far: a picture that comes in pieces may end with short rows.
+            self.offset = max(behind(positions), self.seen + self.offset) - self.seen - new
         freed = freed_slots(self.tables, self.layers)
         slots = self.tables.enter(kinds)
         if self.bias is not None:

@@ -10,7 +10,7 @@ from transformers import AutoModelForImageTextToText, DynamicCache
 
 from elastic.cache import ElasticCache
 from elastic.engine import compress, extend, prefill, step
-from elastic.model import load
+from elastic.model import load, together
 from elastic.models.llava_next import Onevision
 from elastic.policies import POLICIES, Choice, Policy
 from elastic.policies.base import Positions
@@ -328,6 +328,31 @@ def test_the_place_of_a_repainted_square_is_the_token_that_changes_most(reader, 
         of_cell = np.unravel_index(difference.argmax(), difference.shape)
         assert of_cell[0] * view.rows // difference.shape[0] == row
         assert of_cell[1] * view.columns // difference.shape[1] == column
+
+
+@pytest.mark.parametrize("drive", ["engine", "generate"])
+def test_prompts_that_are_read_together_are_answered_as_each_alone(reader, drive):
+    prompts = [reader.first_turn(noise(*WIDE.size, seed), QUESTION) for seed in (0, 4)]
+    policy, both = ElasticPlus(keep=0.4), together(prompts)
+    alone = []
+    for prompt in prompts:
+        state = compress(prefill(reader, prompt, policy.needs), policy)
+        alone.append(answer(state, 8))
+    assert alone[0] != alone[1]
+    if drive == "generate":
+        bytes_alone = list(range(BYTES, reader.text_config.vocab_size))
+        how = {"max_new_tokens": 8, "do_sample": False, "suppress_tokens": bytes_alone, "pad_token_id": 0}
+        cache = ElasticCache(policy, reader.model)
+        found = reader.model.generate(input_ids=both.ids, **both.inputs, past_key_values=cache, **how)
+        assert found[:, both.ids.shape[1] :].tolist() == alone
+        return
+    state = compress(prefill(reader, reader.encode_image(both), policy.needs), policy)
+    found = []
+    for _ in range(8):
+        tokens = state.logits[:, :BYTES].argmax(-1)
+        found.append(tokens.tolist())
+        step(state, tokens[:, None])
+    assert [list(of_one) for of_one in zip(*found, strict=True)] == alone
 
 
 def test_two_conversations_in_turn_on_one_model_do_not_disturb_each_other(reader):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from scenes.forms import FORMS
 from scenes.questions import PLAIN_FORMS, SHORT_SKILLS, Question, ask
-from scenes.scene import PLATES, Scene, patch_things, random_scene, render
+from scenes.scene import GRID, PLATES, Scene, patch_things, random_scene, render
 from scenes.talk import conversation
 
 SHORT_TOKENS = 48  # more than any short answer about a scene has
@@ -41,7 +41,7 @@ def samples(seed: int, questions: int, descriptions: int, conversations: int) ->
 
     The first samples of a seed are the same however many are asked for. Each is a dictionary with a `name`, a `picture`
     (a `Drawing`) that it is `about`, and its `turns`: dictionaries with `question`, `answer`, `skill`, `most_tokens`
-    (None: no limit) and `needs`, the patches that the answer is taken from.
+    (None: no limit) and `needs`, points of the picture (x, y), 0 to 1, that the answer is taken from.
     """
     made: list[dict] = []
     per_scene = len(JUDGED)
@@ -116,5 +116,7 @@ def _turn(question: Question, skill: str, patches: dict[int, tuple[int, ...]]) -
     most = None if skill == DESCRIBE else SHORT_TOKENS
     numbers = {number for said in question.said for number in said.looks or ()}
     numbers |= {number for *_, looks in question.sought for number in looks or ()}
-    needs = tuple(sorted(patch for number in numbers for patch in patches.get(number, ())))
+    seen = sorted(patch for number in numbers for patch in patches.get(number, ()))
+    # The middle of each square, so that a model with squares of another size finds what it sees there.
+    needs = tuple(((patch % GRID + 0.5) / GRID, (patch // GRID + 0.5) / GRID) for patch in seen)
     return {"question": question.text, "answer": question.answer, "skill": skill, "most_tokens": most, "needs": needs}

@@ -11,6 +11,7 @@ from PIL import Image
 from elastic.evaluate.registry import DATA, load
 from elastic.picture import open_picture
 
+Point = tuple[float, float]  # of a picture: from the left, from the top, each 0 to 1
 DESCRIBE = "describe"  # the skill of a description, which is judged apart from short answers
 
 
@@ -27,7 +28,8 @@ class Turn:
     is_written: bool = True
     value: tuple[int, int] | None = None  # the stretch of the answer that is to be right; None: all of it
     lead: str = ""  # the answer's first words, where they are read with the question instead of being fed
-    needs: tuple[int, ...] | str = ()  # what the answer is taken from: patches of the picture, or words of the text
+    # What the answer is taken from: points of the picture (x, y), each 0 to 1, or words of the text.
+    needs: tuple[Point, ...] | str = ()
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ from dataclasses import asdict
 from functools import partial
 
 import torch
-from torch import Tensor
 
 from elastic.engine import State, extend, prefill
-from elastic.evaluate.data import Sample, Turn
+from elastic.evaluate.data import Point, Sample, Turn
 from elastic.evaluate.lines import Record
 from elastic.evaluate.measure import Answered, Baseline, Outcome, answered, full_answers, outcomes
 from elastic.evaluate.methods import FULL, Variant
@@ -32,7 +31,7 @@ class Judged:
     def begin(self, prompts: Sequence[Reading], needs: frozenset[Statistic]) -> None:
         """Read what is read before a cache is compressed."""
         prompt = self.llava.encode_image(together(prompts))
-        self.ids = prompt.ids.cpu()
+        self.prompts = list(prompts)
         self.start = prefill(self.llava, prompt, needs, record_attention=False)
 
     def lines(self, variant: Variant, is_timed: bool) -> list[Record]:
@@ -68,8 +67,8 @@ class Judged:
 
     def _wanted(self, row: int, turn: Turn) -> Wanted:
         """What is wanted of a turn, once the prompt of its sequence is known."""
-        ids = self.ids[row if len(self.ids) > 1 else 0]
-        return Wanted(turn.answer, turn.is_written, turn.value, needed(self.llava, ids, turn.needs))
+        prompt = self.prompts[row if len(self.prompts) > 1 else 0]
+        return Wanted(turn.answer, turn.is_written, turn.value, needed(self.llava, prompt, turn.needs))
 
     def _line(self, variant: Variant, is_timed: bool, sample: Sample, number: int, outcome: Outcome) -> Record:
         turn, base = sample.turns[number], self.bases[sample.name, number]
@@ -137,16 +136,16 @@ def _asking(ready: Ready, question: Reading) -> Begin:
     return lambda reserve: asked(ready, question)
 
 
-def needed(llava: Reader, ids: Tensor, needs: tuple[int, ...] | str) -> tuple[int, ...]:
-    """Numbers of a prompt's tokens (T,) that an answer is taken from: patches by number, or words of a text.
+def needed(llava: Reader, prompt: Reading, needs: tuple[Point, ...] | str) -> tuple[int, ...]:
+    """Numbers of a prompt's tokens that an answer is taken from: what shows points of its picture, or words of a text.
 
     Raises:
-        ValueError: if the prompt has no such patches, or not these words.
+        ValueError: if the model sees no such points, or the prompt has not these words.
     """
     if not needs:
         return ()
     if isinstance(needs, str):
-        pieces = llava.pieces(ids.tolist())
+        pieces = llava.pieces(prompt.ids[0].tolist())
         text = "".join(pieces)
         if needs not in text:
             raise ValueError(f"The prompt does not hold the words that its answer is taken from: {needs!r}.")
@@ -156,7 +155,14 @@ def needed(llava: Reader, ids: Tensor, needs: tuple[int, ...] | str) -> tuple[in
             end > begin and end - len(piece) < begin + len(needs) for end, piece in zip(ends, pieces, strict=True)
         )
         return tuple(number for number, is_inside in enumerate(inside) if is_inside)
-    patches = (ids == getattr(llava.model.config, "image_token_id", -1)).nonzero()[:, 0].tolist()
-    if max(needs) >= len(patches):
-        raise ValueError(f"The picture has {len(patches)} patches, and the answer needs number {max(needs)}.")
-    return tuple(patches[patch] for patch in needs)
+    cells = {tuple(place): number for number, place in enumerate(prompt.place[:, 1:].tolist()) if place[2] >= 0}
+    found = set[int]()
+    for x, y in needs:
+        showing = [(number, cell) for number, view in enumerate(prompt.views) if (cell := view.cell(x, y))]
+        if not showing:
+            raise ValueError(
+                f"The answer is taken from a place of the picture, {x:.0%} from the left and {y:.0%} from the top, "
+                "that the model does not see."
+            )
+        found |= {cells[number, *cell] for number, cell in showing}
+    return tuple(sorted(found))

@@ -6,6 +6,7 @@ which view it stands for, so that nobody who draws or measures has to know the f
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import floor
 from types import MappingProxyType
 
 import numpy as np
@@ -34,6 +35,12 @@ class View:
     columns: int
     box: Box = WHOLE
     picture: int = 0
+
+    def cell(self, x: float, y: float) -> tuple[int, int] | None:
+        """Row and column of the cell that shows a point of the original, each 0 to 1; None where none does."""
+        left, top, right, bottom = self.box
+        row, column = floor((y - top) / (bottom - top) * self.rows), floor((x - left) / (right - left) * self.columns)
+        return (row, column) if 0 <= row < self.rows and 0 <= column < self.columns else None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,6 +15,7 @@ from elastic.evaluate.methods import FULL, Variant, budget_of, methods, token_bu
 from elastic.evaluate.ready import Ready, compressed, dropped_everywhere
 from elastic.evaluate.run import Chunk, chunks, run_chunk
 from elastic.evaluate.spelling import Wanted, led, spelled
+from elastic.models.reading import Reading, View, cells, words
 from elastic.policies import POLICIES
 from scenes.evaluation import Drawing
 
@@ -237,18 +239,28 @@ def test_a_lead_that_is_read_and_the_rest_that_is_fed_are_the_whole_answer(tiny_
     assert led(prompt, tiny_text, "") is prompt
 
 
-def test_what_an_answer_needs_are_the_tokens_of_its_words_or_its_patches(tiny, tiny_text, picture):
-    ids = tiny_text.first_turn(STORY, "What?").ids[0]
-    found = needed(tiny_text, ids, "The number is 53.")
-    assert tiny_text.tokenizer.decode(ids[list(found)]).strip() == "The number is 53."
+def test_what_an_answer_needs_are_the_tokens_of_its_words_or_what_shows_its_places(tiny, tiny_text, picture):
+    prompt = tiny_text.first_turn(STORY, "What?")
+    found = needed(tiny_text, prompt, "The number is 53.")
+    assert tiny_text.tokenizer.decode(prompt.ids[0, list(found)]).strip() == "The number is 53."
     assert found == tuple(range(found[0], found[-1] + 1))
-    ids = tiny.first_turn(picture, "What?").ids[0]
-    patches = (ids == tiny.model.config.image_token_id).nonzero()[:, 0]
-    assert needed(tiny, ids, (0, 255)) == (int(patches[0]), int(patches[-1]))
-    with pytest.raises(ValueError, match="has 256 patches"):
-        needed(tiny, ids, (256,))
     with pytest.raises(ValueError, match="does not hold the words"):
-        needed(tiny_text, ids, "Nobody said this.")
+        needed(tiny_text, prompt, "Nobody said this.")
+    prompt = tiny.first_turn(picture, "What?")
+    patches = (prompt.ids[0] == tiny.model.config.image_token_id).nonzero()[:, 0].tolist()
+    assert needed(tiny, prompt, ((0.999, 0.999), (0.001, 0.001), (0.002, 0.001))) == (patches[0], patches[-1])
+    assert needed(tiny, prompt, ((0.5 / 16, 2.5 / 16), (3.5 / 16, 0.5 / 16))) == (patches[3], patches[32])
+    # Of a wide picture the model sees the middle alone, in which the same places are others.
+    wide = tiny.first_turn(picture.resize((448, 224)), "What?")
+    assert needed(tiny, wide, ((0.5 - 0.5 / 32, 0.999),)) == (patches[15 * 16 + 7],)
+    with pytest.raises(ValueError, match="20% from the left and 50% from the top, that the model does not see"):
+        needed(tiny, wide, ((0.2, 0.5),))
+    # What is shown twice, in a tile and in the whole, is there in both.
+    tile = View(np.zeros((4, 4, 3), np.uint8), 2, 2, (0.0, 0.0, 0.5, 0.5))
+    both = tile, replace(tile, box=(0.0, 0.0, 1.0, 1.0))
+    place = np.concatenate([words(1), *(cells(number, view) for number, view in enumerate(both))])
+    tiled = Reading(torch.zeros(1, 9, dtype=torch.long), views=both, place=place)
+    assert needed(tiny, tiled, ((0.3, 0.1),)) == (2, 5) and needed(tiny, tiled, ((0.8, 0.8),)) == (8,)
 
 
 def test_a_passage_is_read_without_a_template_and_what_follows_is_judged(tiny_text):

@@ -132,7 +132,7 @@ def test_numbers_of_scenes_are_judged_digit_by_digit_and_need_the_patches_of_the
         left, top = scene.plate.corner
         width = len(scene.plate.digits) * scene.plate.pixels
         plate = {
-            row * GRID + column
+            ((column + 0.5) / GRID, (row + 0.5) / GRID)
             for row in range(top // PATCH_SIZE, (top + scene.plate.pixels) // PATCH_SIZE)
             for column in range(left // PATCH_SIZE, (left + width) // PATCH_SIZE)
         }

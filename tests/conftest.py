@@ -16,9 +16,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Files that take over ten seconds, the longest first, as measured: else one process ends with them while others idle.
 LONG = (
     "test_watch test_page test_page_looking test_compare_browser test_view_in_gradio test_evaluate "
-    "test_lesson_present test_smollm2 test_evaluate_ray test_lesson_browser test_lesson_words test_malformed "
-    "test_examples test_benchmarks test_ending_browser test_cache_library test_generate test_view_browser "
-    "test_report_browser test_view_time test_view_merging test_package test_beginning test_matrix "
+    "test_families test_lesson_present test_smollm2 test_evaluate_ray test_lesson_browser test_lesson_words "
+    "test_malformed test_examples test_benchmarks test_ending_browser test_cache_library test_generate "
+    "test_view_browser test_report_browser test_view_time test_view_merging test_package test_beginning test_matrix "
     "test_view_methods test_training test_mixture test_foreign_traces"
 )
 

@@ -81,14 +81,28 @@ class Pixtral(Llava):
 
 
 def seen_box(size: tuple[int, int], processor: Any) -> Box:
-    """What an image processor leaves of a picture (width, height): all, or the middle where it crops."""
+    """What an image processor takes of a picture (width, height): all, the middle where it crops, more where it pads.
+
+    A picture is first filled up to a square, then made smaller, then cropped, as far as the processor does each.
+    """
+    left, top, right, bottom = WHOLE
+    if getattr(processor, "do_pad", False) and hasattr(processor, "pad_to_square"):
+        (left, top, right, bottom), size = squared(size), (max(size), max(size))
     if not getattr(processor, "do_center_crop", False):
-        return WHOLE
+        return left, top, right, bottom
     resized, crop = processor.size, processor.crop_size
     scale = 1.0
     if getattr(processor, "do_resize", True) and resized.get("shortest_edge"):
         scale = resized["shortest_edge"] / min(size)
-    wide, high = (
-        min(1.0, crop[name] / (length * scale)) for name, length in zip(("width", "height"), size, strict=True)
+    # What is cut off at each side, as a share of what there was.
+    cut_x, cut_y = (
+        max(0.0, 1 - crop[name] / (length * scale)) / 2 for name, length in zip(("width", "height"), size, strict=True)
     )
-    return (1 - wide) / 2, (1 - high) / 2, (1 + wide) / 2, (1 + high) / 2
+    wide, high = right - left, bottom - top
+    return left + cut_x * wide, top + cut_y * high, right - cut_x * wide, bottom - cut_y * high
+
+
+def squared(size: tuple[int, int]) -> Box:
+    """A square in the middle of which a picture (width, height) lies, as a box in that picture."""
+    beyond_x, beyond_y = ((max(size) / length - 1) / 2 for length in size)
+    return -beyond_x, -beyond_y, 1 + beyond_x, 1 + beyond_y

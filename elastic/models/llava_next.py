@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from transformers.models.llava_next.modeling_llava_next import get_anyres_image_grid_shape, unpad_image
 
-from elastic.models.llava import Llava
+from elastic.models.llava import Llava, squared
 from elastic.models.pictures import shown
 from elastic.models.reading import PIXELS, WHOLE, Box, Reading, View, cells
 from elastic.models.stills import OnevisionStills
@@ -102,7 +102,7 @@ class Onevision(LlavaNext):
         if len(pictures) == 1:
             return super()._views(pictures, ids, inputs)
         return [
-            self._base(tiles[0], number, _squared(picture.size))
+            self._base(tiles[0], number, squared(picture.size))
             for number, (picture, tiles) in enumerate(zip(pictures, inputs[PIXELS], strict=True))
         ]
 
@@ -130,9 +130,3 @@ class Onevision(LlavaNext):
             return super()._cells(number, views)
         place = cells(number, views[number])
         return np.concatenate([place, [[*place[-1, :3], -1]]])
-
-
-def _squared(size: tuple[int, int]) -> Box:
-    """A square in the middle of which a picture (width, height) lies, as a box in that picture."""
-    beyond_x, beyond_y = ((max(size) / length - 1) / 2 for length in size)
-    return -beyond_x, -beyond_y, 1 + beyond_x, 1 + beyond_y

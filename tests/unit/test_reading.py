@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
 from elastic.cache import ElasticCache
 from elastic.cache.positions import behind
 from elastic.engine import extend, prefill
 from elastic.model import together
+from elastic.models.llava import seen_box
 from elastic.models.reader import stitched
 from elastic.models.reading import Reading, View, cells, words
 from elastic.policies.full import Full
@@ -98,9 +101,35 @@ def test_later_pictures_are_numbered_behind_the_earlier_ones(tiny, picture):
     assert np.array_equal(state.place[:, 3] >= 0, is_patch)
 
 
+@pytest.mark.parametrize(
+    ("kind", "how", "expected"),
+    [
+        (CLIPImageProcessorPil, {}, (0.375, 0, 0.625, 1)),
+        (CLIPImageProcessorPil, {"do_center_crop": False}, (0, 0, 1, 1)),
+        (LlavaImageProcessorPil, {}, (0.375, 0, 0.625, 1)),
+        (LlavaImageProcessorPil, {"do_pad": True}, (0, -1.5, 1, 2.5)),
+    ],
+)
+def test_a_box_is_what_is_left_of_a_picture_or_what_was_added_to_it(kind, how, expected):
+    size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    processor = kind(**size | how)
+    assert seen_box((400, 100), processor) == pytest.approx(expected)
+    turned = expected[1], expected[0], expected[3], expected[2]
+    assert seen_box((100, 400), processor) == pytest.approx(turned)
+    # What is seen in the middle of the box is in the middle of the picture: a stripe of another colour.
+    stripes = Image.new("RGB", (400, 100))
+    stripes.paste((255, 255, 255), (180, 0, 220, 100))
+    pixels = processor(stripes, return_tensors="np")["pixel_values"][0][0]
+    left, top, right, bottom = expected
+    row = pixels[round((0.5 - top) / (bottom - top) * (pixels.shape[0] - 1))]
+    white = np.flatnonzero(row > row.max() - 0.1)
+    seen = [(0.45 - left) / (right - left), (0.55 - left) / (right - left)]
+    assert [white[0] / len(row), (white[-1] + 1) / len(row)] == pytest.approx(seen, abs=2 / len(row))
+
+
 def test_what_is_cut_off_a_picture_is_not_in_its_box(tiny):
     (view,) = tiny.first_turn(Image.new("RGB", (400, 100)), "Where is the dog?").views
-    assert view.box == pytest.approx((0.375, 0.0, 0.625, 1.0)) and view.pixels.shape == (224, 224, 3)
+    assert view.box == pytest.approx((0.375, 0, 0.625, 1)) and view.pixels.shape == (224, 224, 3)
 
 
 def test_an_offset_goes_with_its_cache_and_ends_with_it(tiny_text):

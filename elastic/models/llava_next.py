@@ -6,6 +6,7 @@ its rows stands a token that ends it. All of these are image tokens; the ends of
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -55,10 +56,15 @@ class LlavaNext(Llava):
         # Which cells are left is the library's to say: it is asked about their numbers.
         numbers = torch.arange(high * wide * side * side).view(1, high * side, wide * side)
         left = unpad_image(numbers, original)[0]
+        if not left.numel():
+            raise ValueError(
+                f"A picture of {size[0]} x {size[1]} pixels is too narrow for {self.name!r}, nothing would be left of "
+                "its tiles: cut a part of it out."
+            )
         (top, first), (bottom, last) = (divmod(int(corner), wide * side) for corner in (left[0, 0], left[-1, -1]))
         patch = covered // side
-        tiles = tiles[: high * wide, :, :covered, :covered].view(high, wide, 3, covered, covered)
-        canvas = tiles.permute(2, 0, 3, 1, 4).reshape(3, high * covered, wide * covered)
+        parts = tiles[: high * wide, :, :covered, :covered].view(high, wide, 3, covered, covered)
+        canvas = parts.permute(2, 0, 3, 1, 4).reshape(3, high * covered, wide * covered)
         canvas = canvas[:, top * patch : (bottom + 1) * patch, first * patch : (last + 1) * patch]
         rows, columns = self._resampled(*left.shape)
 
@@ -66,11 +72,12 @@ class LlavaNext(Llava):
             """Where a cell begins in the tiles as they were cut."""
             return int(cell // side * full + cell % side * patch)
 
-        # The picture stands in the middle of the tiles, as large as they allow.
+        # The picture stands in the middle of the tiles, as large as they allow, in whole pixels.
         scale = min(high * full / size[1], wide * full / size[0])
-        before = [(length - scale * of) / 2 for length, of in ((wide * full, size[0]), (high * full, size[1]))]
+        resized = [min(ceil(scale * of), tiles * full) for of, tiles in zip(size, (wide, high), strict=True)]
+        before = [(tiles * full - of) // 2 for of, tiles in zip(resized, (wide, high), strict=True)]
         edges = edge(first), edge(top), edge(last) + patch, edge(bottom) + patch
-        box = [(at - before[side % 2]) / (scale * size[side % 2]) for side, at in enumerate(edges)]
+        box = [(at - before[side % 2]) / resized[side % 2] for side, at in enumerate(edges)]
         seen = shown(canvas, self.processor.image_processor)
         return View(seen, rows, columns, (box[0], box[1], box[2], box[3]), number)
 

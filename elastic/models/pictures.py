@@ -16,6 +16,7 @@ from transformers import AutoProcessor, PreTrainedTokenizerBase, ProcessorMixin
 from elastic.models.reader import Message, Reader
 from elastic.models.reading import PIXELS, Reading, View, cells, words
 
+NARROWEST = 100  # times that one side of a picture may be the other; the library's processors fail beyond
 NOT_READ = (
     "input_ids",
     "attention_mask",
@@ -143,6 +144,12 @@ class PictureReader(Reader):
         # As the library's apply_chat_template does it: a template that writes the first token itself gets no second.
         bos = self.tokenizer.bos_token
         adds = not behind_mark and not (bos is not None and text.startswith(bos))
+        for width, height in (picture.size for picture in pictures):
+            if max(width, height) > NARROWEST * min(width, height):
+                raise ValueError(
+                    f"A picture of {width} x {height} pixels is too narrow to be read: cut a part of it out, of which "
+                    f"one side is at most {NARROWEST} times the other."
+                )
         made = self.processor(text=text, images=[list(pictures)], add_special_tokens=adds, return_tensors="pt")
         ids, inputs = made["input_ids"], {name: value for name, value in made.items() if name not in NOT_READ}
         if behind_mark:

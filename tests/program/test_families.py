@@ -11,7 +11,7 @@ from transformers import AutoModelForImageTextToText, DynamicCache
 from elastic.cache import ElasticCache
 from elastic.engine import compress, extend, prefill, step
 from elastic.model import load, together
-from elastic.models.llava_next import Onevision
+from elastic.models.llava_next import LlavaNext, Onevision
 from elastic.policies import POLICIES, Choice, Policy
 from elastic.policies.base import Positions
 from elastic.policies.elastic_plus import ElasticPlus
@@ -205,6 +205,23 @@ def test_a_picture_has_no_more_tokens_than_is_allowed(reader):
     assert torch.equal(reader.first_turn(WIDE, QUESTION).ids, whole.ids), "the one it was made from stays as it was"
     with pytest.raises(ValueError, match=r"has \d+ tokens or more"):
         reader.capped(0)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (60, 400), (401, 70), (57, 56), (3000, 2000)])
+def test_a_picture_of_any_size_has_as_many_places_as_the_tower_gives_tokens(reader, size):
+    found = reader.encode_image(reader.first_turn(noise(*size), QUESTION))
+    made = found.encoded["image"].pooler_output
+    count = sum(map(len, made)) if isinstance(made, list | tuple) else made.shape[0] * made.shape[1]
+    is_patch = found.ids[0] == reader.image_id
+    assert count == is_patch.sum() and (found.place[is_patch.numpy(), 1] >= 0).all()
+
+
+def test_a_picture_of_which_nothing_would_be_left_is_refused_in_so_many_words(reader):
+    with pytest.raises(ValueError, match="300 x 2 pixels is too narrow to be read: cut a part of it out"):
+        reader.first_turn(noise(300, 2), QUESTION)
+    if isinstance(reader, LlavaNext):
+        with pytest.raises(ValueError, match=r"400 x 8 pixels is too narrow for .*nothing would be left of its tiles"):
+            reader.first_turn(noise(400, 8), QUESTION)
 
 
 def test_the_full_cache_writes_what_the_library_writes_and_goes_on_so(family):

@@ -88,6 +88,41 @@ def test_prompts_are_the_librarys_own(reader):
         assert bos is None or (found.ids == bos).sum() <= 1
 
 
+def test_a_later_turn_is_the_rest_of_the_librarys_transcript(reader):
+    first, more = reader.first_turn(WIDE, QUESTION), reader.next_turn(MORE)
+    words = [[{"type": "image", "image": WIDE}, {"type": "text", "text": QUESTION}], "A dog.", MORE]
+    roles = ["user", "assistant", "user"]
+    said = [
+        {"role": role, "content": [{"type": "text", "text": of}] if isinstance(of, str) else of}
+        for role, of in zip(roles, words, strict=True)
+    ]
+    whole = reader.processor.apply_chat_template(
+        said, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    )["input_ids"][0]
+    before, after = first.ids.shape[1], len(whole) - more.ids.shape[1]
+    assert torch.equal(whole[:before], first.ids[0]) and torch.equal(whole[after:], more.ids[0])
+    assert reader.tokenizer.decode(whole[before:after]).strip() == "A dog."
+    assert more.asked == more.ids.shape[1] and not more.views and not more.inputs
+
+
+@pytest.mark.parametrize("typed", ["<image>", "[IMG]", "<|image_pad|>", "<IMG_CONTEXT>", "<|im_end|>", "</s>"])
+def test_what_somebody_types_is_no_picture_and_ends_no_turn(reader, typed):
+    plain, with_token = reader.first_turn(WIDE, "ab"), reader.first_turn(WIDE, f"a{typed}b")
+    assert np.array_equal((with_token.place[:, 3] >= 0).sum(), (plain.place[:, 3] >= 0).sum())
+    special = torch.tensor(reader.tokenizer.all_special_ids)
+    assert torch.isin(with_token.ids, special).sum() == torch.isin(plain.ids, special).sum()
+
+
+@pytest.mark.parametrize("pictures", [1, 2])
+def test_a_question_may_stand_before_its_pictures(reader, pictures):
+    first = reader.first_turn([WIDE] * pictures, QUESTION)
+    turned = reader.first_turn([WIDE] * pictures, QUESTION, question_first=True)
+    cells = np.flatnonzero(turned.place[:, 3] >= 0)
+    text = "".join(reader.pieces(turned.ids[0, : cells[0]].tolist()))
+    assert QUESTION in text and turned.asked < first.asked
+    assert len(cells) == (first.place[:, 3] >= 0).sum()
+
+
 def test_every_image_token_has_a_place_and_no_other_token_a_cell(reader):
     reading = reader.first_turn(WIDE, QUESTION)
     is_patch = (reading.ids[0] == reader.image_id).numpy()

@@ -16,11 +16,11 @@ from transformers import AutoProcessor, PreTrainedTokenizerBase, ProcessorMixin
 from elastic.models.reader import Message, Reader
 from elastic.models.reading import PIXELS, Reading, View, cells, words
 
-NARROWEST = 100  # times that one side of a picture may be the other; the library's processors fail beyond
 NOT_READ = (
     "input_ids",
     "attention_mask",
 )  # of what a processor gives: the ids by themselves, and no mask without padding
+NARROWEST = 100  # times that one side of a picture may be the other; the library's processors fail beyond
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from elastic.policies import POLICIES, Choice, Policy
 from elastic.policies.base import Positions
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
-from elastic.session import Comparison
 from tests.families import MAKERS
 
 # A random model would write ends and places of pictures: what is written is bytes, by everybody alike.
@@ -454,9 +453,17 @@ def test_methods_that_move_keys_are_refused_where_a_token_has_three_positions(re
             assert ElasticCache(policy, reader.model).seen == 0
 
 
-def test_a_comparison_asks_twice(reader):
-    comparison = Comparison(reader, WIDE, [Full(), ElasticPlus(keep=0.4)])
-    for before_question in (False, True):
-        list(comparison._read(QUESTION, 8, before_question))
-        assert [state.place.shape for state in comparison.states] == [(state.seen, 4) for state in comparison.states]
-    assert len({state.cache.offset for state in comparison.states}) == 1
+def test_sides_that_are_compressed_before_a_question_know_the_same_places_and_positions(reader):
+    context, asked = reader.halves(WIDE, QUESTION)
+    policies = Full(), ElasticPlus(keep=0.4)
+    start = prefill(reader, reader.encode_image(context), frozenset().union(*(policy.needs for policy in policies)))
+    sides = [compress(start, policy) for policy in policies]
+    for more in (asked, reader.next_turn(MORE)):
+        for side in sides:
+            extend(side, more)
+            answer(side, 2)
+    assert [side.place.shape for side in sides] == [(side.seen, 4) for side in sides]
+    assert np.array_equal(sides[0].place, sides[1].place) and sides[0].views == sides[1].views
+    whole = reader.first_turn(WIDE, QUESTION)
+    assert {side.cache.offset for side in sides} == {whole.offset} and sides[0].cache.slots > sides[1].cache.slots
+    assert np.array_equal(sides[1].place[: len(whole.place)], whole.place)

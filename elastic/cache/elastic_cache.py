@@ -33,7 +33,7 @@ class ElasticCache(DrivenCache):
 
     Args:
         policy: what to keep and what to evict.
-        model: a LLaVA, or a text model of the Llama, Mistral or Qwen2 family; it is prepared for compressed caches.
+        model: one whose text model is among `elastic.cache.hooks.FAMILIES`; it is prepared for compressed caches.
         needs: statistics to collect beyond what the policy needs, see `elastic.statistics`.
         reserve: tokens of an answer to make room for when compressing; beyond them, storage grows by doubling.
 

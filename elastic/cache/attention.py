@@ -6,7 +6,7 @@ which are then known. Without one they are the library's own functions.
 """
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,15 @@ from elastic.cache.forward import Forward
 
 Library = Callable[..., tuple[Tensor, Tensor | None]]  # an attention function as the library calls it
 KEYWORD = "elastic_forward"  # under which a model's forward passes it down to its layers' attention
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def not_compiled(function: Function) -> Function:
+    """Leave a function out of `torch.compile`.
+
+    Which slot a token takes changes with every token, and for each a compiled model would be compiled anew.
+    """
+    return cast(Function, torch.compiler.disable(function, reason="a compressed cache decides about slots in Python"))
 
 
 def elastic_attention(
@@ -48,7 +57,21 @@ def _attend(
 ) -> tuple[Tensor, Tensor | None]:
     if elastic_forward is None:
         return library(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    forward, layer = elastic_forward, cast(int, module.layer_idx)
+    return _take_part(elastic_forward, library, module, query, key, value, scaling, **kwargs)
+
+
+@not_compiled
+def _take_part(
+    forward: Forward,
+    library: Library,
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scaling: float,
+    **kwargs: Any,
+) -> tuple[Tensor, Tensor | None]:
+    layer = cast(int, module.layer_idx)
     forward.passed.add(layer)
     bias = forward.bias[layer]
     if query.shape[2] == 1 and forward.observer is None:

@@ -13,18 +13,21 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from elastic.cache.asking import after_image, asking, kinds_of
+from elastic.cache.asking import kinds_of
 from elastic.cache.bias import Bias
 from elastic.cache.forward import Forward, by_layer, freed_slots
 from elastic.cache.hooks import DrivenCache, prepare
+from elastic.cache.identity import MadeFor
+from elastic.cache.inner import library_model
 from elastic.cache.merging import merge_layers
+from elastic.cache.pieces import Pieces, observer_of
 from elastic.cache.positions import axes_of, behind, check_axes
-from elastic.cache.report import CacheReport, full_bytes
+from elastic.cache.report import UNFINISHED
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import Tables
 from elastic.cache.views import attended_scores, for_the_record, layer_views, step_view
 from elastic.policies.base import Choice, Eviction, LayerView, Policy, Positions
-from elastic.policies.picture import WORDS_NOT_PROTECTED, fitting
+from elastic.policies.picture import fitting
 from elastic.statistics import Observer, Statistic
 
 
@@ -44,12 +47,14 @@ class ElasticCache(DrivenCache):
     def __init__(
         self, policy: Policy, model: PreTrainedModel, needs: Iterable[Statistic] = (), reserve: int = 256
     ) -> None:
+        model = library_model(model)
         text = prepare(model)
         self.axes = axes_of(text.config)
         check_axes(policy, self.axes)
         super().__init__(layers=[SlotLayer() for _ in range(text.config.num_hidden_layers)])
         self.chosen, self.needs = policy, frozenset(needs) | policy.needs
         self.reserve = reserve
+        self.made_for = MadeFor(text)
         self.inverse_frequency = text.rotary_emb.inv_freq
         self.image_id = getattr(model.config, "image_token_id", None)
         self.window = getattr(text.config, "sliding_window", None)
@@ -67,21 +72,8 @@ class ElasticCache(DrivenCache):
         self.bias: Bias | None = None
         self.planned: list[Eviction] = []  # what goes at the next tokens, where the policy has said so already
         self.offset = 0  # of a token's position from its number: a picture's tokens may stand side by side
+        self.pieces = None
         self.forward = None
-
-    @property
-    def seen(self) -> int:
-        """Tokens that have passed through the model."""
-        return self.tables.seen - (0 if self.forward is None else self.forward.kinds.shape[1])
-
-    @property
-    def batch(self) -> int:
-        """Sequences."""
-        return len(self.tables.kinds)
-
-    def get_seq_length(self, layer_idx: int = 0) -> int:
-        """Tokens seen, and not slots held: the library counts positions by it."""
-        return self.seen
 
     # Around a forward of the model.
 
@@ -96,10 +88,13 @@ class ElasticCache(DrivenCache):
         """
         batch, new = ids.shape
         self._check(batch, new)
-        self.leave_inference_mode()
+        if self.pieces is not None:
+            self.pieces.take(ids)
+            is_prompt = True  # also where its last piece is a single token
+        self.ready()
         if self.seen == 0:
             self.tables = Tables(len(self.layers), batch)
-        if new > 1:
+        if new > 1 or is_prompt:
             # Several tokens see each other by their order, so they must stand at the end, behind no hole.
             self.sort_slots()
         kinds = kinds_of(ids, self.image_id, is_prompt)
@@ -123,9 +118,25 @@ class ElasticCache(DrivenCache):
             turns=by_layer(turns, self.tables, self.layers),
             inverse_frequency=self.inverse_frequency,
             observer=self._observer(new, asked, ids.device) if is_prompt else None,
+            is_whole=self.pieces is None or self.pieces.is_whole,
             keeps_attention=self.records_attention or self.policy.live,
         )
+        if self.forward.is_whole:
+            self.pieces = None
         return self.forward
+
+    def expect(self, ids: Tensor, asked: int = 0) -> None:
+        """Be told of a prompt (B, T) that will come in pieces, of which the last tokens are `asked`.
+
+        They are one prompt: it is compressed when the last piece has come, as if all had come at once.
+
+        Raises:
+            ValueError: as `enter` does, and if another prompt is still to come.
+        """
+        self._check(self.batch if self.seen else len(ids), ids.shape[1])
+        if self.pieces is not None:
+            raise ValueError("Of an earlier prompt some pieces have not come: begin with reset() of the cache.")
+        self.pieces = Pieces(ids, asked)
 
     def _first_position(self) -> int:
         """Where the next token stands."""
@@ -134,12 +145,13 @@ class ElasticCache(DrivenCache):
 
     def _observer(self, new: int, asked: int, device: torch.device) -> Observer:
         kinds = self.tables.kinds
-        rows, asks = after_image(kinds, new, asked), asking(kinds, new, asked)
-        return Observer(self.needs, rows.to(device), asks.to(device))
+        if self.pieces is not None:
+            return self.pieces.observer(self.needs, kinds[:, :-new], self.image_id, device)
+        return observer_of(self.needs, kinds, new, asked, device)
 
     def _check(self, batch: int, new: int) -> None:
         if self.forward is not None:
-            raise ValueError("The last forward did not finish, so this cache is half written: begin a new one.")
+            raise ValueError(f"{UNFINISHED} begin with reset(), or with a new one.")
         if self.seen and self.batch != batch:
             raise ValueError(f"This cache holds {self.batch} sequences, not {batch}: begin a new one.")
         if not new:
@@ -156,7 +168,7 @@ class ElasticCache(DrivenCache):
             scores = attended_scores(self.policy, self.tables, forward)
             if scores is not None:
                 self.tables.scores[self.policy.statistic] = scores
-        else:
+        elif forward.is_whole:
             self._keep(forward.observer)
         self.forward = None
 
@@ -173,10 +185,10 @@ class ElasticCache(DrivenCache):
         """After a forward that `generate` or a person drove: observe, then compress a prompt or evict for a token."""
         self.observe(forward)
         try:
-            if forward.observer is not None:
-                self.compress(self.chosen, self.reserve)
-            else:
+            if forward.observer is None:
                 self.evict()
+            elif forward.is_whole:
+                self.compress(self.chosen, self.reserve)
         except BaseException:
             self.forward = forward  # half done, as after a forward that failed
             raise
@@ -188,7 +200,7 @@ class ElasticCache(DrivenCache):
         self.planned = []  # by numbers of slots, which change
         if not self.seen:
             return
-        self.leave_inference_mode()
+        self.ready()
         order, held = self.tables.order()
         in_order = (order.diff(dim=-1) == 1) | (torch.arange(1, order.shape[2]) >= held[:, None, None])
         if self.tables.hole is None and in_order.all():
@@ -236,7 +248,7 @@ class ElasticCache(DrivenCache):
         """
         if not self.policy.evicts:
             return None
-        self.leave_inference_mode()
+        self.ready()
         tables = self.tables
         if not self.policy.live and int(tables.held().max()) <= self.policy.limit(self.seen, self.prompt):
             return None
@@ -266,8 +278,6 @@ class ElasticCache(DrivenCache):
             self.bias.reserve(self.tables.capacity)
             self.bias.absorb(into, evicted + kept, slot >= 0)
 
-    # What it holds.
-
     def fork(self) -> "ElasticCache":
         """The same contents with tables of its own, sharing keys and values until it compresses; sorts the slots."""
         self.sort_slots()
@@ -276,24 +286,3 @@ class ElasticCache(DrivenCache):
         fork.tables = self.tables.copy()
         fork.layers = [copy(layer) for layer in self.layers]
         return fork
-
-    def report(self) -> CacheReport:
-        """What it holds, beside what was asked for."""
-        note = "" if self.policy == self.chosen else WORDS_NOT_PROTECTED
-        held, full = sum(self.bytes_held), full_bytes(self.layers, self.seen)
-        return CacheReport(self.policy.title, self.policy.keep, self.seen, self.slots, held, full, note)
-
-    @property
-    def slots(self) -> list[int]:
-        """Slots in use, per layer."""
-        return self.tables.held().tolist()
-
-    @property
-    def bytes_held(self) -> list[int]:
-        """Bytes of the keys and values in use, per layer."""
-        return [layer.bytes_of(slots) for slots, layer in zip(self.slots, self.layers, strict=True)]
-
-    @property
-    def bytes_allocated(self) -> int:
-        """Bytes of the tensors that exist, room for coming tokens included."""
-        return sum(t.untyped_storage().nbytes() for layer in self.layers for t in layer.tensors)

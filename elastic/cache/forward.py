@@ -26,9 +26,13 @@ class Forward:
     turns: list[Tensor | None]  # per layer (R, S) positions by which keys are turned before they are used
     inverse_frequency: Tensor  # (D / 2,) of RoPE
     observer: Observer | None  # sums up the attention of a prompt; None for a token of an answer
+    is_whole: bool  # whether a prompt ends with these tokens; pieces of it may have come before
     keeps_attention: bool  # whether `attended` is wanted
     attended: dict[int, Tensor] = field(default_factory=dict)  # per layer the last query's attention, (B, H, S)
     passed: set[int] = field(default_factory=set)  # layers whose attention was handed this Forward
+    written: set[int] = field(default_factory=set)  # layers whose keys came through the library's `update`
+    driver: int = 0  # `id` of the module whose hooks entered the tokens; 0 where the engine did
+    has_failed: bool = False  # whether the model raised an exception before it had read all tokens
 
     def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store the tokens' (B, H, n, D); returns all that the layer holds, (B, H, S, D) each, ready for attention."""

@@ -10,42 +10,34 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from copy import deepcopy
 from inspect import signature
-from types import MethodType
-from typing import Any, NoReturn
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
-from transformers.cache_utils import Cache
 
-from elastic.cache.attention import KEYWORD
+from elastic.cache.attention import KEYWORD, not_compiled
 from elastic.cache.forward import Forward
+from elastic.cache.generation import cache_in, watch_generate
+from elastic.cache.identity import MadeFor
 from elastic.cache.positions import of_pictures
-from elastic.cache.slots import SlotLayer
+from elastic.cache.protocol import CacheProtocol
 from elastic.cache.structure import check_structure
-from elastic.cache.tables import Tables
-from elastic.policies.base import Policy
 
 Arguments = dict[str, Any]  # by name, of a call of the library's
-MOVING_FREQUENCIES = ("dynamic", "longrope")  # kinds of RoPE whose frequencies depend on the length
 # Of text models, by `model_type`: those it was seen on that a cache of everything writes what the library's writes.
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "qwen2_vl_text", "qwen2_5_vl_text", "qwen3_vl_text")
 # The library's implementation of attention, and ours in its place, which tells a cache what was attended.
 PREPARED = {"sdpa": "elastic", "eager": "elastic_eager", "flash_attention_2": "elastic"}
 
 
-class DrivenCache(Cache, ABC):
+class DrivenCache(CacheProtocol, ABC):
     """A cache that takes part in every forward of its model: before it with `enter`, after it with `leave`."""
 
-    layers: list[SlotLayer]  # type: ignore[assignment]  # the library's may be of any kind
-    tables: Tables
-    policy: Policy
-    inverse_frequency: Tensor  # (D / 2,) of RoPE
-    window: int | None  # tokens that a sliding window spans
+    made_for: MadeFor  # the text decoder whose keys it holds
     axes: int  # positions that a token has
     offset: int  # of a token's position from its number
     image_id: int | None = None  # the token that stands for a picture's patches
-    forward: Forward | None = None  # the one under way
 
     @abstractmethod
     def enter(self, ids: Tensor, is_prompt: bool, *, positions: Tensor | None = None) -> Forward:
@@ -55,6 +47,7 @@ class DrivenCache(Cache, ABC):
     def leave(self, forward: Forward) -> None:
         """After the model has read them: take in what was attended, and compress or evict."""
 
+    @not_compiled
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: object, **kwargs: object
     ) -> tuple[Tensor, Tensor]:
@@ -63,33 +56,30 @@ class DrivenCache(Cache, ABC):
         Raises:
             ValueError: if no tokens were entered, or others.
         """
-        if self.forward is None or key_states.shape[2] != self.forward.kinds.shape[1]:
+        forward = self.forward
+        is_awaited = forward is not None and not forward.has_failed and layer_idx not in forward.written
+        if forward is None or not is_awaited or key_states.shape[2] != forward.kinds.shape[1]:
             raise ValueError(
-                "Keys came to this cache past its model, so it cannot tell which tokens they are of: "
-                "call the model that the cache was made for, as a whole."
+                "Keys came to this cache past its model, so it cannot tell which tokens they are of: call the model "
+                "that the cache was made for, as a whole, and where its hooks were removed make a cache anew."
             )
-        return self.forward.write(layer_idx, key_states, value_states)
+        forward.written.add(layer_idx)
+        return forward.write(layer_idx, key_states, value_states)
 
-    def __copy__(self) -> NoReturn:
-        raise ValueError("copy.copy would give two caches the same slots: use copy.deepcopy.")
+    def ready(self) -> None:
+        """Before anything is written: bring layers back that were offloaded, and leave inference mode where it ended.
 
-    def leave_inference_mode(self) -> None:
-        """Outside of inference mode nothing that was made in it can be written to: go on with a copy of it."""
-        if self.layers[0].is_initialized and not torch.is_inference_mode_enabled():
+        Outside of inference mode nothing that was made in it can be written to: the cache goes on with a copy of it.
+        """
+        if not self.layers[0].is_initialized:
+            return
+        for layer in self.layers:
+            if layer.keys.device != layer.device:
+                layer.prefetch()
+        if not torch.is_inference_mode_enabled():
             made = (value for value in (*vars(self.layers[0]).values(), *vars(self.tables).values()))
             if any(isinstance(value, Tensor) and value.is_inference() for value in made):
                 self.__dict__.update(deepcopy(self.__dict__))
-
-    def activate_past_recording(self) -> NoReturn:
-        """Refused: whoever wants the past recorded will ask for tokens back.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(
-            "Assisted decoding takes tokens back that its model did not want, which a compressed cache cannot: "
-            "generate without an assistant and without prompt_lookup_num_tokens."
-        )
 
 
 def read(model: PreTrainedModel, cache: DrivenCache, forward: Forward, ids: Tensor, **images: Any) -> Tensor:
@@ -110,12 +100,17 @@ def read(model: PreTrainedModel, cache: DrivenCache, forward: Forward, ids: Tens
     return logits
 
 
-def check_passed(cache: Cache, forward: Forward) -> None:
-    """See that the attention of every layer knew what the cache had to say.
+def check_passed(cache: DrivenCache, forward: Forward) -> None:
+    """See that every layer's keys came to the cache, and that its attention knew what the cache had to say.
 
     Raises:
         ValueError: if some did not.
     """
+    if len(forward.written) != len(cache):
+        raise ValueError(
+            f"{len(cache) - len(forward.written)} of {len(cache)} layers gave the cache no keys, so it does not hold "
+            "what was read: gradient checkpointing does that while training, so call model.eval()."
+        )
     if len(forward.passed) != len(cache):
         raise ValueError(
             f"The attention of {len(cache) - len(forward.passed)} of {len(cache)} layers did not hear of the cache, so "
@@ -139,48 +134,36 @@ def prepare(model: PreTrainedModel) -> Any:
     if attention in PREPARED:
         name = PREPARED[attention]
         model.set_attn_implementation(name if decoder.config is model.config else {"text_config": name})
-    if not getattr(model, "is_prepared", False):
-        model.register_forward_pre_hook(_before, with_kwargs=True)
-        model.register_forward_hook(_after, with_kwargs=True)
-        if hasattr(model, "generate"):
-            model.generate = MethodType(_generate, model)  # type: ignore[assignment]  # a module may have any attribute
-        model.is_prepared = True  # type: ignore[assignment]
-    return decoder
-
-
-def _generate(model: PreTrainedModel, *args: Any, **kwargs: Any) -> Any:
-    """The library's `generate`, but that a prompt for a compressed cache is not cut into pieces.
-
-    The forward cannot tell a piece from a prompt, and each would be compressed for itself.
-    """
-    if _cache_in(kwargs) is not None:
-        given = kwargs.get("generation_config") or (args[1] if len(args) > 1 else None)
-        settings = (
-            kwargs.get("prefill_chunk_size"),
-            *(of and of.prefill_chunk_size for of in (given, model.generation_config)),
+    elif attention not in PREPARED.values():
+        raise ValueError(
+            f"The model attends by {attention!r}, which hears nothing of a compressed cache: load it with "
+            'attn_implementation="sdpa".'
         )
-        if any(size is not None for size in settings):
-            raise ValueError(
-                "A compressed cache chooses from the whole prompt, so it cannot be read in pieces: "
-                "leave prefill_chunk_size out."
-            )
-    generate: Any = type(model).generate  # type: ignore[attr-defined]  # not of models that do not write
-    return generate(model, *args, **kwargs)
-
-
-def _cache_in(kwargs: Arguments) -> DrivenCache | None:
-    """The cache among a call's arguments, under whatever name the library gives it."""
-    return next((value for value in kwargs.values() if isinstance(value, DrivenCache)), None)
+    if _before not in model._forward_pre_hooks.values():
+        model.register_forward_pre_hook(_before, with_kwargs=True)
+    if _after not in model._forward_hooks.values():
+        model.register_forward_hook(_after, with_kwargs=True, always_call=True)
+    watch_generate(model)
+    return decoder
 
 
 def _before(model: PreTrainedModel, args: tuple[Any, ...], kwargs: Arguments) -> tuple[tuple[()], Arguments] | None:
     if args:  # a cache may come by its place in the call: the hook after the forward looks for its name, too
         kwargs = dict(zip(signature(model.forward).parameters, args, strict=False)) | kwargs
-    cache = _cache_in(kwargs)
+    cache = cast(DrivenCache | None, cache_in(kwargs))
     ids, embeddings = kwargs.get("input_ids"), kwargs.get("inputs_embeds")
     given = embeddings if ids is None else ids
-    if cache is None or given is None:  # nothing at all is refused by the library, in its own words
+    # Nothing at all is refused by the library, in its own words; what was entered may pass another watched module.
+    if cache is None or given is None or kwargs.get(KEYWORD) is not None:
         return None
+    return (), _entered(model, cache, ids, given, kwargs)
+
+
+@not_compiled
+def _entered(
+    model: PreTrainedModel, cache: DrivenCache, ids: Tensor | None, given: Tensor, kwargs: Arguments
+) -> Arguments:
+    """The arguments of a call once its tokens, or embeddings, `given` are entered into the cache."""
     is_prompt = cache.get_seq_length() == 0 or given.shape[1] > 1
     if ids is None:
         if cache.image_id is not None and is_prompt:
@@ -196,7 +179,8 @@ def _before(model: PreTrainedModel, args: tuple[Any, ...], kwargs: Arguments) ->
     # Left to itself the library counts positions its own way; a policy may want another.
     if positions is None:
         positions = forward.positions.expand(len(ids), -1)
-    return (), kwargs | {"position_ids": positions, KEYWORD: forward}
+    forward.driver = id(model)
+    return kwargs | {"position_ids": positions, KEYWORD: forward}
 
 
 def _check(model: PreTrainedModel, cache: DrivenCache, ids: Tensor, kwargs: Arguments) -> None:
@@ -204,15 +188,14 @@ def _check(model: PreTrainedModel, cache: DrivenCache, ids: Tensor, kwargs: Argu
     cache.policy.check_batch(len(ids))
     text: Any = model.get_decoder()
     layers = text.config.num_hidden_layers
+    if text.config._attn_implementation not in PREPARED.values():
+        prepare(model)  # somebody has set another one since
     if len(cache) != layers:
         raise ValueError(f"This cache is for a model of {len(cache)} layers, this one has {layers}: make one for it.")
-    rotary, window = getattr(text, "rotary_emb", None), getattr(text.config, "sliding_window", None)
-    # Some models change their frequencies with the length; of all others they tell one model from another.
-    is_steady = rotary is not None and getattr(rotary, "rope_type", "default") not in MOVING_FREQUENCIES
-    if window != cache.window or (is_steady and not torch.equal(text.rotary_emb.inv_freq, cache.inverse_frequency)):
-        raise ValueError(
-            "This cache was made for another model, with other positions or another window: make one for it."
-        )
+    if not cache.made_for.is_same(text):
+        raise ValueError("This cache was made for another model, whose keys it holds: make one for this model.")
+    if kwargs.get("use_cache") is False:
+        raise ValueError("A cache is given and use_cache is False: leave one of them out.")
     mask, given = kwargs.get("attention_mask"), kwargs.get("position_ids")
     if mask is not None and (not isinstance(mask, Tensor) or mask.ndim != 2):
         raise ValueError(
@@ -248,7 +231,14 @@ def _tensors(kwargs: Arguments) -> Iterator[Tensor]:
 
 
 def _after(model: PreTrainedModel, args: tuple[Any, ...], kwargs: Arguments, output: object) -> None:
-    cache = _cache_in(kwargs)
-    if cache is not None and KEYWORD in kwargs:
-        check_passed(cache, kwargs[KEYWORD])
-        cache.leave(kwargs[KEYWORD])
+    cache, forward = cast(DrivenCache | None, cache_in(kwargs)), kwargs.get(KEYWORD)
+    if cache is not None and forward is not None and forward.driver == id(model):
+        _left(cache, forward, has_failed=output is None)  # called all the same after an exception, which goes on
+
+
+@not_compiled
+def _left(cache: DrivenCache, forward: Forward, has_failed: bool) -> None:
+    forward.has_failed = has_failed
+    if not has_failed:
+        check_passed(cache, forward)
+        cache.leave(forward)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from elastic.cache.slots import SlotLayer
 from elastic.fairness import exceeds
 
+UNFINISHED = "The last forward did not finish, so this cache is half written:"
+NOTHING_READ = "Nothing has been read through this cache yet."
+
 
 @dataclass(frozen=True)
 class CacheReport:
@@ -17,6 +20,7 @@ class CacheReport:
     slots: list[int]  # per layer
     bytes_held: int  # of keys and values in use
     bytes_full: int  # what the full cache would hold of as many tokens
+    bytes_allocated: int  # of the tensors that exist, room for coming tokens included
     note: str = ""  # where something else is done than was asked for, a sentence
 
     @property
@@ -37,7 +41,8 @@ class CacheReport:
         asked = "" if self.beyond else f", asked for {100 * self.asked:.3g}%"
         held = (
             f"{self.method}: {layers} slots in each of {len(self.slots)} layers for {self.tokens} tokens, "
-            f"{self.bytes_held:,} bytes, {self.share:.1%} of the full cache{asked}."
+            f"{self.bytes_held:,} bytes ({self.bytes_allocated:,} with room for more), "
+            f"{self.share:.1%} of the full cache{asked}."
         )
         return " ".join(filter(None, (held, self.beyond, self.note)))
 

@@ -18,7 +18,8 @@ from elastic.policies.base import Choice, Merged
 class SlotLayer(CacheLayerMixin):
     """One layer: `used` of its allocated slots hold a key and a value, (B, H, S, D)."""
 
-    is_croppable = False
+    is_croppable = is_sliding = False
+    stores: tuple[str, ...] = ("keys", "values")  # names of the tensors that belong to its slots
     keys: Tensor
     values: Tensor
 
@@ -36,6 +37,8 @@ class SlotLayer(CacheLayerMixin):
         """Store new tokens (B, H, n, D): behind the last, or one in a freed slot, of all rows or of each (B x H,)."""
         if not self.used:  # also where the library has guessed their shape before
             self.lazy_initialization(keys, values)
+        else:
+            self.check_kind(keys, values)
         if freed is None:
             new = keys.shape[2]
             self.reserve(self.used + new)
@@ -48,6 +51,21 @@ class SlotLayer(CacheLayerMixin):
             row = torch.arange(len(freed), device=self.device)
             for stored, new_ones in ((self.keys, keys), (self.values, values)):
                 stored.flatten(0, 1)[row, freed] = new_ones.flatten(0, 1)[:, 0]
+
+    def check_kind(self, keys: Tensor, values: Tensor) -> None:
+        """See that new keys and values are of the type, and on the device, of those that are held.
+
+        Raises:
+            ValueError: if they are not, outside of autocast, which makes of both what it needs.
+        """
+        is_alike = keys.dtype == self.keys.dtype and values.dtype == self.values.dtype
+        if keys.device == self.keys.device and (is_alike or torch.is_autocast_enabled(keys.device.type)):
+            return
+        new, held = (f"{of.dtype} on {of.device}".removeprefix("torch.") for of in (values, self.values))
+        raise ValueError(
+            f"The model computes in {new} now, and this cache holds {held}: go on as it was begun, or begin with "
+            "reset() of the cache."
+        )
 
     def stored(self) -> tuple[Tensor, Tensor]:
         """Keys as they were stored and values of the slots in use, (B, H, S, D) each."""
@@ -151,6 +169,19 @@ class SlotLayer(CacheLayerMixin):
 
     def get_max_length(self) -> int:
         return -1
+
+    def offload(self) -> None:
+        """Move all it holds to the processor's memory."""
+        self._move(torch.device("cpu"))
+
+    def prefetch(self) -> None:
+        """Bring back what was moved away."""
+        if self.is_initialized:
+            self._move(self.device)
+
+    def _move(self, device: torch.device) -> None:
+        for name in self.stores if self.is_initialized else ():
+            setattr(self, name, getattr(self, name).to(device))
 
     def update(self, *args: object, **kwargs: object) -> NoReturn:
         """Refused: the cache writes, which knows of which tokens the keys are.

@@ -80,7 +80,7 @@ class Tables:
             table.scatter_(2, wide(slot, table.shape[1]), 0.0)
         self.used = self.held() + new
         self.hole = None
-        if new > 1:  # no token of an answer is a patch
+        if new > 1 or int(kinds[0, 0]) == PATCH:  # no token of an answer is one
             patches = (kinds[0] == PATCH).nonzero()
             self.last_patch = self.seen + int(patches[-1]) if len(patches) else self.last_patch
         self.kinds = torch.cat([self.kinds, kinds], 1)

@@ -18,6 +18,8 @@ class ThinLayer(SlotLayer):
         thin: the number of slots, from the first, whose keys are thinned.
     """
 
+    stores = ("keys", "values", "thin_keys", "channels")
+
     def __init__(self, layer: SlotLayer, channels: Tensor, thin: int) -> None:
         super().__init__()
         keys, self.values = layer.stored()
@@ -29,6 +31,7 @@ class ThinLayer(SlotLayer):
 
     def write(self, keys: Tensor, values: Tensor, freed: int | Tensor | None) -> None:
         """Store new tokens (B, H, n, D) behind the last: no slot is ever freed here."""
+        self.check_kind(keys, values)
         after = self.used + keys.shape[2]
         self.reserve(after)
         self.keys[:, :, self.used - self.thin : after - self.thin] = keys

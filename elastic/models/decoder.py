@@ -23,7 +23,7 @@ from transformers.models.qwen3_vl import modeling_qwen3_vl as qwen3_vl
 from elastic.cache import ElasticCache
 from elastic.cache.attention import one_query_attention
 from elastic.cache.forward import Forward
-from elastic.cache.hooks import MOVING_FREQUENCIES
+from elastic.cache.identity import MOVING_FREQUENCIES
 from elastic.models.graph import StaticForward, StaticStep, make_room
 
 # Of the library: layers that are attention and a gated network, each behind a norm, and add what comes out.

@@ -1,6 +1,10 @@
-"""Watches a model read a prompt: statistics are reduced tile by tile, and nothing is computed that nobody asked for."""
+"""Watches a model read a prompt: statistics are reduced tile by tile, and nothing is computed that nobody asked for.
+
+A prompt may come in pieces. Sums go on from piece to piece, and the statistics are what they are of one piece.
+"""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -9,11 +13,20 @@ from elastic.statistics.base import OfAttention, OfQueries, Statistic, Tile
 from elastic.statistics.weights import Weights
 
 
+@dataclass
+class _LayerSums:
+    """What one layer has added up of a prompt so far."""
+
+    totals: dict[OfAttention, Tensor] = field(default_factory=dict)
+    read: int = 0  # queries
+    queries: list[Tensor] = field(default_factory=list)  # (B, H, q, D) of earlier pieces, where they are needed again
+
+
 class Observer:
     """Statistics of one prompt, per layer, all in float32 and on the device of the model.
 
     `received[statistic][layer]` (B, 1 or H_kv, K) are those of tokens, `of_layer[statistic][layer]` (B, ...) those of
-    layers.
+    layers. Both are there when a layer has seen the last of the Q queries.
 
     Args:
         needs: the statistics that are wanted.
@@ -26,31 +39,75 @@ class Observer:
         self.asking = after_image if asking is None else asking
         self.received: dict[Statistic, dict[int, Tensor]] = {one: {} for one in self.needs if not one.is_of_layer}
         self.of_layer: dict[Statistic, dict[int, Tensor]] = {one: {} for one in self.needs if one.is_of_layer}
+        wanted = _with_what_is_known_first(one for one in self.needs if isinstance(one, OfAttention))
+        self._at_once = {one for one in wanted if one.known_first is None}
+        self._later = wanted - self._at_once  # weighed by other statistics, which must be known of the whole prompt
+        self._of_queries = {one for one in self.needs if isinstance(one, OfQueries)}
+        self._begun: dict[int, _LayerSums] = {}
 
     def see(
         self, layer: int, query: Tensor, key: Tensor, scaling: float, bias: Tensor | None, lse: Tensor | None
     ) -> None:
-        """Reduce the attention of `query` (B, H, Q, D) over `key` (B, H_kv, K, D), the queries being the last tokens.
+        """Reduce the attention of `query` (B, H, q, D) over `key` (B, H_kv, k, D), the queries being the last tokens.
 
-        `bias` (B, 1 or H_kv, K) was added to the logits; `lse` (B, H, Q) is the logarithm of each query's sum of
-        exponentials, where the kernel that computed the output gave it away.
+        They are all of the prompt or its next piece. `bias` (B, 1 or H_kv, k) was added to the logits; `lse` (B, H, q)
+        is the logarithm of each query's sum of exponentials, where the kernel that computed the output gave it away.
         """
-        found: dict[Statistic, Tensor] = {
-            one: one.measure(query, key) for one in self.needs if isinstance(one, OfQueries)
-        }
-        waiting = _with_what_is_known_first(one for one in self.needs if isinstance(one, OfAttention))
-        if waiting:
-            weights = Weights(query, key, scaling, bias, lse)
-        while waiting:
-            # What another statistic weighs its queries by must be known before its tiles are added up.
-            ready = {one for one in waiting if one.known_first is None or one.known_first in found}
-            found |= _reduced(weights, {one: one.queries(self._rows(one), found) for one in ready})
-            waiting -= ready
+        sums = self._begun.setdefault(layer, _LayerSums())
+        first, sums.read = sums.read, sums.read + query.shape[2]
+        is_last = sums.read == self.after_image.shape[1]
+        weights = Weights(query, key, scaling, bias, lse) if self._at_once else None
+        if weights is not None:
+            rows = {one: one.queries(self._rows(one), {}) for one in self._at_once}
+            self._add(sums.totals, weights, rows, first)
+        if not is_last:
+            if self._later or self._of_queries:
+                sums.queries.append(query)
+            return
+        if sums.queries:
+            query = torch.cat([*sums.queries, query], 2)
+            weights = Weights(query, key, scaling, bias, None) if self._later else None
+        found: dict[Statistic, Tensor] = {one: one.measure(query, key) for one in self._of_queries}
+        found |= self._results(sums.totals)
+        if weights is not None:
+            self._add_later(weights, found)
+        del self._begun[layer]
         for one, of_layers in (*self.received.items(), *self.of_layer.items()):
             of_layers[layer] = _checked(one, found[one], key)
 
+    def _add_later(self, weights: Weights, found: dict[Statistic, Tensor]) -> None:
+        """Add up what weighs its queries by other statistics of the whole prompt, once those are among the `found`."""
+        waiting = set(self._later)
+        while waiting:
+            ready = {one for one in waiting if one.known_first in found}
+            totals: dict[OfAttention, Tensor] = {}
+            self._add(totals, weights, {one: one.queries(self._rows(one), found) for one in ready}, 0)
+            found |= self._results(totals)
+            waiting -= ready
+
     def _rows(self, one: OfAttention) -> Tensor:
         return self.asking if one.only_asking else self.after_image
+
+    def _results(self, totals: Mapping[OfAttention, Tensor]) -> dict[Statistic, Tensor]:
+        return {one: one.result(total, self.after_image.shape[1]) for one, total in totals.items()}
+
+    def _add(
+        self, totals: dict[OfAttention, Tensor], weights: Weights, rows: Mapping[OfAttention, Tensor], first: int
+    ) -> None:
+        """Add the weights of queries that begin with the prompt's query `first`, each as `rows` (B, Q) say of it."""
+        batch, _, keys = weights.shape
+        coming = self.after_image.shape[1] - first - weights.queries
+        for one in rows.keys() - totals.keys():
+            totals[one] = one.empty(batch, weights.kv, keys + coming, weights.key.device)
+        here = {one: wanted[:, first : first + weights.queries] for one, wanted in rows.items()}
+        start = min(map(_first, here.values()))
+        whole_rows = any(one.needs_whole_rows for one in rows)
+        for begin, end in weights.blocks(start, whole_rows):
+            for left, right, tile in weights.tiles(begin, end, whole_rows):
+                seen = Tile(tile, first + begin, weights.past - first)
+                for one, wanted in here.items():
+                    total = totals[one] if one.is_of_layer else totals[one][..., left:right]
+                    one.add(total, seen, wanted[:, begin:end])
 
 
 def _checked(one: Statistic, figures: Tensor, key: Tensor) -> Tensor:
@@ -73,21 +130,6 @@ def _with_what_is_known_first(wanted: Iterable[OfAttention]) -> set[OfAttention]
         every |= more
         more = {one.known_first for one in more if one.known_first is not None} - every
     return every
-
-
-def _reduced(weights: Weights, rows: Mapping[OfAttention, Tensor]) -> dict[Statistic, Tensor]:
-    """Statistics, each over its queries `rows` (B, Q)."""
-    batch, _, keys = weights.shape
-    totals = {one: one.empty(batch, weights.kv, keys, weights.key.device) for one in rows}
-    start = min(map(_first, rows.values()))
-    whole_rows = any(one.needs_whole_rows for one in rows)
-    for first, last in weights.blocks(start, whole_rows):
-        for left, right, tile in weights.tiles(first, last, whole_rows):
-            seen = Tile(tile, first, weights.past)
-            for one, wanted in rows.items():
-                total = totals[one] if one.is_of_layer else totals[one][..., left:right]
-                one.add(total, seen, wanted[:, first:last])
-    return {one: one.result(total, weights.queries) for one, total in totals.items()}
 
 
 def _first(wanted: Tensor) -> int:

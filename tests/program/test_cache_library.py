@@ -1,6 +1,7 @@
 """Whatever the library does to a cache: it works as with the library's own, or is refused in a sentence."""
 
 import copy
+import logging
 import pickle
 from functools import partial
 
@@ -8,57 +9,19 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from transformers import DynamicCache, GenerationConfig, LlamaConfig, LlamaForCausalLM
+from transformers import DynamicCache, LlamaForCausalLM
 
 from elastic.cache import ElasticCache
 from elastic.policies import POLICIES
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
 from tests.driving import read_by_hand
-
-SHAPE = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2}
-OF_TEXT = [name for name, policy in POLICIES.items() if not policy.needs_image]  # the model here sees no pictures
-MODEST = {name: {} if name == "full" else {"keep": 0.6} for name in POLICIES}
-
-
-def text_model(layers=3, seed=0):
-    torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=97, num_hidden_layers=layers, initializer_range=0.2, bos_token_id=None, eos_token_id=None, **SHAPE
-    )
-    model = LlamaForCausalLM(config).eval()
-    model.generation_config.pad_token_id = 0
-    return model
+from tests.small_text import OF_TEXT, books, made, read, text_model, tokens, write
 
 
 @pytest.fixture(scope="module")
 def model():
     return text_model()
-
-
-def tokens(count, seed=1, batch=1):
-    return torch.randint(1, 97, (batch, count), generator=torch.Generator().manual_seed(seed))
-
-
-def made(name, model):
-    return ElasticCache(POLICIES[name](**MODEST[name]), model)
-
-
-def write(model, ids, cache, new=5, **how):
-    how = {"attention_mask": torch.ones_like(ids)} | how  # or the library takes a token 0 for padding
-    found = model.generate(ids, past_key_values=cache, max_new_tokens=new, do_sample=False, **how)
-    return found[:, ids.shape[1] :].tolist()
-
-
-@torch.no_grad()
-def read(model, ids, cache):
-    return model(ids, past_key_values=cache, use_cache=True).logits
-
-
-def books(cache):
-    """All that a cache holds and knows, for comparing before and after."""
-    sums = [tensor.double().sum().item() for layer in cache.layers for tensor in layer.stored()]
-    return cache.seen, cache.slots, cache.tables.owners().tolist(), sums
 
 
 @pytest.mark.parametrize("name", OF_TEXT)
@@ -152,23 +115,6 @@ def test_assisted_decoding_is_refused_also_where_every_guess_is_right(model):
     for cache in (made("elastic", model), made("full", model)):
         with pytest.raises(ValueError, match="Assisted decoding"):
             write(model, tokens(20), cache, assistant_model=text_model())
-
-
-@pytest.mark.parametrize("name", ["full", "elastic", "h2o", "snapkv"])
-def test_a_prompt_in_pieces_is_refused_however_it_is_asked_for(model, name):
-    short = GenerationConfig(prefill_chunk_size=8, max_new_tokens=2, pad_token_id=0)
-    for how in ({"prefill_chunk_size": 8}, {"generation_config": short}):
-        with pytest.raises(ValueError, match="read in pieces"):
-            model.generate(tokens(20), past_key_values=made(name, model), **how)
-    with pytest.raises(ValueError, match="read in pieces"):
-        model.generate(tokens(20), short, past_key_values=made(name, model))
-    model.generation_config.prefill_chunk_size = 8
-    try:
-        with pytest.raises(ValueError, match="read in pieces"):
-            write(model, tokens(20), made(name, model))
-        assert len(write(model, tokens(20), DynamicCache())[0]) == 5, "the library's caches are as they were"
-    finally:
-        model.generation_config.prefill_chunk_size = None
 
 
 @pytest.mark.parametrize("name", OF_TEXT)
@@ -449,3 +395,31 @@ def test_a_model_that_passes_nothing_on_to_attention_is_refused():
     with pytest.raises(ValueError, match="1 of 3 layers did not hear of the cache"):
         read(deaf, tokens(20), made("elastic", deaf))
     assert len(write(deaf, tokens(20), DynamicCache())[0]) == 5, "other caches work with it as before"
+
+
+@pytest.fixture
+def untraced(monkeypatch):
+    """The compiler writes down each of its steps for a log that pytest collects, which takes longer than the steps."""
+    monkeypatch.setattr(logging.getLogger("torch.__trace"), "handlers", [])
+    torch.compiler.reset()
+
+
+@pytest.mark.usefixtures("untraced")
+def test_a_compiled_model_reads_what_it_reads_uncompiled():
+    """The cache's own work is left out of what is compiled: it decides in Python, anew for every token."""
+    model, compiled = text_model(layers=1), torch.compile(text_model(layers=1), backend="eager")
+    cache, plain = made("h2o", compiled), made("h2o", model)
+    for ids in (tokens(20), tokens(1, 4), tokens(1, 5), tokens(1, 6)):
+        torch.testing.assert_close(read(compiled, ids, cache), read(model, ids, plain), atol=1e-4, rtol=1e-4)
+    assert cache.tables.owners().equal(plain.tables.owners()) and cache.slots == plain.slots == [12]
+    assert write(compiled, tokens(20), made("h2o", compiled)) == write(model, tokens(20), made("h2o", model))
+
+
+@pytest.mark.usefixtures("untraced")
+def test_a_model_that_was_readied_can_still_be_compiled_as_one_graph_for_other_caches(model):
+    made("elastic", model)
+    whole = torch.compile(model, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        torch.testing.assert_close(whole(tokens(20), use_cache=False).logits, read(model, tokens(20), DynamicCache()))
+        with pytest.raises(torch._dynamo.exc.Unsupported, match="decides about slots in Python"):
+            whole(tokens(20), past_key_values=made("elastic", model))

@@ -1,0 +1,64 @@
+"""The library's `generate` with a compressed cache: a prompt in pieces is one prompt, and no cache stays unused."""
+
+from functools import partial
+from typing import Any, cast
+
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from elastic.cache.protocol import CacheProtocol
+
+
+def cache_in(kwargs: dict[str, Any]) -> CacheProtocol | None:
+    """The compressed cache among a call's arguments, under whatever name the library gives it."""
+    return next((value for value in kwargs.values() if isinstance(value, CacheProtocol)), None)
+
+
+def watch_generate(model: PreTrainedModel) -> None:
+    """Have a model's `generate` tell caches of prompts that come in pieces; a model that does not write stays as is."""
+    current = getattr(model, "generate", None)
+    if current is not None and getattr(current, "func", None) is not _generate:
+        own = vars(model).get("generate")  # whoever has put another in its place keeps it
+        model.generate = partial(_generate, model, own)  # type: ignore[assignment]  # a module may have any attribute
+
+
+def _generate(model: PreTrainedModel, own: Any, *args: Any, **kwargs: Any) -> Any:
+    """What the library's `generate` gives, or its `own` replacement.
+
+    Raises:
+        ValueError: if a prompt in pieces comes as embeddings, or the cache was given for nothing.
+    """
+    generate = own or partial(type(model).generate, model)  # type: ignore[attr-defined]  # not of all models
+    cache = cache_in(kwargs)
+    if cache is None:
+        return generate(*args, **kwargs)
+    before = cache.seen
+    if _comes_in_pieces(model, args, kwargs):
+        cache.expect(_unread(cache, args, kwargs))
+    try:
+        written = generate(*args, **kwargs)
+    finally:
+        cache.expect_nothing()
+    if cache.seen == before:
+        raise ValueError(
+            "The answer was written without the cache that was given, which is as it was: this way of generating has "
+            "a cache of its own, so leave past_key_values out, or generate in another way."
+        )
+    return written
+
+
+def _comes_in_pieces(model: PreTrainedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    given = kwargs.get("generation_config") or (args[1] if len(args) > 1 else None)
+    defaults = cast(Any, model).generation_config
+    sizes = [kwargs.get("prefill_chunk_size"), *(of and of.prefill_chunk_size for of in (given, defaults))]
+    return any(size is not None for size in sizes)
+
+
+def _unread(cache: CacheProtocol, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """The tokens (B, T) of a call that the cache has not read: the library passes on those behind what it has."""
+    ids: Tensor | None = kwargs.get("input_ids", kwargs.get("inputs", args[0] if args else None))
+    if ids is None or kwargs.get("inputs_embeds") is not None:
+        raise ValueError("Only tokens can be read in pieces: pass input_ids, or leave prefill_chunk_size out.")
+    mask = kwargs.get("attention_mask")
+    is_new_alone = mask is not None and mask.shape[1] != ids.shape[1]
+    return ids if is_new_alone else ids[:, cache.seen :]

@@ -164,7 +164,7 @@ def _entered(
     model: PreTrainedModel, cache: DrivenCache, ids: Tensor | None, given: Tensor, kwargs: Arguments
 ) -> Arguments:
     """The arguments of a call once its tokens, or embeddings, `given` are entered into the cache."""
-    is_prompt = cache.get_seq_length() == 0 or given.shape[1] > 1
+    is_prompt = cache.get_seq_length() == 0 or given.shape[1] > 1 or cache.pieces is not None
     if ids is None:
         if cache.image_id is not None and is_prompt:
             raise ValueError(
@@ -174,7 +174,8 @@ def _entered(
     _check(model, cache, ids, kwargs)
     positions = None
     if cache.axes > 1 and is_prompt:
-        positions = of_pictures(model, ids, cache.get_seq_length() + cache.offset, kwargs)
+        first = cache.get_seq_length() + cache.offset
+        positions = of_pictures(model, ids, first, kwargs, cache.is_within_a_picture())
     forward = cache.enter(ids, is_prompt, positions=positions)
     # Left to itself the library counts positions its own way; a policy may want another.
     if positions is None:

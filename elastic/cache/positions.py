@@ -48,11 +48,13 @@ def behind(positions: Tensor) -> int:
     return int(last[0]) + 1
 
 
-def of_pictures(model: PreTrainedModel, ids: Tensor, first: int, given: Mapping[str, Any]) -> Tensor | None:
+def of_pictures(
+    model: PreTrainedModel, ids: Tensor, first: int, given: Mapping[str, Any], follows_patch: bool = False
+) -> Tensor | None:
     """The positions (3, B, n) of tokens (B, n) with a picture among them, of a call of the library's; None without one.
 
     They are those `given` with the call or, where it leaves them to the model, what the model makes of the tokens
-    alone, counted on from `first`.
+    alone, counted on from `first`. A piece of a prompt that `follows_patch` may begin within a picture.
 
     Raises:
         ValueError: if a picture's rows and columns are not given, or positions do not begin at `first`.
@@ -64,14 +66,19 @@ def of_pictures(model: PreTrainedModel, ids: Tensor, first: int, given: Mapping[
     if not kinds.any():
         return None
     positions: Tensor | None = given.get("position_ids")
+    is_within = follows_patch and bool((kinds[:, 0] == 1).all())
     if positions is None or positions.ndim != 3 or positions.shape[0] not in (3, 4):
+        if is_within:
+            raise ValueError(
+                "A piece begins within a picture, so its rows and columns are not known: pass position_ids."
+            )
         grids = {name: given.get(name) for name in ("image_grid_thw", "video_grid_thw")}
         if all(grid is None for grid in grids.values()):
             raise ValueError("There are image tokens, and image_grid_thw, their rows and columns, is missing: pass it.")
         inner: Any = model.model
         positions = inner.get_rope_index(ids, mm_token_type_ids=kinds, **grids)[0] + first
     positions = positions[-3:]
-    if (positions[..., 0] != first).any():
+    if not is_within and (positions[..., 0] != first).any():
         raise ValueError(
             f"The next token of this conversation stands at position {first}, and positions that come begin elsewhere: "
             "pass the whole text so far, or begin with reset() of the cache."

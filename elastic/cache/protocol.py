@@ -15,7 +15,7 @@ from elastic.cache.pieces import Pieces
 from elastic.cache.report import NOTHING_READ, UNFINISHED, CacheReport, full_bytes
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import Tables
-from elastic.policies.base import Policy
+from elastic.policies.base import PATCH, Policy
 from elastic.policies.picture import WORDS_NOT_PROTECTED
 
 
@@ -33,6 +33,11 @@ class CacheProtocol(Cache, ABC):
     @abstractmethod
     def expect(self, ids: Tensor) -> None:
         """Be told of a prompt (B, T) that will come in pieces."""
+
+    def is_within_a_picture(self) -> bool:
+        """Whether a prompt in pieces has come as far as a patch."""
+        has_begun = self.pieces is not None and self.pieces.has_begun
+        return has_begun and bool((self.tables.kinds[:, -1] == PATCH).all())
 
     def expect_nothing(self) -> None:
         """Forget a prompt of which no piece has come."""

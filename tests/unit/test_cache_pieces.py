@@ -6,11 +6,13 @@ from transformers import DynamicCache, GenerationConfig, MistralConfig, MistralF
 
 from elastic.cache import ElasticCache
 from elastic.cache.report import UNFINISHED
+from elastic.model import load
 from elastic.policies import POLICIES
 from elastic.policies.full import Full
 from elastic.policies.h2o import H2O
 from elastic.policies.snapkv import SnapKV
 from elastic.statistics import Observer
+from tests.families import MAKERS
 from tests.small_text import MODEST, OF_TEXT, books, made, read, text_model, tokens, write
 
 
@@ -245,3 +247,41 @@ def test_statistics_of_pieces_are_those_of_one_piece(known_sums):
             assert of_whole.keys() == of_pieces.keys()
             for one in of_whole:
                 torch.testing.assert_close(of_pieces[one][0], of_whole[one][0], atol=1e-5, rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def qwen(tmp_path_factory):
+    """A reader whose tokens have three positions."""
+    folder = tmp_path_factory.mktemp("qwen2.5-vl")
+    MAKERS["qwen2.5-vl"](folder)
+    return load(folder, device="cpu")
+
+
+def test_pieces_may_be_cut_within_a_picture_whose_tokens_stand_in_rows_and_columns(qwen, picture):
+    asked = qwen.first_turn(picture, "Where is the dog?")
+    again = qwen.next_turn("And the cat?")
+    library = DynamicCache()
+    for policy in (Full(), H2O(keep=0.4)):
+        caches, said = [ElasticCache(policy, qwen.model) for _ in range(2)], []
+        for cache, size in zip(caches, (None, 23), strict=True):
+            said.append(write(qwen.model, asked.ids, cache, prefill_chunk_size=size, **asked.inputs))
+        assert said[0] == said[1] and caches[0].offset == caches[1].offset == asked.offset
+        assert_alike(*caches)
+        text = torch.cat([asked.ids, torch.tensor(said[0]), again.ids], 1)
+        first, second = (
+            write(qwen.model, text, cache, prefill_chunk_size=size)
+            for cache, size in zip(caches, (None, 5), strict=True)
+        )
+        assert first == second
+        assert_alike(*caches)
+        if policy == Full():
+            assert said[0] == write(qwen.model, asked.ids, library, prefill_chunk_size=23, **asked.inputs)
+
+
+def test_a_piece_within_a_picture_wants_the_positions_of_its_tokens(qwen, picture):
+    asked = qwen.first_turn(picture, "Where is the dog?")
+    cache, inside = ElasticCache(Full(), qwen.model), int(asked.place[:, 0].argmax()) + 5
+    cache.expect(asked.ids)
+    cache.observe(cache.enter(asked.ids[:, :inside], True))
+    with pytest.raises(ValueError, match="begins within a picture"), torch.no_grad():
+        qwen.model(asked.ids[:, inside:], past_key_values=cache, **asked.inputs)

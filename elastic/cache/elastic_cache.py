@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from elastic.cache.asking import kinds_of
 from elastic.cache.bias import Bias
 from elastic.cache.forward import Forward, by_layer, freed_slots
+from elastic.cache.history import History
 from elastic.cache.hooks import DrivenCache, prepare
 from elastic.cache.identity import MadeFor
 from elastic.cache.inner import library_model
@@ -72,7 +73,7 @@ class ElasticCache(DrivenCache):
         self.bias: Bias | None = None
         self.planned: list[Eviction] = []  # what goes at the next tokens, where the policy has said so already
         self.offset = 0  # of a token's position from its number: a picture's tokens may stand side by side
-        self.pieces = None
+        self.pieces, self.history = None, History()
         self.forward = None
 
     # Around a forward of the model.
@@ -97,6 +98,7 @@ class ElasticCache(DrivenCache):
         if new > 1 or is_prompt:
             # Several tokens see each other by their order, so they must stand at the end, behind no hole.
             self.sort_slots()
+        self.history.add(ids)
         kinds = kinds_of(ids, self.image_id, is_prompt)
         first = self._first_position()
         if positions is not None:
@@ -283,6 +285,6 @@ class ElasticCache(DrivenCache):
         self.sort_slots()
         fork = object.__new__(type(self))
         fork.__dict__ |= self.__dict__  # of which `bias` is made anew by the compression that follows
-        fork.tables = self.tables.copy()
+        fork.tables, fork.history = self.tables.copy(), self.history.copy()
         fork.layers = [copy(layer) for layer in self.layers]
         return fork

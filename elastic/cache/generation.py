@@ -26,15 +26,23 @@ def _generate(model: PreTrainedModel, own: Any, *args: Any, **kwargs: Any) -> An
     """What the library's `generate` gives, or its `own` replacement.
 
     Raises:
-        ValueError: if a prompt in pieces comes as embeddings, or the cache was given for nothing.
+        ValueError: if the cache has read another text, a prompt in pieces comes as embeddings, or the cache was given
+            for nothing.
     """
     generate = own or partial(type(model).generate, model)  # type: ignore[attr-defined]  # not of all models
     cache = cache_in(kwargs)
     if cache is None:
         return generate(*args, **kwargs)
-    before = cache.seen
+    before, text, unread = cache.seen, *_texts(cache, args, kwargs)
+    if text is not None and not cache.history.begins(text):
+        raise ValueError(
+            f"This cache has read {cache.seen} tokens of another text than the one that is given: pass all that was "
+            "read and written so far, and what is new, or begin with reset() of the cache."
+        )
     if _comes_in_pieces(model, args, kwargs):
-        cache.expect(_unread(cache, args, kwargs))
+        if unread is None:
+            raise ValueError("Only tokens can be read in pieces: pass input_ids, or leave prefill_chunk_size out.")
+        cache.expect(unread)
     try:
         written = generate(*args, **kwargs)
     finally:
@@ -54,11 +62,15 @@ def _comes_in_pieces(model: PreTrainedModel, args: tuple[Any, ...], kwargs: dict
     return any(size is not None for size in sizes)
 
 
-def _unread(cache: CacheProtocol, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """The tokens (B, T) of a call that the cache has not read: the library passes on those behind what it has."""
+def _texts(cache: CacheProtocol, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor | None, Tensor | None]:
+    """Of a call the whole text (B, T) so far and the tokens that are to be read, each None where it is not known.
+
+    The library passes on those behind what the cache has, or all where the mask says that there are more before them.
+    """
     ids: Tensor | None = kwargs.get("input_ids", kwargs.get("inputs", args[0] if args else None))
     if ids is None or kwargs.get("inputs_embeds") is not None:
-        raise ValueError("Only tokens can be read in pieces: pass input_ids, or leave prefill_chunk_size out.")
+        return None, None
     mask = kwargs.get("attention_mask")
-    is_new_alone = mask is not None and mask.shape[1] != ids.shape[1]
-    return ids if is_new_alone else ids[:, cache.seen :]
+    if isinstance(mask, Tensor) and mask.shape[-1] != ids.shape[1]:
+        return None, ids
+    return ids, ids[:, cache.seen :]

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 from elastic.cache.attention import KEYWORD, not_compiled
 from elastic.cache.forward import Forward
 from elastic.cache.generation import cache_in, watch_generate
+from elastic.cache.history import UNKNOWN
 from elastic.cache.identity import MadeFor
 from elastic.cache.positions import of_pictures
 from elastic.cache.protocol import CacheProtocol
@@ -170,7 +171,7 @@ def _entered(
             raise ValueError(
                 "From embeddings it cannot be told which tokens are the picture's: pass input_ids and pixel_values."
             )
-        ids = torch.zeros(given.shape[:2], dtype=torch.long, device=given.device)
+        ids = torch.full(given.shape[:2], UNKNOWN, device=given.device)
     _check(model, cache, ids, kwargs)
     positions = None
     if cache.axes > 1 and is_prompt:

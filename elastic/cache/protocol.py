@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache
 
 from elastic.cache.forward import Forward
+from elastic.cache.history import History
 from elastic.cache.pieces import Pieces
 from elastic.cache.report import NOTHING_READ, UNFINISHED, CacheReport, full_bytes
 from elastic.cache.slots import SlotLayer
@@ -28,6 +29,7 @@ class CacheProtocol(Cache, ABC):
     policy: Policy  # as it is applied: a prompt without a picture may need another one
     window: int | None  # tokens that a sliding window spans
     forward: Forward | None = None  # the one under way
+    history: History  # the tokens it has read
     pieces: Pieces | None = None  # a prompt that is still to come, or the rest of one
 
     @abstractmethod

@@ -12,6 +12,7 @@ from torch import nn
 from transformers import DynamicCache, LlamaForCausalLM
 
 from elastic.cache import ElasticCache
+from elastic.cache.history import History
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
 from elastic.policies.h2o import H2O
@@ -406,6 +407,65 @@ def test_a_cache_that_generate_gives_back_is_the_one_it_was_given_and_goes_on(mo
     assert given.sequences[:, 20:].tolist() == write(model, tokens(20), other, new=4)
     text = torch.cat([given.sequences, tokens(3, 2)], 1)
     assert write(model, text, given.past_key_values) == write(model, text, other)
+
+
+@pytest.mark.parametrize("count", [12, 24, 40])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_another_text_is_refused_and_not_taken_for_what_follows(model, count, batch):
+    """The library would cut off as many tokens as were read, whichever they were, and go on with the rest."""
+    cache, other = made("h2o", model), made("h2o", model)
+    said = torch.tensor(write(model, tokens(20, 1, batch), cache))
+    write(model, tokens(20, 1, batch), other)
+    before = books(cache)
+    with pytest.raises(ValueError, match=r"has read 24 tokens of another text.*reset\(\)"):
+        write(model, tokens(count, 2, batch), cache)
+    assert books(cache) == before
+    text = torch.cat([tokens(20, 1, batch), said, tokens(3, 2, batch)], 1)
+    swapped = text.clone()
+    swapped[-1, 7] += 1
+    with pytest.raises(ValueError, match="of another text"):
+        write(model, swapped, cache, prefill_chunk_size=2)
+    assert write(model, text, cache) == write(model, text, other)
+    cache.reset()
+    assert write(model, tokens(count, 2, batch), cache) == write(model, tokens(count, 2, batch), made("h2o", model))
+
+
+def test_a_text_is_known_by_what_each_cache_has_read_and_not_by_what_came_as_embeddings(model):
+    ids, more = tokens(20), tokens(3, 2)
+    embeddings = model.get_input_embeddings()(ids).detach()
+    cache, other = made("h2o", model), made("h2o", model)
+    how = {"past_key_values": cache, "max_new_tokens": 4, "do_sample": False}
+    said = model.generate(inputs_embeds=embeddings, attention_mask=torch.ones_like(ids), **how)
+    assert said.tolist() == write(model, ids, other, new=4)
+    text = torch.cat([ids, said, more], 1)
+    twins = [cache.fork(), copy.deepcopy(cache), pickle.loads(pickle.dumps(cache))]
+    expected = write(model, text, other)
+    for one in (cache, *twins):
+        assert write(model, text, one) == expected
+    several = made("h2o", model)
+    how = {"max_new_tokens": 3, "do_sample": True, "num_return_sequences": 3}
+    answers = model.generate(ids, past_key_values=several, **how)
+    assert len(write(model, torch.cat([answers, tokens(2, 5, 3)], 1), several)) == 3
+
+
+def test_a_long_answer_is_remembered_token_by_token_from_a_buffer_that_is_used_again():
+    history, buffer, text = History(), torch.empty(2, 1, dtype=torch.long), tokens(200, 3, 2)
+    for number in range(200):
+        buffer.copy_(text[:, number : number + 1])
+        history.add(buffer)
+    assert history.begins(text) and history.begins(torch.cat([text, text], 1)) and history.begins(text[:, :90])
+    text[1, 130] += 1
+    assert not history.begins(text) and history.begins(text[:, :130])
+
+
+def test_a_twin_remembers_its_own_text_and_one_text_may_stand_for_several_sequences():
+    history = History()
+    history.add(tokens(9).expand(3, -1))
+    twin = history.copy()
+    history.add(tokens(3, 2, 3)), twin.add(tokens(3, 5, 3))
+    assert history.begins(torch.cat([tokens(9).expand(3, -1), tokens(3, 2, 3)], 1))
+    assert twin.begins(torch.cat([tokens(9).expand(3, -1), tokens(3, 5, 3)], 1))
+    assert history.begins(tokens(9)) and not history.begins(tokens(9, 7)) and not history.begins(tokens(9, 1, 2))
 
 
 def test_a_cache_that_a_way_of_generating_left_unused_is_told_of(model):

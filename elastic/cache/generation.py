@@ -42,7 +42,8 @@ def _generate(model: PreTrainedModel, own: Any, *args: Any, **kwargs: Any) -> An
     if _comes_in_pieces(model, args, kwargs):
         if unread is None:
             raise ValueError("Only tokens can be read in pieces: pass input_ids, or leave prefill_chunk_size out.")
-        cache.expect(unread)
+        if cache.pieces is None or cache.pieces.has_begun:  # else a `generate` around this one has told it already
+            cache.expect(unread)
     try:
         written = generate(*args, **kwargs)
     finally:

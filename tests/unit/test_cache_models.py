@@ -478,8 +478,12 @@ def test_a_cache_that_a_way_of_generating_left_unused_is_told_of(model):
         write(model, tokens(20), made("elastic", model), custom_generate=other_way)
 
 
-def test_a_generate_of_ones_own_is_still_called():
+@pytest.mark.parametrize("is_watched", [False, True])
+def test_a_generate_of_ones_own_is_still_called(is_watched):
+    """It was put in the place of the library's before the first cache was made, or around the one that a cache told."""
     own, calls = text_model(), []
+    if is_watched:
+        made("h2o", own)
     library = own.generate
     own.generate = lambda *args, **kwargs: calls.append(1) or library(*args, **kwargs)
     cache, whole = made("h2o", own), made("h2o", own)

@@ -46,10 +46,10 @@ def test_a_model_with_other_weights_is_refused_whatever_its_shape(model, name):
 @pytest.mark.parametrize("layer", [0, 2])
 @pytest.mark.parametrize("part", ["self_attn.v_proj", "mlp.down_proj", "input_layernorm"])
 def test_a_model_of_which_one_matrix_was_trained_further_is_another_one(model, layer, part):
+    cache = made("h2o", model)
     other = copy.deepcopy(model)
     with torch.no_grad():
         other.get_parameter(f"model.layers.{layer}.{part}.weight").mul_(1.01)
-    cache = made("h2o", model)
     read(model, tokens(20), cache)
     with pytest.raises(ValueError, match="made for another model"):
         read(other, tokens(1), cache)

@@ -303,7 +303,7 @@ def test_a_layer_that_writes_twice_in_a_forward_is_refused(model):
 def test_a_forward_whose_layers_keep_no_keys_is_refused():
     """In training, gradient checkpointing takes the cache away from the layers, and says so in a warning only."""
     training = text_model().train()
-    training.gradient_checkpointing_enable()
+    training.activation_checkpointing_enable()
     cache = made("elastic", training)
     with pytest.raises(ValueError, match=r"3 of 3 layers gave the cache no keys.* model\.eval\(\)"):
         read(training, tokens(20), cache)

@@ -10,8 +10,7 @@ from copy import copy
 from functools import partial
 
 import torch
-from torch import Tensor
-from transformers import PreTrainedModel
+from torch import Tensor, nn
 
 from elastic.cache.asking import kinds_of
 from elastic.cache.bias import Bias
@@ -23,7 +22,7 @@ from elastic.cache.inner import library_model
 from elastic.cache.merging import merge_layers
 from elastic.cache.pieces import Pieces, observer_of
 from elastic.cache.positions import axes_of, behind, check_axes
-from elastic.cache.report import UNFINISHED
+from elastic.cache.report import INCOMPLETE, UNFINISHED
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import Tables
 from elastic.cache.views import attended_scores, for_the_record, layer_views, step_view
@@ -37,19 +36,18 @@ class ElasticCache(DrivenCache):
 
     Args:
         policy: what to keep and what to evict.
-        model: one whose text model is among `elastic.cache.hooks.FAMILIES`; it is prepared for compressed caches.
+        model: one whose text model is among `elastic.cache.hooks.FAMILIES`, or whatever wraps one: PEFT,
+            `torch.compile`, a module of one's own. It is prepared for compressed caches.
         needs: statistics to collect beyond what the policy needs, see `elastic.statistics`.
         reserve: tokens of an answer to make room for when compressing; beyond them, storage grows by doubling.
 
     Raises:
-        ValueError: if the model's attention is not known here.
+        ValueError: if the model's attention is not known here, or there is not one such model.
     """
 
-    def __init__(
-        self, policy: Policy, model: PreTrainedModel, needs: Iterable[Statistic] = (), reserve: int = 256
-    ) -> None:
-        model = library_model(model)
-        text = prepare(model)
+    def __init__(self, policy: Policy, model: nn.Module, needs: Iterable[Statistic] = (), reserve: int = 256) -> None:
+        inner = library_model(model)
+        text = prepare(inner)
         self.axes = axes_of(text.config)
         check_axes(policy, self.axes)
         super().__init__(layers=[SlotLayer() for _ in range(text.config.num_hidden_layers)])
@@ -57,7 +55,7 @@ class ElasticCache(DrivenCache):
         self.reserve = reserve
         self.made_for = MadeFor(text)
         self.inverse_frequency = text.rotary_emb.inv_freq
-        self.image_id = getattr(model.config, "image_token_id", None)
+        self.image_id = getattr(inner.config, "image_token_id", None)
         self.window = getattr(text.config, "sliding_window", None)
         self.records_attention = False  # whether each forward keeps its last query's attention, for the record
         self.reset()
@@ -137,7 +135,7 @@ class ElasticCache(DrivenCache):
         """
         self._check(self.batch if self.seen else len(ids), ids.shape[1])
         if self.pieces is not None:
-            raise ValueError("Of an earlier prompt some pieces have not come: begin with reset() of the cache.")
+            raise ValueError(f"{INCOMPLETE} read them first, or begin with reset().")
         self.pieces = Pieces(ids, asked)
 
     def _first_position(self) -> int:
@@ -225,6 +223,8 @@ class ElasticCache(DrivenCache):
         """
         policy.check_batch(self.batch)
         check_axes(policy, self.axes)
+        if self.pieces is not None and self.pieces.has_begun:
+            raise ValueError(f"{INCOMPLETE} read them first, or begin with reset().")
         self.chosen, policy = policy, fitting(policy, self.tables.kinds)
         self.sort_slots()
         self.layers = [layer.whole() for layer in self.layers]

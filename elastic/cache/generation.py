@@ -1,7 +1,7 @@
 """The library's `generate` with a compressed cache: a prompt in pieces is one prompt, and no cache stays unused."""
 
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -58,7 +58,7 @@ def _generate(model: PreTrainedModel, own: Any, *args: Any, **kwargs: Any) -> An
 
 def _comes_in_pieces(model: PreTrainedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     given = kwargs.get("generation_config") or (args[1] if len(args) > 1 else None)
-    defaults = cast(Any, model).generation_config
+    defaults = getattr(model, "generation_config", None)
     sizes = [kwargs.get("prefill_chunk_size"), *(of and of.prefill_chunk_size for of in (given, defaults))]
     return any(size is not None for size in sizes)
 

@@ -13,7 +13,7 @@ from transformers.cache_utils import Cache
 from elastic.cache.forward import Forward
 from elastic.cache.history import History
 from elastic.cache.pieces import Pieces
-from elastic.cache.report import NOTHING_READ, UNFINISHED, CacheReport, full_bytes
+from elastic.cache.report import INCOMPLETE, NOTHING_READ, UNFINISHED, CacheReport, full_bytes
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import Tables
 from elastic.policies.base import PATCH, Policy
@@ -90,7 +90,7 @@ class CacheProtocol(Cache, ABC):
         if self.forward is not None:
             return f"{UNFINISHED} begin with reset()."
         if self.pieces is not None and self.pieces.has_begun:
-            return "Of its last prompt some pieces have not come, so that it was not compressed."
+            return f"{INCOMPLETE} read them first, or begin with reset()."
         if not self.seen:
             return NOTHING_READ
         return "" if self.policy == self.chosen else WORDS_NOT_PROTECTED

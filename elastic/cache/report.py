@@ -7,6 +7,7 @@ from elastic.cache.slots import SlotLayer
 from elastic.fairness import exceeds
 
 UNFINISHED = "The last forward did not finish, so this cache is half written:"
+INCOMPLETE = "Of the last prompt some pieces have not come, so that it was not compressed:"
 NOTHING_READ = "Nothing has been read through this cache yet."
 
 

@@ -58,10 +58,12 @@ class SlotLayer(CacheLayerMixin):
         Raises:
             ValueError: if they are not, outside of autocast, which makes of both what it needs.
         """
-        is_alike = keys.dtype == self.keys.dtype and values.dtype == self.values.dtype
-        if keys.device == self.keys.device and (is_alike or torch.is_autocast_enabled(keys.device.type)):
+        if _kind(keys) == _kind(self.keys) and _kind(values) == _kind(self.values):
             return
-        new, held = (f"{of.dtype} on {of.device}".removeprefix("torch.") for of in (values, self.values))
+        if keys.device == self.keys.device and torch.is_autocast_enabled(keys.device.type):
+            return
+        other = (keys, self.keys) if _kind(keys) != _kind(self.keys) else (values, self.values)
+        new, held = (f"{one.dtype} on {one.device}".removeprefix("torch.") for one in other)
         raise ValueError(
             f"The model computes in {new} now, and this cache holds {held}: go on as it was begun, or begin with "
             "reset() of the cache."
@@ -239,3 +241,7 @@ class SlotLayer(CacheLayerMixin):
             ValueError: always.
         """
         self.batch_repeat_interleave(1)
+
+
+def _kind(tensor: Tensor) -> tuple[torch.dtype, torch.device]:
+    return tensor.dtype, tensor.device

@@ -82,8 +82,8 @@ class ElasticCache(DrivenCache):
         `positions` (3, B, n) are the library's own; without them, tokens stand one behind the other.
 
         Raises:
-            ValueError: if there is no token, the last forward failed midway, the number of sequences changes, or a
-                sliding window ends.
+            ValueError: if there is no token, the last forward failed midway, the number of sequences changes, a sliding
+                window ends, or other tokens come than were expected.
         """
         batch, new = ids.shape
         self._check(batch, new)
@@ -218,8 +218,8 @@ class ElasticCache(DrivenCache):
         Returns what it chose from, per layer, of the first sequence and without keys: for the record.
 
         Raises:
-            ValueError: if the policy keeps different numbers of slots for the heads or sequences of a layer, or may; or
-                if it means nothing without a picture and there is none.
+            ValueError: if the policy keeps different numbers of slots for the heads or sequences of a layer, or may; if
+                it means nothing without a picture and there is none; or if pieces of the prompt are missing.
         """
         policy.check_batch(self.batch)
         check_axes(policy, self.axes)

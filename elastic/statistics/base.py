@@ -84,6 +84,11 @@ class OfQueries(Statistic):
 
     is_of_layer: ClassVar[bool] = True
 
+    @property
+    def reach(self) -> int | None:
+        """How many of the last queries it is about; None for all of them."""
+        return None
+
     def measure(self, query: Tensor, key: Tensor) -> Tensor:
         """The statistic (B, ...) of the prompt's queries (B, H, Q, D) and all keys (B, H_kv, K, D)."""
         raise NotImplementedError

@@ -58,6 +58,11 @@ class QueryEnergy(OfQueries):
 
     n: int = 32
 
+    @property
+    def reach(self) -> int:
+        """The last `n`."""
+        return self.n
+
     def measure(self, query: Tensor, key: Tensor) -> Tensor:
         """Of queries (B, H, Q, D) as they meet the keys, after RoPE."""
         square = query[:, :, -self.n :].float().square().mean(2)

@@ -21,6 +21,12 @@ class _LayerSums:
     read: int = 0  # queries
     queries: list[Tensor] = field(default_factory=list)  # (B, H, q, D) of earlier pieces, where they are needed again
 
+    def keep(self, query: Tensor, reach: int) -> None:
+        """Keep the queries of a piece, and of those before it what is among the last `reach`."""
+        self.queries.append(query)
+        while self.queries and sum(piece.shape[2] for piece in self.queries[1:]) >= reach:
+            self.queries.pop(0)
+
 
 class Observer:
     """Statistics of one prompt, per layer, all in float32 and on the device of the model.
@@ -43,6 +49,9 @@ class Observer:
         self._at_once = {one for one in wanted if one.known_first is None}
         self._later = wanted - self._at_once  # weighed by other statistics, which must be known of the whole prompt
         self._of_queries = {one for one in self.needs if isinstance(one, OfQueries)}
+        every = after_image.shape[1]
+        reaches = [every if one.reach is None else one.reach for one in self._of_queries]
+        self._reach = max([every if self._later else 0, *reaches])  # last queries that must be there at the end
         self._begun: dict[int, _LayerSums] = {}
 
     def see(
@@ -61,8 +70,7 @@ class Observer:
             rows = {one: one.queries(self._rows(one), {}) for one in self._at_once}
             self._add(sums.totals, weights, rows, first)
         if not is_last:
-            if self._later or self._of_queries:
-                sums.queries.append(query)
+            sums.keep(query, self._reach)
             return
         if sums.queries:
             query = torch.cat([*sums.queries, query], 2)

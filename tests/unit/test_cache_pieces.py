@@ -1,5 +1,7 @@
 """A prompt in pieces is one prompt: the same statistics, the same choice, the same answer as in one piece."""
 
+import weakref
+
 import pytest
 import torch
 from transformers import DynamicCache, GenerationConfig, MistralConfig, MistralForCausalLM
@@ -11,7 +13,7 @@ from elastic.policies import POLICIES
 from elastic.policies.full import Full
 from elastic.policies.h2o import H2O
 from elastic.policies.snapkv import SnapKV
-from elastic.statistics import Observer
+from elastic.statistics import Attention, Guided, Observer, QueryEnergy
 from tests.families import MAKERS
 from tests.small_text import MODEST, OF_TEXT, books, made, read, text_model, tokens, write
 
@@ -248,6 +250,25 @@ def test_statistics_of_pieces_are_those_of_one_piece(known_sums):
             assert of_whole.keys() == of_pieces.keys()
             for one in of_whole:
                 torch.testing.assert_close(of_pieces[one][0], of_whole[one][0], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("needs", "kept"), [({QueryEnergy(n=5)}, 8), ({Attention()}, 0), ({Guided()}, 24)])
+def test_of_earlier_pieces_only_those_queries_are_kept_that_are_needed_again(needs, kept):
+    """Who cuts a long prompt wants to save memory."""
+    query, key, watched = torch.randn(1, 4, 32, 16), torch.randn(1, 2, 32, 16), weakref.WeakSet()
+    observer = Observer(needs, torch.arange(32)[None] >= 20)
+    for end in (8, 16, 24):
+        piece = query[:, :, end - 8 : end].clone()
+        watched.add(piece)
+        observer.see(0, piece, key[:, :, :end], 0.25, None, None)
+        del piece
+    assert sum(piece.shape[2] for piece in watched) == kept
+    whole = Observer(needs, torch.arange(32)[None] >= 20)
+    whole.see(0, query, key, 0.25, None, None)
+    observer.see(0, query[:, :, 24:], key, 0.25, None, None)
+    for one in needs:
+        found, expected = ((of.of_layer if one.is_of_layer else of.received)[one][0] for of in (observer, whole))
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.fixture(scope="module")

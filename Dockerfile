@@ -5,6 +5,7 @@
 #   docker run --rm -p 7860:7860 --gpus all -v elastic-models:/home/user/.cache/huggingface \
 #     -e ELASTIC_MODEL=llava-hf/llava-1.5-7b-hf elastic
 # ELASTIC_MODEL is what `app.py --model` takes; unset means the pocket-llava of assets/, which needs no download.
+# ELASTIC_DTYPE is what `--dtype` takes.
 FROM python:3.12-slim
 
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from elastic.command_line import Options
+from elastic.command_line import AUTO, DTYPE, DTYPES, Options
 from page import command
 from page.entrance import Page
 from page.lesson_tab import LessonTab
@@ -94,6 +94,13 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--recorded", action="store_true", help="show recorded runs only; loads no model and no torch")
     parser.add_argument("--device", type=command.device, default="auto", metavar="{auto,cpu,cuda}")
+    parser.add_argument(
+        "--dtype",
+        type=command.dtype,
+        default=os.environ.get(DTYPE) or AUTO,
+        metavar=f"{{{','.join(DTYPES)}}}",
+        help="of the weights; default: ELASTIC_DTYPE, else auto: what suits device, checkpoint and memory",
+    )
     parser.add_argument("--four-bit", action="store_true", help="weights in 4 bits; needs a GPU and bitsandbytes")
     parser.add_argument("--host", type=command.host, help="address to listen on; default: this machine only")
     parser.add_argument("--port", type=command.port, help="default: GRADIO_SERVER_PORT, else 7860 or the next free one")
@@ -130,7 +137,9 @@ def run() -> int:
         if not args.recorded:
             line = Line(listening.hears, args.deadline)
             # On a GPU what is free there is what matters.
-            model = Model(args.model, args.device, args.four_bit, line, lambda: args.memory or fit(store))
+            model = Model(
+                args.model, args.device, args.four_bit, line, lambda: args.memory or fit(store), dtype=args.dtype
+            )
         return serve(
             build_page(model, store),
             model,

@@ -30,7 +30,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.cache_utils import Cache, DynamicCache, StaticCache
 
 from benchmarks.measure import Timing, alternate, copy_bandwidth, now
-from benchmarks.models import SHAPES, llava_model, random_prompt
+from benchmarks.models import SHAPES, llava_model, random_prompt, wanted_dtype
 from benchmarks.report import TableRow, arguments, cell, goal, machine, parser, ratio, row, spread, table, write
 from elastic.engine import State, prefill
 from elastic.model import Llava, Reading, load
@@ -95,7 +95,7 @@ class DecodedAnswer:
 
 def open_model(name: str, device: str) -> Llava:
     """A model by the name a case has for it."""
-    return load(device=device) if name == POCKET else llava_model(SHAPES[name], name, device)
+    return load(device=device, dtype=wanted_dtype()) if name == POCKET else llava_model(SHAPES[name], name, device)
 
 
 def prompt_for(llava: Llava, case: Case) -> Reading:

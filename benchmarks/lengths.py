@@ -16,6 +16,7 @@ from functools import cache, partial
 from benchmarks.decode import PICTURE
 from benchmarks.measure import Timing, alternate, now, peaks_in_children
 from benchmarks.methods import policies
+from benchmarks.models import wanted_dtype
 from benchmarks.report import arguments, cell, machine, parser, row, table, write
 from elastic.engine import State, compress, decode, prefill
 from elastic.evaluate.prose import beginnings, prose
@@ -47,7 +48,7 @@ class LengthRow:
 
 @cache
 def _model(name: str | None, device: str) -> Reader:
-    return load(name, device)
+    return load(name, device, dtype=wanted_dtype())
 
 
 def prompt_of(reader: Reader, tokens: int) -> Reading:

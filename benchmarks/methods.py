@@ -89,7 +89,9 @@ def main(given: Sequence[str] | None = None) -> None:
     options.add_argument("--keep", type=float, default=0.2, help="share of the cache (default: 0.2)")
     args = arguments(options, given)
     chosen, about = policies(args.keep), machine(args.device)
-    rows = measured(load(device=args.device), chosen, steps=24 if args.quick else 96, rounds=args.rounds)
+    rows = measured(
+        load(device=args.device, dtype=args.dtype), chosen, steps=24 if args.quick else 96, rounds=args.rounds
+    )
     show(rows, chosen)
     write(args.out, about, rows)
 

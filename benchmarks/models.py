@@ -3,6 +3,7 @@
 What a step costs does not depend on what the weights are, so random ones time like trained ones.
 """
 
+import os
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,9 @@ from transformers import (
     PreTrainedModel,
 )
 
+from elastic.command_line import AUTO, DTYPE
 from elastic.model import Llava, Reading
+from elastic.models.precision import half, named
 from elastic.models.reading import PIXELS
 
 WORDS_BEFORE, WORDS_AFTER = 1, 64  # of a prompt that is otherwise all picture
@@ -71,11 +74,16 @@ SHAPES = {  # the first two as in llava-1.5; the tower of the third is small, fo
 }
 
 
+def wanted_dtype() -> str:
+    """What `--dtype` says, from the environment, which the processes of a measurement have in common."""
+    return os.environ.get(DTYPE) or AUTO
+
+
 def precision(device: str) -> torch.dtype:
     """The type a checkpoint is loaded in on that device, as `elastic.model.load` has it."""
-    if device == "cpu":
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if wanted_dtype() != AUTO:
+        return named(wanted_dtype())
+    return torch.float32 if device == "cpu" else half()
 
 
 def text_model(shape: Shape, device: str) -> LlamaForCausalLM:

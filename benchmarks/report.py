@@ -14,10 +14,11 @@ import torch
 import transformers
 
 from benchmarks.measure import Timing
-from benchmarks.models import precision
+from benchmarks.models import precision, wanted_dtype
 from elastic import __version__, files
-from elastic.command_line import Options, whole_number
+from elastic.command_line import DTYPE, DTYPES, Options, whole_number
 from elastic.files import one_sentence, out_file
+from elastic.models.precision import check_dtype
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,9 @@ def parser(about: str | None) -> Options:
     options.add_argument("--quick", action="store_true", help="smaller and fewer cases: under 40 seconds on two cores")
     options.add_argument("--out", type=out_file, help="JSON file to write")
     options.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to run (default: %(default)s)")
+    options.add_argument(
+        "--dtype", choices=DTYPES, default=wanted_dtype(), help="of the weights; default: what suits the device"
+    )
     options.add_argument("--rounds", type=whole_number(1), help="runs of each contender (default: 5; quick: 3)")
     return options
 
@@ -159,6 +163,11 @@ def arguments(options: Options, given: Sequence[str] | None) -> argparse.Namespa
     args = options.parse_args(given)
     if args.device == "cuda" and not torch.cuda.is_available():
         options.error("no CUDA device was found")
+    try:
+        check_dtype(args.dtype, args.device)
+    except ValueError as error:
+        options.error(str(error))
+    os.environ[DTYPE] = args.dtype
     if args.rounds is None:
         args.rounds = 3 if args.quick else 5
     return args

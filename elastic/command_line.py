@@ -5,6 +5,10 @@ from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormat
 from collections.abc import Callable
 from typing import NoReturn
 
+AUTO = "auto"
+DTYPES = (AUTO, "float32", "bfloat16", "float16")  # of weights, wherever there is --device
+DTYPE = "ELASTIC_DTYPE"  # what the environment may say of them
+
 
 class Options(ArgumentParser):
     """Options of a program that says in one sentence what is wrong with them; `--help` shows how they are used."""

@@ -3,6 +3,8 @@
 import re
 from argparse import ArgumentTypeError
 
+from elastic.command_line import DTYPES
+
 
 def port(text: str) -> int:
     """A port to listen on."""
@@ -36,4 +38,11 @@ def device(text: str) -> str:
     """Where the model runs."""
     if text not in ("auto", "cpu", "cuda"):
         raise ArgumentTypeError(f"{text[:20]!r} is no device. Choose one of: auto, cpu, cuda.")
+    return text
+
+
+def dtype(text: str) -> str:
+    """The type of the model's weights."""
+    if text not in DTYPES:
+        raise ArgumentTypeError(f"{text[:20]!r} is no type of weights. Choose one of: {', '.join(DTYPES)}.")
     return text

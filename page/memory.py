@@ -3,20 +3,12 @@
 import math
 import re
 import sys
-from pathlib import Path
 
-import psutil
+from elastic.memory import free_bytes
 
 SHARE = 4  # of what is free one part in so many is for what is remembered of visitors
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 LEAST = 50_000_000
-GROUPS = (  # where Linux says what a container may use and what it uses, of both versions
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
-    (
-        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-        Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ),
-)
 
 
 def read_bytes(text: str) -> int:
@@ -30,17 +22,6 @@ def read_bytes(text: str) -> int:
     if not LEAST <= size < math.inf:
         raise ValueError(f"{text[:20]!r} is no memory to work with. Give {LEAST // 10**6}MB or more, such as 2GB.")
     return int(size)
-
-
-def free_bytes() -> int:
-    """Bytes that this process can still take: of the machine, or of the container where that has less."""
-    free = psutil.virtual_memory().available
-    for most, used in GROUPS:
-        try:
-            free = min(free, int(most.read_text()) - int(used.read_text()))
-        except (OSError, ValueError):  # no such file, or no limit
-            continue
-    return max(0, free)
 
 
 def free_gpu_bytes() -> int | None:

@@ -114,7 +114,7 @@ def _check_paths(args: argparse.Namespace) -> None:
 
 def _compute(args: argparse.Namespace, samples: list[Sample], chosen: tuple[Variant, ...], records: Records) -> None:
     """Find what has not been found before."""
-    model = ModelSource(args.model, args.device, args.four_bit)
+    model = ModelSource(args.model, args.device, args.four_bit, args.dtype)
     lengths = _lengths(model, samples) if args.batch > 1 and not reads_text(args.model) else {}
     plan = Chunk(
         most_tokens=args.max_new_tokens,

@@ -28,7 +28,7 @@ of a question come on top, for every method alike.
 import argparse
 from pathlib import Path
 
-from elastic.command_line import Options, whole_number
+from elastic.command_line import AUTO, DTYPES, Options, whole_number
 
 SCENES = "scenes"  # emoji scenes, which the project registers as data
 KEEPS = "1.0,0.5,0.2,0.1"
@@ -123,6 +123,13 @@ def _work(parser: argparse.ArgumentParser) -> None:
     add("--fresh", action="store_true", help="begin anew instead of going on with what lies beside --out")
     add("--model", help="checkpoint, by hub name or folder, or smollm2; default: the embedded pocket-llava")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add(
+        "--dtype",
+        choices=DTYPES,
+        default=AUTO,
+        help="of the weights; default: auto, which is float32 on a CPU unless they are stored in bfloat16 and it "
+        "computes that, or do not fit",
+    )
     add("--four-bit", action="store_true", help="weights in 4 bits, on a GPU")
     add("--batch", type=whole_number(1), default=1, help="equally long prompts read together; times are divided by it")
     add(

@@ -9,6 +9,7 @@ from typing import Any
 from transformers import AutoConfig
 
 from elastic.cache.hooks import FAMILIES
+from elastic.command_line import AUTO
 from elastic.evaluate.arguments import KNOWN, PICTURE, READ, SCENES, UNKNOWN
 from elastic.evaluate.data import Sample, registered_samples
 from elastic.evaluate.files import read_file
@@ -48,7 +49,7 @@ def _registered(args: argparse.Namespace, limit: int, conversations: int) -> lis
     asked = (args.data, args.seed, limit, args.describe, conversations)
     if not reads_text(args.model):
         return registered_samples(*asked)
-    words = Words(loaded(ModelSource(args.model, args.device, args.four_bit)).tokenizer)
+    words = Words(loaded(ModelSource(args.model, args.device, args.four_bit, args.dtype)).tokenizer)
     more = {"tokens": tokens_of(args), "needles": args.needles, "follow": args.follow, "words": words}
     return registered_samples(*asked, group=TEXTS, **more)
 
@@ -93,6 +94,8 @@ def identity(args: argparse.Namespace) -> dict[str, Any]:
         "model": args.model or POCKET.name,
         "weights": digest(folder) if folder.is_dir() else None,  # a name on the hub is taken at its word
         "four_bit": args.four_bit,
+        # None as in files from before it could be said; `dtype` in results is what it came to.
+        "wanted_dtype": None if args.dtype == AUTO else args.dtype,
         "data": data,
         "seed": args.seed if is_ours else None,
         "question": args.question,

@@ -13,6 +13,7 @@ from threading import Thread
 import torch
 from transformers.utils.logging import disable_progress_bar
 
+from elastic.command_line import AUTO
 from elastic.evaluate.lines import Record
 from elastic.evaluate.run import Chunk, run_chunk
 from elastic.model import Reader, load
@@ -27,6 +28,7 @@ class ModelSource:
     name: str | None
     device: str
     four_bit: bool
+    dtype: str = AUTO
 
 
 @cache
@@ -37,7 +39,7 @@ def loaded(model: ModelSource) -> Reader:
         ValueError: as `elastic.model.load` does.
     """
     disable_progress_bar()  # it would be drawn over that of the run
-    return load(model.name, model.device, model.four_bit)
+    return load(model.name, model.device, model.four_bit, model.dtype)
 
 
 def in_process(model: ModelSource, chunks: Iterable[Chunk]) -> Results:

@@ -4,12 +4,13 @@ What they have in common is a `Reader`. The embedded model and a checkpoint of 1
 lines; only the name differs.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -19,34 +20,44 @@ from transformers import (
 )
 
 from elastic.cache.hooks import prepare
+from elastic.command_line import AUTO
 from elastic.models import smollm2
-from elastic.models.checkpoint import SMOLLM2, check_files
+from elastic.models.checkpoint import SMOLLM2, Unfit, check_files, reason_of
 from elastic.models.families import family_of
 from elastic.models.llava import Llava
 from elastic.models.pictures import PictureReader
+from elastic.models.precision import check_dtype, dtype_for, half, named
 from elastic.models.processor import fit_processor
+from elastic.models.proof import prove
 from elastic.models.reader import Reader
 from elastic.models.reading import Reading, together
 from elastic.models.text import TextModel
-from elastic.models.weights import open_weights
+from elastic.models.weights import open_weights, without_weights
 
 __all__ = ["POCKET", "Llava", "PictureReader", "Reader", "Reading", "TextModel", "load", "together"]
 
 POCKET = Path(__file__).parent.parent / "assets" / "models" / "pocket-llava"
 
 
-def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool = False) -> PictureReader | TextModel:
-    """Load a LLaVA or a text model by hub name or folder, or SmolLM2 as `smollm2`; pocket-llava when none is named.
+def load(
+    name_or_path: str | None = None, device: str = "auto", four_bit: bool = False, dtype: str = AUTO
+) -> PictureReader | TextModel:
+    """Load a vision-language or text model by hub name or folder; SmolLM2 as `smollm2`, pocket-llava if none is named.
+
+    What its settings rule out is refused before any weight is fetched; a model that is returned has read a prompt as
+    the library reads it, see `elastic.models.proof`.
 
     Args:
-        device: `cpu`, `cuda`, or `auto` for a GPU where there is one. Weights are float32 on a CPU, where half
-            precision is slow or missing, and bfloat16 (float16 on older GPUs) elsewhere. What does not fit on the GPU
-            is spread over all GPUs, then memory, then disk.
+        device: `cpu`, `cuda`, or `auto` for a GPU where there is one. What does not fit on the GPU is spread over all
+            GPUs, then memory, then disk.
         four_bit: keep the weights in 4 bits, through bitsandbytes; on a GPU only.
+        dtype: `float32`, `bfloat16` or `float16` for the weights, or `auto` for what suits device and checkpoint, see
+            `elastic.models.precision`.
 
     Raises:
-        ValueError: if none is named and none is embedded, a GPU is needed and there is none, the checkpoint cannot be
-            read as a LLaVA or a text model, its processor cannot serve it, or the packages of SmolLM2 are missing.
+        ValueError: if none is named and none is embedded, a GPU is needed and there is none, the device does not
+            compute in that type, the checkpoint cannot be read as one of these, its weights or its processor
+            are not whole, it reads otherwise than by the library, or packages are missing; one sentence.
     """
     if not name_or_path and not POCKET.is_dir():
         raise ValueError(
@@ -54,6 +65,44 @@ def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool =
             "package. Name a checkpoint, by folder or hub name such as llava-hf/llava-1.5-7b-hf, or run in a checkout."
         )
     name = str(name_or_path or POCKET)
+    device = _device(device, four_bit)
+    check_dtype(dtype, device)
+    if name == SMOLLM2:
+        best = half() if device == "cuda" else torch.float32
+        return smollm2.load(device, _options(best if dtype == AUTO else named(dtype), four_bit))
+    if Path(name).is_dir() or name.startswith(("/", "./", "../", "~")):
+        check_files(Path(name))
+    with _in_one_sentence(name):
+        settings, _ = PretrainedConfig.get_config_dict(name)
+    family = family_of(name, settings)
+    is_text = issubclass(family.reader, TextModel)
+    kind = AutoModelForCausalLM if is_text else AutoModelForImageTextToText
+    # First what is small: a structure that is not known, or a processor that cannot serve, is told before weights are
+    # fetched.
+    with _in_one_sentence(name):
+        config = AutoConfig.from_pretrained(name)
+        skeleton = without_weights(kind, config)
+        processor: Any = family.reader.open_processor(name)
+        if not is_text:
+            fit_processor(processor, config, name)
+    try:
+        prepare(skeleton)
+    except ValueError as error:
+        raise ValueError(f"{name!r} cannot be used. {error}") from error
+    with _in_one_sentence(name):
+        options = _options(dtype_for(dtype, device, skeleton, name), four_bit)
+        model = open_weights(kind, name, device, options)
+    reader = family.reader(model.eval(), processor, name)
+    prove(reader)
+    return reader
+
+
+def _device(device: str, four_bit: bool) -> str:
+    """Where to compute, of what there is.
+
+    Raises:
+        ValueError: if a GPU or a package is needed that is not there.
+    """
     has_gpu = torch.cuda.is_available()
     if (device == "cuda" or four_bit) and not has_gpu:
         wanted = "4-bit weights need a CUDA device, and none" if four_bit else "No CUDA device"
@@ -61,29 +110,26 @@ def load(name_or_path: str | None = None, device: str = "auto", four_bit: bool =
     missing = [package for package in ("accelerate", "bitsandbytes") if find_spec(package) is None]
     if four_bit and missing:
         raise ValueError(f"4-bit weights need packages that are not here: pip install {' '.join(missing)}")
-    device = ("cuda" if has_gpu else "cpu") if device == "auto" else device
-    half = torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
-    options: dict[str, object] = {"dtype": half if device == "cuda" else torch.float32}
-    if four_bit:
-        quantized = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=half)
-        options |= {"quantization_config": quantized, "device_map": {"": 0}}
-    if name == SMOLLM2:
-        return smollm2.load(device, options)
+    return ("cuda" if has_gpu else "cpu") if device == "auto" else device
+
+
+def _options(dtype: torch.dtype, four_bit: bool) -> dict[str, object]:
+    """Those of the library's loading."""
+    if not four_bit:
+        return {"dtype": dtype}
+    quantized = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=dtype)
+    return {"dtype": dtype, "quantization_config": quantized, "device_map": {"": 0}}
+
+
+@contextmanager
+def _in_one_sentence(name: str) -> Iterator[None]:
+    """What goes wrong in the library while a checkpoint is read, as a sentence that names it."""
     try:
-        if Path(name).is_dir():
-            check_files(Path(name))
-        AutoConfig.from_pretrained(name)  # refuses what it does not know
-        family = family_of(name, PretrainedConfig.get_config_dict(name)[0])
-        is_text = issubclass(family.reader, TextModel)
-        processor: Any = family.reader.open_processor(name)
-        model = open_weights(AutoModelForCausalLM if is_text else AutoModelForImageTextToText, name, device, options)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        yield
+    except Unfit:
+        raise
+    except Exception as error:  # files can be wrong in more ways than can be listed
         raise ValueError(
-            f"Could not load {name!r} as a LLaVA or a text model ({reason}). "
+            f"Could not load {name!r} as a vision-language or a text model ({reason_of(error)}). "
             "Give a hub name such as llava-hf/llava-1.5-7b-hf, or a folder with such a checkpoint."
         ) from error
-    prepare(model)
-    if not is_text:
-        fit_processor(processor, model, name)
-    return family.reader(model.eval(), processor, name)

@@ -9,8 +9,20 @@ from safetensors import SafetensorError, safe_open
 
 POINTER = b"version https://git-lfs"
 UNREAD = "{} cannot be read ({}). See that it is a file and that this user may read it."
+LONGEST = 240  # characters of a reason: some of the library's list all that they know
 SMOLLM2 = "smollm2"  # the name of the text model that comes with a package, see `elastic.models.smollm2`
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+
+
+class Unfit(ValueError):
+    """Says in a whole sentence why a checkpoint cannot be used."""
+
+
+def reason_of(error: Exception) -> str:
+    """What an error of the library says, as words within a sentence."""
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()] or [type(error).__name__]
+    said = f"{lines[0]} {lines[1]}" if lines[0].endswith(":") and len(lines) > 1 else lines[0]
+    return (said if len(said) <= LONGEST else f"{said[:LONGEST]}...").rstrip(".:")
 
 
 def check_files(folder: Path) -> None:
@@ -21,6 +33,11 @@ def check_files(folder: Path) -> None:
     """
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}. Give --model a folder with a checkpoint, or a hub name.")
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        raise ValueError(
+            f"{folder} holds an adapter (LoRA), and not the model that it adapts: put it into its model with peft's "
+            "merge_and_unload, save that with save_pretrained, and name the folder of it."
+        )
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder / 'config.json'} is missing: the folder holds no checkpoint, or only a part of one.")
     for path in sorted(folder.glob("*.json")):

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from transformers import PretrainedConfig
-
 from elastic.models.idefics import Idefics, SmolVLM
 from elastic.models.internvl import InternVL
 from elastic.models.llava import Llava, Pixtral, VipLlava
@@ -71,6 +69,7 @@ NO_KEYS = "it has no attention, so that there are no keys and values to compress
 ASIDE = "its words look at a picture through layers of their own, so that no token of the cache stands for a patch"
 QUERIES = "a few learned queries stand for a picture, so that no token of the cache stands for a patch"
 CODEBOOK = "it reads a picture as words of a codebook, and no vision tower stands before its cache"
+TWO_HALVES = "an encoder reads what is asked, and the cache holds what is written by a decoder: nothing to compress"
 AUDIO = "it listens, and what is asked about here is a picture or a text"
 OWN_CODE = (
     "its code comes with the checkpoint, and code of strangers is not run here: name a checkpoint that was converted "
@@ -94,11 +93,12 @@ REFUSED = {
     **dict.fromkeys(("qwen2_audio", "voxtral", "whisper"), AUDIO),
     **dict.fromkeys(("llava_llama", "llava_mistral", "llava_qwen"), UNCONVERTED),
 }
-LAYERS = {  # kinds of layers other than the one that is known, by the names of `layer_types`
-    "sliding_attention": "of attention to a window that slides",
-    "chunked_attention": "of attention within pieces",
-    "linear_attention": "of linear attention, which holds no keys",
-    "conv": "of convolution, which holds no keys",
+# Of layers of kinds that are not known, by the names of `layer_types`.
+LAYERS = {
+    "chunked_attention": "some of its layers attend within pieces, and a cache here holds tokens from all of them",
+    "conv": "some of its layers are convolutions, which hold no keys to compress",
+    "linear_attention": LINEAR,
+    "sliding_attention": WINDOW,
 }
 
 
@@ -114,8 +114,9 @@ def family_of(name: str, settings: Settings) -> Family:
             f"The config.json of {name!r} names no model_type, so it is not that of a model: name a checkpoint in the "
             "layout of transformers."
         )
-    if kind in REFUSED or (kind not in READERS and "auto_map" in settings):
-        raise ValueError(f"{name!r} is a {kind} model, which cannot be read here: {REFUSED.get(kind, OWN_CODE)}.")
+    reason = None if kind in READERS else _reason(kind, settings)
+    if reason is not None:
+        raise ValueError(f"{name!r} is a {kind} model, which cannot be read here: {reason}.")
     if kind not in READERS:
         known = ", ".join(sorted(READERS))
         raise ValueError(f"{name!r} is a {kind} model, which is not known here. Models that are read: {known}.")
@@ -127,24 +128,19 @@ def family_of(name: str, settings: Settings) -> Family:
     return family
 
 
-def check_layers(name: str, config: PretrainedConfig) -> None:
-    """See that all layers of a text model are of the one kind that is known, by its settings alone.
-
-    Raises:
-        ValueError: if some are not, or a text is read by one half of the model and written by another.
-    """
-    text: Any = config.get_text_config()
-    if getattr(config, "is_encoder_decoder", False) or getattr(text, "is_encoder_decoder", False):
-        raise ValueError(
-            f"{name!r} cannot be read here: it is an encoder with a decoder, whose cache holds what is written and not "
-            "what was asked."
-        )
-    other = [kind for kind in getattr(text, "layer_types", None) or () if kind != "full_attention"]
-    if other:
-        what = LAYERS.get(other[0], f"of the kind {other[0]!r}")
-        raise ValueError(
-            f"{name!r} cannot be read here: {len(other)} of its {text.num_hidden_layers} layers are {what}."
-        )
+def _reason(kind: str, settings: Settings) -> str | None:
+    """Why a model of a kind without a reader cannot have one, where that is known."""
+    if kind in REFUSED:
+        return REFUSED[kind]
+    text = settings.get("text_config")
+    for one in (settings, text if isinstance(text, dict) else {}):
+        if one.get("is_encoder_decoder"):
+            return TWO_HALVES
+        types = one.get("layer_types")
+        for layer in types if isinstance(types, list) else ():
+            if layer in LAYERS:
+                return LAYERS[layer]
+    return OWN_CODE if "auto_map" in settings else None
 
 
 def _check_packages(name: str, kind: str, settings: Settings, packages: tuple[str, ...]) -> None:

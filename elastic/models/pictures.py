@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import AutoProcessor, PreTrainedTokenizerBase, ProcessorMixin
 
+from elastic.models.checkpoint import Unfit
 from elastic.models.reader import Message, Reader
 from elastic.models.reading import PIXELS, Reading, View, cells, words
 
@@ -37,13 +38,13 @@ class PictureReader(Reader):
         """Which cell of which view each token (T,) stands for, (T, 4): the image tokens are their cells, row by row.
 
         Raises:
-            ValueError: if there are other numbers of tokens than the views have cells.
+            Unfit: if there are other numbers of tokens than the views have cells.
         """
         place, is_patch = words(len(ids)), (ids == self.image_id).cpu().numpy()
         every = [self._cells(number, views) for number in range(len(views))]
         tokens = sum(map(len, every))
         if tokens != is_patch.sum():
-            raise ValueError(
+            raise Unfit(
                 f"The prompt of {self.name!r} has {is_patch.sum()} image tokens, and its pictures have {tokens}: "
                 "take the processor's files from where the weights were published."
             )

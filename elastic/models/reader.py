@@ -21,6 +21,7 @@ from elastic import __version__
 from elastic.cache import ElasticCache
 from elastic.cache.forward import Forward
 from elastic.cache.hooks import read
+from elastic.models.checkpoint import Unfit
 from elastic.models.decoder import Decoder
 from elastic.models.reading import Reading, View
 
@@ -131,11 +132,19 @@ class Reader(ABC):
 
     @cached_property
     def end_ids(self) -> frozenset[int]:
-        """Tokens that end an answer."""
+        """Tokens that end an answer: those that the checkpoint names, and what its chat template ends a turn with."""
         settings = getattr(self.model, "generation_config", None)
         ids = None if settings is None else settings.eos_token_id
         ids = ids if ids is not None else self.tokenizer.eos_token_id
-        return frozenset(ids if isinstance(ids, list) else [ids])
+        return frozenset([*(ids if isinstance(ids, list) else [ids]), *self._closing()])
+
+    def _closing(self) -> list[int]:
+        """The control token that the chat template writes behind an answer, which a checkpoint may not name."""
+        if not getattr(self.processor, "chat_template", None):
+            return []
+        behind = self._tail("")[len(MARK) :].lstrip()
+        closing = max((token for token in self._controls if behind.startswith(token)), key=len, default=None)
+        return [] if closing in (None, self.tokenizer.bos_token) else [self.tokenizer.convert_tokens_to_ids(closing)]
 
     def halves(self, context: Any, question: str) -> tuple[Reading, Reading]:
         """The first turn in two: all up to the end of its context, and the rest, with the question.
@@ -161,6 +170,11 @@ class Reader(ABC):
         """What is said from an answer on, which a mark stands for, up to where the next one begins."""
         said = [("user", "", 1), ("assistant", MARK, 0), ("user", self._spelled(question), pictures)]
         text = self._render([self._message(*of_one) for of_one in said])
+        if MARK not in text:
+            raise Unfit(
+                f"The chat template of {self.name!r} leaves out what was answered, so a conversation cannot go on: "
+                "take the template of the model's publisher."
+            )
         return text[text.index(MARK) :]
 
     def _mark_tokens(self, tail: str) -> int:

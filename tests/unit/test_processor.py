@@ -1,0 +1,66 @@
+"""How many tokens a picture takes is known from the model, whatever the files of a processor leave out or say."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from elastic.model import load
+from tests.damaged import copy, with_settings
+from tests.families import MAKERS
+
+FILE = "processor_config.json"
+PICTURE = Image.linear_gradient("L").convert("RGB").resize((150, 90))
+FACTS = {
+    "llava-1.5": ("patch_size", "vision_feature_select_strategy", "num_additional_image_tokens"),
+    "llava-interleave-qwen": ("patch_size", "vision_feature_select_strategy", "num_additional_image_tokens"),
+    "vipllava": ("patch_size", "vision_feature_select_strategy", "num_additional_image_tokens"),
+    "llava-next": ("patch_size", "vision_feature_select_strategy", "num_additional_image_tokens"),
+    "llava-onevision": ("num_image_tokens", "vision_feature_select_strategy"),
+    "smolvlm": ("image_seq_len",),
+    "smolvlm2": ("image_seq_len",),
+    "internvl": ("image_seq_length",),
+    "pixtral": ("patch_size",),
+}
+
+
+@pytest.fixture(scope="module", params=FACTS)
+def family(request, tmp_path_factory):
+    """A checkpoint, what its processor knows of its model, and the tokens and inputs of a prompt of its."""
+    folder = tmp_path_factory.mktemp(request.param)
+    MAKERS[request.param](folder)
+    return folder, FACTS[request.param], load(folder, device="cpu").first_turn(PICTURE, "What is it?")
+
+
+@pytest.mark.parametrize("how", ["left out", "said wrongly"])
+def test_what_an_old_processor_file_leaves_out_or_says_wrongly_comes_from_the_model(how, family, tmp_path):
+    folder, facts, expected = family
+    said = json.loads((folder / FILE).read_text())
+    assert any(fact in said for fact in facts), "else there is nothing to leave out"
+    wrong = {"vision_feature_select_strategy": "full"}
+    entries = {fact: None if how == "left out" else wrong.get(fact, 7) for fact in facts}
+    found = load(with_settings(copy(folder, tmp_path / "copy"), FILE, **entries), device="cpu")
+    prompt = found.first_turn(PICTURE, "What is it?")
+    assert torch.equal(prompt.ids, expected.ids)
+    assert all(torch.equal(value, expected.inputs[name]) for name, value in prompt.inputs.items())
+
+
+@pytest.mark.parametrize("entry", [{"patch_size": 16}, {"merge_size": 4}])
+def test_an_image_processor_that_cuts_into_other_patches_than_the_tower_reads_is_set_right(entry, tmp_path):
+    MAKERS["qwen2-vl"](tmp_path / "model")
+    expected = load(tmp_path / "model", device="cpu").first_turn(PICTURE, "What is it?")
+    images = json.loads((tmp_path / "model" / FILE).read_text())["image_processor"]
+    folder = with_settings(tmp_path / "model", FILE, image_processor=images | entry)
+    assert torch.equal(load(folder, device="cpu").first_turn(PICTURE, "What is it?").ids, expected.ids)
+
+
+@pytest.mark.parametrize("name", ["llava-next", "internvl"])
+def test_tiles_of_another_size_than_the_tower_reads_are_refused(name, tmp_path):
+    MAKERS[name](tmp_path / "model")
+    images = json.loads((tmp_path / "model" / FILE).read_text())["image_processor"]
+    side = {"height": 70, "width": 70}
+    other = images | {"size": side if "height" in images["size"] else {"shortest_edge": 70}, "crop_size": side}
+    with_settings(tmp_path / "model", FILE, image_processor=other)
+    with pytest.raises(ValueError, match=r"prepares pictures of 70 x 70 pixels"):
+        load(tmp_path / "model", device="cpu")

@@ -2,11 +2,19 @@
 
 import asyncio
 import gc
+import html
+import re
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from elastic.command_line import AUTO
+from elastic.memory import size
 from page.line import Line
+
+if TYPE_CHECKING:  # else a page of recorded runs would import torch
+    from elastic.model import PictureReader
 
 
 def reads_no_pictures(name: str | None) -> str:
@@ -15,6 +23,20 @@ def reads_no_pictures(name: str | None) -> str:
         f"{name!r} is a text model, and the page asks about pictures: name a LLaVA such as llava-hf/llava-1.5-7b-hf, "
         f"leave --model out for pocket-llava, or take the text model to python -m elastic.evaluate --model {name}."
     )
+
+
+def as_written(text: str) -> str:
+    """A text in Markdown that reads as it was written, whatever is in it."""
+    return re.sub(r"[\\`*_\[\]$|~]", r"\\\g<0>", html.escape(" ".join(text.split()), quote=False))
+
+
+def described(llava: "PictureReader") -> str:
+    """A model's type, and the type, place and bytes of its weights."""
+    model = llava.model
+    held = sum(weight.nbytes for weight in model.parameters())
+    dtype = str(model.dtype).removeprefix("torch.")
+    where = "CPU" if llava.device.type == "cpu" else "GPU"
+    return f"{model.config.model_type}, {dtype} on {where}, {size(held)} of weights"
 
 
 class Watched:
@@ -42,8 +64,10 @@ class Model:
         four_bit: bool = False,
         line: Line | None = None,
         when_loaded: Callable[[], object] = lambda: None,
+        dtype: str = AUTO,
     ) -> None:
         self.name, self.device, self.four_bit, self.when_loaded = name, device, four_bit, when_loaded
+        self.dtype = dtype
         self.error, self.llava, self.session = "", None, None
         self.ready = threading.Event()
         self.line = Line() if line is None else line
@@ -55,8 +79,8 @@ class Model:
             from elastic import model, session
 
             self.session = session
-            loaded = model.load(self.name, self.device, self.four_bit)
-            if not isinstance(loaded, model.Llava):
+            loaded = model.load(self.name, self.device, self.four_bit, self.dtype)
+            if not isinstance(loaded, model.PictureReader):
                 raise ValueError(reads_no_pictures(self.name))
             self.llava = loaded
             self.when_loaded()
@@ -84,16 +108,17 @@ class Model:
         return "pocket-llava" if self.name is None else Path(self.name).name
 
     def status(self) -> str:
-        """One line about the model for the top of the page."""
+        """One line about the model for the top of the page, as Markdown."""
+        title = as_written(self.title)
         if self.error:
-            return f"⚠️ **{self.title} could not be loaded.** {self.error}"
+            return f"⚠️ **{title} could not be loaded.** {as_written(self.error)}"
         if self.llava is None:
-            return f"⏳ **Loading {self.title}.** You can already choose a picture and a question."
-        where = "CPU" if self.llava.device.type == "cpu" else "GPU"
+            return f"⏳ **Loading {title}.** You can already choose a picture and a question."
+        live = f"🟢 **Live** · {title} · {as_written(described(self.llava))}"
         if self.name is not None:
-            return f"🟢 **Live** · {self.title} on {where}"
+            return live
         return (
-            f"🟢 **Live** · pocket-llava on {where} · it knows **emoji scenes only**: ask what is where, "
+            f"{live} · it knows **emoji scenes only**: ask what is where, "
             "how many, which, how large, what is next to what, or for the number."
         )
 

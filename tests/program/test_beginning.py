@@ -12,8 +12,9 @@ import pytest
 import app
 from elastic.model import POCKET, load
 from elastic.models.checkpoint import check_files
-from page.model import Model
-from page.serving import or_one_sentence
+from page.model import Model, as_written
+from page.serving import BROKEN, or_one_sentence
+from tests.damaged import copy, original_names, with_settings, with_weights, without
 
 ROOT = POCKET.parent.parent.parent
 
@@ -138,6 +139,45 @@ def test_the_program_ends_with_a_sentence_where_weights_are_damaged_or_a_model_d
     file = broken(tmp_path / "copy", "cut weights")
     is_one_sentence(*ended("--model", str(tmp_path / "copy"), "--port", "58231"), str(file), "damaged")
     is_one_sentence(*begun("--model", str(tmp_path / "none"), "--port", "58231"), str(tmp_path / "none"))
+
+
+DAMAGED = {
+    "no projector": (lambda folder: without(folder, "multi_modal_projector"), "4 of its weights are missing"),
+    "no attention": (lambda folder: without(folder, "layers.1.self_attn"), "self_attn"),
+    "original names": (lambda folder: with_weights(folder, original_names), "layout of another program"),
+    "no numbers": (lambda folder: with_weights(folder, nan_in_the_norm), "hold what is no number"),
+    "another kind": (lambda folder: with_settings(folder, model_type="gemma3"), "see each other in both directions"),
+    "no kind": (lambda folder: with_settings(folder, model_type=None), "names no model_type"),
+    "no template": (lambda folder: (folder / "chat_template.jinja").unlink(), "has no chat template"),
+}
+
+
+def nan_in_the_norm(weights):
+    return {name: one * float("nan") if name.endswith("model.norm.weight") else one for name, one in weights.items()}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_a_checkpoint_that_does_not_hold_what_it_says_is_never_live(what, tiny_folder, tmp_path):
+    damage, said = DAMAGED[what]
+    folder = copy(tiny_folder, tmp_path / "copy")
+    damage(folder)
+    model = Model(str(folder), "cpu")
+    assert model.ready.wait(60) and model.state == "failed" and model.llava is None
+    assert (
+        as_written(said) in model.status()
+        and "could not be loaded" in model.status()
+        and "\U0001f7e2" not in model.status()
+    )
+    assert said in model.line.closed, "whoever asks is told so, too"
+
+
+def test_the_program_ends_with_the_sentence_where_a_checkpoint_shows_what_it_is_only_when_it_is_loaded(
+    tiny_folder, tmp_path
+):
+    folder = without(copy(tiny_folder, tmp_path / "copy"), "multi_modal_projector")
+    code, said = ended("--model", str(folder), "--port", "58231")
+    assert code == BROKEN and said.splitlines()[-1].startswith(f"'{folder}' cannot be used: 4 of its weights")
+    assert "Traceback" not in said and "LOAD REPORT" not in said, "the sentence stands for the library's table"
 
 
 def test_a_text_model_is_refused_for_a_page_about_pictures(begun, tiny_text_folder):

@@ -43,6 +43,12 @@ def answered(browser, live):
         yield page
 
 
+def test_the_badge_says_what_is_live_once_it_is(regular):
+    badge = regular.locator("#badge")
+    badge.filter(has_text="Live").wait_for()
+    assert re.search(r"Live · pocket-llava · llava, (float32 on CPU|\w+ on GPU), \d+ MB of weights", badge.inner_text())
+
+
 def test_a_visitor_can_ask_at_once_and_sees_both_answers_grow(regular):
     page = regular
     page.evaluate(

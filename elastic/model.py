@@ -91,6 +91,8 @@ def load(
         raise ValueError(f"{name!r} cannot be used. {error}") from error
     with _in_one_sentence(name):
         options = _options(dtype_for(dtype, device, skeleton, name), four_bit)
+        if "quantization_config" in settings and device == "cuda":
+            options["device_map"] = {"": 0}  # weights in few bits are put in their place while they are read
         model = open_weights(kind, name, device, options)
     reader = family.reader(model.eval(), processor, name)
     prove(reader)

@@ -1,11 +1,13 @@
 """What kind of model a checkpoint is, is known from its settings: refusals come before any weight is fetched."""
 
 import pytest
+import torch
 from transformers import PretrainedConfig
 
 from elastic import model as loading
 from elastic.model import load
 from elastic.models import families, weights
+from elastic.models.checkpoint import Unfit
 from tests.damaged import copy, with_settings
 
 
@@ -79,6 +81,25 @@ def test_packages_for_weights_in_few_bits_are_named_with_how_to_install_them(met
     monkeypatch.setattr(families, "is_installed", lambda package: package in there)
     name = on_the_hub(model_type="llama", quantization_config={"quant_method": method})
     refused(name, f"quantized by {method}", f"pip install {PACKAGES[method]}")
+
+
+@pytest.mark.parametrize("quantized", [True, False])
+def test_weights_in_few_bits_are_put_on_the_gpu_while_they_are_read(quantized, tiny_folder, tmp_path, monkeypatch):
+    given = []
+
+    def opened(kind, name, device, options):
+        given.append(options)
+        raise Unfit("far enough")
+
+    for name in ("is_available", "is_bf16_supported"):
+        monkeypatch.setattr(torch.cuda, name, lambda *args, **kwargs: True)
+    monkeypatch.setattr(loading, "open_weights", opened)
+    folder = copy(tiny_folder, tmp_path / "copy")
+    if quantized:
+        with_settings(folder, quantization_config={"quant_method": "new"})
+    with pytest.raises(Unfit, match="far enough"):
+        load(folder, device="cuda")
+    assert given[0].get("device_map") == ({"": 0} if quantized else None)
 
 
 def test_modules_and_not_the_names_of_packages_are_looked_for():

@@ -77,7 +77,18 @@ def test_a_checkpoint_with_such_settings_is_refused_in_one_sentence(what, good, 
     assert said in found and str(folder) in found and "\n" not in found and len(found) < 700, found
 
 
-@pytest.mark.parametrize("rope", [{"rope_type": "dynamic", "factor": 2.0}, {"rope_type": "linear", "factor": 4.0}])
+ROPES = [
+    {"rope_type": "linear", "factor": 4.0},
+    {"rope_type": "dynamic", "factor": 2.0},
+    {"rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 512},
+    {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    | {"original_max_position_embeddings": 512},
+    {"rope_type": "longrope", "factor": 2.0, "short_factor": [1.0] * 8, "long_factor": [2.0] * 8}
+    | {"original_max_position_embeddings": 512},
+]
+
+
+@pytest.mark.parametrize("rope", ROPES, ids=[rope["rope_type"] for rope in ROPES])
 def test_settings_that_change_how_positions_turn_are_read_as_the_library_reads_them(rope, good, tmp_path):
     folder = copy(good, tmp_path / "copy")
     text(rope_parameters=rope | {"rope_theta": 1e4})(folder)

@@ -70,6 +70,13 @@ def load(
     if name == SMOLLM2:
         best = half() if device == "cuda" else torch.float32
         return smollm2.load(device, _options(best if dtype == AUTO else named(dtype), four_bit))
+    reader = _opened(name, device, four_bit, dtype)
+    prove(reader)
+    return reader
+
+
+def _opened(name: str, device: str, four_bit: bool, dtype: str) -> PictureReader | TextModel:
+    """A checkpoint's reader, what is small first: what cannot be used is told before weights are fetched."""
     if Path(name).is_dir() or name.startswith(("/", "./", "../", "~")):
         check_files(Path(name))
     with _in_one_sentence(name):
@@ -77,8 +84,6 @@ def load(
     family = family_of(name, settings)
     is_text = issubclass(family.reader, TextModel)
     kind = AutoModelForCausalLM if is_text else AutoModelForImageTextToText
-    # First what is small: a structure that is not known, or a processor that cannot serve, is told before weights are
-    # fetched.
     with _in_one_sentence(name):
         config = AutoConfig.from_pretrained(name)
         skeleton = without_weights(kind, config)
@@ -94,9 +99,7 @@ def load(
         if "quantization_config" in settings and device == "cuda":
             options["device_map"] = {"": 0}  # weights in few bits are put in their place while they are read
         model = open_weights(kind, name, device, options)
-    reader = family.reader(model.eval(), processor, name)
-    prove(reader)
-    return reader
+    return family.reader(model.eval(), processor, name)
 
 
 def _device(device: str, four_bit: bool) -> str:

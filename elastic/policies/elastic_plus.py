@@ -32,6 +32,9 @@ class ElasticPlus(Recipe):
     time), and the two most alike of all slots while decoding, which costs more time than small caches save.
     pocket-llava alone would do with less of a core: the mean of a group says well enough what a picture shows.
 
+    Compressed before a question, a picture has no core: nothing points at a patch yet, and averages of alike patches
+    serve any question. Its members weigh the same, and no slot is spared. Of a text the last words stand for what asks.
+
     The first edition is the combination `combine:score=after image;assign=similar key per head;rounds=1;
     count_bias=true;decoding=most alike;evicted=merged;protect_text=false`.
     """

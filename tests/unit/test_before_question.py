@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from elastic.engine import compress, decode, extend, prefill
 from elastic.events import Compressed, Encoding, Ended, Prefilling, Read, Stepped
 from elastic.policies import POLICIES
+from elastic.policies.base import PATCH
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
 from elastic.policies.h2o import H2O
@@ -149,3 +151,35 @@ def test_a_record_of_more_than_was_read_is_refused(turns):
     for number in (len(side.pieces), -1):
         with pytest.raises(ValueError, match="read after compressing"):
             replace(side, asked_after=number).check()
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.3, 0.5])
+def test_the_core_holds_no_patch_of_a_picture_that_nobody_has_asked_about_and_spares_no_slot(tiny, picture, keep):
+    policy = POLICIES["elastic-plus"](keep=keep)
+    seen, _ = tiny.halves(picture, FIRST)
+    unasked = compress(prefill(tiny, seen, policy.needs), policy)
+    whole = compress(prefill(tiny, tiny.first_turn(picture, FIRST), policy.needs), policy)
+    limits = [policy.limit(state.seen, state.seen) for state in (unasked, whole)]
+    assert set(unasked.cache.slots) == {limits[0]}
+    assert set(whole.cache.slots) == {limits[1] - min(8, limits[1] // 8)}
+
+    patches = np.flatnonzero(unasked.cache.tables.kinds[0] == PATCH)
+    for state, alone in ((unasked, False), (whole, True)):
+        owner = state.cache.tables.owners()[..., patches[:-1]]  # the last one is an end of the prompt
+        groups = [np.bincount(row, minlength=state.seen) for row in owner.reshape(-1, owner.shape[-1]).numpy()]
+        # A patch in the core is alone in every layer and head; of centres hardly one is.
+        assert bool((np.stack(groups) == 1).all(0)[patches].any()) is alone
+
+
+def test_members_of_a_group_weigh_the_same_where_nobody_has_asked(tiny, picture):
+    policy = POLICIES["elastic-plus"](keep=0.2)
+    seen, _ = tiny.halves(picture, FIRST)
+    start = prefill(tiny, seen, policy.needs)
+    state = compress(start, policy)
+    values, owner = start.cache.layers[1].stored()[1], state.cache.tables.owners()[1]
+    kept, places = state.cache.layers[1].stored()[1], state.cache.tables.source[1]
+    for head in range(kept.shape[1]):
+        row = min(head, len(owner) - 1)
+        for slot, anchor in enumerate(places[row, : kept.shape[2]].tolist()):
+            members = (owner[row] == anchor).nonzero()[:, 0]
+            assert torch.allclose(kept[0, head, slot], values[0, head, members].mean(0), atol=1e-5)

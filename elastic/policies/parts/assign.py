@@ -108,7 +108,7 @@ class Attended(SimilarKey):
     """Clusters of similar keys; in a group's mean a member weighs as much as it is looked at.
 
     What nobody looks at must not move what somebody does. Clusters go by the mean of all heads, means by each head's
-    own attention.
+    own attention. Of a picture that nobody has asked about all members weigh the same.
 
     Args:
         by: the attention.
@@ -125,6 +125,8 @@ class Attended(SimilarKey):
     def join(self, stack: Stack, selection: Selection, count: int) -> list[Choice]:
         """As clusters, with the share that each slot has in its group's sum."""
         owner = torch.cat([choice.owner for choice in super().join(stack, selection, count)])
+        if stack.ends_in_picture:
+            return stack.choices(owner)
         # What is dropped is a group of its own, and in nobody's sum.
         received, group = stack.per_head(self.by), torch.where(owner < 0, stack.every_slot(), owner)
         total = torch.zeros_like(received).scatter_add_(1, group, received)

@@ -52,7 +52,8 @@ class Equal(Budget):
     """As many in every layer.
 
     Args:
-        spare: slots that stay free for the first words of an answer, an eighth of the budget at most.
+        spare: slots that stay free for the first words of an answer, an eighth of the budget at most. None where a
+            picture has not been asked about yet: the question comes before them, on top of the budget.
     """
 
     spare: int = within(0, 0, 1_000)
@@ -63,7 +64,8 @@ class Equal(Budget):
 
     def counts(self, layers: list[LayerView], limit: int, seen: int) -> list[int]:
         """The limit, or less where slots are spared; everything where all may stay."""
-        spare = 0 if limit >= layers[0].slots else min(self.spare, limit // 8)
+        keeps_all = limit >= layers[0].slots
+        spare = 0 if keeps_all or layers[0].ends_in_picture else min(self.spare, limit // 8)
         return [limit - spare] * len(layers)
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from elastic.policies.base import within
+from elastic.policies.base import PATCH, within
 from elastic.policies.parts.groups import covering
 from elastic.policies.parts.protect import Protect
 from elastic.policies.parts.stack import Selection, Stack
@@ -158,7 +158,8 @@ class Cover(Anchors):
 class Core(Select):
     """A core of single tokens, which take nothing in, and the centres of groups of all others.
 
-    The core has both ends of the prompt, its newest tokens, and the best of the others.
+    The core has both ends of the prompt, its newest tokens, and the best of the others. Of a picture that nobody has
+    asked about no patch is in it: which one will be asked for is not known, and the centres are fair to all.
 
     Args:
         share: of the budget, for the core.
@@ -180,8 +181,13 @@ class Core(Select):
         """The core by score, and the rest of the budget by attention."""
         size = min(count, stack.slots, max(2, min(self.most, round(self.share * count))))
         always = Protect().in_prompt(stack) | newest(stack.score, int(self.newest * size))
-        in_core = torch.zeros_like(stack.score, dtype=torch.bool)
-        in_core.scatter_(1, strongest(stack.score, size, always), True)
+        score = stack.score
+        if stack.ends_in_picture:
+            never = (stack.kind == PATCH) & ~Protect().in_prompt(stack)
+            size = min(size, int((~never).sum(1).min()))
+            score, always = score.masked_fill(never, -torch.inf), always & ~never
+        in_core = torch.zeros_like(score, dtype=torch.bool)
+        in_core.scatter_(1, strongest(score, size, always), True)
         free = in_core.to(torch.uint8).argsort(dim=-1, stable=True)[:, : stack.slots - size]
         attention = stack.statistic(self.centres).gather(1, free)
         return Selection(free, attention.topk(min(count - size, free.shape[1])).indices.sort().values)

@@ -30,6 +30,11 @@ class Stack:
         return self.layers[0].slots
 
     @property
+    def ends_in_picture(self) -> bool:
+        """Whether nobody has asked anything yet about the picture that the prompt ends with."""
+        return self.layers[0].ends_in_picture
+
+    @property
     def rows(self) -> int:
         """Rows of a layer."""
         return len(self.score) // len(self.layers)

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from elastic.picture import small_jpeg
-from elastic.record.trace import Run, Trace
+from elastic.record.trace import Run, Trace, ViewFrame, placed
 
 BYTES_PER_SLOT = 2048
 WORDS = 12  # before and after the picture each
@@ -19,7 +19,7 @@ def made_up_run(rows: int, columns: int, layers: int, steps: int, name: str = "m
     titles, history = ["Full cache", "Elastic Cache"], [[], []]
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)).resize((336, 336))
     return Run(
-        name, sides, small_jpeg(noise), titles, history, shape | {"weight_bytes": 13_000_000_000}, {"device": "none"}
+        name, sides, [small_jpeg(noise)], titles, history, shape | {"weight_bytes": 13_000_000_000}, {"device": "none"}
     )
 
 
@@ -57,7 +57,7 @@ def _side(rows: int, columns: int, layers: int, steps: int, merged: bool) -> Tra
     kept = (owner == everyone).sum(2).max(1)
     slots = kept + np.arange(1, steps + 1)[:, None] - (dropped >= 0).any(2).cumsum(0)
     looked = rng.exponential(size=(steps, layers, tokens + steps)).astype(np.float32) ** 4
-    pieces = [f" word{number % 90}" for number in range(steps)]
+    pieces, views = [f" word{number % 90}" for number in range(steps)], [ViewFrame(rows, columns)]
     return Trace(
         model="made up",
         policy="elastic" if merged else "full",
@@ -68,10 +68,10 @@ def _side(rows: int, columns: int, layers: int, steps: int, merged: bool) -> Tra
         finish="limit",
         pieces=["<image>" if image else f" w{number}" for number, image in enumerate(is_image)],
         answer_pieces=pieces,
-        grid=(rows, columns),
+        views=views,
         prefill_seconds=0.1,
         compress_seconds=0.01,
-        is_image=is_image,
+        place=placed(is_image, views),
         is_prompt=np.ones(tokens, bool),
         owner=owner.astype(np.int32),
         score=rng.exponential(size=(layers, tokens)).astype(np.float32),

@@ -5,6 +5,7 @@ import re
 import struct
 import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ MAX_BYTES = 200_000_000  # of a file
 MAX_PIXELS = 50_000_000
 MAX_ASPECT = 20  # the processor enlarges the short side to the model's size: a strip would become enormous
 SENT_BYTES = 30_000  # a picture travels in two messages of every run
+SENT_TILES = 150_000  # and all views of it, where there are several
 MAX_SIDE = 1344  # larger pictures are reduced: no model here looks at more
 # What is read, by Pillow's names. Not among them: what starts another program (EPS), and what only few can open.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "FITS")
@@ -158,15 +160,24 @@ def _is_white_zero(picture: Image.Image) -> bool:
     return isinstance(picture, TiffImageFile) and picture.tag_v2.get(262) == 0
 
 
-def small_jpeg(picture: Image.Image) -> bytes:
-    """A picture as a JPEG file small enough to travel with a run: SENT_BYTES at most, the best that fits."""
+def small_jpegs(views: Sequence[np.ndarray]) -> list[bytes]:
+    """What a model saw, pixels (h, w, 3) uint8 per view, as JPEG files that travel with a run.
+
+    One has SENT_BYTES at most; several share SENT_TILES, though none gets too little to show anything.
+    """
+    most = min(SENT_BYTES, max(4_000, SENT_TILES // max(1, len(views))))
+    return [small_jpeg(Image.fromarray(pixels), most) for pixels in views]
+
+
+def small_jpeg(picture: Image.Image, most: int = SENT_BYTES) -> bytes:
+    """A picture as a JPEG file small enough to travel with a run: `most` bytes, and the best that fits."""
     for side in (448, 336, 224, 112):
         small = picture.convert("RGB")
         small.thumbnail((side, side))
         for quality in (90, 75, 60):
             file = io.BytesIO()
             small.save(file, "JPEG", quality=quality)
-            if len(file.getvalue()) <= SENT_BYTES:
+            if len(file.getvalue()) <= most:
                 return file.getvalue()
     return file.getvalue()
 

@@ -16,7 +16,7 @@ from elastic.events import Compressed, Encoding, Ended, Event, Prefilling, Read,
 from elastic.fairness import beyond_share
 from elastic.model import PictureReader, Reading
 from elastic.options import MAX_QUESTION
-from elastic.picture import small_jpeg
+from elastic.picture import small_jpegs
 from elastic.policies import Policy
 from elastic.record.recorder import RECORDED, Recorder
 from elastic.record.trace import Run
@@ -32,7 +32,7 @@ class Comparison:
         self.link: dict[str, str] = {}  # see Run; of the current turn
         self.note = ""  # a sentence that belongs to the current turn, whoever tells it
         self._name = ""  # of the current turn's run
-        self._jpeg = b""  # the picture as the model sees it
+        self._pictures: list[bytes] = []  # what the model sees, per view
         self.states: list[State] = []
         self.recorders: list[Recorder] = []
         self.finish: list[str] = []
@@ -66,7 +66,7 @@ class Comparison:
         return Run(
             name=self._name,
             sides=[recorder.trace(finish) for recorder, finish in zip(self.recorders, self.finish, strict=True)],
-            picture=self._jpeg,
+            pictures=list(self._pictures),
             titles=[policy.title for policy in self.policies],
             history=[list(past) for past in self.history],
             shape=self.llava.shape,
@@ -170,7 +170,7 @@ class Comparison:
     def _read_together(self, prompt: Reading) -> Generator[Event, None, State]:
         """Read the first prompt, with the picture, and all that methods and records need to know of it."""
         yield Encoding()
-        self._jpeg = small_jpeg(self.llava.seen_image(prompt))
+        self._pictures = small_jpegs([view.pixels for view in prompt.views])
         prompt = self.llava.encode_image(prompt)
         yield Prefilling(prompt.ids.shape[1], together=True)
         start = prefill(self.llava, prompt, RECORDED.union(*(policy.needs for policy in self.policies)))

@@ -28,7 +28,7 @@ def held_bytes(run: Run) -> int:
     # A view holds all of what it is a view of.
     whole = {id(base): base.nbytes for array in arrays for base in [array if array.base is None else array.base]}
     plain = [value for of in (run, *run.sides) for name, value in vars(of).items() if name != "sides"]
-    return sum(whole.values()) + len(run.picture) + _plain_bytes(plain)
+    return sum(whole.values()) + sum(map(len, run.pictures)) + _plain_bytes(plain)
 
 
 def _plain_bytes(value: object) -> int:

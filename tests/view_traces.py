@@ -5,11 +5,14 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from elastic.picture import small_jpeg
+from elastic.picture import small_jpegs
 from elastic.record.messages import of_run
-from elastic.record.trace import Run, Trace
+from elastic.record.trace import Run, Trace, ViewFrame
 
 WORDS = ("The", " picture", " shows", " a", " dog", " and", " a", " red", " ball")
+
+
+PIECES = {(True, True): "<image>", (False, True): "\n", (False, False): "<tile>"}
 
 
 def nearest_anchor(anchors: np.ndarray) -> np.ndarray:
@@ -48,16 +51,41 @@ def made_up_merges(rng: np.random.Generator, owner: np.ndarray, steps: int) -> t
     return dropped, joined
 
 
+def places_of(views: list[ViewFrame]) -> np.ndarray:
+    """What stands between 4 and 6 words: the cells of views, (T, 4); where there are several, with markers.
+
+    Before every tile stand two tokens that say which it is, and behind every row of a view of other sides one.
+    """
+    places = np.full((4, 4), -1)
+    for number, view in enumerate(views):
+        row, column = np.divmod(np.arange(view.rows * view.columns), view.columns)
+        cells = np.stack([np.full_like(row, view.picture), np.full_like(row, number), row, column], 1)
+        if len(views) > 1:
+            places = np.concatenate([places, [[view.picture, number, -1, -1]] * 2])
+        if view.rows != view.columns:
+            ends = [[view.picture, number, at, -1] for at in range(view.rows)]
+            cells = np.insert(cells, np.arange(1, view.rows + 1) * view.columns, ends, 0)
+        places = np.concatenate([places, cells])
+    return np.concatenate([places, np.full((6, 4), -1)]).astype(np.int32)
+
+
 def make(
-    seed: int, grid: int = 4, layers: int = 3, heads: int = 1, policy: str = "elastic", words: tuple[str, ...] = WORDS
+    seed: int,
+    grid: int = 4,
+    layers: int = 3,
+    heads: int = 1,
+    policy: str = "elastic",
+    words: tuple[str, ...] = WORDS,
+    views: list[ViewFrame] | None = None,
 ) -> Trace:
     """4 words, grid x grid patches, 6 words; `full` keeps all, `elastic` and `elastic-plus` merge, others drop.
 
     While answering, `elastic-plus` merges further, the others evict.
     """
     rng = np.random.default_rng(seed)
-    patches, steps = grid * grid, len(words)
-    tokens = 4 + patches + 6
+    views = views or [ViewFrame(grid, grid)]
+    place, steps = places_of(views), len(words)
+    tokens = len(place)
     everyone = np.arange(tokens)
     owner = np.tile(everyone, (layers, heads, 1))
     dropped, joined = np.full((2, steps, layers, heads), -1)
@@ -76,8 +104,6 @@ def make(
         dropped, joined = made_up_merges(rng, owner, steps)
     kept = np.stack([[(head == everyone).sum() for head in layer] for layer in owner]).max(1)
     slots = kept[None] + np.arange(1, steps + 1)[:, None] - (dropped >= 0).any(2).cumsum(0)
-    image = np.zeros(tokens, bool)
-    image[4 : 4 + patches] = True
     text = ["<s>", "USER", ":", " "], ["\n", "What", " is", " this", "?", " ASSISTANT:"]
     score = rng.exponential(size=(layers, tokens)).astype(np.float32)
     score[0, 4] = 40  # a sink
@@ -89,12 +115,12 @@ def make(
         question="What is this?",
         answer="".join(words).strip(),
         finish="limit",
-        pieces=[*text[0], *["<image>"] * patches, *text[1]],
+        pieces=[*text[0], *[PIECES[column >= 0, row >= 0] for row, column in place[4:-6, 2:]], *text[1]],
         answer_pieces=list(words),
-        grid=(grid, grid),
+        views=views,
         prefill_seconds=0.5,
         compress_seconds=0.02,
-        is_image=image,
+        place=place,
         is_prompt=np.ones(tokens, bool),
         owner=owner.astype(np.int32),
         score=score,
@@ -149,6 +175,10 @@ THIN = replace(
     channels=np.random.default_rng(8).random(FULL.channels.shape) < 0.6,
 )
 PAIR = (FULL, ELASTIC)
+# A picture in two by two tiles of 3 x 3, then the whole of it; and one in a grid of 3 x 5 behind its whole.
+TILES = [ViewFrame(3, 3, (c / 2, r / 2, (c + 1) / 2, (r + 1) / 2)) for r in (0, 1) for c in (0, 1)] + [ViewFrame(3, 3)]
+GRID = [ViewFrame(2, 2, picture=1), ViewFrame(3, 5, (0.0, 0.0, 1.0, 1.01), 1)]
+TILED = make(9, policy="full", views=TILES + GRID), make(10, views=TILES + GRID)
 NASTY = (
     "<script>window.hurt=1</script> <img src=x onerror=window.hurt=1> \"a\" 'b' ${window.hurt=1} {{x}} \u202eabc שלום"
 )
@@ -162,7 +192,8 @@ def run_of(name, sides, titles=None, history=None, link=None):
     """A run of those sides."""
     titles = titles or [f"{side.policy.capitalize()} cache" for side in sides]
     history = history or [[] for _ in sides]
-    return Run(name, list(sides), small_jpeg(PICTURE), titles, history, SHAPE, {"device": "CPU"}, link or {})
+    pictures = small_jpegs([np.asarray(PICTURE)] * len(sides[0].views))
+    return Run(name, list(sides), pictures, titles, history, SHAPE, {"device": "CPU"}, link or {})
 
 
 def whole(sides, name="run", status="", **more):
@@ -185,6 +216,7 @@ MESSAGES = {
     "heads": [whole((FULL, HEADS))],
     "plus": [whole((FULL, PLUS), titles=["Full cache", "Elastic Cache plus"], link={"example": "x"})],
     "two": [whole((ELASTIC, PLUS))],
+    "tiled": [whole(TILED)],
     "thin": [whole((FULL, THIN), titles=["Full cache", "ThinK"])],
     "young": list(steps_of("growing", (FULL, LONG), 0, 3, 40, 70))[:2],
     "grown": list(steps_of("growing", (FULL, LONG), 0, 3, 40, 70))[2:4],

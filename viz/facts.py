@@ -94,8 +94,8 @@ def _prompt(run: Run, full: Trace) -> dict[str, str]:
         "model": full.model,
         "tokens": str(tokens),
         "patches": str(patches),
-        "rows": str(full.grid[0]),
-        "columns": str(full.grid[1]),
+        "rows": str(full.views[0].rows),
+        "columns": str(full.views[0].columns),
         "before": str(first),
         "after": str(tokens - last - 1),
         "words": str(tokens - patches),
@@ -143,7 +143,7 @@ def _place(side: Trace, own: np.ndarray, layer: int, step: int) -> int:
 def _layer(full: Trace, number: int) -> dict[str, str]:
     score = full.score[number]
     patch = int(score[full.patches].argmax())
-    row, column = divmod(patch, full.grid[1])
+    row, column = full.place[full.patches[patch], 2:]
     return {
         "row": str(row + 1),
         "column": str(column + 1),

@@ -248,8 +248,10 @@ def _visible(piece: str) -> str:
 def _names(trace: Trace) -> list[str]:
     """Short names of T tokens: their text, or row and column of a patch."""
     names = [_visible(piece) for piece in trace.pieces]
-    for number, token in enumerate(trace.patches):
-        names[token] = f"r{number // trace.grid[1] + 1}c{number % trace.grid[1] + 1}"
+    several = len(trace.views) > 1
+    for token in trace.patches:
+        _, view, row, column = trace.place[token]
+        names[token] = (f"v{view + 1}" if several else "") + f"r{row + 1}c{column + 1}"
     return names
 
 

@@ -16,14 +16,22 @@ interface Message {
 
 /** Everything about a run that its steps do not change. */
 interface Opening {
-  picture: string | null;
-  grid: number[];
+  views: SeenView[];
   question: string;
   shape: ModelShape;
   about: Record<string, string>;
   link: Record<string, string>;
   sides: SideOpening[];
   show: Show | null;
+}
+
+/** A view with what the model saw of it; the numbers are those of `ViewFrame`. */
+interface SeenView {
+  rows: number;
+  columns: number;
+  box: number[];
+  picture: number;
+  pixels: string | null;
 }
 
 /** The language model's shape, and the bytes of a number in its cache and of all its weights. */
@@ -45,7 +53,7 @@ interface SideOpening {
   options: Record<string, number | boolean | string>;
   model: string;
   pieces: string[];
-  is_image: boolean[];
+  place: string;
   is_prompt: boolean[];
   layers: number;
   heads: number;

@@ -19,10 +19,10 @@ from elastic.files import whole
 from elastic.picture import is_small_jpeg
 from elastic.record.bounded_zip import array_header, open_zip, read_array, read_part, sizes
 from elastic.record.foreign import read_file
-from elastic.record.plain import MOST_TOKENS, PlainRun, Versioned
-from elastic.record.trace import ARRAYS, Run, Trace, shape_of
+from elastic.record.plain import MOST_TOKENS, MOST_VIEWS, PlainRun, PlainSide, Versioned
+from elastic.record.trace import ARRAYS, Run, Trace, ViewFrame, placed, shape_of
 
-SCHEMA = 5
+SCHEMA = 6
 OLDEST = 3  # schema that can still be read
 MAX_BYTES = 100_000_000  # of a file once unpacked: a small file can unpack to anything
 MAX_RATIO = 100  # of unpacked to packed bytes; files that were saved here have 2 to 30
@@ -30,6 +30,7 @@ MAX_FILE = 50_000_000
 MOST_CHANNELS = 20_000_000  # of all layers and sides: a model of 80 layers with keys of 8 x 128 numbers has 80,000
 MOST_DROPPED = 2_000_000  # steps x layers x heads, of which each is told to the browser
 MAX_PLAIN, MAX_PICTURE = 2_000_000, 100_000
+MAX_PICTURES = 2_000_000  # of all views: they travel to every browser
 PARTS = ("run.json", "arrays.npz", "picture.jpg")
 CHECKSUM = "checksum"  # of the parts; a file without it was edited, or is not of this program
 COLUMNS = ["side", "policy", "keep", "step", "token", "piece", "logprob", "reference_logprob", "divergence", "seconds"]
@@ -37,7 +38,7 @@ COLUMNS += ["slots_mean", "bytes_held", "bytes_allocated", "limit_bytes", "evict
 
 
 def save_run(run: Run, file: str | Path | io.BytesIO) -> None:
-    """Write a run as one zip: `run.json` with the plain parts and the schema, `arrays.npz`, `picture.jpg`.
+    """Write a run as one zip: `run.json` with the plain parts and the schema, `arrays.npz`, and what the model saw.
 
     Raises:
         ValueError: if the file cannot be written; one that was there stays.
@@ -48,14 +49,15 @@ def save_run(run: Run, file: str | Path | io.BytesIO) -> None:
         values = {f.name: getattr(side, f.name) for f in fields(Trace)}
         arrays |= {f"{number}.{name}": value for name, value in values.items() if isinstance(value, np.ndarray)}
         sides.append({name: value for name, value in values.items() if not isinstance(value, np.ndarray)})
-    plain = {f.name: getattr(run, f.name) for f in fields(Run) if f.name not in ("sides", "picture")}
+    plain = {f.name: getattr(run, f.name) for f in fields(Run) if f.name not in ("sides", "pictures")}
     packed = io.BytesIO()
     np.savez_compressed(packed, allow_pickle=False, **arrays)
     parts = {
-        "run.json": json.dumps({"schema": SCHEMA, **plain, "sides": sides}, ensure_ascii=False).encode(),
+        "run.json": json.dumps({"schema": SCHEMA, **plain, "sides": sides}, ensure_ascii=False, default=vars).encode(),
         "arrays.npz": packed.getvalue(),
-        "picture.jpg": run.picture,
+        "picture.jpg": b"",  # where nothing is known of it
     }
+    parts |= {picture_part(number): picture for number, picture in enumerate(run.pictures)}
     with (
         nullcontext(file) if isinstance(file, io.BytesIO) else whole(Path(file)) as target,
         zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive,
@@ -64,9 +66,18 @@ def save_run(run: Run, file: str | Path | io.BytesIO) -> None:
             archive.writestr(name, content)
 
 
+def picture_part(number: int) -> str:
+    """The part of a trace file that holds what the model saw of a view: `picture.jpg`, `picture-2.jpg` and so on."""
+    return f"picture-{number + 1}.jpg" if number else "picture.jpg"
+
+
+PICTURE_PARTS = [picture_part(number) for number in range(MOST_VIEWS)]
+
+
 def checksum(parts: dict[str, bytes]) -> bytes:
     """Of a trace file's parts: it tells a file that was changed from one that was not, but not who wrote it."""
-    digests = [hashlib.sha256(parts[name]).hexdigest() for name in PARTS]
+    names = [*PARTS, *(name for name in PICTURE_PARTS[1:] if name in parts)]
+    digests = [hashlib.sha256(parts[name]).hexdigest() for name in names]
     return hashlib.sha256(" ".join(digests).encode()).hexdigest().encode()
 
 
@@ -100,9 +111,7 @@ def read_run(file: str | Path | io.BytesIO, name: str = "This file") -> tuple[Ru
             raise ValueError("parts are missing")
         plain = PlainRun.model_validate(values)
         arrays = _arrays(parts["arrays.npz"], plain, name)
-        if parts["picture.jpg"] and not is_small_jpeg(parts["picture.jpg"]):
-            raise ValueError("its picture is no JPEG")
-        return _build(plain, arrays, parts["picture.jpg"]), parts.get(CHECKSUM) == checksum(parts)
+        return _build(plain, arrays, _pictures(parts)), parts.get(CHECKSUM) == checksum(parts)
     except _TraceRefused:
         raise
     except Exception as error:  # a file from outside can break in more ways than can be listed
@@ -133,7 +142,7 @@ def _reason(error: Exception) -> str:
 
 def _parts(content: bytes, name: str) -> dict[str, bytes]:
     """The parts of a trace file, of which each has a size that it may have."""
-    most = {"run.json": MAX_PLAIN, "arrays.npz": MAX_FILE, "picture.jpg": MAX_PICTURE, CHECKSUM: 100}
+    most = {"run.json": MAX_PLAIN, "arrays.npz": MAX_FILE, CHECKSUM: 100} | dict.fromkeys(PICTURE_PARTS, MAX_PICTURE)
     with open_zip(content, set(most)) as archive:
         found = sizes(archive)
         if "run.json" not in found:
@@ -142,7 +151,23 @@ def _parts(content: bytes, name: str) -> dict[str, bytes]:
         for part, size in found.items():
             if size > most[part]:
                 raise _TraceRefused(f"{name} unpacks to {size:,} bytes of {part}; at most {most[part]:,} are read.")
+        shown = sum(size for part, size in found.items() if part in PICTURE_PARTS)
+        if shown > MAX_PICTURES:
+            raise _TraceRefused(f"{name} unpacks to {shown:,} bytes of pictures; at most {MAX_PICTURES:,} are read.")
         return {part: read_part(archive, part) for part in found}
+
+
+def _pictures(parts: dict[str, bytes]) -> list[bytes]:
+    """What the model saw, per view, of which each can be shown; an empty file stands for none."""
+    names = [name for name in PICTURE_PARTS if name in parts]
+    if names != PICTURE_PARTS[: len(names)]:
+        raise ValueError("parts are missing")
+    found = [parts[name] for name in names]
+    if found == [b""]:
+        return []
+    if not all(map(is_small_jpeg, found)):
+        raise ValueError("its picture is no JPEG")
+    return found
 
 
 def _refuse_large(unpacked: int, packed: int, name: str) -> None:
@@ -153,8 +178,7 @@ def _refuse_large(unpacked: int, packed: int, name: str) -> None:
 
 def _arrays(content: bytes, plain: PlainRun, name: str) -> list[dict[str, np.ndarray]]:
     """Every side's arrays; that their sizes are right, and bearable, is known before any of them is unpacked."""
-    # Schema 3 had no channels: keys held them all.
-    wanted = [array for array in ARRAYS if plain.number > 3 or array != "channels"]
+    wanted = _types(plain.number)
     parts = {f"{side}.{array}.npy": (side, array) for side in range(len(plain.sides)) for array in wanted}
     with open_zip(content, set(parts)) as archive:
         found = sizes(archive)
@@ -162,7 +186,7 @@ def _arrays(content: bytes, plain: PlainRun, name: str) -> list[dict[str, np.nda
             raise ValueError("arrays are missing")
         _refuse_large(sum(found.values()), len(content), name)
         for side in range(len(plain.sides)):
-            _check_headers({array: array_header(archive, f"{side}.{array}.npy")[:2] for array in wanted})
+            _check_headers({array: array_header(archive, f"{side}.{array}.npy")[:2] for array in wanted}, wanted)
         sides: list[dict[str, np.ndarray]] = [{} for _ in plain.sides]
         for part, (side, array) in parts.items():
             sides[side][array] = read_array(archive, part)
@@ -176,7 +200,18 @@ def _arrays(content: bytes, plain: PlainRun, name: str) -> list[dict[str, np.nda
     return sides
 
 
-def _check_headers(headers: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None:
+def _types(schema: int) -> dict[str, tuple[str, type]]:
+    """The arrays that a file of that schema holds."""
+    found = dict(ARRAYS)
+    if schema < 6:  # a picture was one view, so that whether a token was of it said all
+        del found["place"]
+        found["is_image"] = ("T", np.bool_)
+    if schema < 4:  # keys held all of their channels
+        del found["channels"]
+    return found
+
+
+def _check_headers(headers: dict[str, tuple[tuple[int, ...], np.dtype]], types: dict[str, tuple[str, type]]) -> None:
     """Raise ValueError unless shapes and types are those of one trace, of a size that some model has."""
     if len(headers["owner"][0]) != 3 or len(headers["answer_ids"][0]) != 1:
         raise ValueError("an array has another shape")
@@ -186,37 +221,57 @@ def _check_headers(headers: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None
     if sizes["N"] * sizes["L"] * sizes["H"] > MOST_DROPPED:
         raise ValueError("its answer is longer than a view can show")
     for name, (shape, dtype) in headers.items():
-        letters, expected = ARRAYS[name]
+        letters, expected = types[name]
         if dtype != expected or len(shape) != letters.count(",") + 1:
             raise ValueError(f"{name} has another type")
         if shape != (shape_of(letters, sizes) or shape):
             raise ValueError(f"{name} has another shape")
 
 
-def _build(plain: PlainRun, arrays: list[dict[str, np.ndarray]], picture: bytes) -> Run:
+def _build(plain: PlainRun, arrays: list[dict[str, np.ndarray]], pictures: list[bytes]) -> Run:
     sides = []
     for given, own in zip(plain.sides, arrays, strict=True):
+        views = _views(plain.number, given)
+        if plain.number < 6:
+            own["place"] = placed(own.pop("is_image"), views)
         # Of any type: that each field has its own was checked, of the plain ones by `PlainRun`, of arrays by `ARRAYS`.
-        values: dict[str, Any] = given.model_dump() | {"grid": tuple(given.grid)} | own
+        values: dict[str, Any] = given.model_dump(exclude={"grid"}) | {"views": views} | own
         sides.append(Trace(**values))
     for side in sides:
         side.check()
+        if len(pictures) not in (0, len(side.views)):
+            raise ValueError("it has other pictures than views")
     if not 1 <= len(sides) == len(plain.history) == len(plain.titles):
         raise ValueError("its sides are incomplete")
     _check_together(sides, plain.history)
     rest = plain.model_dump(exclude={"number", "sides"})
     rest["history"] = [[(question, answer) for question, answer in past] for past in plain.history]
-    return Run(sides=sides, picture=picture, **rest)
+    return Run(sides=sides, pictures=pictures, **rest)
+
+
+def _views(schema: int, given: PlainSide) -> list[ViewFrame]:
+    """A side's views; before schema 6 a picture was one, of which the number of rows and columns was said."""
+    if (schema < 6) != (given.grid is not None) or (schema < 6 and given.views):
+        raise ValueError("its views are missing")
+    if given.grid is not None:
+        rows, columns = given.grid
+        return [ViewFrame(rows, columns)]
+    if not given.views:
+        raise ValueError("its views are missing")
+    return [
+        ViewFrame(view.rows, view.columns, (view.box[0], view.box[1], view.box[2], view.box[3]), view.picture)
+        for view in given.views
+    ]
 
 
 def _check_together(sides: list[Trace], history: list[list[list[str]]]) -> None:
-    """Raise ValueError unless the sides are of one question about one picture, and of the same prompt at first.
+    """Raise ValueError unless the sides are of one question about the same pictures, and of the same prompt at first.
 
     Later each side has read answers of its own, so that even the number of its tokens is another.
     """
-    of_all = {(side.question, side.asked_after, side.grid, side.layers, side.patches.tobytes()) for side in sides}
+    of_all = {(side.question, side.asked_after, tuple(side.views), side.layers) for side in sides}
     asked = {tuple(question for question, _ in past) for past in history}
-    prompts = {tuple(side.pieces) for side in sides} if not any(history) else ()
+    prompts = {(tuple(side.pieces), side.place.tobytes()) for side in sides} if not any(history) else ()
     if max(len(of_all), len(asked), len(prompts)) > 1:
         raise ValueError("its sides are of different prompts")
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from elastic.record.trace import Run, Trace
 
-VERSION = 5  # of the messages; a view ignores others
+VERSION = 6  # of the messages; a view ignores others
 LATE = 1_000_000  # the number of a last message: above that of every other
 
 
@@ -36,7 +36,7 @@ class SideOpening:
     options: dict[str, float | bool | str]
     model: str
     pieces: list[str]  # empty for patches: their word is always the same
-    is_image: list[bool]
+    place: str  # base64 of int16, tokens x (picture, view, row, column); see `Trace`
     is_prompt: list[bool]
     layers: int
     heads: int
@@ -77,11 +77,21 @@ class ModelShape:
 
 
 @dataclass(frozen=True)
+class SeenView:
+    """A view with what the model saw of it; the numbers are those of `ViewFrame`."""
+
+    rows: int
+    columns: int
+    box: list[float]  # left, top, right, bottom
+    picture: int
+    pixels: str | None  # data URL
+
+
+@dataclass(frozen=True)
 class Opening:
     """Everything about a run that its steps do not change."""
 
-    picture: str | None  # data URL
-    grid: list[int]  # rows and columns of patches
+    views: list[SeenView]
     question: str
     shape: ModelShape
     about: dict[str, str]
@@ -168,10 +178,20 @@ def of_layer(run: Run, number: int, since: int = 0) -> LayerLooked:
 
 def opening(run: Run, show: Show | None = None) -> Opening:
     """Everything about a run that its steps do not change."""
-    picture = "data:image/jpeg;base64," + base64.b64encode(run.picture).decode() if run.picture else None
     sides = [_side(*side) for side in zip(run.sides, run.history, run.titles, strict=True)]
     first, shape = run.sides[0], ModelShape(**run.shape)
-    return Opening(picture, list(first.grid), first.question, shape, run.about, run.link, sides, show)
+    return Opening(_views(run), first.question, shape, run.about, run.link, sides, show)
+
+
+def _views(run: Run) -> list[SeenView]:
+    views = run.sides[0].views
+    urls: list[str | None] = [
+        "data:image/jpeg;base64," + base64.b64encode(picture).decode() for picture in run.pictures
+    ]
+    return [
+        SeenView(view.rows, view.columns, list(view.box), view.picture, url)
+        for view, url in zip(views, urls or [None for _ in views], strict=True)
+    ]
 
 
 def _side(side: Trace, history: list[tuple[str, str]], title: str) -> SideOpening:
@@ -184,7 +204,7 @@ def _side(side: Trace, history: list[tuple[str, str]], title: str) -> SideOpenin
         options=dict(side.options),
         model=side.model,
         pieces=["" if image else piece for piece, image in zip(side.pieces, side.is_image, strict=True)],
-        is_image=side.is_image.tolist(),
+        place=_base64(side.place.astype("<i2")),
         is_prompt=side.is_prompt.tolist(),
         layers=side.owner.shape[0],
         heads=side.owner.shape[1],

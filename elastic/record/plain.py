@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 MOST_SIDES = 8
+MOST_VIEWS = 256  # of all pictures: eight photographs in seventeen tiles each are 136
 MOST_TOKENS = 32_000  # before and after the answer, together: the view counts them in 16 bits
 
 Name = Annotated[str, Field(max_length=200)]
@@ -36,6 +37,27 @@ class PlainShape(PlainPart):
     weight_bytes: Annotated[int, Field(ge=0, le=10**15)]
 
 
+Edge = Annotated[int, Field(ge=-100, le=100)] | Annotated[float, Field(allow_inf_nan=False, ge=-100, le=100)]
+Cells = Annotated[int, Field(ge=1, le=1000)]
+
+
+class PlainView(PlainPart):
+    """What is said of a view."""
+
+    rows: Cells
+    columns: Cells
+    box: Annotated[list[Edge], Field(min_length=4, max_length=4)]
+    picture: Annotated[int, Field(ge=0, lt=MOST_VIEWS)]
+
+    @field_validator("box")
+    @classmethod
+    def _has_an_area(cls, box: list[float]) -> list[float]:
+        left, top, right, bottom = box
+        if right - left < 1e-3 or bottom - top < 1e-3:
+            raise ValueError("a view is nowhere")
+        return box
+
+
 class PlainSide(PlainPart):
     """A trace without its arrays."""
 
@@ -48,7 +70,8 @@ class PlainSide(PlainPart):
     finish: Literal["end", "limit", "stopped", "running"]
     pieces: Annotated[list[Piece], Field(max_length=MOST_TOKENS)]
     answer_pieces: Annotated[list[Piece], Field(max_length=MOST_TOKENS)]
-    grid: Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Field(min_length=2, max_length=2)]
+    views: Annotated[list[PlainView], Field(max_length=MOST_VIEWS)] = []
+    grid: Annotated[list[Cells] | None, Field(min_length=2, max_length=2)] = None  # until schema 5, in place of views
     prefill_seconds: Seconds
     compress_seconds: Seconds
     asked_after: Count = 0  # schema 4 has none: all was read before the cache was compressed

@@ -8,8 +8,8 @@ import numpy as np
 from elastic.engine import State, Step
 from elastic.options import name_of
 from elastic.policies import LayerView
-from elastic.policies.base import PATCH, WRITTEN
-from elastic.record.trace import ARRAYS, Trace
+from elastic.policies.base import WRITTEN
+from elastic.record.trace import ARRAYS, Trace, ViewFrame
 from elastic.statistics import Attention, Sparsity
 
 RECORDED = frozenset({Attention(), Sparsity()})  # statistics that a trace shows, whatever the policy goes by
@@ -71,10 +71,10 @@ class Recorder:
             finish="running",
             pieces=state.llava.pieces(state.ids[0].tolist()),
             answer_pieces=[],
-            grid=(state.views[0].rows, state.views[0].columns) if state.views else (0, 0),
+            views=[ViewFrame(view.rows, view.columns, view.box, view.picture) for view in state.views],
             prefill_seconds=state.prefill_seconds,
             compress_seconds=state.compress_seconds,
-            is_image=(kinds == PATCH).numpy(),
+            place=state.place,
             is_prompt=(kinds != WRITTEN).numpy(),
             owner=owner.numpy().astype(np.int32),
             score=score,

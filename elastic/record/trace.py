@@ -4,6 +4,7 @@ They are what is drawn, streamed, saved and opened again: a recorded run and a l
 numpy only.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,7 +12,7 @@ import numpy as np
 
 # Every array of a trace: its shape, in the letters of `Trace`, and its type.
 ARRAYS = {
-    "is_image": ("T", np.bool_),
+    "place": ("T,4", np.int32),
     "is_prompt": ("T", np.bool_),
     "owner": ("L,H,T", np.int32),
     "score": ("L,T", np.float32),
@@ -51,10 +52,46 @@ LIMITS = {
 def shape_of(letters: str, sizes: dict[str, int]) -> tuple[int, ...] | None:
     """The shape that those letters stand for, None where one is not among `sizes`: `N,T+N` is (N, T + N)."""
     terms = [side.split("+") for side in letters.split(",")]
-    known = sizes | {"1": 1}
+    known = sizes | {"1": 1, "4": 4}
     if not all(term in known for side in terms for term in side):
         return None
     return tuple(sum(known[term] for term in side) for side in terms)
+
+
+@dataclass(frozen=True)
+class ViewFrame:
+    """Where a view lies, a picture that the model saw, whole or a tile: its cells, its box, and whose it is.
+
+    `box` is left, top, right and bottom in the original picture, 0 to 1, beyond that where padding was seen.
+    """
+
+    rows: int
+    columns: int
+    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    picture: int = 0  # number of the original, from 0
+
+
+def cells_of(views: Sequence[ViewFrame]) -> np.ndarray:
+    """The places of all cells of those views in reading order, (P, 4) int32: picture, view, row, column."""
+    places = [np.zeros((0, 4), np.int32)]
+    for number, view in enumerate(views):
+        row, column = np.divmod(np.arange(view.rows * view.columns), view.columns)
+        places.append(np.stack([np.full_like(row, view.picture), np.full_like(row, number), row, column], 1))
+    return np.concatenate(places).astype(np.int32)
+
+
+def placed(is_cell: np.ndarray, views: Sequence[ViewFrame]) -> np.ndarray:
+    """The places (T, 4) of tokens of which those marked (T,) are the cells of views, in order, and the others words.
+
+    Raises:
+        ValueError: if there are other numbers of either.
+    """
+    cells = cells_of(views)
+    if is_cell.sum() != len(cells):
+        raise ValueError(f"Trace: {is_cell.sum()} image tokens for {len(cells)} cells of its views.")
+    place = np.full((len(is_cell), 4), -1, np.int32)
+    place[is_cell] = cells
+    return place
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +107,12 @@ class Trace:
     finish: str  # end (end of sequence), limit (token limit), stopped (by the user) or running
     pieces: list[str]  # T, what each token reads as; earlier turns of a conversation included
     answer_pieces: list[str]  # N
-    grid: tuple[int, int]  # rows and columns of image patches
+    views: list[ViewFrame]  # every picture that was shown, as the model saw it; tokens are in their order
     prefill_seconds: float
     compress_seconds: float
-    is_image: np.ndarray  # (T,) bool
+    place: (
+        np.ndarray
+    )  # (T, 4) int32: picture, view, row, column; -1 all for words, -1 the last for ends of rows and such
     is_prompt: np.ndarray  # (T,) bool, False for tokens the model wrote in earlier turns
     owner: np.ndarray  # (L, H or 1, T) int32: own number for an anchor, another's for merged, -1 for dropped
     score: np.ndarray  # (L, T) float32: attention received, NaN for tokens that held no slot when it was compressed
@@ -107,8 +146,8 @@ class Trace:
             raise ValueError(f"Trace: channels have shape {self.channels.shape}, expected ({layers}, heads, channels).")
         if len(self.pieces) != tokens or len(self.answer_pieces) != steps:
             raise ValueError(f"Trace: {len(self.pieces)} pieces for {tokens} tokens.")
-        if self.is_image.sum() != self.grid[0] * self.grid[1]:
-            raise ValueError(f"Trace: {self.is_image.sum()} image tokens for a grid of {self.grid}.")
+        if not np.array_equal(self.place[self.is_image], cells_of(self.views)):
+            raise ValueError(f"Trace: {self.is_image.sum()} image tokens are not the cells of its views, in order.")
 
     @property
     def layers(self) -> int:
@@ -124,6 +163,11 @@ class Trace:
         asks = self.is_prompt.copy()
         asks[len(asks) - self.asked_after :] = False
         return asks[::-1].cumsum()[::-1]
+
+    @cached_property
+    def is_image(self) -> np.ndarray:
+        """Which tokens stand for a cell of a view, (T,) bool."""
+        return self.place[:, 3] >= 0
 
     @cached_property
     def patches(self) -> np.ndarray:
@@ -177,6 +221,7 @@ class Trace:
     def check(self) -> None:
         """Raise ValueError unless the numbers make sense together; for traces that come from outside."""
         self._check_owners()
+        self._check_places()
         if not 0 <= self.asked_after < len(self.pieces):
             raise ValueError("more was read after compressing than there is")
         for name, (low, high, may_be_unknown) in LIMITS.items():
@@ -195,6 +240,21 @@ class Trace:
         if (self.bytes_held.sum(1) > self.bytes_allocated).any():
             raise ValueError("more bytes are in use than there are")
 
+    def _check_places(self) -> None:
+        numbers = [view.picture for view in self.views]
+        if numbers != sorted(numbers) or set(numbers) != set(range(len(set(numbers)))):
+            raise ValueError("its pictures are in no order")
+        picture, view, row, _ = self.place.T
+        if self.place.min(initial=-1) < -1 or view.max(initial=-1) >= len(self.views):
+            raise ValueError("tokens have places in pictures that are not there")
+        # Numbered -1, words find what stands last.
+        rows = np.array([*(of.rows for of in self.views), 0])
+        pictures = np.array([*(of.picture for of in self.views), -1])
+        if (row >= rows[view]).any() or (picture != pictures[view]).any():
+            raise ValueError("tokens have places outside their pictures")
+        if (self.place[view < 0] >= 0).any():
+            raise ValueError("words have places in a picture")
+
     def _check_owners(self) -> None:
         tokens = np.arange(len(self.pieces))
         owner = np.where(self.owner < 0, tokens, self.owner)
@@ -210,11 +270,11 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One question about one picture, answered by every side."""
+    """One question about one picture or several, answered by every side."""
 
     name: str  # unlike any other run's
     sides: list[Trace]
-    picture: bytes  # as the model saw it, a JPEG file
+    pictures: list[bytes]  # per view what the model saw, a JPEG file; none where that is not known
     titles: list[str]  # the policies' names for people, per side
     history: list[list[tuple[str, str]]]  # per side, the earlier (question, answer) pairs
     shape: dict[str, int]  # layers, heads, kv_heads, head_dim, element_bytes and weight_bytes of the language model

@@ -16,7 +16,7 @@ STEPS = LESSON["steps"]
 RUN, NAMES = lesson_run()
 SIDES = dict(zip(NAMES, RUN.sides, strict=True))
 FULL = RUN.sides[0]
-GRID = FULL.grid
+GRID = FULL.views[0].rows, FULL.views[0].columns
 NUMBERS = range(1, len(STEPS) + 1)
 PRESETS = {  # of the view: heat, fill, anchors, group borders
     "importance": ("importance", "none", "outline", False),
@@ -242,7 +242,7 @@ def check_colours(colours, owner, trace):
     groups = {holder for holder in at if holder >= 0 and trace.is_image[holder] and at.count(holder) > 1}
     assert [colour >= 0 for colour in colours] == [holder in groups for holder in at]
     assert len(set(zip(at, colours, strict=True))) == len(set(at))
-    columns = trace.grid[1]
+    columns = trace.views[0].columns
     beside = [(p, p + 1) for p in range(len(at) - 1) if (p + 1) % columns]
     beside += [(p, p + columns) for p in range(len(at) - columns)]
     same = [(p, q) for p, q in beside if at[p] != at[q] and colours[p] == colours[q] >= 0]

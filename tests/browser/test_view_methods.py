@@ -26,7 +26,7 @@ def show(browser, tmp_path):
     def opened(side, query="", **options):
         file = tmp_path / "replay.html"
         file.write_text(
-            replay_html(replace(run_of("run", (replace(FULL, asked_after=side.asked_after), side)), picture=PLAIN)),
+            replay_html(replace(run_of("run", (replace(FULL, asked_after=side.asked_after), side)), pictures=[PLAIN])),
             encoding="utf-8",
         )
         page = browser.new_page(viewport={"width": 948, "height": 900}, reduced_motion="reduce", **options)

@@ -153,7 +153,7 @@ def test_groups_take_the_mean_colour_of_their_patches(show):
     page = show("pair")
     page.click(".tv-show summary")
     page.select_option(".tv-choice-fill", "mean")
-    picture = np.asarray(Image.open(io.BytesIO(RUNS["layers"].picture)).convert("RGB"), float)
+    picture = np.asarray(Image.open(io.BytesIO(RUNS["layers"].pictures[0])).convert("RGB"), float)
     patches = picture.reshape(4, 56, 4, 56, 3).mean((1, 3)).reshape(16, 3)
     owner = ELASTIC.owner_after(ELASTIC.steps)[1, 0][ELASTIC.patches]
     shown = side_data(page, "b")["means"]

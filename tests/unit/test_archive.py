@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from elastic.record.archive import SCHEMA, open_run, save_run, steps_csv
-from elastic.record.trace import ARRAYS, Run, Trace
-from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, PAIR, PLUS, cut, make, run_of
+from elastic.picture import small_jpeg
+from elastic.record.archive import SCHEMA, open_run, read_run, save_run, steps_csv
+from elastic.record.trace import ARRAYS, Run, Trace, ViewFrame, placed
+from tests.older_traces import older, parts_of_file
+from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, PAIR, PLUS, TILED, cut, make, run_of
 
 text = st.text(st.characters(blacklist_categories=["Cs"]), max_size=30)
 
@@ -103,18 +106,7 @@ def test_another_schema_is_refused_with_both_numbers():
 
 def of_schema_three(run, shape):
     """A file as it was written before channels and what is not shown were recorded."""
-    file = io.BytesIO(saved(run))
-    with zipfile.ZipFile(file) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    plain = json.loads(parts["run.json"])
-    plain |= {"schema": 3, "shape": plain["shape"] | shape}
-    for side in plain["sides"]:
-        del side["unseen"], side["asked_after"]
-    with np.load(io.BytesIO(parts["arrays.npz"])) as stored:
-        arrays = {name: stored[name] for name in stored.files if not name.endswith(".channels")}
-    packed = io.BytesIO()
-    np.savez(packed, **arrays)
-    return zipped(parts | {"run.json": json.dumps(plain).encode(), "arrays.npz": packed.getvalue()})
+    return zipped(older(parts_of_file(saved(run)), 3, **shape))
 
 
 def test_a_file_of_schema_three_opens_with_every_channel_kept():
@@ -125,12 +117,87 @@ def test_a_file_of_schema_three_opens_with_every_channel_kept():
 
 
 def test_a_file_of_schema_four_is_of_caches_compressed_after_the_question():
-    def as_it_was(plain):
-        plain["schema"] = 4
-        for side in plain["sides"]:
-            del side["asked_after"]
+    run = run_of("run", PAIR)
+    assert_same(run, opened(zipped(older(parts_of_file(saved(run)), 4))))
 
-    assert_same(run_of("run", PAIR), opened(altered(as_it_was)))
+
+def test_a_file_of_schema_five_is_of_one_picture_seen_whole():
+    run = run_of("run", PAIR)
+    assert_same(run, opened(zipped(older(parts_of_file(saved(run)), 5))))
+    assert run.sides[0].views == [ViewFrame(4, 4)]
+
+
+def test_a_file_of_schema_five_that_also_has_views_or_another_grid_is_refused():
+    def refused(change):
+        parts = older(parts_of_file(saved(run_of("run", PAIR))), 5)
+        plain = json.loads(parts["run.json"])
+        change(plain["sides"][0])
+        with pytest.raises(ValueError, match="is not a trace file"):
+            opened(zipped(parts | {"run.json": json.dumps(plain).encode()}))
+
+    refused(lambda side: side.update(views=[{"rows": 4, "columns": 4, "box": [0, 0, 1, 1], "picture": 0}]))
+    refused(lambda side: side.update(grid=[4, 5]))
+    refused(lambda side: side.pop("grid"))
+
+
+def test_a_run_of_several_pictures_in_tiles_is_the_same_when_opened_with_what_was_seen_of_each():
+    run = run_of("tiled", TILED)
+    run = replace(
+        run, pictures=[small_jpeg(Image.new("RGB", (50, 50), (9 * n, 0, 0))) for n in range(len(run.pictures))]
+    )
+    after = opened(saved(run))
+    assert_same(run, after)
+    assert after.sides[0].patches.tolist() == run.sides[0].patches.tolist() and len(set(after.pictures)) == 7
+
+
+PLACES = {
+    "a picture too many": lambda place: place.__setitem__((5, 0), 2),
+    "another view": lambda place: place.__setitem__((4, 1), 6),
+    "a row below its view": lambda place: place.__setitem__((4, 2), 3),
+    "a word that has a row": lambda place: place.__setitem__((0, 2), 0),
+    "a number below -1": lambda place: place.__setitem__((4, 3), -2),
+    "a view that is not there": lambda place: place.__setitem__((4, slice(0, 2)), (2, 7)),
+    "two cells in turn": lambda place: place.__setitem__([6, 7], place[[7, 6]]),
+    "a cell twice": lambda place: place.__setitem__(7, place[6]),
+    "a cell that is a word": lambda place: place.__setitem__(6, -1),
+}
+
+
+@pytest.mark.parametrize("what", PLACES)
+def test_places_that_are_not_the_cells_of_the_views_in_their_order_are_refused(what):
+    parts = parts_of_file(saved(run_of("tiled", TILED)))
+    with np.load(io.BytesIO(parts["arrays.npz"])) as held:
+        arrays = dict(held)
+    PLACES[what](arrays["1.place"])
+    packed = io.BytesIO()
+    np.savez(packed, **arrays)
+    with pytest.raises(ValueError, match="is not a trace file"):
+        opened(zipped(parts | {"arrays.npz": packed.getvalue()}))
+
+
+def test_pictures_that_are_too_few_missing_or_too_large_are_refused():
+    parts = parts_of_file(saved(run_of("tiled", TILED)))
+    assert [name for name in parts if name.endswith(".jpg")] == [
+        "picture.jpg",
+        *(f"picture-{n}.jpg" for n in range(2, 8)),
+    ]
+    for less in ("picture.jpg", "picture-3.jpg", "picture-7.jpg"):
+        with pytest.raises(ValueError, match="is not a trace file"):
+            opened(zipped({name: content for name, content in parts.items() if name != less}))
+    with pytest.raises(ValueError, match="no JPEG"):
+        opened(zipped(parts | {"picture-7.jpg": b"GIF89a"}))
+    with pytest.raises(ValueError, match="of pictures; at most"):
+        noise = np.random.default_rng(0).bytes(99_000)
+        opened(zipped(parts | {f"picture-{n}.jpg": noise for n in range(2, 30)}))
+    with pytest.raises(ValueError, match=r"of picture-2\.jpg; at most"):
+        opened(zipped(parts | {"picture-2.jpg": np.random.default_rng(0).bytes(101_000)}))
+
+
+def test_a_view_whose_picture_is_changed_shows():
+    parts = parts_of_file(saved(run_of("tiled", TILED)))
+    assert read_run(io.BytesIO(zipped(parts)))[1]
+    other = small_jpeg(Image.new("RGB", (50, 50)))
+    assert not read_run(io.BytesIO(zipped(parts | {"picture-5.jpg": other})))[1]
 
 
 @pytest.mark.parametrize("shape", [{"kv_heads": 10**6, "head_dim": 10**6}, {"kv_heads": -1}, {"head_dim": "x"}])
@@ -154,7 +221,7 @@ def test_a_file_that_is_no_trace_is_refused(content):
         lambda plain: plain["sides"][0].pop("answer"),
         lambda plain: plain["sides"][0].update(answer=7),
         lambda plain: plain["sides"][0].update(unseen=None),
-        lambda plain: plain["sides"][0].update(grid=[3, 3]),
+        lambda plain: plain["sides"][0]["views"][0].update(rows=3),
         lambda plain: plain["sides"][0].update(prefill_seconds="soon"),
         lambda plain: plain["sides"][0]["options"].update(keep=[1]),
         lambda plain: plain.update(surprise=1),
@@ -189,8 +256,9 @@ def test_numbers_that_make_no_sense_are_refused(change):
 OTHER = {
     "words read after compressing": {"asked_after": 3},
     "question": {"question": "What is that?"},
-    "grid": {"grid": (2, 8)},
-    "place of the picture": {"is_image": np.roll(ELASTIC.is_image, 1)},
+    "grid": {"views": [ViewFrame(2, 8)], "place": placed(ELASTIC.is_image, [ViewFrame(2, 8)])},
+    "box": {"views": [ViewFrame(4, 4, (0.0, 0.0, 1.0, 0.5))]},
+    "place of the picture": {"place": np.roll(ELASTIC.place, 1, 0)},
     "words": {"pieces": ["<s>", "HUMAN", *ELASTIC.pieces[2:]]},
     "layers": {name: getattr(cut(make(2, layers=4), 9), name) for name, (shape, _) in ARRAYS.items() if "L" in shape},
 }
@@ -212,7 +280,7 @@ def later(side, answer):
     tokens = len(words)
     wider = {
         "pieces": [*side.pieces, *words],
-        "is_image": np.pad(side.is_image, (0, tokens)),
+        "place": np.pad(side.place, ((0, tokens), (0, 0)), constant_values=-1),
         "is_prompt": np.pad(side.is_prompt, (0, tokens)),
         "owner": np.pad(side.owner, ((0, 0), (0, 0), (0, tokens)), constant_values=-1),
         "score": np.pad(side.score, ((0, 0), (0, tokens))),

@@ -13,8 +13,10 @@ import pytest
 from PIL import Image
 
 from elastic.record.archive import CHECKSUM, PARTS, checksum, open_run, read_run, save_run, steps_csv
+from elastic.record.trace import ViewFrame, cells_of
 from page.lesson import FOLDER
 from page.shown import TRACES
+from tests.older_traces import older
 from tests.view_traces import ELASTIC, FULL, PAIR, cut, make, run_of
 
 
@@ -75,8 +77,21 @@ def test_a_changed_part_shows_whichever_it_is():
         lambda plain: plain["sides"][0].update(compress_seconds=float("inf")),
         lambda plain: plain["sides"][0].update(prefill_seconds=-1),
         lambda plain: plain["sides"][0].update(finish="soon"),
-        lambda plain: plain["sides"][0].update(grid=[-4, -4]),
-        lambda plain: plain["sides"][0].update(grid=[4.0, "4"]),
+        lambda plain: plain["sides"][0].update(grid=[4, 4]),
+        lambda plain: plain["sides"][0].pop("views"),
+        lambda plain: plain["sides"][0].update(views=[]),
+        lambda plain: plain["sides"][0].update(views=plain["sides"][0]["views"] * 300),
+        lambda plain: plain["sides"][0]["views"][0].update(rows=-4, columns=-4),
+        lambda plain: plain["sides"][0]["views"][0].update(rows=4.0, columns="4"),
+        lambda plain: plain["sides"][0]["views"][0].update(rows=10**9),
+        lambda plain: plain["sides"][0]["views"][0].update(picture=1),
+        lambda plain: plain["sides"][0]["views"][0].update(picture=-1),
+        lambda plain: plain["sides"][0]["views"][0].update(box=[0, 0, 1]),
+        lambda plain: plain["sides"][0]["views"][0].update(box=[0, 0, 0, 1]),
+        lambda plain: plain["sides"][0]["views"][0].update(box=[1, 0, 0, 1]),
+        lambda plain: plain["sides"][0]["views"][0].update(box=[0, 0, float("nan"), 1]),
+        lambda plain: plain["sides"][0]["views"][0].update(box=[0, 0, 1e300, 1]),
+        lambda plain: plain["sides"][0]["views"][0].update(pixels="x"),
         lambda plain: plain["sides"][0]["options"].update(keep=float("nan")),
         lambda plain: plain["sides"][0]["options"].update({str(n): 1 for n in range(1000)}),
         lambda plain: plain["shape"].update(weight_bytes=10**18),
@@ -214,9 +229,9 @@ def test_devices_are_no_trace_files(tmp_path):
 
 
 def test_a_checksum_is_of_all_parts():
-    parts = dict.fromkeys(PARTS, b"x")
-    sums = {checksum(parts), *(checksum(parts | {name: b"y"}) for name in PARTS)}
-    assert len(sums) == 4
+    parts = dict.fromkeys((*PARTS, "picture-2.jpg"), b"x")
+    sums = {checksum(parts), *(checksum(parts | {name: b"y"}) for name in parts)}
+    assert len(sums) == 5
 
 
 def test_a_part_that_lies_about_its_size_is_unpacked_no_further_than_it_says():
@@ -243,19 +258,19 @@ def peak_of(action):
 
 def monotone():
     """A run of which nearly every number is the same: it packs to next to nothing."""
-    rows, columns, layers = 150, 200, 12
+    rows, columns, layers = 150, 200, 40
     tokens = rows * columns
     side = replace(
         cut(make(1, layers=layers), 0),
         pieces=[""] * tokens,
-        grid=(rows, columns),
-        is_image=np.ones(tokens, bool),
+        views=[ViewFrame(rows, columns)],
+        place=cells_of([ViewFrame(rows, columns)]),
         is_prompt=np.ones(tokens, bool),
         owner=np.zeros((layers, 1, tokens), np.int32),
         score=np.zeros((layers, tokens), np.float32),
         looked=np.zeros((0, layers, tokens), np.float16),
     )
-    return replace(run_of("monotone", [side]), picture=b"")
+    return replace(run_of("monotone", [side]), pictures=[])
 
 
 def test_a_file_that_unpacks_to_a_hundred_times_its_size_is_refused_however_right_it_is():
@@ -324,27 +339,21 @@ def test_a_truth_value_that_is_neither_0_nor_1_is_true():
     """Numbers would be counted with it: 7 patches where there is one."""
     parts = parts_of(run_of("run", PAIR))
     inner = {name: zipfile.ZipFile(io.BytesIO(parts["arrays.npz"])).read(name) for name in arrays(parts)}
-    name = "1.is_image.npy"
-    inner[name] = inner[name][: -len(ELASTIC.is_image)] + (7 * ELASTIC.is_image.astype(np.uint8)).tobytes()
-    opened = open_run(zipped(parts | {"arrays.npz": zipped(inner).getvalue()})).sides[1].is_image
-    assert opened.view(np.uint8).tolist() == ELASTIC.is_image.astype(int).tolist()
+    name = "1.is_prompt.npy"
+    inner[name] = inner[name][: -len(ELASTIC.is_prompt)] + (7 * ELASTIC.is_prompt.astype(np.uint8)).tobytes()
+    opened = open_run(zipped(parts | {"arrays.npz": zipped(inner).getvalue()})).sides[1].is_prompt
+    assert opened.view(np.uint8).tolist() == ELASTIC.is_prompt.astype(int).tolist()
 
 
 def test_what_is_not_in_the_file_is_bounded_as_well():
     """Schema 3 says how many channels there are, and all of them are walked through when the run is shown."""
 
-    def older(shape):
-        parts = parts_of(run_of("run", PAIR))
-        plain = json.loads(parts["run.json"]) | {"schema": 3}
-        plain["shape"] |= shape
-        inner = io.BytesIO(parts["arrays.npz"])
-        with zipfile.ZipFile(inner) as archive:
-            kept = {name: archive.read(name) for name in archive.namelist() if "channels" not in name}
-        return zipped({**parts, "run.json": json.dumps(plain).encode(), "arrays.npz": zipped(kept).getvalue()})
+    def of_three(**shape):
+        return zipped(older(parts_of(run_of("run", PAIR)), 3, **shape))
 
-    assert open_run(older({"kv_heads": 8, "head_dim": 128})).sides[0].channels.shape[1:] == (8, 128)
-    refused(older({"kv_heads": 512, "head_dim": 4096 * 8}))
-    refused(older({"kv_heads": 512, "head_dim": 4096}) if len(ELASTIC.owner) * 2 * 512 * 4096 > 2e7 else zipped({}))
+    assert open_run(of_three(kv_heads=8, head_dim=128)).sides[0].channels.shape[1:] == (8, 128)
+    refused(of_three(kv_heads=512, head_dim=4096 * 8))
+    refused(of_three(kv_heads=512, head_dim=4096) if len(ELASTIC.owner) * 2 * 512 * 4096 > 2e7 else zipped({}))
 
 
 @pytest.mark.parametrize("keep", ["x", 0, -1, 1.5, True])

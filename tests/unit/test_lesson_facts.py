@@ -77,10 +77,15 @@ def held_at_end(side):
 def test_the_prompt_is_told_as_it_was(name):
     run, names = RUNS[name]
     full, told = run.sides[0], facts(run, list(names), [], {})
-    first, patches = full.is_image.tolist().index(True), math.prod(full.grid)
+    first, patches = full.is_image.tolist().index(True), full.views[0].rows * full.views[0].columns
     tokens, layers = full.owner.shape[2], full.owner.shape[0]
     counts = {"tokens": tokens, "patches": patches, "before": first, "after": tokens - first - patches}
-    counts |= {"rows": full.grid[0], "columns": full.grid[1], "words": tokens - patches, "layers": layers}
+    counts |= {
+        "rows": full.views[0].rows,
+        "columns": full.views[0].columns,
+        "words": tokens - patches,
+        "layers": layers,
+    }
     assert {key: int(told[key]) for key in counts} == counts
     assert (told["question"], told["model"]) == (full.question, full.model) and near(told["share"], patches / tokens)
     # A key and a value, of 4 bytes a number, in each layer.
@@ -91,7 +96,8 @@ def test_the_prompt_is_told_as_it_was(name):
     for number, layer in enumerate(full.score, start=1):
         brightest = max(range(patches), key=lambda patch, layer=layer: layer[first + patch])
         place = int(told[f"layer{number}.row"]) - 1, int(told[f"layer{number}.column"]) - 1
-        assert place[0] * full.grid[1] + place[1] == brightest and max(place) < max(full.grid)
+        assert place[0] * full.views[0].columns + place[1] == brightest
+        assert max(place) < max(full.views[0].rows, full.views[0].columns)
         assert told[f"layer{number}.sink"] == full.pieces[0]
         assert near(told[f"layer{number}.sink_share"], layer[0] / sum(layer.tolist()))
     assert f"layer{layers + 1}.row" not in told and "layer0.row" not in told
@@ -255,7 +261,7 @@ def test_averaging_loses_numbers_and_names_and_an_exact_core_keeps_them():
 
 
 def test_the_picture_is_the_scene_that_the_runs_link_names():
-    picture = np.asarray(Image.open(io.BytesIO(RUN.picture)), float)
+    picture = np.asarray(Image.open(io.BytesIO(RUN.pictures[0])), float)
     assert np.abs(picture - np.asarray(DRAWN, float)).mean() < 4
 
 

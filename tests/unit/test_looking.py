@@ -256,7 +256,7 @@ def test_every_recorded_run_opens_and_teaches(entry):
     full, other = run.sides
     others = {"heavy-hitters": "h2o", "room-where-needed": "vlcache", "number-survives": "elastic-plus"}
     policy = others.get(entry["name"], "elastic")
-    assert full.policy == "full" and other.policy == policy and run.picture[:2] == b"\xff\xd8"
+    assert full.policy == "full" and other.policy == policy and run.pictures[0][:2] == b"\xff\xd8"
     wrong = ("lost-question", "lost-small-object", "wrong-count", "heavy-hitters", "misread-number")
     assert (full.answer != other.answer) == (entry["name"] in wrong)
     assert all(side.finish == "end" for side in run.sides)

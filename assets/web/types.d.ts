@@ -42,8 +42,8 @@ interface State extends Look {
   done: boolean;
   status: string;
   question: string;
-  grid: number[];
-  picture: HTMLImageElement | null;
+  layout: Layout;
+  pictures: (HTMLImageElement | null)[];
   patchColours: number[][] | null;
   sides: Side[];
   shape: Shape | null;
@@ -145,7 +145,7 @@ interface Channels {
 }
 
 /** What a side's opening carries as it is; the rest of it is decoded. */
-type Opened = Omit<SideOpening, 'owner' | 'score' | 'channels' | 'sparsity' | 'prefill_seconds' | 'compress_seconds'>;
+type Opened = Omit<SideOpening, 'place' | 'owner' | 'score' | 'channels' | 'sparsity' | 'prefill_seconds' | 'compress_seconds'>;
 /** What its steps carry as it is: none of the numbers that there may be none of, nor what is decoded. */
 type Stepped = Omit<SideSteps, 'logprob' | 'reference_logprob' | 'divergence' | 'seconds' | 'looked'>;
 
@@ -174,6 +174,8 @@ interface Side extends Opened, Stepped {
   compress_seconds: number;
   channels: Channels | null;
   tokens: number; // before the answer
+  place: Int16Array; // tokens x (picture, view, row, column)
+  is_image: boolean[]; // per token, whether it is a patch
   owner: Int16Array; // planes x tokens
   score: Float32Array; // layers x tokens
   chooses: boolean;
@@ -258,19 +260,40 @@ interface Ink {
   groups: number[][];
 }
 
-interface Grid {
+/** x, y, width, height. */
+type Box = [number, number, number, number];
+
+/** What is said of a view: its cells, where it lies in the original (left, top, right, bottom), and whose it is. */
+interface Frame {
   rows: number;
   columns: number;
+  box: number[];
+  picture: number;
 }
 
-/** A grid and what is in its cells, row by row. */
-interface Cells extends Grid {
+/** A view on a canvas: the number of its first patch, its box in shares of the canvas, and what tells it from others. */
+interface Region {
+  rows: number;
+  columns: number;
+  first: number;
+  box: Box;
+  name: string;
+}
+
+interface Layout {
+  ratio: number; // of the canvas's height to its width
+  views: Region[];
+}
+
+/** What is in the cells of views, row by row and view by view. */
+interface Cells {
+  layout: Layout;
   patches: ArrayLike<number>;
 }
 
 /** All that the base of a side's picture needs to know; `borders`, `fill` and `anchors` are switched on, as in a Look. */
 interface Scene extends Cells {
-  picture: HTMLImageElement | null;
+  pictures: (HTMLImageElement | null)[];
   patches: number[];
   shares: Shares;
   at: number[] | null; // the holder per patch, null for a mean
@@ -305,10 +328,13 @@ interface StripBox extends HTMLSpanElement {
   level?: number;
 }
 
-/** The image in a strip; `cells` are there while it is unfolded. */
+/** A view in a strip, its tokens from the first patch to before `end`; `cells` are there while it is unfolded. */
 interface StripBlock {
   box: StripBox;
+  name: string;
   first: number;
+  end: number;
+  patches: number[];
   cells: HTMLElement | null;
 }
 
@@ -347,8 +373,6 @@ interface TableCell {
   text: string;
 }
 
-/** x, y, width, height. */
-type PosterBox = [number, number, number, number];
 
 interface PosterPen {
   context: CanvasRenderingContext2D;

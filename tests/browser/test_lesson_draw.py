@@ -102,7 +102,7 @@ def show(pages):
         if clock:
             page.clock.install(time=0)
         page.goto("http://localhost/draw")
-        page.wait_for_function("draw.state.picture.complete")
+        page.wait_for_function("draw.state.pictures[0].complete")
         if clock:
             page.clock.pause_at(3600 * 1000)
         return page
@@ -459,7 +459,7 @@ def test_a_pick_is_a_light_ring_on_a_dark_disc(show):
 
 def test_rings_of_small_patches_at_the_edge_are_whole(show):
     page = show(width=300)
-    page.evaluate("draw.state.grid = [24, 36]")
+    page.evaluate("Object.assign(draw.state, draw.oneView(24, 36))")
     pick(page)
     page.evaluate("draw.picks.set([0, 35, 24 * 36 - 1])")
     width, height = (page.locator(".tv-patches").bounding_box()[name] for name in ("width", "height"))
@@ -633,8 +633,8 @@ def test_unwanted_motion_is_done_at_once(show):
     "hinder",
     [
         "document.querySelector('.tv-picture').style.display = 'none'",
-        "draw.state.picture = null",
-        "draw.state.picture = new Image()",
+        "draw.state.pictures = [null]",
+        "draw.state.pictures = [new Image()]",
     ],
     ids=["hidden", "no picture", "picture not loaded"],
 )

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { cividis, groupColours, groupMeans, hexParts } from '../../assets/web/core/colours.js';
-import { ownersAfter, randomSide } from './made.js';
+import { layOut } from '../../assets/web/core/views.js';
+import { ownersAfter, randomSide, VIEWS } from './made.js';
 
 test('heat goes from the dark to the light end, and no further', () => {
   assert.deepEqual([-1, 0, 1, 2].map(cividis), ['rgb(0,34,78)', 'rgb(0,34,78)', 'rgb(254,232,56)', 'rgb(254,232,56)']);
@@ -15,7 +16,7 @@ test('groups that touch have different colours, a patch alone has none', () => {
     for (const step of [0, 8]) {
       const owners = ownersAfter(side, step)[2];
       const at = side.patches.map((token) => owners[token]);
-      const colours = groupColours(side, 2, step, 3, 6);
+      const colours = groupColours(side, 2, step, layOut(VIEWS), 6);
       at.forEach((owner, patch) => {
         const isGroup = owner >= 0 && owner < side.tokens && side.is_image[owner] && at.filter((each) => each === owner).length > 1;
         assert.equal(colours[patch] >= 0, Boolean(isGroup));
@@ -29,7 +30,7 @@ test('groups that touch have different colours, a patch alone has none', () => {
 });
 
 test('a group has the mean colour of its patches, what is in no slot of the picture has none', () => {
-  const side = { is_image: [0, 1, 1, 1, 1] };
+  const side = { tokens: 5, place: [-1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 1, 1] };
   const colours = [[0, 0, 0], [10, 20, 30], [255, 255, 255], [1, 1, 1]];
   assert.deepEqual(groupMeans(side, [1, 1, 0, -1], colours), [[5, 10, 15], [5, 10, 15], null, null]);
 });

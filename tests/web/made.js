@@ -16,14 +16,25 @@ export const encoded = (values) => Buffer.from(values.buffer, values.byteOffset,
 export const IMAGE = [2, 11]; // the tokens of the 3 x 3 patches: 2 words before them, 3 after
 export const TOKENS = 14;
 
+export const VIEWS = [{ rows: 3, columns: 3, box: [0, 0, 1, 1], picture: 0 }];
+
+// Two words, the cells of views one by one, words.
+function placesOf(views) {
+  const places = new Int16Array(4 * TOKENS).fill(-1);
+  const cells = views.flatMap(({ rows, columns, picture }, view) => (
+    Array.from({ length: rows * columns }, (_, cell) => [picture, view, Math.floor(cell / columns), cell % columns])
+  ));
+  places.set(cells.flat(), 4 * IMAGE[0]);
+  return places;
+}
+
 // What a message opens a side with; `owner` per plane and token.
 export function openingOf(owner, { layers = 2, heads = 1, ...more } = {}) {
   const score = Float32Array.from({ length: layers * TOKENS }, (_, i) => (i % TOKENS) / 10 + Math.floor(i / TOKENS));
   return {
     title: 'Made', keep: 0.4, is_compressed: true, model: 'by hand', policy: 'made', options: {}, history: [],
     pieces: Array.from({ length: TOKENS }, (_, token) => (token >= IMAGE[0] && token < IMAGE[1] ? '' : ' w' + token)),
-    is_image: Array.from({ length: TOKENS }, (_, token) => token >= IMAGE[0] && token < IMAGE[1]),
-    is_prompt: Array(TOKENS).fill(true), layers, heads,
+    place: encoded(placesOf(VIEWS)), is_prompt: Array(TOKENS).fill(true), layers, heads,
     owner: encoded(Int16Array.from(owner)), score: encoded(score),
     prompt_slots: Array(layers).fill(TOKENS), prompt_bytes: 2048, prompt_limit_bytes: 4096, sparsity: Array(layers).fill(0.5),
     prefill_seconds: 0.1, compress_seconds: 0.02, channels: null, unseen: '', asked_after: 0, ...more,

@@ -1,6 +1,7 @@
 // Panels: those around the pictures alone, on a page of their own, drawn when a test says so.
 
 import { openSide, newSide, takeSteps } from '../../assets/web/core/messages.js';
+import { layOut } from '../../assets/web/core/views.js';
 import { frame } from '../../assets/web/frame.js';
 import { buildCalculator, drawTraffic } from '../../assets/web/view/calculator.js';
 import { drawCertainty, drawMemory } from '../../assets/web/view/charts.js';
@@ -11,11 +12,11 @@ import { lastStep, state } from '../../assets/web/view/state.js';
 
 const message = frame.props.value;
 const question = message.opening.question;
-const grid = message.opening.grid;
+const layout = layOut(message.opening.views);
 const shape = message.opening.shape;
 const about = message.opening.about;
 const link = message.opening.link;
-Object.assign(state, { run: message.run, question, grid, shape, about, link });
+Object.assign(state, { run: message.run, question, layout, shape, about, link });
 state.sides = message.sides.map((_, number) => newSide(number));
 
 function drawAll() {

@@ -5,9 +5,10 @@ import { planesOf, sharesOf } from '../../assets/web/core/holders.js';
 import { newSide, openSide, takeSteps } from '../../assets/web/core/messages.js';
 import { givenUpText, idleSentence, imageSummary, lookersText, rangesText, sentence } from '../../assets/web/core/sentences.js';
 import { answerFate, fateOf } from '../../assets/web/core/tokens.js';
-import { openingOf, stepsOf, TOKENS } from './made.js';
+import { layOut } from '../../assets/web/core/views.js';
+import { openingOf, stepsOf, TOKENS, VIEWS } from './made.js';
 
-const GRID = [3, 3];
+const GRID = layOut(VIEWS);
 
 // Two layers: in the first patch 2 (token 4) is merged into patch 1 (token 3) and word 1 dropped; then tokens leave.
 function madeSide() {

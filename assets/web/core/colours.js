@@ -1,6 +1,8 @@
 // Colours: of heat, and of groups of patches.
 
 import { holder } from './holders.js';
+import { viewOf } from './tokens.js';
+import { eachPair } from './views.js';
 
 // Cividis reads the same with every kind of colour vision.
 const CIVIDIS = ['00224e', '123570', '3b496c', '575d6d', '707173', '8a8678', 'a59c74', 'c3b369', 'e1cc55', 'fee838']
@@ -39,7 +41,7 @@ export function groupMeans(side, at, colours) {
     sums.set(owner, sum);
   });
   return at.map((owner) => {
-    if (owner < 0 || !side.is_image[owner]) return null;
+    if (owner < 0 || viewOf(side, owner) < 0) return null;
     const [red, green, blue, count] = sums.get(owner);
     return [red / count, green / count, blue / count].map(Math.round);
   });
@@ -50,14 +52,14 @@ export function groupMeans(side, at, colours) {
  * @param {Side} side
  * @param {number} plane
  * @param {number} step
- * @param {number} columns
+ * @param {Layout} layout
  * @param {number} palette
  */
-export function groupColours(side, plane, step, columns, palette) {
+export function groupColours(side, plane, step, layout, palette) {
   const at = side.patches.map((token) => holder(side, plane, token, step));
   const size = new Map();
   at.forEach((owner) => size.set(owner, (size.get(owner) ?? 0) + 1));
-  const isGroup = (/** @type {number} */ owner) => owner >= 0 && side.is_image[owner] && size.get(owner) > 1;
+  const isGroup = (/** @type {number} */ owner) => owner >= 0 && viewOf(side, owner) >= 0 && size.get(owner) > 1;
   const near = new Map();
   at.forEach((owner) => { if (isGroup(owner)) near.set(owner, new Set()); });
   const touch = (/** @type {number} */ p, /** @type {number} */ q) => {
@@ -65,10 +67,7 @@ export function groupColours(side, plane, step, columns, palette) {
     near.get(at[p]).add(at[q]);
     near.get(at[q]).add(at[p]);
   };
-  at.forEach((_, patch) => {
-    if ((patch + 1) % columns) touch(patch, patch + 1);
-    if (patch + columns < at.length) touch(patch, patch + columns);
-  });
+  eachPair(layout, touch);
   const colour = new Map();
   const byDegree = [...near.keys()].sort((a, b) => near.get(b).size - near.get(a).size || a - b);
   for (const owner of byDegree) {

@@ -136,10 +136,10 @@ const FATES = ['kept', 'merged', 'intoText', 'dropped', 'evicted'];
  * @param {number} token
  * @param {number} at
  */
-function fateAt({ tokens, is_image }, token, at) {
+function fateAt({ tokens, is_image, place }, token, at) {
   if (at === token) return 0;
   if (at < 0) return at === DROPPED ? 3 : 4;
-  return token < tokens && is_image[token] && !(at < tokens && is_image[at]) ? 2 : 1;
+  return token < tokens && is_image[token] && !(at < tokens && place[at * 4 + 1] >= 0) ? 2 : 1;
 }
 
 /**

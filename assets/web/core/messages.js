@@ -2,7 +2,7 @@
 
 import { noteMoves, startMoves } from './holders.js';
 
-export const MESSAGE_VERSION = 5;
+export const MESSAGE_VERSION = 6;
 
 // What a message carries of every step.
 const PER_STEP = /** @type {const} */ ([
@@ -46,13 +46,14 @@ export function openSide(side, given) {
   const tokens = given.pieces.length;
   Object.assign(side, given, {
     tokens, channels: readChannels(given.channels),
-    owner: decodeBase64(given.owner, Int16Array), score: decodeBase64(given.score, Float32Array),
+    place: decodeBase64(given.place, Int16Array), owner: decodeBase64(given.owner, Int16Array), score: decodeBase64(given.score, Float32Array),
     opened: true,
   });
   // Whether some token of the prompt holds no slot of its own.
   side.chooses = side.owner.some((owner, i) => owner !== i % tokens);
   side.merges = side.owner.some((owner, i) => owner >= 0 && owner !== i % tokens);
-  side.patches = given.is_image.flatMap((image, token) => (image ? [token] : []));
+  side.is_image = given.pieces.map((_, token) => side.place[token * 4 + 3] >= 0);
+  side.patches = side.is_image.flatMap((image, token) => (image ? [token] : []));
   side.patchOf = new Int32Array(tokens).fill(-1);
   side.patches.forEach((token, patch) => { side.patchOf[token] = patch; });
   startMoves(side);

@@ -1,29 +1,33 @@
 // Sentences: what the view says of a token, of a step and of the whole.
 
 import { DROPPED, EVICTED, holder, membersOf, movedAfter } from './holders.js';
-import { neverStored, pieceOf, placeText, tokenName } from './tokens.js';
+import { isMarker, neverStored, pieceOf, tokenName, viewOf } from './tokens.js';
+import { placeText } from './views.js';
 import { visiblePiece } from './words.js';
 
 /**
- * @param {Side} side
+ * @param {number[]} patches
  * @param {Shares} shares
  */
-function patchCounts(side, shares) {
-  const sum = (/** @type {keyof Shares} */ name) => side.patches.reduce((total, token) => total + shares[name][token], 0);
+function patchCounts(patches, shares) {
+  const sum = (/** @type {keyof Shares} */ name) => patches.reduce((total, token) => total + shares[name][token], 0);
   const merged = sum('merged') + sum('intoText');
   const counts = { kept: sum('kept'), merged, dropped: sum('dropped'), evicted: sum('evicted') };
   return Object.entries(counts).map(([name, value]) => [String(Math.round(value * 10) / 10), name]);
 }
 
 /**
- * "256 image patches: 115 kept, 141 merged, 0 dropped"
+ * "256 image patches: 115 kept, 141 merged, 0 dropped"; of one view of several "tile 2, 64 patches: ...".
  * @param {Side} side
  * @param {Shares} shares
+ * @param {string} [name]
+ * @param {number[]} [patches]
  */
-export function imageSummary(side, shares) {
-  if (!side.chooses) return side.patches.length + ' image patches';
-  const counts = patchCounts(side, shares).filter(([value, name]) => name !== 'evicted' || value !== '0');
-  return side.patches.length + ' image patches: ' + counts.map((count) => count.join(' ')).join(', ');
+export function imageSummary(side, shares, name = '', patches = side.patches) {
+  const all = (name ? name + ', ' : '') + patches.length + (name ? ' patches' : ' image patches');
+  if (!side.chooses) return all;
+  const counts = patchCounts(patches, shares).filter(([value, kind]) => kind !== 'evicted' || value !== '0');
+  return all + ': ' + counts.map((count) => count.join(' ')).join(', ');
 }
 
 /**
@@ -34,7 +38,7 @@ export function imageSummary(side, shares) {
  */
 export function idleSentence(side, shares, planes) {
   const [isMean, unit] = [planes.length > 1, unitOf(side, planes)];
-  const [[kept], ...others] = patchCounts(side, shares);
+  const [[kept], ...others] = patchCounts(side.patches, shares);
   const rest = others.filter(([value]) => value !== '0').map((count) => ', ' + count.join(' '));
   return (isMean && rest.length ? 'On average of all ' + unit + ', ' : '') + kept + ' of ' + side.patches.length + ' patches kept' + rest.join('');
 }
@@ -45,15 +49,15 @@ export function idleSentence(side, shares, planes) {
  * @param {number} token
  * @param {number[]} planes
  * @param {number} step
- * @param {number[]} grid
+ * @param {Layout} layout
  */
-export function sentence(side, token, planes, step, grid) {
-  const name = tokenName(side, token, grid);
+export function sentence(side, token, planes, step, layout) {
+  const name = tokenName(side, token, layout);
   if (token >= side.tokens) {
     if (token - side.tokens >= step) return name + ' · not written yet';
     if (neverStored(side, token - side.tokens)) return name + ' · ended the answer and was never stored';
   }
-  return name + ' · ' + (planes.length > 1 ? meanSentence(side, token, planes, step) : fateSentence(side, token, planes[0], step, grid));
+  return name + ' · ' + (planes.length > 1 ? meanSentence(side, token, planes, step) : fateSentence(side, token, planes[0], step, layout));
 }
 
 /**
@@ -61,9 +65,9 @@ export function sentence(side, token, planes, step, grid) {
  * @param {number} token
  * @param {number} plane
  * @param {number} step
- * @param {number[]} grid
+ * @param {Layout} layout
  */
-function fateSentence(side, token, plane, step, grid) {
+function fateSentence(side, token, plane, step, layout) {
   const at = holder(side, plane, token, step);
   if (at === DROPPED) return 'was dropped';
   const moved = movedAfter(side, plane, token, step);
@@ -71,17 +75,18 @@ function fateSentence(side, token, plane, step, grid) {
   const others = membersOf(side, plane, token, step).filter((member) => member !== token);
   if (at === token) return 'keeps its own slot' + tookInText(side, token, others);
   const more = others.length - 1;
-  return 'merged into the ' + holderName(side, at, grid) + (moved ? ' after answer token ' + moved : '')
+  return 'merged into the ' + holderName(side, at, layout) + (moved ? ' after answer token ' + moved : '')
     + (more > 0 ? ', with ' + more + (more === 1 ? ' other' : ' others') : '');
 }
 
 /**
  * @param {Side} side
  * @param {number} at
- * @param {number[]} grid
+ * @param {Layout} layout
  */
-function holderName(side, at, grid) {
-  if (at < side.tokens && side.is_image[at]) return 'anchor at ' + placeText(side.patchOf[at], grid);
+function holderName(side, at, layout) {
+  if (at < side.tokens && side.is_image[at]) return 'anchor at ' + placeText(layout, side.patchOf[at]);
+  if (isMarker(side, at)) return tokenName(side, at, layout).replace(/^[A-Z]/, (letter) => letter.toLowerCase());
   return (at < side.tokens ? 'text' : 'answer') + ' token “' + pieceOf(side, at) + '”';
 }
 
@@ -94,8 +99,10 @@ function holderName(side, at, grid) {
 function tookInText(side, token, others) {
   if (!others.length) return '';
   if ([token, ...others].every((each) => side.is_image[each])) return ' (anchor of ' + (others.length + 1) + ' patches)';
-  const kinds = { patch: 0, word: 0, 'answer token': 0 };
-  others.forEach((each) => { kinds[each >= side.tokens ? 'answer token' : side.is_image[each] ? 'patch' : 'word']++; });
+  const kinds = { patch: 0, marker: 0, word: 0, 'answer token': 0 };
+  others.forEach((each) => {
+    kinds[each >= side.tokens ? 'answer token' : side.is_image[each] ? 'patch' : viewOf(side, each) >= 0 ? 'marker' : 'word']++;
+  });
   const counts = Object.entries(kinds).filter(([, count]) => count)
     .map(([kind, count]) => count + ' ' + (count === 1 ? kind : kind === 'patch' ? 'patches' : kind + 's'));
   return ', took in ' + [counts.slice(0, -1).join(', '), counts.at(-1)].filter(Boolean).join(' and ');
@@ -216,15 +223,15 @@ function givenUpAt(side, step, planes) {
  * @param {Side} side
  * @param {number} step
  * @param {number[]} planes
- * @param {number[]} grid
+ * @param {Layout} layout
  */
-export function givenUpText(side, step, planes, grid) {
+export function givenUpText(side, step, planes, layout) {
   const given = givenUpAt(side, step, planes);
   const parts = /** @type {[string, GivenUp[], number][]} */ ([
     ['merges ', given.filter(({ into }) => into >= 0), 1], ['evicts ', given.filter(({ into }) => into < 0), 2],
   ]);
   const said = parts.filter(([, list]) => list.length).map(([verb, list, most]) => {
-    const shown = list.slice(0, most).map((each) => movedText(side, each, planes, grid));
+    const shown = list.slice(0, most).map((each) => movedText(side, each, planes, layout));
     return verb + shown.join('; ') + (list.length > most ? ' and ' + (list.length - most) + ' more' : '');
   });
   return said.join('; ') || 'gives up nothing';
@@ -234,11 +241,11 @@ export function givenUpText(side, step, planes, grid) {
  * @param {Side} side
  * @param {GivenUp} given
  * @param {number[]} shown
- * @param {number[]} grid
+ * @param {Layout} layout
  */
-function movedText(side, { token, into, planes }, shown, grid) {
-  const name = (/** @type {number} */ each) => (each < side.tokens && side.is_image[each]
-    ? 'patch ' + placeText(side.patchOf[each], grid) : '“' + pieceOf(side, each) + '”');
+function movedText(side, { token, into, planes }, shown, layout) {
+  const name = (/** @type {number} */ each) => (viewOf(side, each) >= 0
+    ? tokenName(side, each, layout).replace(/^[A-Z]/, (letter) => letter.toLowerCase()) : '“' + pieceOf(side, each) + '”');
   return name(token) + (into < 0 ? '' : ' into ' + name(into)) + planesText(side, planes, shown);
 }
 

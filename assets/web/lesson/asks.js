@@ -2,6 +2,7 @@
 
 import { readMode } from '../core/address.js';
 import { bytesText, shortNumber } from '../core/numbers.js';
+import { cellOf } from '../core/views.js';
 import { find, setText, tag } from '../view/dom.js';
 import { hoverOn } from '../view/pointer.js';
 import { choose, lastStep, state } from '../view/state.js';
@@ -229,12 +230,11 @@ function anchorPatches() {
 function pickSlots({ picks }) {
   const anchors = anchorPatches();
   const ownerOf = ownersOf(state.sides[1]);
-  const [rows, columns] = state.grid;
   const away = picks.map((patch) => [patch, ownerOf(patch) ?? -1]).filter(([patch, at]) => at !== patch && at >= 0)
     .map(([patch, at]) => Math.abs(patch - at));
   return {
     hits: picks.filter((patch) => anchors.has(patch)).length, count: picks.length,
-    chance: shortNumber(picks.length * anchors.size / (rows * columns)),
+    chance: shortNumber(picks.length * anchors.size / state.sides[1].patches.length),
     away: away.length ? wordsOf('away', { n: shortNumber(away.reduce((sum, value) => sum + value, 0) / away.length) }) : '',
   };
 }
@@ -243,7 +243,8 @@ function pickSlots({ picks }) {
 
 /** @param {number} patch */
 function placeWords(patch) {
-  return wordsOf('place', { row: Math.floor(patch / state.grid[1]) + 1, column: patch % state.grid[1] + 1 });
+  const { row, column } = cellOf(state.layout, patch);
+  return wordsOf('place', { row: row + 1, column: column + 1 });
 }
 
 /**

@@ -22,7 +22,8 @@ const delayed = (/** @type {number} */ share, /** @type {number} */ delay) => Ma
  * @param {() => void} done
  */
 function playOver(canvas, paint, done) {
-  const isSeen = canvas.clientWidth && canvas.clientHeight && state.picture?.complete && state.picture.naturalWidth;
+  const [picture] = state.pictures;
+  const isSeen = canvas.clientWidth && canvas.clientHeight && picture?.complete && picture.naturalWidth;
   if (isStill() || !isSeen || document.hidden) {
     done();
     return () => {};
@@ -60,7 +61,7 @@ function paintGround(sheet) {
   return pen;
 }
 
-const allPatches = () => [...Array(state.grid[0] * state.grid[1]).keys()];
+const allPatches = () => [...Array(state.layout.views[0].rows * state.layout.views[0].columns).keys()];
 
 /**
  * The picture's patches drift apart, those in the middle first, and settle with thin gaps.
@@ -70,7 +71,7 @@ const allPatches = () => [...Array(state.grid[0] * state.grid[1]).keys()];
 export function cutMotion(canvas, done) {
   return playOver(canvas, (sheet, share) => {
     const pen = paintGround(sheet);
-    const picture = scaled(/** @type {HTMLImageElement} */ (state.picture), sheet.width, sheet.height);
+    const picture = scaled(/** @type {HTMLImageElement} */ (state.pictures[0]), sheet.width, sheet.height);
     const cell = patchesOn(sheet);
     allPatches().forEach((patch) => {
       const [x, y, w, h] = cell(patch);
@@ -96,7 +97,7 @@ export function slideMotion(canvas, ownerOf, done) {
     const cell = patchesOn(sheet);
     // The last moments belong to what is left.
     const now = Math.min(1, share / 0.85);
-    const draw = pieceDrawer(pen, scaled(/** @type {HTMLImageElement} */ (state.picture), sheet.width, sheet.height), cell);
+    const draw = pieceDrawer(pen, scaled(/** @type {HTMLImageElement} */ (state.pictures[0]), sheet.width, sheet.height), cell);
     owners.forEach((owner, patch) => {
       if (isAnchor(patch)) return;
       if (owner === null || owner < 0) draw(patch, patch, 0, 1 - eased(Math.min(1, now / 0.6)));

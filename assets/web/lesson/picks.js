@@ -42,8 +42,8 @@ export function buildPicks(canvas, count, changed) {
     picks: () => [...own.picks],
     fates: () => own.answer && own.picks.map((patch) => [patch, fateOfPick(patch, /** @type {PickAnswer} */ (own.answer))]),
     set(picks) {
-      const patches = state.grid[0] * state.grid[1];
-      own.picks = [...new Set(picks)].filter((patch) => patch >= 0 && patch < patches).slice(0, count);
+      const [{ rows, columns }] = state.layout.views;
+      own.picks = [...new Set(picks)].filter((patch) => patch >= 0 && patch < rows * columns).slice(0, count);
       show();
     },
     reveal(answer) {
@@ -117,7 +117,7 @@ function paintPicks(sheet, { picks, answer }) {
  * @param {FineCanvas} sheet
  */
 function paintGrid(pen, { width, height, ratio }) {
-  const [rows, columns] = state.grid;
+  const [{ rows, columns }] = state.layout.views;
   pen.fillStyle = 'rgba(0, 0, 0, 0.28)';
   for (let row = 1; row < rows; row++) pen.fillRect(0, Math.round(row * height / rows), width, ratio);
   for (let column = 1; column < columns; column++) pen.fillRect(Math.round(column * width / columns), 0, ratio, height);

@@ -1,7 +1,7 @@
 // Sheet: a canvas over the patches of another one.
 
+import { cellsOf } from '../core/views.js';
 import { tag } from '../view/dom.js';
-import { cellsOf } from '../view/paint.js';
 import { state } from '../view/state.js';
 
 /**
@@ -42,6 +42,5 @@ export function layOver(canvas, paint) {
  * @returns {(patch: number) => CellBox}
  */
 export function patchesOn(sheet) {
-  const [rows, columns] = state.grid;
-  return cellsOf(sheet, { rows, columns });
+  return cellsOf(sheet, state.layout);
 }

@@ -70,7 +70,7 @@ export function ownersOf(side) {
  * @param {SmallLook} look
  */
 export function smallPicture(side, look) {
-  const canvas = Object.assign(tag('canvas', 'ls-small'), { width: 320, height: Math.round(320 * state.grid[0] / state.grid[1]), ratio: 2 });
+  const canvas = Object.assign(tag('canvas', 'ls-small'), { width: 320, height: Math.round(320 * state.layout.ratio), ratio: 2 });
   canvas.setAttribute('aria-hidden', 'true');
   const switches = /** @type {Required<Look> & { step: number }} */ ({ ...readMode(look.mode), step: look.t, opacity: 0.62 });
   const where = planesOf(side, look.layer, oneHead(side, switches));

@@ -37,8 +37,9 @@ function openLesson() {
  * @param {() => void} draw
  */
 function whenPainted(draw) {
-  if (!state.picture || state.picture.complete) return draw();
-  state.picture.addEventListener('load', draw, { once: true });
+  const [picture] = state.pictures;
+  if (!picture || picture.complete) return draw();
+  picture.addEventListener('load', draw, { once: true });
 }
 
 function fillWords() {

@@ -2,6 +2,7 @@
 
 import { channelShares, channelsText } from '../core/channels.js';
 import { hexParts } from '../core/colours.js';
+import { layOut } from '../core/views.js';
 import { ofSide, setText } from './dom.js';
 import { ink } from './ink.js';
 import { paintCells, paintPattern } from './paint.js';
@@ -18,7 +19,7 @@ export function drawChannels(side) {
   const says = 'Keys hold ' + channelsText(side, state.layer) + ' per head, ' + layerName() + '; values are whole.';
   setText(box.querySelector('.tv-thin-says'), says);
   canvas.setAttribute('aria-label', 'Channels of the keys, ' + side.title + ', a row per head. ' + says);
-  if (canvas.width) paintChannels(canvas, { rows: heads, columns: dim, patches: shares });
+  if (canvas.width) paintChannels(canvas, { layout: layOut([{ rows: heads, columns: dim, box: [0, 0, 1, 1], picture: 0 }]), patches: shares });
 }
 
 /**
@@ -37,8 +38,9 @@ function paintChannels(canvas, scene) {
   context.globalAlpha = 1;
   paintCells(context, scene, () => hexParts(anchor), share);
   context.fillStyle = 'rgb(' + blank.join(',') + ')';
-  for (let row = 1; row < scene.rows; row++) {
-    context.fillRect(0, Math.round(row * canvas.height / scene.rows) - canvas.ratio / 2, canvas.width, canvas.ratio);
+  const [{ rows }] = scene.layout.views;
+  for (let row = 1; row < rows; row++) {
+    context.fillRect(0, Math.round(row * canvas.height / rows) - canvas.ratio / 2, canvas.width, canvas.ratio);
   }
 }
 

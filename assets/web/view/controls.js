@@ -73,9 +73,9 @@ function fitHead() {
 export function fitCanvases() {
   const ratio = Math.min(3, window.devicePixelRatio || 1);
   both('.tv-patches').forEach((canvas) => {
-    canvas.style.aspectRatio = state.grid[1] + ' / ' + state.grid[0];
+    canvas.style.aspectRatio = '1 / ' + state.layout.ratio;
     const width = Math.round(canvas.clientWidth * ratio);
-    const height = Math.round(canvas.clientWidth * state.grid[0] / state.grid[1] * ratio);
+    const height = Math.round(canvas.clientWidth * state.layout.ratio * ratio);
     canvas.ratio = ratio;
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height, isBare: false });
   });

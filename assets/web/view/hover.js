@@ -48,9 +48,9 @@ export function hoverOf(side, numbers) {
   const lookers = token !== null && !numbers ? topAnswer(side, token, state.layer) : [];
   const seen = token !== null && numbers ? topPrompt(side, numbers, state.layer) : [];
   const lookText = token === null ? idleGaze(side) : numbers ? lookedText(side, side.scene.heat ?? [NaN], seen) : lookersText(side, lookers);
-  const text = state.blind ? (token === null ? '' : tokenName(side, token, state.grid)) : token === null
+  const text = state.blind ? (token === null ? '' : tokenName(side, token, state.layout)) : token === null
     ? idleSentence(side, side.scene.shares, where)
-    : sentence(side, token, where, step, state.grid) + received(side, token);
+    : sentence(side, token, where, step, state.layout) + received(side, token);
   return { side, token, at, members, lookers, seen, numbers, text: text + lookText };
 }
 

@@ -3,6 +3,8 @@
 import { MESSAGE_VERSION, newSide, openSide, takeSteps } from '../core/messages.js';
 import { keptWords } from '../core/numbers.js';
 import { askedAfterText } from '../core/sentences.js';
+import { isMarker } from '../core/tokens.js';
+import { layOut } from '../core/views.js';
 import { frame } from '../frame.js';
 import { takeWanted, tellNothingWrong, tellWrong } from './address.js';
 import { say } from './aloud.js';
@@ -88,10 +90,10 @@ async function fillGap() {
  */
 function reset(run, count) {
   stopClock();
-  if (state.picture) state.picture.onload = null;
+  state.pictures.forEach((picture) => { if (picture) picture.onload = null; });
   if (state.run && run !== state.run) tellNothingWrong();
   Object.assign(state, {
-    run, seq: -1, done: false, status: '', picture: null, patchColours: null, step: 0, follow: true, playing: false,
+    run, seq: -1, done: false, status: '', pictures: [], patchColours: null, step: 0, follow: true, playing: false,
     hover: null, locked: false, differs: null, askedFrom: null, noLayers: false, shape: null, about: {}, link: {},
     sides: Array.from({ length: Math.min(count, 2) }, (_, number) => newSide(number)),
   });
@@ -101,14 +103,12 @@ function reset(run, count) {
 
 /** @param {Opening} opening */
 function open(opening) {
-  const { question, grid, shape, about, link, show } = opening;
-  Object.assign(state, { question, grid, shape, about, link });
+  const { question, views, shape, about, link, show } = opening;
+  Object.assign(state, { question, layout: layOut(views), shape, about, link });
   opening.sides.forEach((given, number) => openSide(state.sides[number], given));
-  if (opening.picture) {
-    state.picture = new Image();
-    state.picture.onload = () => redraw('patches');
-    state.picture.src = opening.picture;
-  }
+  state.pictures = views.map(({ pixels }) => (
+    pixels ? Object.assign(new Image(), { onload: () => redraw('patches'), src: pixels }) : null
+  ));
   state.wanted ??= show && { layer: show.layer, head: show.head, step: show.t, mode: show.mode };
   if (show && state.wanted?.isWrong) Object.assign(state.wanted, { mode: show.mode, isWrong: false });
   state.layer = Math.min(state.layer, state.sides[0].layers);
@@ -116,6 +116,7 @@ function open(opening) {
   setText(find('.tv-before'), askedAfterText(opening.sides[0]));
   buildCalculator(find('.tv-calculator-box'), state.shape);
   buildSave(find('.tv-save'), state);
+  find('.tv-key-marker').hidden = !state.sides.some((side) => [...side.patchOf.keys()].some((token) => isMarker(side, token)));
   fitHeads();
   fitCanvases();
 }

@@ -28,12 +28,20 @@ function readColours() {
 }
 
 /**
- * The mean colour of every patch of a picture, [red, green, blue] each; null while it is not there.
- * @param {HTMLImageElement | null} picture
- * @param {number} rows
- * @param {number} columns
+ * The mean colour of every patch of all views, [red, green, blue] each; null while one of them is not there.
+ * @param {(HTMLImageElement | null)[]} pictures
+ * @param {Layout} layout
  */
-export function patchColours(picture, rows, columns) {
+export function patchColours(pictures, { views }) {
+  const found = views.map((view, number) => coloursOf(pictures[number], view));
+  return found.every((colours) => colours) ? /** @type {number[][]} */ (found.flat()) : null;
+}
+
+/**
+ * @param {HTMLImageElement | null} picture
+ * @param {Region} view
+ */
+function coloursOf(picture, { rows, columns }) {
   if (!picture?.complete || !picture.naturalWidth) return null;
   const scale = Math.max(1, Math.floor(Math.min(picture.naturalWidth / columns, picture.naturalHeight / rows, 16)));
   const canvas = document.createElement('canvas');

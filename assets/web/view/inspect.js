@@ -18,7 +18,7 @@ export function inspect() {
   return {
     run, done, step, layer, head: headNow(), mode: presetName(state) || 'own', size, heat, fill, anchors, groups, opacity, locked, playing,
     firstDifference: differs, scale: openSides()[0]?.scene?.range ?? null,
-    patch: hover?.patch ?? null, token: own?.token ?? null,
+    views: state.layout.views, patch: hover?.patch ?? null, token: own?.token ?? null,
     anchor: own && own.at >= 0 ? own.at : null, members: own && own.at >= 0 ? own.members : [],
     sides: state.sides.map((side) => ({
       tokens: side.steps, ...(side.scene ? shownOf(side) : {}), ...lookedAt(pointed.find((each) => each.side === side)),

@@ -1,6 +1,7 @@
 // Paint: the picture with its patches. A base layer per side is painted when something changes, hover goes on top.
 
 import { cividisParts } from '../core/colours.js';
+import { cellsOf, eachPair, regionOf } from '../core/views.js';
 import { dots, hatching } from './patterns.js';
 
 /**
@@ -28,38 +29,78 @@ export function paintBase(canvas, scene, ink) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
   const { width, height, ratio } = canvas;
   context.globalAlpha = 1;
+  context.clearRect(0, 0, width, height);
   context.fillStyle = ink.plain;
-  context.fillRect(0, 0, width, height);
-  if (scene.picture?.complete && scene.picture.naturalWidth) context.drawImage(scaled(scene.picture, width, height), 0, 0);
+  scene.layout.views.forEach((view, number) => {
+    const [x, y, w, h] = regionOf(canvas, view);
+    const picture = scene.pictures[number];
+    context.fillRect(x, y, w, h);
+    if (picture?.complete && picture.naturalWidth) context.drawImage(scaled(picture, w, h), x, y);
+  });
   paintFill(context, scene, ink, ratio);
   paintHeat(context, scene);
   if (scene.borders) paintBorders(context, scene, ratio);
   paintGone(context, scene, ink, ratio);
   if (scene.anchors !== 'none') paintAnchors(context, scene, ink, ratio);
+  if (scene.layout.views.length > 1) paintEdges(context, scene, ratio);
   context.globalAlpha = 1;
 }
 
 /**
- * One pixel per patch, [red, green, blue] and how opaque, blown up without smoothing.
+ * Where one view ends and the next begins.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Scene} scene
+ * @param {number} ratio
+ */
+function paintEdges(context, scene, ratio) {
+  context.globalAlpha = 1;
+  for (const [line, colour] of /** @type {[number, string][]} */ ([[3, 'rgba(255, 255, 255, 0.9)'], [1, 'rgba(0, 0, 0, 0.9)']])) {
+    context.lineWidth = line * ratio;
+    context.strokeStyle = colour;
+    scene.layout.views.forEach((view) => context.strokeRect(...regionOf(context.canvas, view)));
+  }
+}
+
+/**
+ * One pixel per patch of a view, [red, green, blue] and how opaque, to be blown up without smoothing.
+ * @param {Region} view
+ * @param {(patch: number) => number[]} colourOf
+ * @param {(patch: number) => number} alphaOf
+ */
+function cellMap({ rows, columns, first }, colourOf, alphaOf) {
+  const small = document.createElement('canvas');
+  Object.assign(small, { width: columns, height: rows });
+  const pen = /** @type {CanvasRenderingContext2D} */ (small.getContext('2d'));
+  const image = pen.createImageData(columns, rows);
+  let isEmpty = true;
+  for (let cell = 0; cell < rows * columns; cell++) {
+    const alpha = alphaOf(first + cell);
+    if (!alpha) continue;
+    isEmpty = false;
+    image.data.set(colourOf(first + cell), cell * 4);
+    image.data[cell * 4 + 3] = Math.round(alpha * 255);
+  }
+  pen.putImageData(image, 0, 0);
+  return isEmpty ? null : small;
+}
+
+/**
+ * The patches of every view, blown up onto a canvas; false where none shows.
+ * @param {CanvasRenderingContext2D} pen
  * @param {Cells} scene
  * @param {(patch: number) => number[]} colourOf
  * @param {(patch: number) => number} alphaOf
  */
-function cellMap(scene, colourOf, alphaOf) {
-  const small = document.createElement('canvas');
-  Object.assign(small, { width: scene.columns, height: scene.rows });
-  const pen = /** @type {CanvasRenderingContext2D} */ (small.getContext('2d'));
-  const image = pen.createImageData(scene.columns, scene.rows);
-  let isEmpty = true;
-  for (let patch = 0; patch < scene.patches.length; patch++) {
-    const alpha = alphaOf(patch);
-    if (!alpha) continue;
-    isEmpty = false;
-    image.data.set(colourOf(patch), patch * 4);
-    image.data[patch * 4 + 3] = Math.round(alpha * 255);
+function drawMaps(pen, scene, colourOf, alphaOf) {
+  let isDrawn = false;
+  pen.imageSmoothingEnabled = false;
+  for (const view of scene.layout.views) {
+    const map = cellMap(view, colourOf, alphaOf);
+    if (map) pen.drawImage(map, ...regionOf(pen.canvas, view));
+    isDrawn ||= Boolean(map);
   }
-  pen.putImageData(image, 0, 0);
-  return isEmpty ? null : small;
+  pen.imageSmoothingEnabled = true;
+  return isDrawn;
 }
 
 /**
@@ -69,12 +110,8 @@ function cellMap(scene, colourOf, alphaOf) {
  * @param {(patch: number) => number} alphaOf
  */
 export function paintCells(context, scene, colourOf, alphaOf) {
-  const map = cellMap(scene, colourOf, alphaOf);
-  if (!map) return;
   context.globalAlpha = 1;
-  context.imageSmoothingEnabled = false;
-  context.drawImage(map, 0, 0, context.canvas.width, context.canvas.height);
-  context.imageSmoothingEnabled = true;
+  drawMaps(context, scene, colourOf, alphaOf);
 }
 
 /**
@@ -85,14 +122,11 @@ export function paintCells(context, scene, colourOf, alphaOf) {
  * @param {(patch: number) => number} alphaOf
  */
 export function paintPattern(context, scene, pattern, alphaOf) {
-  const map = cellMap(scene, () => [0, 0, 0], alphaOf);
-  if (!map) return;
   const { width, height } = context.canvas;
   const layer = document.createElement('canvas');
   Object.assign(layer, { width, height });
   const pen = /** @type {CanvasRenderingContext2D} */ (layer.getContext('2d'));
-  pen.imageSmoothingEnabled = false;
-  pen.drawImage(map, 0, 0, width, height);
+  if (!drawMaps(pen, scene, () => [0, 0, 0], alphaOf)) return;
   pen.globalCompositeOperation = 'source-in';
   pen.fillStyle = pattern;
   pen.fillRect(0, 0, width, height);
@@ -141,23 +175,6 @@ function paintGone(context, scene, ink, ratio) {
   paintPattern(context, scene, hatching(context, ratio, ink.hatch, scene.heat ? ink.edge : 'transparent'), gone);
 }
 
-/**
- * @param {{ width: number, height: number }} canvas
- * @param {Grid} scene
- */
-export function cellsOf(canvas, scene) {
-  /** @type {(patch: number) => [number, number, number, number]} */
-  return (patch) => {
-    const row = Math.floor(patch / scene.columns);
-    const column = patch % scene.columns;
-    const x = Math.round(column * canvas.width / scene.columns);
-    const y = Math.round(row * canvas.height / scene.rows);
-    const right = Math.round((column + 1) * canvas.width / scene.columns);
-    const bottom = Math.round((row + 1) * canvas.height / scene.rows);
-    return [x, y, right - x, bottom - y];
-  };
-}
-
 // Shapes that are equally strong are drawn together: thousands of strokes of their own take long.
 function byStrength() {
   /** @type {Map<number, Path2D>} */
@@ -181,12 +198,14 @@ function byStrength() {
  * @param {number} ratio
  */
 function paintAnchors(context, scene, ink, ratio) {
-  const { canvas } = context;
   context.strokeStyle = ink.anchor;
   context.globalAlpha = 1;
   if (scene.patches.every((token) => scene.shares.kept[token] > 0.999)) {
     context.lineWidth = 2 * ratio;
-    context.strokeRect(ratio, ratio, canvas.width - 2 * ratio, canvas.height - 2 * ratio);
+    scene.layout.views.forEach((view) => {
+      const [x, y, w, h] = regionOf(context.canvas, view);
+      context.strokeRect(x + ratio, y + ratio, w - 2 * ratio, h - 2 * ratio);
+    });
   } else if (scene.anchors === 'dot') paintDots(context, scene, ink, ratio);
   else paintOutlines(context, scene, ratio);
 }
@@ -197,7 +216,7 @@ function paintAnchors(context, scene, ink, ratio) {
  * @param {number} ratio
  */
 function paintOutlines(context, scene, ratio) {
-  const cell = cellsOf(context.canvas, scene);
+  const cell = cellsOf(context.canvas, scene.layout);
   const levels = byStrength();
   const line = 1.5 * ratio;
   scene.patches.forEach((token, patch) => {
@@ -221,7 +240,7 @@ function paintOutlines(context, scene, ratio) {
  * @param {number} ratio
  */
 function paintDots(context, scene, ink, ratio) {
-  const cell = cellsOf(context.canvas, scene);
+  const cell = cellsOf(context.canvas, scene.layout);
   const levels = byStrength();
   scene.patches.forEach((token, patch) => {
     const share = scene.shares.kept[token];
@@ -247,12 +266,12 @@ function paintDots(context, scene, ink, ratio) {
  * @param {number} ratio
  */
 function paintBorders(context, scene, ratio) {
-  const { at, columns } = scene;
+  const { at, layout } = scene;
   if (!at) return;
   const sizes = new Map();
   at.forEach((owner) => sizes.set(owner, (sizes.get(owner) ?? 0) + 1));
   const isAlone = (/** @type {number} */ patch) => at[patch] >= 0 && sizes.get(at[patch]) < 2;
-  const cell = cellsOf(context.canvas, scene);
+  const cell = cellsOf(context.canvas, scene.layout);
   const levels = byStrength();
   /** @type {(p: number, q: number, x1: number, y1: number, x2: number, y2: number) => void} */
   const line = (p, q, x1, y1, x2, y2) => {
@@ -261,11 +280,11 @@ function paintBorders(context, scene, ratio) {
     path.moveTo(x1, y1);
     path.lineTo(x2, y2);
   };
-  for (let patch = 0; patch < at.length; patch++) {
+  eachPair(layout, (patch, other, isBeside) => {
     const [x, y, w, h] = cell(patch);
-    if ((patch + 1) % columns) line(patch, patch + 1, x + w, y, x + w, y + h);
-    if (patch + columns < at.length) line(patch, patch + columns, x, y + h, x + w, y + h);
-  }
+    if (isBeside) line(patch, other, x + w, y, x + w, y + h);
+    else line(patch, other, x, y + h, x + w, y + h);
+  });
   context.strokeStyle = 'rgba(0, 0, 0, 0.75)';
   context.lineWidth = ratio;
   levels.paths.forEach((path, strength) => {

@@ -34,13 +34,13 @@ export function drawPatches() {
  * @returns {Scene}
  */
 export function sceneOf(side, where, shares, { fill, groups, anchors, opacity, step }) {
-  const [rows, columns] = state.grid;
+  const { layout, pictures } = state;
   const after = Math.min(step, side.steps);
   const at = where.length === 1 ? side.patches.map((token) => holder(side, where[0], token, after)) : null;
-  if (fill === 'mean') state.patchColours ??= patchColours(state.picture, rows, columns);
+  if (fill === 'mean') state.patchColours ??= patchColours(pictures, layout);
   return {
-    rows, columns, picture: state.picture, patches: side.patches, shares, at,
-    colours: at && fill === 'colours' ? groupColours(side, where[0], after, columns, PALETTE) : null,
+    layout, pictures, patches: side.patches, shares, at,
+    colours: at && fill === 'colours' ? groupColours(side, where[0], after, layout, PALETTE) : null,
     means: at && fill === 'mean' && state.patchColours ? groupMeans(side, at, state.patchColours) : null,
     fill, borders: groups, anchors, opacity, heat: null, range: [NaN, NaN],
   };
@@ -96,10 +96,10 @@ export function drawHeat(heat) {
 function bringBase(side, canvas) {
   const { width, height, ratio } = canvas;
   if (!width || !ratio) return;
-  const { picture, shares } = side.scene;
+  const { pictures, shares } = side.scene;
   // Tokens of the answer are in no picture.
   const inPicture = Object.values(shares).map((share) => share.subarray(0, side.tokens));
-  const shown = { ...side.scene, shares: inPicture, width, height, ratio, ink: ink(), isLoaded: picture?.complete };
+  const shown = { ...side.scene, shares: inPicture, width, height, ratio, ink: ink(), isLoaded: pictures.map((picture) => picture?.complete) };
   if (sameValues(side.painted, shown)) return;
   side.painted = shown;
   side.base = /** @type {FineCanvas} */ (Object.assign(side.base ?? document.createElement('canvas'), { width, height, ratio }));

@@ -1,5 +1,6 @@
 // Pointer: what is pointed at, with the mouse or with keys, in the pictures, the strips and the answers.
 
+import { nextPatch, patchOn } from '../core/views.js';
 import { redraw, state } from './state.js';
 
 /**
@@ -31,10 +32,7 @@ function leave() {
  */
 export function patchAt(canvas, event) {
   const box = canvas.getBoundingClientRect();
-  const [rows, columns] = state.grid;
-  const row = Math.floor((event.clientY - box.top) / box.height * rows);
-  const column = Math.floor((event.clientX - box.left) / box.width * columns);
-  return row >= 0 && row < rows && column >= 0 && column < columns ? row * columns + column : null;
+  return patchOn(state.layout, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
 }
 
 /**
@@ -42,14 +40,10 @@ export function patchAt(canvas, event) {
  * @param {string} key
  */
 function moved(patch, key) {
-  const [rows, columns] = state.grid;
-  const row = Math.floor(patch / columns);
-  const column = patch % columns;
   /** @type {Record<string, number[]>} */
   const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
-  const step = steps[key];
-  const clamp = (/** @type {number} */ value, /** @type {number} */ count) => Math.min(count - 1, Math.max(0, value));
-  return clamp(row + step[0], rows) * columns + clamp(column + step[1], columns);
+  const [down, right] = steps[key];
+  return nextPatch(state.layout, patch, down, right);
 }
 
 /**

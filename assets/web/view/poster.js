@@ -232,7 +232,7 @@ function paintKeys(pen, keys, x, y, right) {
 }
 
 // What a key of the legend looks like, by its class; `box` is its place.
-/** @type {Record<string, (context: CanvasRenderingContext2D, box: PosterBox, colours: PosterPen['colours']) => void>} */
+/** @type {Record<string, (context: CanvasRenderingContext2D, box: Box, colours: PosterPen['colours']) => void>} */
 const POSTER_KEYS = {
   'tv-ramp': (context, [x, y, width, height]) => {
     for (let i = 0; i < width; i++) paintBlock(context, [x + i, y, 1.5, height], cividis(i / width));
@@ -261,7 +261,7 @@ const POSTER_KEYS = {
 
 /**
  * @param {CanvasRenderingContext2D} context
- * @param {PosterBox} box
+ * @param {Box} box
  * @param {...(string | CanvasPattern)} fills
  */
 function paintBlock(context, box, ...fills) {
@@ -273,7 +273,7 @@ function paintBlock(context, box, ...fills) {
 
 /**
  * @param {CanvasRenderingContext2D} context
- * @param {PosterBox} box
+ * @param {Box} box
  * @param {string} colour
  * @param {number} line
  */

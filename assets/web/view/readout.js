@@ -16,7 +16,7 @@ export function drawReadout() {
     cell('wrote', !step ? 'prompt read' : step > side.known ? (side.finish === 'running' ? '–' : 'has ended') : '“' + visiblePiece(side.answer_pieces[step - 1]) + '”');
     cell('slots', slotsText(side));
     cell('held', side.opened ? bytesText(bytesAfter(side, stepOn(side))) : '–');
-    const given = side.opened ? givenUpText(side, step, planes(side), state.grid) : '';
+    const given = side.opened ? givenUpText(side, step, planes(side), state.layout) : '';
     setText(ofSide('.tv-gone', side), given);
   });
 }

@@ -2,10 +2,11 @@
 
 import { PRESETS } from '../core/address.js';
 import { planesOf } from '../core/holders.js';
+import { layOut } from '../core/views.js';
 
 /** @type {State} */
 export const state = {
-  run: null, seq: -1, done: false, status: '', question: '', grid: [1, 1], picture: null, patchColours: null, sides: [],
+  run: null, seq: -1, done: false, status: '', question: '', layout: layOut([]), pictures: [], patchColours: null, sides: [],
   shape: null, about: {}, link: {}, // of the run: the model's shape, where it ran, the page's parameters that ask it again
   opacity: 0.5, ...PRESETS.importance, size: 'both', layer: 0, head: 0, hideSinks: false, // what the pictures show
   step: 0, follow: true, playing: false, speed: 1,

@@ -1,8 +1,9 @@
 // Strip: the tokens in reading order, the image folded into one block, each with what became of it.
 
 import { imageSummary } from '../core/sentences.js';
-import { answerFate, fateOf, pieceOf } from '../core/tokens.js';
+import { answerFate, fateOf, isMarker, pieceOf, tokenName, viewOf } from '../core/tokens.js';
 import { isDue, newGrowth, noteEnd } from './sight.js';
+import { state } from './state.js';
 
 /**
  * @param {number | null} token
@@ -28,17 +29,30 @@ export function buildStrip(strip, side) {
   side.blocks = [];
   const nodes = [];
   for (let token = 0; token < side.tokens; token++) {
-    if (!side.is_image[token]) {
-      nodes.push(side.boxes[token] = tokenBox(side, token));
-    } else if (!side.is_image[token - 1]) {
-      const box = stripBox(null, 'tv-token tv-image');
-      box.setAttribute('aria-expanded', 'false');
-      side.blocks.push({ box, first: token, cells: null });
-      nodes.push(box);
-    }
+    if (side.is_image[token]) {
+      const block = newBlock(side, token);
+      side.blocks.push(block);
+      nodes.push(block.box);
+      token = block.end - 1;
+    } else nodes.push(side.boxes[token] = tokenBox(side, token));
   }
   if (nodes.length) nodes[0].tabIndex = 0;
   strip.replaceChildren(...nodes);
+}
+
+/**
+ * A view, from its first patch on, as one: what ends its rows is part of it.
+ * @param {Side} side
+ * @param {number} first
+ * @returns {StripBlock}
+ */
+function newBlock(side, first) {
+  const box = stripBox(null, 'tv-token tv-image');
+  box.setAttribute('aria-expanded', 'false');
+  const view = viewOf(side, first);
+  let end = first;
+  while (viewOf(side, end) === view) end++;
+  return { box, name: state.layout.views[view].name, first, end, patches: side.patches.filter((token) => token >= first && token < end), cells: null };
 }
 
 /**
@@ -46,7 +60,8 @@ export function buildStrip(strip, side) {
  * @param {number} token
  */
 function tokenBox(side, token) {
-  const box = stripBox(token, 'tv-token');
+  const box = stripBox(token, isMarker(side, token) ? 'tv-token tv-marker' : 'tv-token');
+  if (isMarker(side, token)) box.title = tokenName(side, token, state.layout);
   box.dataset.by = token >= side.tokens || !side.is_prompt[token] ? 'model' : 'prompt';
   const word = document.createElement('bdi');
   word.textContent = pieceOf(side, token);
@@ -65,16 +80,17 @@ function unfold(side, block, isOpen) {
   block.box.setAttribute('aria-expanded', String(isOpen));
   if (!isOpen) {
     block.cells?.remove();
-    for (let token = block.first; side.is_image[token]; token++) delete side.boxes[token];
+    for (let token = block.first; token < block.end; token++) delete side.boxes[token];
     block.cells = null;
     return;
   }
   block.cells = document.createElement('span');
   block.cells.className = 'tv-cells';
   block.cells.setAttribute('role', 'group');
-  block.cells.setAttribute('aria-label', 'Image patches');
-  for (let token = block.first; side.is_image[token]; token++) {
-    const cell = stripBox(token, 'tv-cell');
+  block.cells.setAttribute('aria-label', 'Image patches' + (block.name ? ', ' + block.name : ''));
+  for (let token = block.first; token < block.end; token++) {
+    const cell = stripBox(token, isMarker(side, token) ? 'tv-cell tv-marker' : 'tv-cell');
+    if (isMarker(side, token)) Object.assign(cell, { textContent: pieceOf(side, token), title: tokenName(side, token, state.layout) });
     side.boxes[token] = cell;
     block.cells.append(cell);
   }
@@ -96,8 +112,10 @@ export function updateStrip(strip, side, shares, step, differs) {
     const isAnswer = token >= side.tokens;
     showFate(box, ...isAnswer ? answerFate(side, shares, token, step) : fateOf(shares, token));
   });
-  const text = imageSummary(side, shares);
-  side.blocks.forEach(({ box }) => { if (box.textContent !== text) box.textContent = text; });
+  side.blocks.forEach(({ box, name, patches }) => {
+    const text = imageSummary(side, shares, name, patches);
+    if (box.textContent !== text) box.textContent = text;
+  });
   markSteps(side, step, differs);
 }
 

@@ -23,16 +23,27 @@ from elastic.record.trace import Run
 
 
 class Comparison:
-    """The sides of a conversation about one picture; `ask` runs a turn. `source` says where the picture is from."""
+    """The sides of a conversation about pictures; `ask` runs a turn. `source` says where they are from.
+
+    Raises:
+        ValueError: if there are more than the model can be asked about.
+    """
 
     def __init__(
-        self, llava: PictureReader, picture: Image.Image, policies: Sequence[Policy], source: str = ""
+        self,
+        llava: PictureReader,
+        picture: Image.Image | Sequence[Image.Image],
+        policies: Sequence[Policy],
+        source: str | tuple[str, ...] = "",
     ) -> None:
-        self.llava, self.picture, self.policies, self.source = llava, picture, list(policies), source
+        self.llava, self.policies = llava, list(policies)
+        self.pictures = [picture] if isinstance(picture, Image.Image) else list(picture)
+        self.source = (source,) if isinstance(source, str) else source
+        check_pictures(llava, len(self.pictures))
         self.link: dict[str, str] = {}  # see Run; of the current turn
         self.note = ""  # a sentence that belongs to the current turn, whoever tells it
         self._name = ""  # of the current turn's run
-        self._pictures: list[bytes] = []  # what the model sees, per view
+        self._seen: list[bytes] = []  # what the model sees, per view
         self.states: list[State] = []
         self.recorders: list[Recorder] = []
         self.finish: list[str] = []
@@ -41,10 +52,10 @@ class Comparison:
     @property
     def nbytes(self) -> int:
         """Bytes of memory it holds: picture, caches and records, on whatever device."""
-        width, height = self.picture.size
+        pixels = sum(width * height for width, height in (picture.size for picture in self.pictures))
         caches = sum(state.cache.bytes_allocated + state.logits.nbytes + state.looked.nbytes for state in self.states)
         views = sum(view.pixels.nbytes for view in self.states[0].views) if self.states else 0  # the same for all sides
-        return 3 * width * height + views + caches + sum(recorder.nbytes for recorder in list(self.recorders))
+        return 3 * pixels + views + caches + sum(recorder.nbytes for recorder in list(self.recorders))
 
     @property
     def beyond_share(self) -> str:
@@ -66,7 +77,7 @@ class Comparison:
         return Run(
             name=self._name,
             sides=[recorder.trace(finish) for recorder, finish in zip(self.recorders, self.finish, strict=True)],
-            pictures=list(self._pictures),
+            pictures=list(self._seen),
             titles=[policy.title for policy in self.policies],
             history=[list(past) for past in self.history],
             shape=self.llava.shape,
@@ -81,8 +92,12 @@ class Comparison:
         temperature: float = 0.0,
         seed: int = 0,
         before_question: bool = False,
+        pictures: Sequence[Image.Image] = (),
+        source: tuple[str, ...] = (),
     ) -> Generator[Event]:
         """Answer a question on all sides, one step of each in turn, yielding what happens; last of all that it ended.
+
+        A later question may come with further `pictures`; `source` says where these are from.
 
         Closing the generator stops within a step; what was written by then stays part of the conversation.
 
@@ -95,14 +110,18 @@ class Comparison:
         to them as to all others.
 
         Raises:
-            ValueError: if the question is empty, too long, or does not fit behind what was said before.
+            ValueError: if the question is empty, too long, or does not fit behind what was said before; or if pictures
+                come with it that are too many, or that the model cannot be shown any more.
         """
         question = checked_question(question)
+        if pictures:
+            check_pictures(self.llava, len(self.pictures) + len(pictures))
         if max_new_tokens < 1 or temperature < 0:
             raise ValueError(f"An answer needs 1 token or more and a temperature of 0 or more, not {max_new_tokens}.")
         self._name = uuid.uuid4().hex
         self._remember()
-        yield from self._read(question, max_new_tokens, before_question)
+        yield from self._read(question, max_new_tokens, before_question, pictures)
+        self.pictures, self.source = [*self.pictures, *pictures], self.source + source
         self.recorders = [Recorder.of(state, question) for state in self.states]
         finish = self.finish = ["running"] * len(self.states)
         answers = [decode(state, max_new_tokens, temperature, seed) for state in self.states]
@@ -139,9 +158,11 @@ class Comparison:
     def _written(self, side: int, steps: int | None = None) -> list[int]:
         return [step.token for step in self.recorders[side].steps[:steps]]
 
-    def _read(self, question: str, max_new_tokens: int, before_question: bool) -> Iterator[Event]:
+    def _read(
+        self, question: str, max_new_tokens: int, before_question: bool, pictures: Sequence[Image.Image]
+    ) -> Iterator[Event]:
         """Prefill and compress: the first prompt is read once for all sides, all that comes later by each of them."""
-        first, rest = self._prompts(question, before_question)
+        first, rest = self._prompts(question, before_question, pictures)
         new = sum(prompt.ids.shape[1] for prompt in (first, rest) if prompt is not None)
         seen = new + max((state.seen for state in self.states), default=0)
         room = self.llava.room
@@ -157,6 +178,10 @@ class Comparison:
             start = yield from self._read_together(first)
             states, seconds = [compress(start, policy, reserve) for policy in self.policies], start.prefill_seconds
         if rest is not None:
+            if rest.has_pictures:
+                yield Encoding()
+                self._seen += small_jpegs([view.pixels for view in rest.views])
+                rest = self.llava.encode_image(rest)
             yield Prefilling(rest.ids.shape[1], together=False)
             for side, policy in enumerate(self.policies):
                 if not before_question:
@@ -170,20 +195,22 @@ class Comparison:
     def _read_together(self, prompt: Reading) -> Generator[Event, None, State]:
         """Read the first prompt, with the picture, and all that methods and records need to know of it."""
         yield Encoding()
-        self._pictures = small_jpegs([view.pixels for view in prompt.views])
+        self._seen = small_jpegs([view.pixels for view in prompt.views])
         prompt = self.llava.encode_image(prompt)
         yield Prefilling(prompt.ids.shape[1], together=True)
         start = prefill(self.llava, prompt, RECORDED.union(*(policy.needs for policy in self.policies)))
         yield Read(start.prefill_seconds)
         return start
 
-    def _prompts(self, question: str, before_question: bool) -> tuple[Reading | None, Reading | None]:
+    def _prompts(
+        self, question: str, before_question: bool, pictures: Sequence[Image.Image]
+    ) -> tuple[Reading | None, Reading | None]:
         """What all sides read together and compress, and what each reads by itself."""
         if self.states:
-            return None, self.llava.next_turn(question)
+            return None, self.llava.next_turn(question, pictures)
         if before_question:
-            return self.llava.halves(self.picture, question)
-        return self.llava.first_turn(self.picture, question), None
+            return self.llava.halves(self.pictures, question)
+        return self.llava.first_turn(self.pictures, question), None
 
     def _remember(self) -> None:
         for past, recorder in zip(self.history, self.recorders, strict=False):
@@ -202,6 +229,20 @@ def judge(reference: Tensor, logits: Tensor, token: int) -> tuple[float, float]:
     """Log-probability of a token under `logits` (V,), and the divergence KL(reference || logits), in nats."""
     expected, found = reference.log_softmax(-1), logits.log_softmax(-1)
     return found[token].item(), (expected.exp() * (expected - found)).sum().item()
+
+
+def check_pictures(llava: PictureReader, count: int) -> None:
+    """See to it that a model can be asked about so many pictures.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    most = llava.most_pictures
+    if count > most:
+        few = "one picture at a time" if most == 1 else f"at most {most} pictures"
+        raise ValueError(
+            f"{llava.title} is asked about {few}, not about {count}. Leave {count - most} out and ask again."
+        )
 
 
 def checked_question(question: str) -> str:

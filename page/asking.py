@@ -14,6 +14,8 @@ from page.gate import MAX_TEXT, Refused, RequestPart, in_few_words
 from page.scripted import Scripted
 
 MOST_TOKENS, HOTTEST = 512, 2  # of an answer
+MOST_PICTURES, MOST_PICTURE_TOKENS = 8, 16_384  # of a conversation, and of each picture
+PATH = Annotated[str, Field(max_length=incoming.MAX_PATH)]
 SIDE = Annotated[str, Field(max_length=1000)]  # the text of a policy, see `elastic.options`
 
 
@@ -44,24 +46,34 @@ class SidePolicies(RequestPart):
 
 
 class AskedQuestion(SidePolicies):
-    """A question to both sides; `picture` is the path of an upload, `number` another one whenever it is asked."""
+    """A question to both sides; pictures are paths of uploads, `number` is another one whenever it is asked."""
 
     needed: ClassVar[dict[str, str]] = SidePolicies.needed | {
         "picture": "Picture: an upload",
+        "further": f"Further pictures: a list of at most {MOST_PICTURES - 1} uploads",
         "question": f"Question for both sides: a text of at most {MAX_TEXT:,} characters",
         "tokens": f"Longest answer (tokens): a whole number from 1 to {MOST_TOKENS}",
         "temperature": f"Temperature (0 is greedy): a number from 0 to {HOTTEST}",
         "seed": "Seed: a whole number",
+        "picture_tokens": f"Tokens of a picture, at most: a whole number from 1 to {MOST_PICTURE_TOKENS:,}, or 0",
         "before_question": "Compress before the question: true or false",
     }
 
-    picture: Annotated[str, Field(max_length=incoming.MAX_PATH)] | None
+    picture: PATH | None
+    # Behind the first, in this order.
+    further: Annotated[list[PATH], Field(max_length=MOST_PICTURES - 1)] = Field(default_factory=list)
     question: Annotated[str, Field(max_length=MAX_TEXT)]
     tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 128
     temperature: Annotated[float, Field(ge=0, le=HOTTEST)] = 0.0
     seed: Annotated[int, Field(ge=-(10**15), le=10**15)] = 0
+    picture_tokens: Annotated[int, Field(ge=0, le=MOST_PICTURE_TOKENS)] = 0  # at most; 0 where the model decides
     before_question: bool = False  # whether caches are compressed before it is read
     number: float = Field(default_factory=time.time)
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The paths of all pictures, in their order."""
+        return () if self.picture is None else (self.picture, *self.further)
 
 
 class Typed(Scripted):
@@ -81,7 +93,8 @@ class Typed(Scripted):
         read = self.kind.read(value)
         if isinstance(read, AskedQuestion) and read.picture is not None:
             try:
-                read = read.model_copy(update={"picture": str(incoming.as_upload(read.picture))})
+                first, *further = [str(incoming.as_upload(path)) for path in read.pictures]
+                read = read.model_copy(update={"picture": first, "further": further})
             except ValueError as error:
                 raise Refused(str(error)) from error
         return read.model_dump_json()
@@ -101,11 +114,14 @@ SIDES = """const keys = @keys@, defaults = @defaults@;
     const changed = Object.keys(defaults[policy]).filter((option) => chosen[option] !== defaults[policy][option]);
     return changed.length ? policy + ':' + changed.map((option) => option + '=' + chosen[option]).join(';') : policy;
   });"""
-ASK = """(picture, question, tokens, temperature, seed, keep, before_question, a, b, ...values) => {
+ASK = """(picture, pictures, picture_tokens, question, tokens, temperature, seed, keep, before_question,
+  a, b, ...values) => {
   const shared = { keep: keep / 100 };
   @sides@
   const whole = Math.round(seed ?? 0);
-  const asked = { picture: picture?.path ?? null, question: question ?? '', tokens, temperature, seed: whole, sides };
+  const [first, ...further] = JSON.parse(pictures || '[]');
+  const shown = { picture: first ?? picture?.path ?? null, further, picture_tokens: Math.round(picture_tokens) || 0 };
+  const asked = { ...shown, question: question ?? '', tokens, temperature, seed: whole, sides };
   return [JSON.stringify({ ...asked, before_question: Boolean(before_question), number: Date.now() })];
 }"""
 TELL_SIDES = """(a, b, ...values) => {
@@ -118,9 +134,9 @@ TELL_SIDES = """(a, b, ...values) => {
 def scripts(keys: Sequence[tuple[int, str, str]]) -> tuple[str, str]:
     """What makes an `AskedQuestion` and the `SidePolicies` of the page's inputs, in the browser.
 
-    The inputs are, of a question, picture, text, longest answer, temperature, seed, percent kept and whether to
-    compress before it; of `SidePolicies`, which keep their defaults, none of these; then both policies, and the value
-    of each option in `keys`: side, policy, name.
+    The inputs are, of a question, picture, several pictures, tokens of each, text, longest answer, temperature, seed,
+    percent kept and whether to compress before it; of `SidePolicies`, which keep their defaults, none of these; then
+    both policies, and the value of each option in `keys`: side, policy, name.
     """
     defaults = {
         name: {option.name: option.default for option in options_of(policy).values() if option.is_free}

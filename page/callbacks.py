@@ -24,6 +24,7 @@ from page.job import JobRefused, Steps, Waiting
 from page.line import LONGEST_STEP
 from page.links import link_of
 from page.model import Model
+from page.pictures import capped
 from page.shown import Shown
 from page.uploads import Uploads
 from page.visitor import CONVERSATION, Coming, Visitor, Wish
@@ -74,28 +75,32 @@ class Callbacks:
 
     async def ask(self, request: gr.Request, asked: AskedQuestion) -> AsyncIterator[Message | None]:
         """Run one question on both sides, about eight messages for the view a second."""
-        picture, question = asked.picture, asked.question
+        paths, question = asked.pictures, asked.question
         name, latest = request.session_hash, Latest()
         self._refuse_a_second(name)
         visitor = Visitor.known(self.store, name)
         visitor.under_way = Coming.ASKED
         yield messages.of_status("Starting" if self.model.ready.is_set() else "Waiting for the model to load")
         try:
-            if picture is None:
+            if not paths:
                 raise ValueError("There is no picture yet. Pick an example, draw a scene or upload one.")
             policies = [read_policy(side) for side in asked.sides]
-            self.uploads.used(picture)
-            comparison = self._conversation(visitor, picture, policies)
-            image, example = None, None
+            for path in paths:
+                self.uploads.used(path)
+            comparison = self._conversation(visitor, paths, policies, asked.picture_tokens)
+            known = len(comparison.source) if comparison else 0
+            new = await aside(self._opened, paths[known:])
             if comparison is None:
-                image, example = await aside(self._opened, picture)
                 latest.note = FORGOTTEN.get(visitor.why_lost(CONVERSATION), "")
             if latest.note:
                 gr.Warning(latest.note, title="A new conversation")
             # A conversation's later questions cannot be asked by an address: it would begin a new one.
-            link = link_of(example, question, policies, asked.before_question)
-            started = functools.partial(self._started, picture, policies, comparison, image, link, latest.note)
-            steps = self._answer(name, started, asked, latest)
+            example = new[0][1] if comparison is None and len(new) == 1 else None
+            link = link_of(example, question, policies, asked.before_question, asked.picture_tokens)
+            pictures = [picture for picture, _ in new]
+            started = functools.partial(self._started, asked, policies, comparison, pictures, link, latest.note)
+            more = pictures if comparison is not None else []
+            steps = self._answer(name, started, asked, latest, more)
             job = self.line.join(name, steps, lambda: "somebody's question")
             if visitor.wish:  # stopped before there was anything to stop
                 self.line.stop(name)
@@ -129,42 +134,61 @@ class Callbacks:
             self.store.drop_kind(CONVERSATION)
         return gr.Error(explain(error), title=title, print_exception=False)
 
-    def _conversation(self, visitor: Visitor, picture: str, policies: list[Policy]) -> object | None:
-        """The visitor's conversation, None where there is none or picture or policies have changed."""
+    def _conversation(
+        self, visitor: Visitor, paths: tuple[str, ...], policies: list[Policy], picture_tokens: int
+    ) -> object | None:
+        """The visitor's conversation, None where there is none or pictures or policies have changed.
+
+        Further pictures go on with it, where the model can be shown some later.
+        """
         comparison = visitor.conversation
-        if comparison is None or comparison.policies != policies or comparison.source != picture:
+        if comparison is None or comparison.policies != policies or comparison.picture_tokens != picture_tokens:
+            return None
+        known = len(comparison.source)
+        if comparison.source != paths[:known] or (len(paths) > known and not comparison.llava.can_add_pictures):
             return None
         return comparison
 
-    def _opened(self, path: str) -> tuple[Image, str | None]:
-        """The picture in a file, and its name where it is a bundled one."""
-        return picture_of(path), name_of_example(path, self.model.name is None)
+    def _opened(self, paths: tuple[str, ...]) -> list[tuple[Image, str | None]]:
+        """The pictures in files, and the name of each where it is a bundled one."""
+        return [(picture_of(path), name_of_example(path, self.model.name is None)) for path in paths]
 
     def _started(
         self,
-        picture: str,
+        asked: AskedQuestion,
         policies: list[Policy],
         comparison: object | None,
-        image: Image | None,
+        pictures: list[Image],
         link: dict[str, str],
         note: str,
     ) -> object:
         """The conversation that a question goes on with, or a new one; once the model is there."""
         if comparison is None:
-            comparison = self.model.session.Comparison(self.model.llava, image, policies, picture)
+            llava = capped(self.model.llava, asked.picture_tokens)
+            comparison = self.model.session.Comparison(llava, pictures, policies, asked.pictures)
+            comparison.picture_tokens = asked.picture_tokens
         comparison.link, comparison.note = link, note
         return comparison
 
     def _answer(
-        self, name: str, started: Callable[[], object], asked: AskedQuestion, latest: Latest
+        self,
+        name: str,
+        started: Callable[[], object],
+        asked: AskedQuestion,
+        latest: Latest,
+        pictures: list[Image],
     ) -> Iterator[Message | None]:
-        """The steps of an answer, with messages for the view between them; the visitor is there when they begin."""
+        """The steps of an answer, with messages for the view between them; the visitor is there when they begin.
+
+        `pictures` are those that come with a later question.
+        """
         comparison, visitor = started(), Visitor.acting(self.store, name)
         visitor.conversation = comparison
         number, sent, due = 0, 0, 0.0
         try:
             wanted = asked.question, asked.tokens, asked.temperature, asked.seed, asked.before_question
-            with closing(comparison.ask(*wanted)) as events:
+            source = asked.pictures[len(comparison.source) :] if pictures else ()
+            with closing(comparison.ask(*wanted, pictures, source)) as events:
                 for event in events:
                     if not isinstance(event, Answering):
                         yield messages.of_status(line_of(event))
@@ -204,11 +228,16 @@ class Callbacks:
         visitor.under_way = None
         return value, gr.Button(interactive=True), gr.Button(interactive=False)
 
-    def forget(self, request: gr.Request, moment: float | None = None) -> tuple[object, object, object]:
+    def forget(
+        self, request: gr.Request, moment: float | None = None, several: list[str] | None = None
+    ) -> tuple[object, object, object]:
         """Begin anew: what goes on is ended, the visitor's caches are freed, the view is emptied.
 
         A question that was asked after that `moment`, by the browser's clock, has overtaken this and is left alone.
+        Where there are `several` pictures, what has come is one more of them, and nothing is forgotten.
         """
+        if several:
+            return gr.skip(), gr.skip(), gr.skip()
         visitor = Visitor.known(self.store, request.session_hash)
         earlier = visitor.conversation
         if not _is_overtaken(visitor, moment):
@@ -229,23 +258,35 @@ class Callbacks:
         keep: float,
         max_new_tokens: float,
         compress_before_question: bool,
+        further_images: list[str],
+        image_tokens: float,
         request: gr.Request,
     ) -> tuple[str, str, dict]:
         """Answer one question with two policies; `keep` is the fraction kept, 0 < keep <= 1. The cache is compressed
-        after the question was read, or, with `compress_before_question`, before it."""
+        after the question was read, or, with `compress_before_question`, before it. Where the model can, the question
+        is about `further_images` as well, and each has at most `image_tokens` tokens (0: as the model likes)."""
         with self.errors_for_programs():
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
             policies = [build_policy(name, keep, {}) for name in (policy_a, policy_b)]
-            self.uploads.of_program(image)
-            picture = await aside(picture_of, image)
-            steps = self._compared(picture, policies, question, int(max_new_tokens), compress_before_question)
+            pictures = []
+            for path in (image, *further_images):
+                self.uploads.of_program(path)
+                pictures.append(await aside(picture_of, path))
+            wanted = question, int(max_new_tokens), compress_before_question
+            steps = self._compared(pictures, int(image_tokens), policies, *wanted)
             return await self.for_program(request, steps, lambda: "a program's question")
 
     def _compared(
-        self, picture: Image, policies: list[Policy], question: str, tokens: int, before_question: bool
+        self,
+        pictures: list[Image],
+        picture_tokens: int,
+        policies: list[Policy],
+        question: str,
+        tokens: int,
+        before_question: bool,
     ) -> Generator[None, None, tuple[str, str, dict]]:
-        comparison = self.model.session.Comparison(self.model.llava, picture, policies)
+        comparison = self.model.session.Comparison(capped(self.model.llava, picture_tokens), pictures, policies)
         with closing(comparison.ask(question, tokens, before_question=before_question)) as events:
             for _ in events:
                 yield

@@ -19,6 +19,7 @@ from page import incoming
 from page.asking import HOTTEST, MOST_TOKENS
 from page.looking import PRIVATE
 from page.picture import NO_PICTURE, NOW, Picture, check_upload, last_readable, note_picture, refuse
+from page.pictures import NONE, Several, several_controls
 from scenes.questions import suggestions
 from scenes.scene import random_scene, render
 
@@ -47,6 +48,7 @@ class Ask:
     moment: gr.Number
     renewed: list[Callable]
     uploaded: Dependency
+    several: Several | None  # where the model is another one than pocket-llava
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def ask_controls(pocket: bool) -> Ask:
         label="Picture",
         elem_id="picture",
     )
+    several = None if pocket else several_controls(picture)
     note = gr.Markdown(elem_id="picture-note")  # what the model makes of a picture that was uploaded
     picture_sample = gr.Image(visible=False)
     samples = [[example["path"]] for example in shown]
@@ -163,7 +166,9 @@ def ask_controls(pocket: bool) -> Ask:
     if new_scene is not None:
         new_scene.click(lambda: draw_scene(None), None, [picture, scene_seed, suggested], **PRIVATE)
         scene_seed.submit(draw_scene, scene_seed, [picture, scene_seed, suggested], **PRIVATE)
-    return Ask(picture, question, keep, suggested, scene_seed, note, ask, stop, moment, renewed, uploaded)
+    if several is not None:
+        clear.click(None, None, several.pictures, js=NONE, **PRIVATE)
+    return Ask(picture, question, keep, suggested, scene_seed, note, ask, stop, moment, renewed, uploaded, several)
 
 
 def scene_controls(seed: int) -> tuple[gr.Number, gr.Button]:

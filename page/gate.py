@@ -112,13 +112,17 @@ def values(function: BlockFunction, blocks: Sequence[Component], given: list[Any
             raise Refused(f"There is no value named {unknown[0][:40]!r}. The names are: {', '.join(names)}.")
         given = [given.get(name, block.value) for name, block in zip(names, blocks, strict=True)]
     is_public = function.api_visibility == "public"
-    while is_public and len(given) < len(blocks) and all(isinstance(b, gr.Checkbox) for b in blocks[len(given) :]):
-        # A switch that a program does not know yet stands as if it were not there.
+    while is_public and len(given) < len(blocks) and all(map(_may_be_missing, blocks[len(given) :])):
+        # What a program does not know yet stands as if it were not there.
         given = [*given, blocks[len(given)].value]
     if len(given) != len(blocks):
         listed = ", ".join(names) if len(names) < 10 else f"{names[0]}, {names[1]} and so on"
         raise Refused(f"{len(given)} values were sent, {len(blocks)} are needed: {listed}. Send all of them.")
     return [_value(block, value, name, is_public) for block, value, name in zip(blocks, given, names, strict=True)]
+
+
+def _may_be_missing(block: Component) -> bool:
+    return isinstance(block, gr.Checkbox) or getattr(block, "may_be_missing", False)
 
 
 def name_of(block: Component) -> str:

@@ -1,5 +1,6 @@
 """Addresses that open a state of the page: what a link says, and the link that says it."""
 
+import re
 from collections.abc import Callable, Mapping
 
 from elastic.options import (
@@ -14,6 +15,7 @@ from elastic.options import (
     write_value,
 )
 from elastic.policies import Policy
+from page.asking import MOST_PICTURE_TOKENS
 from page.misspelt import SIDES, misspelt
 
 DEFAULTS = {"a": "full", "b": "elastic"}
@@ -21,7 +23,11 @@ WHEN = {"before": True, "after": False}  # whether caches are compressed before 
 
 
 def link_of(
-    example: str | None, question: str, policies: list[Policy], before_question: bool = False
+    example: str | None,
+    question: str,
+    policies: list[Policy],
+    before_question: bool = False,
+    picture_tokens: int = 0,
 ) -> dict[str, str]:
     """The parameters that ask a question about a bundled picture again; none for a visitor's own picture."""
     if example is None or len(policies) != len(SIDES):
@@ -31,6 +37,7 @@ def link_of(
     for side, policy in zip(SIDES, policies, strict=True):
         link[side] = name_of(policy)
         link |= {f"{side}.{name}": write_value(value) for name, value in changed(policy).items() if name != "keep"}
+    link |= {"picture_tokens": str(picture_tokens)} if picture_tokens else {}
     return link | ({"compress": "before"} if before_question else {})
 
 
@@ -38,11 +45,12 @@ def read_link(asked: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
     """What a link asks for, as far as that exists, and one sentence for each part of it that does not.
 
     Of what it names: `q`, `keep` as a share of the cache, `a` and `b` as policies' names, `a.field` as options' values,
-    `compress` as whether that is before the question.
+    `compress` as whether that is before the question, `picture_tokens` as the most that a picture may have.
     """
     found: dict[str, object] = {}
     wrong = misspelt(asked)
     readers: dict[str, Callable[[str], object]] = {"q": _question, "keep": _keep, "compress": _compress}
+    readers["picture_tokens"] = _picture_tokens
     for name in readers.keys() & asked.keys():
         _note(found, wrong, name, lambda name=name: readers[name](asked[name]))
     for side in SIDES:
@@ -90,6 +98,15 @@ def _compress(text: str) -> bool:
             f"The link compresses {text[:20]!r}: write compress=before there, for before the question, or leave it out."
         )
     return WHEN[text]
+
+
+def _picture_tokens(text: str) -> int:
+    if not re.fullmatch(r"\d{1,6}", text, re.ASCII) or not 1 <= int(text) <= MOST_PICTURE_TOKENS:
+        raise ValueError(
+            f"The link sets picture_tokens to {text[:20]!r}: write a whole number from 1 to {MOST_PICTURE_TOKENS:,} "
+            "there, or leave it out."
+        )
+    return int(text)
 
 
 def _option(policy: type[Policy], key: str, text: str) -> object:

@@ -11,7 +11,7 @@ from elastic.options import name_of, options_of, percent, read_percent, read_pol
 from elastic.policies import POLICIES
 from elastic.record import messages
 from page import incoming
-from page.asking import AskedQuestion, SidePolicies, Typed, scripts
+from page.asking import MOST_PICTURE_TOKENS, AskedQuestion, SidePolicies, Typed, scripts
 from page.callbacks import Callbacks
 from page.controls import answer_controls, ask_controls, find_example, show_example, side_controls
 from page.glance import Glance, note_of
@@ -20,8 +20,10 @@ from page.looking import PRIVATE, ViewEvents
 from page.misspelt import SIDES, said_twice
 from page.model import Model
 from page.picture import KEEP_PICTURE, NOW, Picture
+from page.pictures import Offers, Pictures, PictureTokens, Several
 from page.shown import Shown, recording, recordings
 
+TOKENS_PART = "picture_tokens"  # of a link
 # On a phone the view stands below the inputs: whoever asks wants to see the answers.
 SHOW_ANSWERS = """() => {
   const view = document.querySelector('#tabs');
@@ -56,7 +58,10 @@ class Live:
         buttons = [inputs.ask, inputs.stop]
         ask_script, self.choose_script = scripts(sides.keys)
         self.side_inputs = [*sides.names, *sides.options]
-        values = [inputs.picture, inputs.question, *self.answer, *self.budget, *self.side_inputs]
+        several = inputs.several
+        # Where there are none of these, an empty text and 0 stand for them.
+        pictures = [gr.State(""), gr.State(0)] if several is None else [several.pictures, several.tokens]
+        values = [inputs.picture, *pictures, inputs.question, *self.answer, *self.budget, *self.side_inputs]
         gr.on([inputs.ask.click, inputs.question.submit], None, values, self.asked, js=ask_script, **PRIVATE)
         started = self.asked.given(events.begin, inputs.moment, [view, *buttons], js=NOW, **PRIVATE)
         started.then(None, None, None, js=SHOW_ANSWERS, **PRIVATE)
@@ -72,20 +77,32 @@ class Live:
             follow(events.settle, None, [view, *buttons], **PRIVATE) for follow in (running.then, running.failure)
         ]
         inputs.stop.click(events.stop, None, None, **PRIVATE)
-        gr.on(inputs.renewed, events.forget, inputs.moment, [view, *buttons], **PRIVATE)
-        # A picture that was refused leaves everything as it was.
-        inputs.uploaded.success(events.forget, inputs.moment, [view, *buttons], **PRIVATE)
+        # A picture that was refused leaves everything as it was; one more of several goes on with what was said.
+        anew = [inputs.moment] if several is None else [inputs.moment, several.pictures]
+        gr.on(inputs.renewed, events.forget, anew, [view, *buttons], **PRIVATE)
+        inputs.uploaded.success(events.forget, anew, [view, *buttons], **PRIVATE)
         if self.model.name is None:
             self._glance()
+        if several is not None:
+            self._offer(page, several)
         page.load(None, None, None, js=KEEP_PICTURE, **PRIVATE)
         page.load(
             self.model.statuses, None, badge, show_progress="hidden", concurrency_limit=None, api_visibility="private"
         )
         page.unload(events.leave)
         self.filled = [inputs.picture, inputs.question, inputs.suggested, inputs.scene_seed]
-        self.filled += [*self.budget, *self.side_inputs]
+        self.filled += [*self.budget, *self.side_inputs, *([] if several is None else [several.tokens])]
         page.load(self.arrive, None, [view, self.asked, *self.filled], **PRIVATE)
         return settled
+
+    def _offer(self, page: gr.Blocks, several: Several) -> None:
+        """Show what the model can once it is known, and what pictures cost whenever that changes."""
+        inputs, offers = self.inputs, Offers(self.model)
+        in_line = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+        told = page.load(offers.told, None, [several.box, several.begin, several.tokens, several.cost], **in_line)
+        given = [inputs.picture, several.pictures, several.tokens, inputs.question]
+        for event in (told.then, inputs.picture.change, several.pictures.change, several.tokens.change):
+            event(offers.cost, given, several.cost, trigger_mode="always_last", **in_line)
 
     def _glance(self) -> None:
         """Say of a picture that was uploaded that it is no scene, before a question is asked in vain."""
@@ -110,7 +127,7 @@ class Live:
         shown = self.view_events.arrive_at(asked, request)
         shown = replace(shown, wrong=[*shown.wrong, *wrong])
         earlier = self.fill(request)
-        own = [gr.skip(), found.get("q", gr.skip()), gr.skip(), gr.skip(), *self._settings(found)]
+        own = [gr.skip(), found.get("q", gr.skip()), gr.skip(), gr.skip(), *self._settings(found), *self._tokens(found)]
         return [shown, gr.skip(), *(e if o == gr.skip() else o for e, o in zip(earlier, own, strict=True))]
 
     def fill(self, request: gr.Request) -> list:
@@ -138,8 +155,9 @@ class Live:
             sides.append(write_choice(name, options))
         # As the copy that the visitor's picture becomes, so that his next question goes on with the conversation.
         picture = str(incoming.keep(incoming.content_of(picture), Path(picture).name))
-        before = bool(found.get("compress", False))
-        return AskedQuestion(picture=picture, question=found.get("q", question), sides=sides, before_question=before)
+        before, tokens = bool(found.get("compress", False)), found.get(TOKENS_PART, 0)
+        asked = {"question": found.get("q", question), "before_question": before, "picture_tokens": tokens}
+        return AskedQuestion(picture=picture, sides=sides, **asked)
 
     def inputs_of(self, asked: AskedQuestion) -> list:
         """The inputs that make a question: picture, text, longest answer, temperature, budget, and the sides."""
@@ -158,7 +176,18 @@ class Live:
         """Values of all inputs for what a link asks about one of the pictures."""
         picture, question, suggestions, seed = show_example(self._example(asked))
         settings = self._settings(DEFAULTS | {"compress": False} | found)
-        return [picture, found.get("q", question), suggestions, seed, *settings]
+        return [
+            picture,
+            found.get("q", question),
+            suggestions,
+            seed,
+            *settings,
+            *self._tokens({TOKENS_PART: 0} | found),
+        ]
+
+    def _tokens(self, found: Mapping[str, object]) -> list:
+        """How many tokens a picture may have, where that can be chosen at all."""
+        return [] if self.inputs.several is None else [found.get(TOKENS_PART, gr.skip())]
 
     def _settings(self, found: Mapping[str, object]) -> list:
         """How much is kept, and when; the sides' policies and their options; as far as something is said of them."""
@@ -185,6 +214,8 @@ def compare_api(events: Callbacks) -> None:
             gr.Number(0.5, label="keep"),
             gr.Number(128, label="max_new_tokens", precision=0),
             gr.Checkbox(False, label="compress_before_question"),
+            Pictures(label="further_images"),
+            PictureTokens(0, label="image_tokens", precision=0, minimum=0, maximum=MOST_PICTURE_TOKENS),
         ]
         outputs = [gr.Textbox(label="answer_a"), gr.Textbox(label="answer_b"), gr.JSON(label="figures")]
         gr.Button("Compare").click(events.compare, inputs, outputs, api_name="compare", concurrency_limit=None)

@@ -33,6 +33,11 @@ class Llava(PictureReader):
             views.append(View(shown(pixels[:, :covered, :covered], processor), side, side, box, number))
         return views
 
+    @property
+    def most_pictures(self) -> int:
+        """One for towers of CLIP's: of this code only llava-interleave, whose tower is SigLIP's, was shown several."""
+        return 1 if self.model.config.vision_config.model_type == "clip_vision_model" else super().most_pictures
+
     def _tower_inputs(self, prompt: Reading) -> dict[str, Any]:
         config = self.model.config
         layer, strategy = config.vision_feature_layer, config.vision_feature_select_strategy

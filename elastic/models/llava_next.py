@@ -113,6 +113,11 @@ class Onevision(LlavaNext):
             for number, (picture, tiles) in enumerate(zip(pictures, inputs[PIXELS], strict=True))
         ]
 
+    @property
+    def can_add_pictures(self) -> bool:
+        """Not here, see `next_turn`."""
+        return False
+
     def next_turn(self, question: str, pictures: Sequence[Image.Image] = ()) -> Reading:
         """What follows an answer already in the cache: the end of that turn and the next question.
 

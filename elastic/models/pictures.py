@@ -17,6 +17,7 @@ from elastic.models.checkpoint import Unfit
 from elastic.models.reader import Message, Reader
 from elastic.models.reading import PIXELS, Reading, View, cells, words
 
+MOST_PICTURES = 8  # at once: beyond that prompts are longer than most models can read
 NOT_READ = (
     "input_ids",
     "attention_mask",
@@ -84,6 +85,16 @@ class PictureReader(Reader):
     def _check_cap(self, most: int, least: int) -> None:
         if most < least:
             raise ValueError(f"A picture has {least} tokens or more for {self.name!r}: allow at least as many.")
+
+    @property
+    def most_pictures(self) -> int:
+        """Pictures that one conversation may be about: 1 where a model was never shown several."""
+        return MOST_PICTURES
+
+    @property
+    def can_add_pictures(self) -> bool:
+        """Whether pictures may come with a later question, see `next_turn`."""
+        return self.most_pictures > 1
 
     @property
     def can_be_capped(self) -> bool:

@@ -120,7 +120,9 @@ def test_importance_of_a_patch_is_told_for_the_right_token(tiled):
     tiled.locator(".tv-says").first.scroll_into_view_if_needed()
     tiled.mouse.move(*place_of(tiled, brightest))
     told = tiled.locator('.tv-says[data-side="b"]').inner_text()
-    assert float(told.partition("attention received ")[2].split()[0]) == pytest.approx(float(score[brightest]), rel=0.02)
+    assert float(told.partition("attention received ")[2].split()[0]) == pytest.approx(
+        float(score[brightest]), rel=0.02
+    )
 
 
 def test_one_view_has_no_name_and_fills_the_canvas(show):

@@ -39,6 +39,7 @@ class Comparison:
         self.llava, self.policies = llava, list(policies)
         self.pictures = [picture] if isinstance(picture, Image.Image) else list(picture)
         self.source = (source,) if isinstance(source, str) else source
+        self.picture_tokens = 0  # at most, of each picture, where somebody chose that
         check_pictures(llava, len(self.pictures))
         self.link: dict[str, str] = {}  # see Run; of the current turn
         self.note = ""  # a sentence that belongs to the current turn, whoever tells it

@@ -1,6 +1,5 @@
 """What the page's events do. No layout here."""
 
-import functools
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -17,7 +16,7 @@ from elastic.record import messages
 from elastic.record.messages import Message
 from elastic.record.trace import first_difference
 from page.asking import AskedQuestion
-from page.controls import name_of_example
+from page.conversing import begun, going_on, opened
 from page.endings import FORGOTTEN, NOT_ASKED, NOT_BEGUN, Latest, explain, how_it_ended, line_of, out_of_memory
 from page.incoming import aside, picture_of
 from page.job import JobRefused, Steps, Waiting
@@ -87,9 +86,9 @@ class Callbacks:
             policies = [read_policy(side) for side in asked.sides]
             for path in paths:
                 self.uploads.used(path)
-            comparison = self._conversation(visitor, paths, policies, asked.picture_tokens)
+            comparison = going_on(visitor.conversation, asked, policies)
             known = len(comparison.source) if comparison else 0
-            new = await aside(self._opened, paths[known:])
+            new = await aside(opened, paths[known:], self.model.name is None)
             if comparison is None:
                 latest.note = FORGOTTEN.get(visitor.why_lost(CONVERSATION), "")
             if latest.note:
@@ -98,9 +97,14 @@ class Callbacks:
             example = new[0][1] if comparison is None and len(new) == 1 else None
             link = link_of(example, question, policies, asked.before_question, asked.picture_tokens)
             pictures = [picture for picture, _ in new]
-            started = functools.partial(self._started, asked, policies, comparison, pictures, link, latest.note)
-            more = pictures if comparison is not None else []
-            steps = self._answer(name, started, asked, latest, more)
+
+            def started() -> object:
+                """The conversation that it goes on with, or a new one; once the model is there."""
+                found = begun(self.model, asked, policies, pictures) if comparison is None else comparison
+                found.link, found.note = link, latest.note
+                return found
+
+            steps = self._answer(name, started, asked, latest, [] if comparison is None else pictures)
             job = self.line.join(name, steps, lambda: "somebody's question")
             if visitor.wish:  # stopped before there was anything to stop
                 self.line.stop(name)
@@ -133,42 +137,6 @@ class Callbacks:
         if out_of_memory(error):
             self.store.drop_kind(CONVERSATION)
         return gr.Error(explain(error), title=title, print_exception=False)
-
-    def _conversation(
-        self, visitor: Visitor, paths: tuple[str, ...], policies: list[Policy], picture_tokens: int
-    ) -> object | None:
-        """The visitor's conversation, None where there is none or pictures or policies have changed.
-
-        Further pictures go on with it, where the model can be shown some later.
-        """
-        comparison = visitor.conversation
-        if comparison is None or comparison.policies != policies or comparison.picture_tokens != picture_tokens:
-            return None
-        known = len(comparison.source)
-        if comparison.source != paths[:known] or (len(paths) > known and not comparison.llava.can_add_pictures):
-            return None
-        return comparison
-
-    def _opened(self, paths: tuple[str, ...]) -> list[tuple[Image, str | None]]:
-        """The pictures in files, and the name of each where it is a bundled one."""
-        return [(picture_of(path), name_of_example(path, self.model.name is None)) for path in paths]
-
-    def _started(
-        self,
-        asked: AskedQuestion,
-        policies: list[Policy],
-        comparison: object | None,
-        pictures: list[Image],
-        link: dict[str, str],
-        note: str,
-    ) -> object:
-        """The conversation that a question goes on with, or a new one; once the model is there."""
-        if comparison is None:
-            llava = capped(self.model.llava, asked.picture_tokens)
-            comparison = self.model.session.Comparison(llava, pictures, policies, asked.pictures)
-            comparison.picture_tokens = asked.picture_tokens
-        comparison.link, comparison.note = link, note
-        return comparison
 
     def _answer(
         self,

@@ -17,7 +17,7 @@ from PIL import Image
 from elastic.fairness import beyond_share
 from elastic.options import build_policy, changed, options_of, percent, policy_named, read_percent
 from elastic.policies import POLICIES, Policy
-from elastic.record.archive import no_formula
+from elastic.record.steps import no_formula
 from page.endings import out_of_memory
 
 MOST_ROWS = 120

@@ -19,7 +19,7 @@ from page import incoming
 from page.asking import HOTTEST, MOST_TOKENS
 from page.looking import PRIVATE
 from page.picture import NO_PICTURE, NOW, Picture, check_upload, last_readable, note_picture, refuse
-from page.pictures import NONE, Several, several_controls
+from page.pictures import NONE, Several, several_controls, token_controls
 from scenes.questions import suggestions
 from scenes.scene import random_scene, render
 
@@ -121,7 +121,7 @@ def ask_controls(pocket: bool) -> Ask:
         label="Picture",
         elem_id="picture",
     )
-    several = None if pocket else several_controls(picture)
+    begin, pictures = (None, None) if pocket else several_controls(picture)
     note = gr.Markdown(elem_id="picture-note")  # what the model makes of a picture that was uploaded
     picture_sample = gr.Image(visible=False)
     samples = [[example["path"]] for example in shown]
@@ -143,6 +143,7 @@ def ask_controls(pocket: bool) -> Ask:
         ask = gr.Button("Ask", variant="primary", elem_id="ask", min_width=70)
         stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop", min_width=70)
         clear = gr.Button("Clear", elem_id="clear", min_width=70)
+    several = None if pocket else Several(begin, pictures, *token_controls())
     samples = [[text] for text in shown[0]["suggestions"]]
     suggested = gr.Dataset(components=[question], samples=samples, label="Suggestions", elem_id="suggestions")
 

@@ -20,7 +20,7 @@ from page.looking import PRIVATE, ViewEvents
 from page.misspelt import SIDES, said_twice
 from page.model import Model
 from page.picture import KEEP_PICTURE, NOW, Picture
-from page.pictures import Offers, Pictures, PictureTokens, Several
+from page.pictures import Offers, PictureList, PictureTokens, Several
 from page.shown import Shown, recording, recordings
 
 TOKENS_PART = "picture_tokens"  # of a link
@@ -99,7 +99,7 @@ class Live:
         """Show what the model can once it is known, and what pictures cost whenever that changes."""
         inputs, offers = self.inputs, Offers(self.model)
         in_line = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
-        told = page.load(offers.told, None, [several.box, several.begin, several.tokens, several.cost], **in_line)
+        told = page.load(offers.told, None, [several.begin, several.tokens, several.cost], **in_line)
         given = [inputs.picture, several.pictures, several.tokens, inputs.question]
         for event in (told.then, inputs.picture.change, several.pictures.change, several.tokens.change):
             event(offers.cost, given, several.cost, trigger_mode="always_last", **in_line)
@@ -214,7 +214,7 @@ def compare_api(events: Callbacks) -> None:
             gr.Number(0.5, label="keep"),
             gr.Number(128, label="max_new_tokens", precision=0),
             gr.Checkbox(False, label="compress_before_question"),
-            Pictures(label="further_images"),
+            PictureList(label="further_images"),
             PictureTokens(0, label="image_tokens", precision=0, minimum=0, maximum=MOST_PICTURE_TOKENS),
         ]
         outputs = [gr.Textbox(label="answer_a"), gr.Textbox(label="answer_b"), gr.JSON(label="figures")]

@@ -43,7 +43,7 @@ ADD = f"""(picture, pictures) => {{
 NONE = "() => '[]'"
 
 
-class Pictures(Scripted):
+class PictureList(Scripted):
     """Pictures in an order, as uploads; programs may leave it out."""
 
     may_be_missing = True
@@ -85,9 +85,11 @@ class Pictures(Scripted):
         return {"type": "array", "items": {}, "description": "further pictures, each as the first one", "default": []}
 
     def example_payload(self) -> list[object]:
+        """None, as most calls have it."""
         return []
 
     def example_value(self) -> list[object]:
+        """None, as most calls have it."""
         return []
 
 
@@ -102,21 +104,29 @@ class PictureTokens(gr.Number):
 
 @dataclass(frozen=True)
 class Several:
-    """What stands below the picture: several of them, tokens, and a line on what these cost."""
+    """Several pictures below the one that is shown, the tokens of each, and a line on what these cost."""
 
-    box: gr.Group
     begin: gr.Button
-    pictures: Pictures
+    pictures: PictureList
     tokens: gr.Dropdown
     cost: gr.Markdown
 
 
-def several_controls(picture: Picture) -> Several:
-    """The controls, hidden until it is known what the model can."""
+# Hidden until it is known what the model can.
+
+
+def several_controls(picture: Picture) -> tuple[gr.Button, PictureList]:
+    """The button that begins a list of pictures, and the list."""
     shared = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-    with gr.Group(visible=False, elem_id="several") as box:
-        begin = gr.Button("Ask about several pictures", size="sm", elem_id="begin-several", visible=False)
-        pictures = Pictures(elem_id="pictures", label="pictures")
+    begin = gr.Button("Ask about several pictures", size="sm", elem_id="begin-several", visible=False)
+    pictures = PictureList(elem_id="pictures", label="pictures")
+    begin.click(None, [picture, pictures], pictures, js=BEGIN, **shared)
+    picture.change(None, [picture, pictures], pictures, js=ADD, **shared)
+    return begin, pictures
+
+
+def token_controls() -> tuple[gr.Dropdown, gr.Markdown]:
+    """How many tokens a picture may have, and what the prompt costs."""
     tokens = gr.Dropdown(
         [("as the model likes", 0)],
         value=0,
@@ -126,10 +136,7 @@ def several_controls(picture: Picture) -> Several:
         visible=False,
         elem_id="picture-tokens",
     )
-    cost = gr.Markdown(elem_id="picture-cost", visible=False)
-    begin.click(None, [picture, pictures], pictures, js=BEGIN, **shared)
-    picture.change(None, [picture, pictures], pictures, js=ADD, **shared)
-    return Several(box, begin, pictures, tokens, cost)
+    return tokens, gr.Markdown(elem_id="picture-cost", visible=False)
 
 
 class Offers:
@@ -138,22 +145,18 @@ class Offers:
     def __init__(self, model: Model) -> None:
         self.model = model
 
-    async def told(self) -> AsyncIterator[tuple[object, object, object, object]]:
-        """The box of several pictures, the button in it, the choice of tokens and the line on what they cost."""
+    async def told(self) -> AsyncIterator[tuple[object, object, object]]:
+        """The button of several pictures, the choice of tokens and the line on their cost, as the model has them."""
         while not self.model.ready.is_set():
-            yield (gr.skip(),) * 4
+            yield (gr.skip(),) * 3
             await asyncio.sleep(0.5)
         llava = self.model.llava
         if llava is None:
-            yield (gr.skip(),) * 4
+            yield (gr.skip(),) * 3
             return
-        several, choices = llava.most_pictures > 1, token_choices(llava)
-        yield (
-            gr.Group(visible=several),
-            gr.Button(visible=several),
-            gr.Dropdown(choices, visible=len(choices) > 1),
-            gr.Markdown(visible=len(choices) > 1),
-        )
+        choices = token_choices(llava)
+        can = len(choices) > 1
+        yield gr.Button(visible=llava.most_pictures > 1), gr.Dropdown(choices, visible=can), gr.Markdown(visible=can)
 
     async def cost(
         self, picture: str | None, pictures: list[str], tokens: object, question: str, request: gr.Request

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from elastic.record.archive import open_run, save_run, steps_csv
+from elastic.record.archive import open_run, save_run
 from elastic.record.messages import LATE, Message, Show, as_json, of_layer, of_run
+from elastic.record.steps import steps_csv
 from elastic.record.trace import Run
 from page.store import ON_SCREEN, Store, Visit
 from page.visitor import Visitor

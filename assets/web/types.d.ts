@@ -280,6 +280,13 @@ interface Region {
   name: string;
 }
 
+/** A picture's views in cells of its tiles, by their numbers. */
+interface Block {
+  width: number;
+  height: number;
+  boxes: Map<number, Box>;
+}
+
 interface Layout {
   ratio: number; // of the canvas's height to its width
   views: Region[];

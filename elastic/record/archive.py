@@ -1,6 +1,5 @@
-"""Files of a run: a trace file to open again, and its steps as a table. What comes from outside is checked."""
+"""The file of a run, to open it again. What comes from outside is checked."""
 
-import csv
 import hashlib
 import io
 import json
@@ -33,8 +32,6 @@ MAX_PLAIN, MAX_PICTURE = 2_000_000, 100_000
 MAX_PICTURES = 2_000_000  # of all views: they travel to every browser
 PARTS = ("run.json", "arrays.npz", "picture.jpg")
 CHECKSUM = "checksum"  # of the parts; a file without it was edited, or is not of this program
-COLUMNS = ["side", "policy", "keep", "step", "token", "piece", "logprob", "reference_logprob", "divergence", "seconds"]
-COLUMNS += ["slots_mean", "bytes_held", "bytes_allocated", "limit_bytes", "evicted", "merged", "asked_after"]
 
 
 def save_run(run: Run, file: str | Path | io.BytesIO) -> None:
@@ -274,53 +271,3 @@ def _check_together(sides: list[Trace], history: list[list[list[str]]]) -> None:
     prompts = {(tuple(side.pieces), side.place.tobytes()) for side in sides} if not any(history) else ()
     if max(len(of_all), len(asked), len(prompts)) > 1:
         raise ValueError("its sides are of different prompts")
-
-
-def steps_csv(run: Run) -> str:
-    """One row per side and answer token, as comma-separated values with a header.
-
-    Tokens are written as JSON texts, quotes included: blanks show, and no spreadsheet takes one for a formula.
-    `evicted` lists layer:token pairs, layers from 1, tokens from 0 at the beginning of the conversation; `merged` lists
-    what another slot took in, as layer:token>token of that slot. Where heads decide for themselves, each has its own.
-    `asked_after` counts the question's tokens that were read when the cache was compressed already, 0 in most runs.
-    """
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for letter, side in zip("ABCDEFGH", run.sides, strict=False):
-        keep = side.options.get("keep", 1.0)
-        for step in range(side.steps):
-            evicted, merged = _given_up(side, step)
-            numbers = [side.logprob[step], side.reference_logprob[step], side.divergence[step], side.seconds[step]]
-            writer.writerow(
-                [
-                    letter,
-                    no_formula(side.policy),
-                    keep,
-                    step + 1,
-                    side.answer_ids[step],
-                    json.dumps(side.answer_pieces[step]),
-                ]
-                + ["" if math.isnan(value) else f"{value:.6g}" for value in numbers]
-                + [f"{side.slots[step].mean():.6g}", side.bytes_held[step].sum(), side.bytes_allocated[step]]
-                + [side.limit_bytes[step + 1], " ".join(evicted), " ".join(merged), side.asked_after]
-            )
-    return table.getvalue()
-
-
-def no_formula(value: object) -> object:
-    """A value that no spreadsheet takes for a formula."""
-    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if is_formula else value
-
-
-def _given_up(side: Trace, step: int) -> tuple[list[str], list[str]]:
-    """What a step evicted, as layer:token, and what it merged, as layer:token>token; of all heads."""
-    evicted, merged = [], []
-    for layer, head in np.argwhere(side.dropped[step] >= 0):
-        token, into = side.dropped[step, layer, head], side.joined[step, layer, head]
-        if into < 0:
-            evicted.append(f"{layer + 1}:{token}")
-        else:
-            merged.append(f"{layer + 1}:{token}>{into}")
-    return evicted, merged

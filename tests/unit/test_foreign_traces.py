@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from elastic.record.archive import CHECKSUM, PARTS, checksum, open_run, read_run, save_run, steps_csv
+from elastic.record.archive import CHECKSUM, PARTS, checksum, open_run, read_run, save_run
+from elastic.record.steps import steps_csv
 from elastic.record.trace import ViewFrame, cells_of
 from page.lesson import FOLDER
 from page.shown import TRACES

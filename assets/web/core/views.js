@@ -1,7 +1,7 @@
 // Views: what the model saw of pictures, whole or in tiles, laid out on one canvas; and where on it each patch is.
 
 const GAP = 0.02; // between pictures, of the canvas's width
-const FEW = 4; // pictures, beyond which three stand in a row
+const TALLEST = 1.15; // of a canvas's height to its width, where pictures may also stand side by side
 const PART = 0.75; // of a picture: a view of less is a tile of it
 
 /**
@@ -94,12 +94,21 @@ function spread(views, numbers) {
 }
 
 /**
- * Pictures side by side, those of a row equally high; boxes become shares of the canvas, whose height is `ratio` of its
- * width.
- * @param {{ width: number, height: number, boxes: Map<number, Box> }[]} pictures
+ * Pictures in as few columns as are no too tall canvas: then they are as large as can be.
+ * @param {Block[]} pictures
  */
 function inRows(pictures) {
-  const beside = pictures.length > FEW ? 3 : Math.min(2, pictures.length);
+  const tried = pictures.map((_, at) => rowsOf(pictures, at + 1));
+  return tried.find(({ ratio }) => ratio <= TALLEST) ?? tried[tried.length - 1];
+}
+
+/**
+ * Pictures side by side, those of a row equally high; boxes become shares of the canvas, whose height is `ratio` of its
+ * width.
+ * @param {Block[]} pictures
+ * @param {number} beside
+ */
+function rowsOf(pictures, beside) {
   /** @type {Box[]} */
   const placed = [];
   let [top, tallest] = [0, Infinity];
@@ -114,10 +123,10 @@ function inRows(pictures) {
       picture.boxes.forEach(([x, y, w, h], number) => { placed[number] = [left + x * scale, top + y * scale, w * scale, h * scale]; });
       left += picture.width * scale + GAP;
     });
-    tallest = height;
+    if (row.length === beside) tallest = height;
     top += height + GAP;
   }
-  const ratio = Math.max(1e-3, top - GAP);
+  const ratio = top - GAP;
   return { ratio, boxes: placed.map(([x, y, w, h]) => /** @type {Box} */ ([x, y / ratio, w, h / ratio])) };
 }
 

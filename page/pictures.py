@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from PIL.Image import Image
+from pydantic_core import from_json
 
 from page import incoming
 from page.asking import MOST_PICTURE_TOKENS as MOST_TOKENS
@@ -60,10 +61,10 @@ class PictureList(Scripted):
             Refused: if one is none, or there are too many.
         """
         try:
-            given = json.loads(value) if isinstance(value, str) and len(value) < 20_000 else value
+            given = from_json(value or "[]") if isinstance(value, str) else value
         except ValueError as error:
             raise Refused(NO_LIST) from error
-        if given is None or given == "":
+        if given is None:
             return "[]"
         if not isinstance(given, list):
             raise Refused(NO_LIST)

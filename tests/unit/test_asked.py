@@ -14,6 +14,7 @@ from page import gate, incoming
 from page.asking import AskedQuestion, SidePolicies, Typed
 from page.gate import Refused
 
+SCENE = str(min((incoming.ASSETS / "scenes").glob("*.png")))
 ASKED = {"picture": None, "question": "What?", "sides": ["full", "elastic"], "tokens": 8}
 
 
@@ -42,7 +43,12 @@ def uploads(tmp_path, monkeypatch):
         ({"sides": ["full"]}, "Sides: the texts of two policies is needed, not a list."),
         ({"sides": ["full", 3]}, "Sides: the texts of two policies is needed, not 3."),
         ({"picture": 3}, "Picture: an upload is needed, not 3."),
+        ({"further": ["x"] * 8}, "Further pictures: a list of at most 7 uploads is needed, not a list."),
+        ({"further": "x"}, "Further pictures: a list of at most 7 uploads is needed, not 'x'."),
+        ({"picture_tokens": -1}, "Tokens of a picture, at most: a whole number from 1 to 16,384, or 0 is needed, not"),
+        ({"picture_tokens": 99_999}, "Tokens of a picture, at most: a whole number from 1 to 16,384, or 0 is needed"),
         ({"picture": "/etc/passwd"}, incoming.NO_UPLOAD),
+        ({"picture": SCENE, "further": ["/etc/passwd"]}, incoming.NO_UPLOAD),
         ({"picture": "http://127.0.0.1/"}, incoming.NO_UPLOAD),
     ],
 )

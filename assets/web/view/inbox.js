@@ -117,6 +117,7 @@ function open(opening) {
   buildCalculator(find('.tv-calculator-box'), state.shape);
   buildSave(find('.tv-save'), state);
   find('.tv-key-marker').hidden = !state.sides.some((side) => [...side.patchOf.keys()].some((token) => isMarker(side, token)));
+  root.dataset.views = views.length > 1 ? 'many' : 'one';
   fitHeads();
   fitCanvases();
 }

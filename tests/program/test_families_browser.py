@@ -1,0 +1,182 @@
+"""Models that see pictures in tiles and in grids of any shape, in the program: the page asks, draws and counts."""
+
+from contextlib import contextmanager
+from itertools import groupby
+
+import numpy as np
+import pytest
+
+from elastic import model
+from elastic.picture import open_picture
+from tests.families import MAKERS
+from tests.serving import ROOT, ask, inspected, served, slide, visitors
+
+PHOTOS = [ROOT / "assets" / "photos" / f"{name}.jpg" for name in ("astronaut", "cat", "coffee")]
+TILED, OF_THREE = "smolvlm", "qwen2-vl"
+
+
+@pytest.fixture(scope="module", params=[TILED, OF_THREE, "llava-1.5"])
+def running(request, browser, tmp_path_factory):
+    """The model, and a function that opens the page of a program that has it as a new visitor."""
+    folder = tmp_path_factory.mktemp("family") / request.param
+    MAKERS[request.param](folder)
+    with served("--model", str(folder), "--device", "cpu") as address, visitors(browser, address) as opened:
+        yield request.param, model.load(str(folder), "cpu"), opened
+
+
+@pytest.fixture(name="page")
+def ready(running):
+    """A new visitor's page, once the model is there; answers are short."""
+    name, reader, opened = running
+    page = opened()
+    page.wait_for_function("document.querySelector('#badge').innerText.includes('Live')", timeout=60_000)
+    page.get_by_text("Answer", exact=True).click()
+    slide(page, "#tokens", 6)
+    return name, reader, page
+
+
+def example(page, number):
+    page.locator("#examples button, #examples .gallery-item").nth(number).click()
+
+
+def begin_several(page):
+    page.click("#begin-several")
+    page.wait_for_function("document.querySelectorAll('.pt-list li').length === 1")
+
+
+def add(page, number, count):
+    example(page, number)
+    page.wait_for_function("count => document.querySelectorAll('.pt-list li').length === count", arg=count)
+
+
+def shapes(views):
+    return [(view.rows, view.columns) for view in views]
+
+
+def shown(page):
+    return [(view["rows"], view["columns"]) for view in inspected(page)["views"]]
+
+
+def prompt_of(reader, numbers, question="What is this?"):
+    return reader.first_turn([open_picture(PHOTOS[number]) for number in numbers], question)
+
+
+def test_the_page_asks_and_draws_every_view_as_the_model_saw_it(page):
+    name, reader, page = page
+    ask(page, "What is this?")
+    expected = prompt_of(reader, [0])
+    assert shown(page) == shapes(expected.views)
+    sides = inspected(page)["sides"]
+    assert [len(side["shares"]) for side in sides] == [int((expected.place[:, 3] >= 0).sum())] * 2
+    if name == TILED:
+        assert len(expected.views) > 4 and page.locator(".tv-key-marker").is_visible()
+    # The picture is drawn where its views are, and each of them differs from the bare ground.
+    drawn = page.evaluate(
+        """() => {
+          const canvas = document.querySelector('canvas.tv-patches[data-side="a"]');
+          const { views } = document.querySelector('.trace-view').view.inspect();
+          return views.map(({ box: [x, y, w, h] }) => new Set(canvas.getContext('2d').getImageData(
+            x * canvas.width, y * canvas.height, w * canvas.width, h * canvas.height).data).size);
+        }"""
+    )
+    assert min(drawn) > 30
+
+
+def test_a_patch_that_is_pointed_at_says_where_it_is_and_lights_its_slot_in_every_view(page):
+    name, reader, page = page
+    ask(page, "What is this?")
+    page.click('.tv-mode[data-mode="groups"]')
+    canvas = page.locator('canvas.tv-patches[data-side="b"]')
+    canvas.scroll_into_view_if_needed()
+    view, box = inspected(page)["views"][-1], canvas.bounding_box()
+    x, y, w, h = view["box"]
+    cell = w / view["columns"], h / view["rows"]
+    page.mouse.move(box["x"] + box["width"] * (x + cell[0] / 2), box["y"] + box["height"] * (y + cell[1] / 2))
+    page.wait_for_function("document.querySelector('.trace-view').view.inspect().patch !== null")
+    told = page.inner_text('.tv-says[data-side="b"]')
+    expected = prompt_of(reader, [0])
+    is_last = (expected.place[:, 1] == len(expected.views) - 1) & (expected.place[:, 3] >= 0)
+    first = np.flatnonzero(is_last)[0]
+    assert inspected(page)["token"] == first
+    assert ("whole picture, row 1, column 1" if name == TILED else "Patch row 1, column 1") in told
+
+
+def test_several_pictures_are_asked_about_in_the_order_they_were_put_in(page):
+    _, reader, page = page
+    if reader.most_pictures == 1:
+        assert page.locator("#begin-several").is_hidden() and page.locator("#picture-tokens").is_hidden()
+        return
+    begin_several(page)
+    add(page, 1, 2)
+    add(page, 2, 3)
+    page.locator(".pt-list li").nth(2).focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function("document.querySelector('.pt-list li img').src.includes('coffee')")
+    ask(page, "What is this?")
+    assert shown(page) == shapes(prompt_of(reader, [2, 0, 1]).views)
+    page.locator(".pt-list li").first.drag_to(page.locator(".pt-list li").last)
+    page.wait_for_function("document.querySelector('.pt-list li:last-child img').src.includes('coffee')")
+    page.locator(".pt-list li").first.locator("button").nth(1).click()
+    page.wait_for_function("document.querySelectorAll('.pt-list li').length === 2")
+    ask(page, "What is this?")
+    assert shown(page) == shapes(prompt_of(reader, [1, 2]).views)
+    assert page.locator(".tv-past").first.is_hidden(), "another order is another conversation"
+
+
+def test_a_picture_may_come_with_a_later_question(page):
+    _, reader, page = page
+    if reader.most_pictures == 1:
+        pytest.skip("not with this model")
+    begin_several(page)
+    ask(page, "What is this?")
+    add(page, 1, 2)
+    assert inspected(page)["sides"], "the first answer is still there"
+    ask(page, "And this?")
+    assert page.inner_text(".tv-past summary") == "1 earlier turn"
+    assert shown(page) == [*shapes(prompt_of(reader, [0]).views), *shapes(prompt_of(reader, [1]).views)]
+    names = [view["name"].partition(",")[0] for view in inspected(page)["views"]]
+    assert [name for name, _ in groupby(names)] == ["picture 1", "picture 2"]
+
+
+def cost(page, tokens):
+    page.wait_for_function(
+        "text => document.querySelector('#picture-cost').innerText.includes(text)", arg=f"{tokens:,} tokens"
+    )
+
+
+def test_tokens_and_bytes_are_told_before_anybody_asks_and_fewer_tokens_are_what_the_model_reads(page):
+    name, reader, page = page
+    if not reader.can_be_capped:
+        assert page.locator("#picture-cost").is_hidden()
+        return
+    question = page.input_value("#question textarea")
+    cost(page, prompt_of(reader, [0], question).ids.shape[1])
+    fewer = 64 if name == TILED else 16
+    few = prompt_of(reader.capped(fewer), [0], question)
+    page.locator("#picture-tokens input").fill(str(fewer))
+    page.locator("#picture-tokens input").press("Enter")
+    cost(page, few.ids.shape[1])
+    shape = reader.shape
+    held = few.ids.shape[1] * 2 * shape["layers"] * shape["kv_heads"] * shape["head_dim"] * shape["element_bytes"]
+    assert f"{held / 1024:.3g} KiB" in page.inner_text("#picture-cost")
+    ask(page)
+    assert shown(page) == shapes(few.views)
+    assert inspected(page)["sides"][0]["shares"] == [1] * int((few.place[:, 3] >= 0).sum())
+
+
+@contextmanager
+def of(running, name):
+    if running[0] != name:
+        pytest.skip("once is enough")
+    yield running[1:]
+
+
+def test_a_link_asks_with_as_many_tokens_as_it_names(running):
+    with of(running, OF_THREE) as (reader, opened):
+        page = opened("?example=cat&q=What%20is%20this%3F&picture_tokens=16")
+        page.wait_for_function("document.querySelector('.trace-view').view.inspect().views.length", timeout=60_000)
+        page.wait_for_function(
+            "document.querySelector('.trace-view').innerText.includes('What is this?')", timeout=60_000
+        )
+        assert shown(page) == shapes(prompt_of(reader.capped(16), [1]).views)

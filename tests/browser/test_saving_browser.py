@@ -148,3 +148,14 @@ def test_texts_stay_texts(show):
         page.click('[data-save="png"]')
     assert page.evaluate("window.hurt") is None
     assert page.locator(".trace-view script, .trace-view img").count() == 0
+
+
+def test_a_picture_is_saved_whatever_signs_the_model_wrote(show, tmp_path):
+    """XML has no word for a bell, and the charts travel as XML."""
+    page = show(
+        whole([replace(side, answer="\x07\x00\x1b", answer_pieces=["\x07", "\x1b\x00"] * 4 + ["a"]) for side in PAIR])
+    )
+    with page.expect_download() as download:
+        page.click('[data-save="png"]')
+    download.value.save_as(tmp_path / "picture.png")
+    assert Image.open(tmp_path / "picture.png").width == 2400

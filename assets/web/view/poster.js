@@ -108,7 +108,9 @@ async function chartPart({ title, height, drawInto }, state) {
   const nodes = chart.querySelectorAll('*');
   nodes.forEach((node, i) => styles[i].forEach(([name, value]) => node.style.setProperty(name, value)));
   const image = new Image();
-  image.src = 'data:image/svg+xml;charset=utf-8,' + encodeURIComponent(new XMLSerializer().serializeToString(chart));
+  // A model may write signs that no XML can hold.
+  const text = new XMLSerializer().serializeToString(chart).replace(/[^\P{Cc}\t\n\r]/gu, '·');
+  image.src = 'data:image/svg+xml;charset=utf-8,' + encodeURIComponent(text);
   await image.decode();
   return { image, width, height, title };
 }

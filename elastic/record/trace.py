@@ -247,13 +247,11 @@ class Trace:
         picture, view, row, _ = self.place.T
         if self.place.min(initial=-1) < -1 or view.max(initial=-1) >= len(self.views):
             raise ValueError("tokens have places in pictures that are not there")
-        # Numbered -1, words find what stands last.
+        # Numbered -1, words find what stands last: of them all numbers are -1, as is the column of what is no cell.
         rows = np.array([*(of.rows for of in self.views), 0])
         pictures = np.array([*(of.picture for of in self.views), -1])
         if (row >= rows[view]).any() or (picture != pictures[view]).any():
             raise ValueError("tokens have places outside their pictures")
-        if (self.place[view < 0] >= 0).any():
-            raise ValueError("words have places in a picture")
 
     def _check_owners(self) -> None:
         tokens = np.arange(len(self.pieces))

@@ -138,6 +138,7 @@ def test_a_file_of_schema_five_that_also_has_views_or_another_grid_is_refused():
 
     refused(lambda side: side.update(views=[{"rows": 4, "columns": 4, "box": [0, 0, 1, 1], "picture": 0}]))
     refused(lambda side: side.update(grid=[4, 5]))
+    refused(lambda side: side.update(grid=None))
     refused(lambda side: side.pop("grid"))
 
 
@@ -166,14 +167,21 @@ PLACES = {
 
 @pytest.mark.parametrize("what", PLACES)
 def test_places_that_are_not_the_cells_of_the_views_in_their_order_are_refused(what):
-    parts = parts_of_file(saved(run_of("tiled", TILED)))
+    parts = parts_of_file(saved(run_of("tiled", TILED[1:])))
     with np.load(io.BytesIO(parts["arrays.npz"])) as held:
         arrays = dict(held)
-    PLACES[what](arrays["1.place"])
+    PLACES[what](arrays["0.place"])
     packed = io.BytesIO()
     np.savez(packed, **arrays)
     with pytest.raises(ValueError, match="is not a trace file"):
         opened(zipped(parts | {"arrays.npz": packed.getvalue()}))
+
+
+@pytest.mark.parametrize("numbers", [[1, 1], [0, 2], [1, 0]])
+def test_pictures_that_are_not_numbered_one_after_the_other_are_refused(numbers):
+    views = [ViewFrame(2, 2, picture=number) for number in numbers]
+    with pytest.raises(ValueError, match="its pictures are in no order"):
+        opened(saved(run_of("numbers", [make(3, views=views)])))
 
 
 def test_pictures_that_are_too_few_missing_or_too_large_are_refused():
@@ -182,6 +190,9 @@ def test_pictures_that_are_too_few_missing_or_too_large_are_refused():
         "picture.jpg",
         *(f"picture-{n}.jpg" for n in range(2, 8)),
     ]
+    with pytest.raises(ValueError, match="parts are missing"):
+        shifted = {name: content for name, content in parts.items() if name != "picture-3.jpg"}
+        opened(zipped(shifted | {"picture-9.jpg": parts["picture-3.jpg"]}))
     for less in ("picture.jpg", "picture-3.jpg", "picture-7.jpg"):
         with pytest.raises(ValueError, match="is not a trace file"):
             opened(zipped({name: content for name, content in parts.items() if name != less}))

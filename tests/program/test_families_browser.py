@@ -5,6 +5,8 @@ from itertools import groupby
 
 import numpy as np
 import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 
 from elastic import model
 from elastic.picture import open_picture
@@ -21,6 +23,7 @@ def running(request, browser, tmp_path_factory):
     folder = tmp_path_factory.mktemp("family") / request.param
     MAKERS[request.param](folder)
     with served("--model", str(folder), "--device", "cpu") as address, visitors(browser, address) as opened:
+        opened.address = address
         yield request.param, model.load(str(folder), "cpu"), opened
 
 
@@ -163,6 +166,20 @@ def test_tokens_and_bytes_are_told_before_anybody_asks_and_fewer_tokens_are_what
     ask(page)
     assert shown(page) == shapes(few.views)
     assert inspected(page)["sides"][0]["shares"] == [1] * int((few.place[:, 3] >= 0).sum())
+
+
+def test_a_program_asks_about_several_pictures_with_as_many_tokens_as_it_names(running):
+    name, reader, opened = running
+    client = Client(opened.address, verbose=False)
+    call = [handle_file(PHOTOS[1]), "What is this?", "full", "elastic", 0.5, 4, False, [handle_file(PHOTOS[2])]]
+    if reader.most_pictures == 1:
+        with pytest.raises(AppError, match="is asked about one picture at a time, not about 2"):
+            client.predict(*call, api_name="/compare")
+        return
+    for tokens in (0, 64 if name == TILED else 16):
+        _, _, figures = client.predict(*call, tokens, api_name="/compare")
+        expected = prompt_of(reader.capped(tokens) if tokens else reader, [1, 2])
+        assert figures["a"]["prompt_tokens"] == expected.ids.shape[1]
 
 
 @contextmanager

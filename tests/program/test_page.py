@@ -359,7 +359,8 @@ def test_the_compare_api_returns_both_answers_and_the_figures(client):
     described = client.view_api(return_format="dict")["named_endpoints"]
     assert set(described) == {"/compare", "/compare_all"}
     names = [p["parameter_name"] for p in described["/compare"]["parameters"]]
-    assert names == ["image", "question", "policy_a", "policy_b", "keep", "max_new_tokens", "compress_before_question"]
+    wanted = ["image", "question", "policy_a", "policy_b", "keep", "max_new_tokens", "compress_before_question"]
+    assert names == [*wanted, "further_images", "image_tokens"]
     a, b, figures = client.predict(
         handle_file(SCENE), "How many rabbits are there?", "full", "elastic", 0.2, 32, api_name="/compare"
     )
@@ -391,6 +392,11 @@ def test_the_compare_api_compresses_before_the_question_where_it_is_asked_to(cli
         ({"max_new_tokens": 0}, "1 token or more"),
         ({"policy_b": "best"}, "best"),
         ({"question": " "}, "no question yet"),
+        ({"further_images": [str(SCENE)]}, "pocket-llava is asked about one picture at a time, not about 2."),
+        ({"further_images": [str(SCENE)] * 9}, "A question has at most 8 pictures."),
+        ({"further_images": ["/etc/passwd"]}, "This file is no upload of this page."),
+        ({"image_tokens": 64}, "How many tokens a picture has is not for anybody to choose"),
+        ({"image_tokens": -1}, "image_tokens: a number from 0 to 16384 is needed"),
     ],
 )
 def test_the_compare_api_says_what_is_wrong(client, change, expected):

@@ -13,6 +13,7 @@ from page.comparing import Table, plan_rows, read_budgets, table_csv
 from page.controls import with_links
 from page.incoming import aside, picture_of
 from page.job import JobRefused, Waiting
+from page.pictures import read_tokens
 from page.visitor import TABLE, Visitor
 
 NO_TABLE = "The server no longer holds this table: compare again."
@@ -36,18 +37,24 @@ class CompareEvents:
         budgets: list[str],
         tokens: float,
         chosen: SidePolicies,
+        several: list[str] | None = None,
+        picture_tokens: object = 0,
     ) -> tuple[dict, object, gr.Button, gr.Button]:
         """Check what is asked for, and show an empty table that can be stopped, not started again."""
         if self.line.has(_own(request)):
             raise gr.Error("The last table is still being filled. Wait, or press Stop.", print_exception=False)
         try:
-            if picture is None:
+            paths = several or [path for path in [picture] if path is not None]
+            if not paths:
                 raise ValueError(NO_PICTURE)
             plans = plan_rows(methods, read_budgets(budgets), _options(chosen))
             if self.model.session:  # else it is looked at once the model is there
                 question = self.model.session.checked_question(question)
-            self.asking.uploads.used(picture)
-            table = Table(picture, picture_of(picture), question, int(tokens or 0), plans)
+            for path in paths:
+                self.asking.uploads.used(path)
+            first, *further = [(path, picture_of(path)) for path in paths]
+            most = read_tokens(picture_tokens)
+            table = Table(*first, question, int(tokens or 0), plans, further, most)
         except ValueError as error:
             raise gr.Error(str(error), title="Please check", print_exception=False) from error
         Visitor.acting(self.store, request.session_hash).table = table
@@ -63,7 +70,7 @@ class CompareEvents:
             return  # the visitor has left
         table.status = "Starting"
         try:
-            steps = table.fill(self.model.watched)
+            steps = table.fill(self.model.watched(table.picture_tokens))
             job = self.line.join(_own(request), steps, lambda: f"a table, {table.about}", True, request.session_hash)
             if table.how:  # stopped before there was anything to stop
                 self.line.stop(_own(request))
@@ -144,7 +151,9 @@ class CompareEvents:
         # The question is to be the first of a conversation, as it was here.
         self._visitor(request).conversation = None
         sides = [write_policy(table.plans[row].policy) for row in (0, number)]
-        return AskedQuestion(picture=table.picture, question=table.question, sides=sides, tokens=table.tokens)
+        pictures = {"picture": table.picture, "further": [path for path, _ in table.further]}
+        pictures |= {"picture_tokens": table.picture_tokens}
+        return AskedQuestion(**pictures, question=table.question, sides=sides, tokens=table.tokens)
 
     async def compare_all(
         self,
@@ -165,7 +174,7 @@ class CompareEvents:
             self.asking.uploads.of_program(image)
             picture = await aside(picture_of, image)
             table = Table(image, picture, question, int(max_new_tokens), plans)
-            steps = table.fill(self.model.watched)
+            steps = table.fill(self.model.watched())
             await self.asking.for_program(request, steps, lambda: f"a program's table, {table.about}", by_rows=True)
         return table.rows
 

@@ -92,6 +92,8 @@ class CompareTab:
         live, events = self.live, self.events
         shown = [self.table, self.figure, self.start, self.stop]
         values = [live.inputs.picture, live.inputs.question, self.methods, self.budgets, self.tokens, live.chosen]
+        if live.inputs.several is not None:
+            values += [live.inputs.several.pictures, live.inputs.several.tokens]
         chosen = self.start.click(None, live.side_inputs, live.chosen, js=live.choose_script, **PRIVATE)
         started = chosen.then(events.begin, values, shown, **AT_ONCE)
         running = started.success(

@@ -93,6 +93,8 @@ class Table:
     question: str
     tokens: int  # the longest answer
     plans: list[Plan]
+    further: list[tuple[str, Image.Image]] = field(default_factory=list)  # pictures behind the first, with their files
+    picture_tokens: int = 0  # at most, of each; 0 where the model decides
     rows: list[dict] = field(default_factory=list)
     status: str = ""
     how: str = ""  # how it ended, where not all rows were measured
@@ -117,13 +119,14 @@ class Table:
         # Imported here: the page need not wait for transformers.
         from elastic.engine import prefill
         from elastic.evaluate.measure import baseline, measure
-        from elastic.session import checked_question
+        from elastic.session import check_pictures, checked_question
 
+        check_pictures(llava, 1 + len(self.further))
         self.question = checked_question(self.question)
         self.status = "Reading the picture and the question"
         yield self.status
         needs = frozenset().union(*(plan.policy.needs for plan in self.plans if plan.policy))
-        prompt = llava.first_turn(self.image, self.question)
+        prompt = llava.first_turn([self.image, *(image for _, image in self.further)], self.question)
         _check_room(llava, prompt.ids.shape[1], self.tokens)
         start = prefill(llava, prompt, needs, record_attention=False)
         base = baseline(start, None, self.tokens)
@@ -147,8 +150,8 @@ class Table:
     @property
     def nbytes(self) -> int:
         """Bytes of memory it holds."""
-        width, height = self.image.size
-        return 3 * width * height + len(self.thumbnail) + 4096 * len(self.plans)
+        pixels = sum(image.width * image.height for image in (self.image, *(image for _, image in self.further)))
+        return 3 * pixels + len(self.thumbnail) + 4096 * len(self.plans)
 
     @property
     def about(self) -> str:

@@ -6,6 +6,7 @@ import html
 import re
 import threading
 from collections.abc import AsyncIterator, Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,18 +41,27 @@ def described(llava: "PictureReader") -> str:
 
 
 class Watched:
-    """A model that tells the line of every step, where it can be ended; all else is the model's own."""
+    """A model that tells the line of every step, where it can be ended; all else is the model's own.
 
-    def __init__(self, model: "Model") -> None:
-        self._model = model
+    With `picture_tokens`, a picture has no more than so many.
+    """
+
+    def __init__(self, model: "Model", picture_tokens: int = 0) -> None:
+        self._model, self._picture_tokens = model, picture_tokens
+
+    @cached_property
+    def _llava(self) -> object:
+        """The model's own, once it is there."""
+        llava = self._model.llava
+        return llava.capped(self._picture_tokens) if self._picture_tokens else llava
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self._model.llava, name)
+        return getattr(self._llava, name)
 
     def step(self, ids: object, cache: object, forward: object) -> object:
         """As `Llava.step`."""
         self._model.line.beat()
-        return self._model.llava.step(ids, cache, forward)
+        return self._llava.step(ids, cache, forward)
 
 
 class Model:
@@ -93,10 +103,9 @@ class Model:
         self.ready.set()
         self.line.opened.set()
 
-    @property
-    def watched(self) -> Watched:
+    def watched(self, picture_tokens: int = 0) -> Watched:
         """The model for steps that are taken many at a time: each is a place where they can be ended."""
-        return Watched(self)
+        return Watched(self, picture_tokens)
 
     @property
     def state(self) -> str:

@@ -23,6 +23,7 @@ from page.job import JobRefused
 from page.model import Model
 from page.picture import Picture
 from page.scripted import Scripted
+from viz.facts import size
 from viz.joiner import joined
 
 if TYPE_CHECKING:  # which imports torch
@@ -221,11 +222,4 @@ def cost_line(llava: "PictureReader", pictures: list[Image], question: str) -> s
     tokens, cells = prompt.ids.shape[1], int((prompt.place[:, 1] >= 0).sum())
     shape = llava.shape
     held = tokens * 2 * shape["layers"] * shape["kv_heads"] * shape["head_dim"] * shape["element_bytes"]
-    return f"Prompt: **{tokens:,} tokens**, {cells:,} of them of pictures · full cache: **{_size(held)}**"
-
-
-def _size(count: float) -> str:
-    unit, name = next(
-        ((unit, name) for unit, name in ((2**30, "GiB"), (2**20, "MiB")) if count >= unit), (2**10, "KiB")
-    )
-    return f"{count / unit:.3g} {name}"
+    return f"Prompt: **{tokens:,} tokens**, {cells:,} of them of pictures · full cache: **{size(held)}**"

@@ -37,7 +37,8 @@ class PlainShape(PlainPart):
     weight_bytes: Annotated[int, Field(ge=0, le=10**15)]
 
 
-Edge = Annotated[int, Field(ge=-100, le=100)] | Annotated[float, Field(allow_inf_nan=False, ge=-100, le=100)]
+# Of a box, in the picture's own size; beyond it lies what fills a long picture up to a square.
+Edge = Annotated[int, Field(ge=-20, le=21)] | Annotated[float, Field(allow_inf_nan=False, ge=-20, le=21)]
 Cells = Annotated[int, Field(ge=1, le=1000)]
 
 

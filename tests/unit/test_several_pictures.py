@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
@@ -14,8 +15,10 @@ from elastic.policies.full import Full
 from elastic.session import Comparison, run
 from page import incoming
 from page.asking import AskedQuestion
+from page.comparing import Table, plan_rows
 from page.conversing import going_on
 from page.gate import Refused
+from page.model import Watched
 from page.pictures import NO_LIST, TOO_MANY, PictureList, cost_line, read_tokens, token_choices
 from tests.families import MAKERS
 from tests.older_traces import parts_of_file
@@ -77,6 +80,30 @@ def test_a_model_that_knows_one_picture_refuses_more_with_one_sentence(tiny, pic
         next(comparison.ask("And here?", 2, pictures=[picture]))
     with pytest.raises(ValueError, match="at most 8 pictures, not about 9"):
         Comparison(reader, [WIDE] * 9, POLICIES)
+
+
+def filled(llava, further=(), picture_tokens=0):
+    """Rows of a table about a picture and further ones, by a program's model."""
+    table = Table("a", WIDE, "What?", 4, plan_rows(["elastic"], [0.5], {}), list(further), picture_tokens)
+    program = SimpleNamespace(llava=llava, line=SimpleNamespace(beat=lambda: None))
+    for _ in table.fill(Watched(program, picture_tokens)):
+        pass
+    return table
+
+
+def test_a_table_is_about_several_pictures_too_and_with_as_many_tokens_of_each_as_was_chosen(reader, tiny):
+    bytes_of = {}
+    for name, further, tokens in (("one", [], 0), ("two", [("b", TALL)], 0), ("few", [("b", TALL)], 32)):
+        rows = filled(reader, further, tokens).rows
+        assert not any(row["refused"] for row in rows) and len(rows) == 2
+        bytes_of[name] = rows[0]["bytes_prompt"]
+        llava = reader.capped(tokens) if tokens else reader
+        read = llava.first_turn([WIDE, *(picture for _, picture in further)], "What?").ids.shape[1]
+        slot = 2 * reader.shape["layers"] * reader.shape["kv_heads"] * reader.shape["head_dim"] * 4
+        assert bytes_of[name] == read * slot
+    assert bytes_of["few"] < bytes_of["one"] < bytes_of["two"]
+    with pytest.raises(ValueError, match="one picture at a time"):
+        filled(tiny, [("b", TALL)])
 
 
 @dataclass

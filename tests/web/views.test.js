@@ -63,6 +63,14 @@ test('pictures of a row are equally high, none leaves the canvas and none covers
   }
 });
 
+test('tiles that cannot lie so make no canvas that a browser cannot hold', () => {
+  for (const box of [[-20, 0, -19.999, 0.001], [0, -20, 0.001, 21], [-20, -20, 21, -19.999]]) {
+    const { ratio, views } = layOut([view(1, 1, [0, 0, 0.001, 1]), view(1000, 1, box), view(3, 3)]);
+    assert.ok(ratio >= 1 / 30 && ratio <= 30);
+    assert.ok(views.every(({ box: place }) => place.every(Number.isFinite)));
+  }
+});
+
 test('a place of the canvas is the patch that is drawn there, and none beside the views', () => {
   for (const views of [TILED, [view(3, 5), view(2, 2, WHOLE, 1), view(7, 3, WHOLE, 2)]]) {
     const layout = layOut(views);

@@ -2,6 +2,7 @@
 
 const GAP = 0.02; // between pictures, of the canvas's width
 const TALLEST = 1.15; // of a canvas's height to its width, where pictures may also stand side by side
+const TALLEST_OF_ALL = 30;
 const PART = 0.75; // of a picture: a view of less is a tile of it
 
 /**
@@ -126,7 +127,8 @@ function rowsOf(pictures, beside) {
     if (row.length === beside) tallest = height;
     top += height + GAP;
   }
-  const ratio = top - GAP;
+  // Files of strangers may say of tiles that they lie anywhere.
+  const ratio = Math.min(TALLEST_OF_ALL, Math.max(1 / TALLEST_OF_ALL, top - GAP));
   return { ratio, boxes: placed.map(([x, y, w, h]) => /** @type {Box} */ ([x, y / ratio, w, h / ratio])) };
 }
 

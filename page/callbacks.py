@@ -74,37 +74,13 @@ class Callbacks:
 
     async def ask(self, request: gr.Request, asked: AskedQuestion) -> AsyncIterator[Message | None]:
         """Run one question on both sides, about eight messages for the view a second."""
-        paths, question = asked.pictures, asked.question
         name, latest = request.session_hash, Latest()
         self._refuse_a_second(name)
         visitor = Visitor.known(self.store, name)
         visitor.under_way = Coming.ASKED
         yield messages.of_status("Starting" if self.model.ready.is_set() else "Waiting for the model to load")
         try:
-            if not paths:
-                raise ValueError("There is no picture yet. Pick an example, draw a scene or upload one.")
-            policies = [read_policy(side) for side in asked.sides]
-            for path in paths:
-                self.uploads.used(path)
-            comparison = going_on(visitor.conversation, asked, policies)
-            known = len(comparison.source) if comparison else 0
-            new = await aside(opened, paths[known:], self.model.name is None)
-            if comparison is None:
-                latest.note = FORGOTTEN.get(visitor.why_lost(CONVERSATION), "")
-            if latest.note:
-                gr.Warning(latest.note, title="A new conversation")
-            # A conversation's later questions cannot be asked by an address: it would begin a new one.
-            example = new[0][1] if comparison is None and len(new) == 1 else None
-            link = link_of(example, question, policies, asked.before_question, asked.picture_tokens)
-            pictures = [picture for picture, _ in new]
-
-            def started() -> object:
-                """The conversation that it goes on with, or a new one; once the model is there."""
-                found = begun(self.model, asked, policies, pictures) if comparison is None else comparison
-                found.link, found.note = link, latest.note
-                return found
-
-            steps = self._answer(name, started, asked, latest, [] if comparison is None else pictures)
+            steps = await self._asked(visitor, asked, latest)
             job = self.line.join(name, steps, lambda: "somebody's question")
             if visitor.wish:  # stopped before there was anything to stop
                 self.line.stop(name)
@@ -129,6 +105,38 @@ class Callbacks:
             raise failure from error
         finally:
             visitor.under_way = visitor.wish = None
+
+    async def _asked(self, visitor: Visitor, asked: AskedQuestion, latest: Latest) -> Iterator[Message | None]:
+        """The steps of an answer, in the conversation that the question goes on with, or in a new one.
+
+        Raises:
+            ValueError: if there is no picture, or one cannot be read, or a policy cannot be made.
+        """
+        paths = asked.pictures
+        if not paths:
+            raise ValueError("There is no picture yet. Pick an example, draw a scene or upload one.")
+        policies = [read_policy(side) for side in asked.sides]
+        for path in paths:
+            self.uploads.used(path)
+        comparison = going_on(visitor.conversation, asked, policies)
+        known = len(comparison.source) if comparison else 0
+        new = await aside(opened, paths[known:], self.model.name is None)
+        if comparison is None:
+            latest.note = FORGOTTEN.get(visitor.why_lost(CONVERSATION), "")
+        if latest.note:
+            gr.Warning(latest.note, title="A new conversation")
+        # A conversation's later questions cannot be asked by an address: it would begin a new one.
+        example = new[0][1] if comparison is None and len(new) == 1 else None
+        link = link_of(example, asked.question, policies, asked.before_question, asked.picture_tokens)
+        pictures = [picture for picture, _ in new]
+
+        def started() -> object:
+            """The conversation that it goes on with, or a new one; once the model is there."""
+            found = begun(self.model, asked, policies, pictures) if comparison is None else comparison
+            found.link, found.note = link, latest.note
+            return found
+
+        return self._answer(visitor.name, started, asked, latest, [] if comparison is None else pictures)
 
     def broke_off(self, name: str, error: Exception, title: str) -> gr.Error:
         """What a visitor should read of a run that failed; his conversation is freed, all where memory ran out."""

@@ -120,7 +120,10 @@ ASK = """(picture, pictures, picture_tokens, question, tokens, temperature, seed
   @sides@
   const whole = Math.round(seed ?? 0);
   const [first, ...further] = JSON.parse(pictures || '[]');
-  const shown = { picture: first ?? picture?.path ?? null, further, picture_tokens: Math.round(picture_tokens) || 0 };
+  const typed = String(picture_tokens ?? '').replaceAll(',', '').trim() || '0';
+  // What is no number is sent as it is, to be refused in words.
+  const most = /^\\d+$/.test(typed) ? Number(typed) : typed;
+  const shown = { picture: first ?? picture?.path ?? null, further, picture_tokens: most };
   const asked = { ...shown, question: question ?? '', tokens, temperature, seed: whole, sides };
   return [JSON.stringify({ ...asked, before_question: Boolean(before_question), number: Date.now() })];
 }"""

@@ -162,19 +162,25 @@ class CompareEvents:
         policies: str,
         keeps: str,
         max_new_tokens: float,
+        further_images: list[str],
+        image_tokens: float,
         request: gr.Request,
     ) -> list:
         """Answer one question with many policies, the full cache first; `policies` and `keeps` (fractions kept,
-        0.05 to 1) are separated by commas. One row of figures for each policy and fraction."""
+        0.05 to 1) are separated by commas. One row of figures for each policy and fraction. `further_images` and
+        `image_tokens` are as in `/compare`."""
         with self.asking.errors_for_programs():
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
             budgets = read_budgets(_parts(keeps), read_share)
             plans = plan_rows(_parts(policies), budgets, {})
-            self.asking.uploads.of_program(image)
-            picture = await aside(picture_of, image)
-            table = Table(image, picture, question, int(max_new_tokens), plans)
-            steps = table.fill(self.model.watched())
+            opened = []
+            for path in (image, *further_images):
+                self.asking.uploads.of_program(path)
+                opened.append((path, await aside(picture_of, path)))
+            first, *further = opened
+            table = Table(*first, question, int(max_new_tokens), plans, further, int(image_tokens))
+            steps = table.fill(self.model.watched(table.picture_tokens))
             await self.asking.for_program(request, steps, lambda: f"a program's table, {table.about}", by_rows=True)
         return table.rows
 

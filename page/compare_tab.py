@@ -10,6 +10,7 @@ from page.compare_events import CompareEvents, describe
 from page.live import Live
 from page.looking import PRIVATE
 from page.picture import Picture
+from page.pictures import pictures_api
 from page.scripted import Scripted
 from viz.joiner import joined
 
@@ -137,6 +138,7 @@ def compare_all_api(events: CompareEvents) -> None:
             gr.Textbox("elastic,elastic-plus", label="policies"),
             gr.Textbox("0.5,0.2,0.1", label="keeps"),
             gr.Number(128, label="max_new_tokens", precision=0),
+            *pictures_api(),
         ]
         gr.Button("Compare all").click(
             events.compare_all,

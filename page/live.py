@@ -11,7 +11,7 @@ from elastic.options import name_of, options_of, percent, read_percent, read_pol
 from elastic.policies import POLICIES
 from elastic.record import messages
 from page import incoming
-from page.asking import MOST_PICTURE_TOKENS, AskedQuestion, SidePolicies, Typed, scripts
+from page.asking import AskedQuestion, SidePolicies, Typed, scripts
 from page.callbacks import Callbacks
 from page.controls import answer_controls, ask_controls, find_example, show_example, side_controls
 from page.glance import Glance, note_of
@@ -20,7 +20,7 @@ from page.looking import PRIVATE, ViewEvents
 from page.misspelt import SIDES, said_twice
 from page.model import Model
 from page.picture import KEEP_PICTURE, NOW, Picture
-from page.pictures import Offers, PictureList, PictureTokens, Several
+from page.pictures import Offers, Several, pictures_api
 from page.shown import Shown, recording, recordings
 
 TOKENS_PART = "picture_tokens"  # of a link
@@ -214,8 +214,7 @@ def compare_api(events: Callbacks) -> None:
             gr.Number(0.5, label="keep"),
             gr.Number(128, label="max_new_tokens", precision=0),
             gr.Checkbox(False, label="compress_before_question"),
-            PictureList(label="further_images"),
-            PictureTokens(0, label="image_tokens", precision=0, minimum=0, maximum=MOST_PICTURE_TOKENS),
+            *pictures_api(),
         ]
         outputs = [gr.Textbox(label="answer_a"), gr.Textbox(label="answer_b"), gr.JSON(label="figures")]
         gr.Button("Compare").click(events.compare, inputs, outputs, api_name="compare", concurrency_limit=None)

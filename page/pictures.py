@@ -104,6 +104,12 @@ class PictureTokens(gr.Number):
         return "number"
 
 
+def pictures_api() -> list[gr.components.Component]:
+    """What programs may say of pictures behind the first one, and of the tokens of each."""
+    tokens = PictureTokens(0, label="image_tokens", precision=0, minimum=0, maximum=MOST_TOKENS)
+    return [PictureList(label="further_images"), tokens]
+
+
 @dataclass(frozen=True)
 class Several:
     """Several pictures below the one that is shown, the tokens of each, and a line on what these cost."""

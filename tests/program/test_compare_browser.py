@@ -187,13 +187,15 @@ def test_programs_get_all_rows(live):
     client = Client(live, verbose=False)
     described = client.view_api(return_format="dict")["named_endpoints"]["/compare_all"]
     names = [p["parameter_name"] for p in described["parameters"]]
-    assert names == ["image", "question", "policies", "keeps", "max_new_tokens"]
+    assert names == ["image", "question", "policies", "keeps", "max_new_tokens", "further_images", "image_tokens"]
     scene = handle_file(ROOT / "assets" / "scenes" / "scene-2057.png")
     rows = client.predict(scene, "Where?", "elastic,think", "0.6,0.2", 8, api_name="/compare_all")
     assert [(row["policy"], row["keep"]) for row in rows[:3]] == [("full", None), ("elastic", 0.6), ("elastic", 0.2)]
     assert rows[0]["agreement"] == 1 and rows[4]["refused"].startswith("keep must be between")
     with pytest.raises(Exception, match="no policy named"):
         client.predict(scene, "Where?", "best", "0.5", 8, api_name="/compare_all")
+    with pytest.raises(Exception, match="one picture at a time, not about 2"):
+        client.predict(scene, "Where?", "elastic", "0.5", 8, [scene], api_name="/compare_all")
 
 
 def row_of(**change):

@@ -168,6 +168,27 @@ def test_tokens_and_bytes_are_told_before_anybody_asks_and_fewer_tokens_are_what
     assert inspected(page)["sides"][0]["shares"] == [1] * int((few.place[:, 3] >= 0).sum())
 
 
+def test_the_compare_tab_is_about_the_same_pictures(page):
+    _, reader, page = page
+    if reader.most_pictures == 1:
+        pytest.skip("not with this model")
+    begin_several(page)
+    add(page, 1, 2)
+    question = page.input_value("#question textarea")
+    page.get_by_role("tab", name="Compare").click()
+    slide(page, "#compare-tokens", 4)
+    page.click("#compare")
+    page.wait_for_function("document.querySelectorAll('#compare-table tbody tr').length > 3", timeout=60_000)
+    page.wait_for_selector("#compare:not([disabled])", timeout=60_000)
+    row = page.locator("#compare-table tbody tr").nth(1)
+    row.locator("button").last.click()
+    expected = shapes(prompt_of(reader, [0, 1], question).views)
+    page.wait_for_function(
+        "count => document.querySelector('.trace-view').view.inspect().views.length === count", arg=len(expected)
+    )
+    assert shown(page) == expected
+
+
 def test_a_program_asks_about_several_pictures_with_as_many_tokens_as_it_names(running):
     name, reader, opened = running
     client = Client(opened.address, verbose=False)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.view_traces import ELASTIC, FULL, HEADS, LARGE, NASTY, PAIR, THIN, cut, make, run_of
+from tests.view_traces import ELASTIC, FULL, HEADS, LARGE, NASTY, PAIR, THIN, TILED, cut, make, run_of
 from viz import plots
 
 
@@ -28,6 +28,7 @@ RUNS = {
     "pair": run_of("pair", PAIR),
     "heads": run_of("heads", (FULL, HEADS)),
     "large": run_of("large", (make(4, grid=24, layers=2, policy="full"), LARGE)),
+    "tiled": run_of("tiled", TILED),
     "thin": run_of("thin", (FULL, THIN)),
     "not begun": run_of("not begun", [cut(side, 0) for side in PAIR]),
     "one side": run_of("one side", [ELASTIC]),
@@ -52,7 +53,7 @@ def test_every_run_has_all_its_figures(name):
         figure.to_json()  # these take a run without sides too
 
 
-@pytest.mark.parametrize("trace, head", [(ELASTIC, 0), (HEADS, 0), (HEADS, 1), (FULL, 0), (LARGE, 0)])
+@pytest.mark.parametrize("trace, head", [(ELASTIC, 0), (HEADS, 0), (HEADS, 1), (FULL, 0), (LARGE, 0), (TILED[1], 0)])
 def test_the_map_shows_who_holds_each_token(trace, head):
     cells = plots.owners(trace, head).data[0]
     owner = trace.owner[:, head]

@@ -53,10 +53,11 @@ def test_a_record_has_every_view_of_every_picture_and_opens_again(reader):
     assert_same(record, opened(saved(record)))
 
 
-def test_a_picture_that_comes_later_is_of_the_record_behind_the_others(reader):
+@pytest.mark.parametrize("before", [False, True])
+def test_a_picture_that_comes_later_is_of_the_record_behind_the_others(reader, before):
     comparison = Comparison(reader, WIDE, POLICIES, "first")
     run(comparison, "What?", 3)
-    for _ in comparison.ask("And this?", 3, pictures=[TALL], source=("second",)):
+    for _ in comparison.ask("And this?", 3, before_question=before, pictures=[TALL], source=("second",)):
         pass
     record = comparison.record()
     expected = reader.first_turn(WIDE, "What?").views + reader.first_turn(TALL, "What?").views

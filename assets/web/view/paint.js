@@ -246,10 +246,12 @@ function paintDots(context, scene, ink, ratio) {
     const share = scene.shares.kept[token];
     if (!share) return;
     const [x, y, w, h] = cell(patch);
-    const size = Math.max(3 * ratio, Math.min(w, h) * 0.28);
+    // In the smallest cells it still leaves something of them.
+    const size = Math.min(Math.max(3 * ratio, Math.min(w, h) * 0.28), Math.min(w, h) * 0.6);
     levels.at(share).rect(x + (w - size) / 2, y + (h - size) / 2, size, size);
   });
-  context.lineWidth = 2 * ratio;
+  const [, , wide, high] = cell(0);
+  context.lineWidth = Math.min(2 * ratio, Math.min(wide, high) * 0.3);
   context.strokeStyle = 'rgba(0, 0, 0, 0.8)';
   context.fillStyle = ink.anchor;
   levels.paths.forEach((path, strength) => {

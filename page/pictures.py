@@ -213,10 +213,10 @@ def capped(llava: "PictureReader", tokens: int | None) -> "PictureReader":
 def token_choices(llava: "PictureReader") -> list[tuple[str, int]]:
     """How many tokens of a picture can be chosen, as choices of a list; the model's own way first."""
     choices = [("as the model likes", 0)]
-    for count in TOKENS if llava.can_be_capped else ():
+    for count in TOKENS:
         try:
             llava.capped(count)
-        except ValueError:  # a picture has more
+        except ValueError:  # a picture has more, or always as many
             continue
         choices.append((f"{count:,}", count))
     return choices

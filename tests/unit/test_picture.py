@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from elastic.picture import MAX_SIDE, SENT_BYTES, is_small_jpeg, open_picture, small_jpeg
+from elastic.picture import MAX_SIDE, SENT_BYTES, SENT_TILES, is_small_jpeg, open_picture, small_jpeg, small_jpegs
 from tests.serving import ROOT
 
 
@@ -390,3 +390,10 @@ def test_neighbours_among_large_numbers_stay_apart():
     Image.fromarray(values).save(file, "TIFF")
     file.seek(0)
     assert len(np.unique(np.asarray(open_picture(file))[..., 0])) > 40
+
+
+def test_views_share_what_travels_with_a_run_and_one_alone_is_as_it_was():
+    noise = np.random.default_rng(0).integers(0, 255, (17, 512, 512, 3), np.uint8)
+    together = small_jpegs(noise)
+    assert len(together) == 17 and all(map(is_small_jpeg, together)) and sum(map(len, together)) <= SENT_TILES
+    assert small_jpegs(noise[:1]) == [small_jpeg(Image.fromarray(noise[0]))] and small_jpegs([]) == []

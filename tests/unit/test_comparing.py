@@ -254,7 +254,8 @@ class Page:
         return messages
 
     def compare_all(self, *values, **named):
-        return run_alone(self.events.compare_all(*values, **named, request=asked_by("program")))
+        further = {"further_images": [], "image_tokens": 0, "request": asked_by("program")}
+        return run_alone(self.events.compare_all(*values, **further | named))
 
 
 def asked_by(visitor):
@@ -430,6 +431,8 @@ def test_programs_get_the_rows_or_a_sentence(page, scene):
         ({"keeps": "half"}, "no share of the cache"),
         ({"keeps": "20"}, "no share of the cache"),
         ({"max_new_tokens": 0}, "1 token or more"),
+        ({"further_images": [scene]}, "one picture at a time"),
+        ({"image_tokens": 64}, "not for anybody to choose"),
     ):
         with pytest.raises(gr.Error, match=expected):
             page.compare_all(**asked | change)

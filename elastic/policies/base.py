@@ -53,11 +53,6 @@ class LayerView(Slots):
     statistics: Mapping[Statistic, Tensor] = field(default_factory=dict)
     asked: int = 0  # tokens at the end that ask
 
-    @property
-    def ends_in_picture(self) -> bool:
-        """Whether a picture's last patches stand for what asks, because nobody has asked anything yet."""
-        return bool(((self.queries <= self.asked) & self.is_image).any())
-
 
 @dataclass(frozen=True)
 class StepView(Slots):

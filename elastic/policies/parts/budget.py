@@ -11,7 +11,7 @@ from torch import Tensor
 
 from elastic.policies.base import LayerView, within
 from elastic.policies.parts.protect import Protect
-from elastic.policies.parts.stack import Stack
+from elastic.policies.parts.stack import Stack, ends_in_picture
 from elastic.statistics import Attention, Queries, Sparsity, Statistic
 
 
@@ -65,7 +65,7 @@ class Equal(Budget):
     def counts(self, layers: list[LayerView], limit: int, seen: int) -> list[int]:
         """The limit, or less where slots are spared; everything where all may stay."""
         keeps_all = limit >= layers[0].slots
-        spare = 0 if keeps_all or layers[0].ends_in_picture else min(self.spare, limit // 8)
+        spare = 0 if keeps_all or ends_in_picture(layers[0]) else min(self.spare, limit // 8)
         return [limit - spare] * len(layers)
 
 

@@ -11,6 +11,11 @@ from elastic.policies.base import Choice, LayerView
 from elastic.statistics import Statistic
 
 
+def ends_in_picture(layer: LayerView) -> bool:
+    """Whether a picture's last patches stand for what asks, because nobody has asked anything about it yet."""
+    return bool(((layer.queries <= layer.asked) & layer.is_image).any())
+
+
 @dataclass(frozen=True)
 class Stack:
     """L layers with equally many slots, one below the other: every table has a row per layer, or per layer and head."""
@@ -32,7 +37,7 @@ class Stack:
     @property
     def ends_in_picture(self) -> bool:
         """Whether nobody has asked anything yet about the picture that the prompt ends with."""
-        return self.layers[0].ends_in_picture
+        return ends_in_picture(self.layers[0])
 
     @property
     def rows(self) -> int:

@@ -1,5 +1,6 @@
 """What every reader of pictures does: prompts through the library's processor, and what the model then saw."""
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy, deepcopy
@@ -14,7 +15,7 @@ from torch import Tensor
 from transformers import AutoProcessor, PreTrainedTokenizerBase, ProcessorMixin
 
 from elastic.models.checkpoint import Unfit
-from elastic.models.reader import Message, Reader
+from elastic.models.reader import MARK, Message, Reader
 from elastic.models.reading import PIXELS, Reading, View, cells, words
 
 MOST_PICTURES = 8  # at once: beyond that prompts are longer than most models can read
@@ -131,19 +132,55 @@ class PictureReader(Reader):
         message = self._message("user", question, pictures=len(pictures))
         text = self._render([message])
         if question_first:
-            text = self._question_first(message, question, text)
+            text = self._question_first(message, text)
         return self._read_in(text, pictures)
 
-    def _question_first(self, message: Message, question: str, text: str) -> str:
-        """The first turn with the question before its pictures."""
+    def _question_first(self, message: Message, text: str) -> str:
+        """The first turn, written as `text`, with the question before its pictures."""
+        *shown, _ = message["content"]
         turned = self._render([message | {"content": message["content"][::-1]}])
         if turned != text:
             return turned
-        # The template writes pictures first, whatever their place is.
-        shown = f"{self.image_token}\n"
-        pictures = text.count(shown)
-        every = shown * pictures
-        return text.replace(shown, "").replace(question, f"{question} {every}", 1).replace(f"{every} ", every, 1)
+        # The template has one order for pictures and words, whatever theirs is.
+        before, behind = self._around(len(shown))
+        if behind.count(self.image_token) == len(shown):
+            return text
+        if before.count(self.image_token) != len(shown) or not (text.startswith(before) and text.endswith(behind)):
+            raise Unfit(
+                f"Where the chat template of {self.name!r} writes pictures cannot be told, so a question cannot be put "
+                "before them: ask about them first."
+            )
+        question = text[len(before) : len(text) - len(behind)]
+        begin = re.sub(rf"{re.escape(self.image_token)}\n?", "", before)
+        pictures = f"{self.image_token}\n" * len(shown)
+        return f"{begin}{question} {pictures}{behind.removeprefix(' ')}"
+
+    def _around(self, pictures: int) -> tuple[str, str]:
+        """What the chat template writes before a first question, about so many pictures, and behind it.
+
+        Raises:
+            Unfit: if it leaves the question out.
+        """
+        before, mark, behind = self._render([self._message("user", MARK, pictures)]).partition(MARK)
+        if not mark:
+            raise Unfit(
+                f"The chat template of {self.name!r} leaves out what is asked: take the template of the model's "
+                "publisher."
+            )
+        return before, behind
+
+    def halves(self, context: Image.Image | Sequence[Image.Image], question: str) -> tuple[Reading, Reading]:
+        """The first turn in two: all up to the end of its pictures, and the rest, with the question.
+
+        Raises:
+            ValueError: if the chat template writes pictures behind the question.
+        """
+        if self.image_token in self._around(1)[1]:
+            raise Unfit(
+                f"The chat template of {self.name!r} writes pictures behind the question, so that they cannot be "
+                "compressed before it is read: compress after the question."
+            )
+        return super().halves(context, question)
 
     def next_turn(self, question: str, pictures: Sequence[Image.Image] = ()) -> Reading:
         """What follows an answer already in the cache: the end of that turn, then pictures and the next question."""

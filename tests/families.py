@@ -289,7 +289,7 @@ def smolvlm(folder: Path, is_second: bool) -> None:
     save(folder, kinds[1], config, processor, words)
 
 
-def qwen_vl(folder: Path, kind: str) -> None:
+def qwen_vl(folder: Path, kind: str, text_settings: dict[str, object] | None = None) -> None:
     """Qwen2-VL, 2.5 or 3: three positions to a token, and in the third what the tower adds to the first layers."""
     special = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
     words = tokenizer([*special, "<|endoftext|>"], QWEN_VL, eos="<|im_end|>")
@@ -307,7 +307,7 @@ def qwen_vl(folder: Path, kind: str) -> None:
     rope |= {"mrope_interleaved": True} if kind == "qwen3_vl" else {}
     config, model, processor = QWENS[kind]
     of_text = text(f"{kind}_text", words, rope_parameters=rope)
-    of_text |= {"head_dim": 16} if kind == "qwen3_vl" else {}
+    of_text |= ({"head_dim": 16} if kind == "qwen3_vl" else {}) | (text_settings or {})
     named = {"vision_start": "vision_start", "vision_end": "vision_end", "image": "image_pad", "video": "video_pad"}
     ids = {f"{name}_token_id": words.convert_tokens_to_ids(f"<|{token}|>") for name, token in named.items()}
     made = config(vision_config=tower, text_config=of_text, **ids, tie_word_embeddings=False)

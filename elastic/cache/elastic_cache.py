@@ -48,7 +48,7 @@ class ElasticCache(DrivenCache):
     def __init__(self, policy: Policy, model: nn.Module, needs: Iterable[Statistic] = (), reserve: int = 256) -> None:
         inner = library_model(model)
         text = prepare(inner)
-        self.axes = axes_of(text.config)
+        self.axes = axes_of(text)
         check_axes(policy, self.axes)
         super().__init__(layers=[SlotLayer() for _ in range(text.config.num_hidden_layers)])
         self.chosen, self.needs = policy, frozenset(needs) | policy.needs

@@ -15,9 +15,9 @@ from transformers import PreTrainedModel
 from elastic.policies.base import Policy, Positions
 
 
-def axes_of(text_config: Any) -> int:
-    """How many positions a token has, 1 or 3, by the settings of the text model."""
-    return 3 if "mrope_section" in (getattr(text_config, "rope_parameters", None) or {}) else 1
+def axes_of(text: Any) -> int:
+    """How many positions a token has, 1 or 3, by the RoPE of a text decoder; settings may leave its sections out."""
+    return 3 if hasattr(text.rotary_emb, "mrope_section") else 1
 
 
 def check_axes(policy: Policy, axes: int) -> None:

@@ -19,6 +19,7 @@ from elastic.cache.forward import Forward
 
 Library = Callable[..., tuple[Tensor, Tensor | None]]  # an attention function as the library calls it
 KEYWORD = "elastic_forward"  # under which a model's forward passes it down to its layers' attention
+ADDED = ("position_bias", "softcap", "s_aux")  # by which the library's calls change logits or weights of attention
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -57,7 +58,7 @@ def _attend(
 ) -> tuple[Tensor, Tensor | None]:
     if elastic_forward is None:
         return library(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    return _take_part(elastic_forward, library, module, query, key, value, scaling, **kwargs)
+    return _take_part(elastic_forward, library, module, query, key, value, attention_mask, scaling, **kwargs)
 
 
 @not_compiled
@@ -68,11 +69,13 @@ def _take_part(
     query: Tensor,
     key: Tensor,
     value: Tensor,
+    attention_mask: Tensor | None,
     scaling: float,
     **kwargs: Any,
 ) -> tuple[Tensor, Tensor | None]:
     layer = cast(int, module.layer_idx)
     forward.passed.add(layer)
+    _check_plain(forward, module, query, key, attention_mask, kwargs)
     bias = forward.bias[layer]
     if query.shape[2] == 1 and forward.observer is None:
         # Whether or not somebody looks, so that looking changes nothing.
@@ -87,6 +90,49 @@ def _take_part(
     if forward.keeps_attention:
         forward.attended[layer] = one_query_attention(query[:, :, -1:], key, value, scaling, bias)[1]
     return output, None
+
+
+def _check_plain(
+    forward: Forward, module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, kwargs: dict[str, Any]
+) -> None:
+    """See that the model's code asks for nothing but causal attention, as its mask and what it adds are not used here.
+
+    Raises:
+        ValueError: if it does.
+    """
+    asks = [name for name in ADDED if kwargs.get(name) is not None]
+    if kwargs.get("is_causal") is False or not getattr(module, "is_causal", True):
+        asks.append("is_causal=False")
+    if mask is not None and mask is not forward.plain_mask:
+        if not _is_plain(mask, query, key):
+            asks.append("a mask of its own")
+        forward.plain_mask = mask
+    if asks:
+        raise ValueError(
+            f"The attention of this model asks for {' and '.join(asks)}, which a compressed cache cannot take part in "
+            "and would pass over: it cannot be used."
+        )
+
+
+def _is_plain(mask: Tensor, query: Tensor, key: Tensor) -> bool:
+    """Whether a mask of the library's is shown or hidden alone, and hides nothing of what a query of the last may see.
+
+    The library's may show more than there is, as it counts the tokens that were seen and not the slots that are left.
+    """
+    shown = mask
+    if mask.dtype != torch.bool:
+        shown = mask == 0
+        if not (shown | (mask <= torch.finfo(mask.dtype).min / 2)).all():
+            return False
+    queries, keys = query.shape[2], key.shape[2]
+    if shown.shape[-2:] != (queries, keys):
+        return True
+    return bool((shown | ~_visible(queries, keys, mask.device)).all())
+
+
+def _visible(queries: int, keys: int, device: torch.device) -> Tensor:
+    """Which keys queries that are the last tokens see, (Q, S) bool."""
+    return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
 
 def _attend_causally(
@@ -123,7 +169,7 @@ def causal_mask(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor | Non
     queries, keys = query.shape[2], key.shape[2]
     if bias is None and queries in (1, keys):
         return None
-    visible = torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril(keys - queries)[None, None]
+    visible = _visible(queries, keys, query.device)[None, None]
     if bias is None:
         return visible
     bias = bias.view(len(query), -1, 1, keys)

@@ -31,6 +31,7 @@ class Forward:
     attended: dict[int, Tensor] = field(default_factory=dict)  # per layer the last query's attention, (B, H, S)
     passed: set[int] = field(default_factory=set)  # layers whose attention was handed this Forward
     written: set[int] = field(default_factory=set)  # layers whose keys came through the library's `update`
+    plain_mask: Tensor | None = None  # the library's mask that was last looked at; layers share one
     driver: int = 0  # `id` of the module whose hooks entered the tokens; 0 where the engine did
     has_failed: bool = False  # whether the model raised an exception before it had read all tokens
 

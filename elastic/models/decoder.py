@@ -24,6 +24,7 @@ from elastic.cache import ElasticCache
 from elastic.cache.attention import one_query_attention
 from elastic.cache.forward import Forward
 from elastic.cache.identity import MOVING_FREQUENCIES
+from elastic.models.bypassed import Bypassed, is_as_published
 from elastic.models.graph import StaticForward, StaticStep, make_room
 
 # Of the library: layers that are attention and a gated network, each behind a norm, and add what comes out.
@@ -68,6 +69,7 @@ class Decoder:
         self.model, self.text = model, text
         self.rotary, self.norm, self.embed, self.head = text.rotary_emb, text.norm, text.embed_tokens, model.lm_head
         self.blocks = [_Block(layer) for layer in text.layers]
+        self.bypassed = Bypassed(model)  # once matrices are joined
         self.static: WeakKeyDictionary[ElasticCache, StaticStep] = WeakKeyDictionary()
         self.can_capture = True
 
@@ -79,7 +81,15 @@ class Decoder:
         # Weights spread over devices are moved by hooks around the library's modules.
         is_spread = len(set(getattr(model, "hf_device_map", {}).values())) > 1
         is_known = kind not in MOVING_FREQUENCIES and all(map(_is_known, text.layers)) and _is_norm(text.norm)
-        return is_known and not is_spread and isinstance(getattr(model, "lm_head", None), nn.Linear)
+        numbers = [getattr(getattr(layer, "self_attn", None), "layer_idx", None) for layer in text.layers]
+        has_head = isinstance(getattr(model, "lm_head", None), nn.Linear)
+        is_whole = not is_spread and numbers == [*range(len(numbers))] and has_head
+        return is_known and is_whole and Bypassed(model).are_called_plainly()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the model is still the one that this was made for, and nobody listens to what is passed by."""
+        return self.bypassed.are_unchanged()
 
     @torch.inference_mode()
     def step(self, ids: Tensor, cache: ElasticCache, forward: Forward, static: bool | None = None) -> Tensor:
@@ -135,7 +145,8 @@ def _is_known(layer: nn.Module) -> bool:
         norms += [of_attention.pop(name, nn.Identity()) for name in ("q_norm", "k_norm")]
     has_activation = of_mlp.pop("act_fn", None) is not None
     return (
-        type(attention) in ATTENTIONS + NORMED
+        all(map(is_as_published, (type(layer), type(attention), type(mlp), *map(type, norms))))
+        and type(attention) in ATTENTIONS + NORMED
         and type(mlp) in NETWORKS
         and set(of_attention) == {"q_proj", "k_proj", "v_proj", "o_proj"}
         and set(of_mlp) == {"gate_proj", "up_proj", "down_proj"}
@@ -160,7 +171,7 @@ class _Block:
         self.output, self.down = attention.o_proj, mlp.down_proj
         self.feed, self.activation = _joined(mlp.gate_proj, mlp.up_proj), mlp.act_fn
         self.norms = [getattr(attention, name) for name in ("q_norm", "k_norm") if hasattr(attention, name)]
-        self.dim, self.scaling = attention.head_dim, attention.scaling
+        self.dim, self.attention = attention.head_dim, attention
         self.heads = attention.config.num_attention_heads
         self.kv = attention.config.num_key_value_heads
 
@@ -175,7 +186,7 @@ class _Block:
         turned = turned * cos + turned.roll(self.dim // 2, -1) * sin
         keys, values = forward.write(layer, turned[:, self.heads :], projected[:, self.heads + self.kv :])
         queries, bias = turned[:, : self.heads], forward.bias[layer]
-        attended, weights = one_query_attention(queries, keys, values, self.scaling, bias)
+        attended, weights = one_query_attention(queries, keys, values, self.attention.scaling, bias)
         if forward.keeps_attention:
             forward.attended[layer] = weights
         hidden = hidden + self.output(attended.view(batch, -1))

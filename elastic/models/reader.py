@@ -94,6 +94,8 @@ class Reader(ABC):
 
     def read(self, prompt: Reading, cache: ElasticCache, forward: Forward) -> Tensor:
         """Logits (B, V) in float32 after a prompt that was entered into the cache as `forward`."""
+        if self.decoder is None or not self.decoder.is_current:
+            self.__dict__.pop("decoder")  # the model was changed since: found anew
         return read(self.model, cache, forward, prompt.ids, **self._images(prompt))
 
     def _images(self, prompt: Reading) -> dict[str, Any]:
@@ -102,7 +104,7 @@ class Reader(ABC):
 
     def step(self, ids: Tensor, cache: ElasticCache, forward: Forward) -> Tensor:
         """Logits (B, V) in float32 after one more token (B, 1) per sequence, entered into the cache as `forward`."""
-        if self.decoder is not None:
+        if self.decoder is not None and self.decoder.is_current:
             return self.decoder.step(ids, cache, forward)
         return read(self.model, cache, forward, ids)
 

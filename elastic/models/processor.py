@@ -40,6 +40,8 @@ def fit_processor(processor: Any, config: PretrainedConfig, name: str) -> None:
     if hasattr(images, "merge_size"):  # Qwen's, which cut a picture into patches themselves
         vision: Any = config.vision_config
         images.patch_size, images.merge_size = vision.patch_size, vision.spatial_merge_size
+    if hasattr(config, "image_grid_pinpoints"):  # the shapes that tiles are put together in
+        images.image_grid_pinpoints = config.image_grid_pinpoints
     _check_size(images, config, name)
 
 
@@ -49,6 +51,8 @@ def facts(config: Any) -> Iterator[tuple[str, object]]:
     patch, size = _one(vision.patch_size), _one(getattr(vision, "image_size", None))
     yield "patch_size", patch
     yield "vision_feature_select_strategy", getattr(config, "vision_feature_select_strategy", "default")
+    if hasattr(config, "vision_aspect_ratio"):
+        yield "vision_aspect_ratio", config.vision_aspect_ratio  # LLaVA-OneVision: how much of a grid is left
     # CLIP's tower puts one vector for the whole picture before those of the patches; others have patches only.
     yield "num_additional_image_tokens", int("clip" in vision.model_type and "siglip" not in vision.model_type)
     if size is None:

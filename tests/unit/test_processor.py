@@ -17,7 +17,7 @@ FACTS = {
     "llava-interleave-qwen": ("patch_size", "vision_feature_select_strategy", "num_additional_image_tokens"),
     "vipllava": ("patch_size", "vision_feature_select_strategy", "num_additional_image_tokens"),
     "llava-next": ("patch_size", "vision_feature_select_strategy", "num_additional_image_tokens"),
-    "llava-onevision": ("num_image_tokens", "vision_feature_select_strategy"),
+    "llava-onevision": ("num_image_tokens", "vision_feature_select_strategy", "vision_aspect_ratio"),
     "smolvlm": ("image_seq_len",),
     "smolvlm2": ("image_seq_len",),
     "internvl": ("image_seq_length",),
@@ -38,7 +38,7 @@ def test_what_an_old_processor_file_leaves_out_or_says_wrongly_comes_from_the_mo
     folder, facts, expected = family
     said = json.loads((folder / FILE).read_text())
     assert any(fact in said for fact in facts), "else there is nothing to leave out"
-    wrong = {"vision_feature_select_strategy": "full"}
+    wrong = {"vision_feature_select_strategy": "full", "vision_aspect_ratio": "anyres_max_1"}
     entries = {fact: None if how == "left out" else wrong.get(fact, 7) for fact in facts}
     found = load(with_settings(copy(folder, tmp_path / "copy"), FILE, **entries), device="cpu")
     prompt = found.first_turn(PICTURE, "What is it?")
@@ -53,6 +53,21 @@ def test_an_image_processor_that_cuts_into_other_patches_than_the_tower_reads_is
     images = json.loads((tmp_path / "model" / FILE).read_text())["image_processor"]
     folder = with_settings(tmp_path / "model", FILE, image_processor=images | entry)
     assert torch.equal(load(folder, device="cpu").first_turn(PICTURE, "What is it?").ids, expected.ids)
+
+
+@pytest.mark.parametrize(("name", "side"), [("llava-next", 56), ("llava-onevision", 60)])
+@pytest.mark.parametrize("how", ["left out", "others"])
+def test_an_image_processor_cuts_tiles_in_the_shapes_that_the_model_puts_together(how, name, side, tmp_path):
+    """Others were an accident for pictures of some shapes, and not for the one that a model is proven with."""
+    MAKERS[name](tmp_path / "model")
+    expected = load(tmp_path / "model", device="cpu").first_turn(PICTURE, "What is it?")
+    images = json.loads((tmp_path / "model" / FILE).read_text())["image_processor"]
+    images.pop("image_grid_pinpoints")
+    other = {} if how == "left out" else {"image_grid_pinpoints": [[2 * side, 2 * side]]}
+    folder = with_settings(tmp_path / "model", FILE, image_processor=images | other)
+    found = load(folder, device="cpu").first_turn(PICTURE, "What is it?")
+    assert torch.equal(found.ids, expected.ids)
+    assert all(torch.equal(value, expected.inputs[name]) for name, value in found.inputs.items())
 
 
 @pytest.mark.parametrize("name", ["llava-next", "internvl"])

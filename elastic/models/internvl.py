@@ -23,8 +23,14 @@ class InternVL(Llava):
         """The processor of a checkpoint, by name or folder."""
         return InternVLStills.from_pretrained(name)
 
+    @property
+    def _tile_tokens(self) -> int:
+        """Tokens of a tile, which are set from what is known of the tower."""
+        processor: Any = self.processor
+        return int(processor.image_seq_length)
+
     def _views(self, pictures: Sequence[Image.Image], ids: Tensor, inputs: Mapping[str, Tensor]) -> list[View]:
-        images, tokens = self.processor.image_processor, int(self.model.config.image_seq_length)
+        images, tokens = self.processor.image_processor, self._tile_tokens
         side, views = int(tokens**0.5), list[View]()
         seen = [shown(pixels, images) for pixels in inputs[PIXELS]]
         for number, (_, length) in enumerate(runs(ids == self.image_id)):
@@ -38,7 +44,7 @@ class InternVL(Llava):
         return views
 
     def _cap(self, images: Any, most: int) -> None:
-        tokens = int(self.model.config.image_seq_length)
+        tokens = self._tile_tokens
         self._check_cap(most, tokens)
         images.max_patches = max(1, most // tokens - 1)
         images.min_patches = min(images.min_patches, images.max_patches)

@@ -31,6 +31,7 @@ class PictureReader(Reader):
     """A model, its processor and the name it was loaded by; the context of its questions is a picture, or several."""
 
     processor: ProcessorMixin
+    most: int | None = None  # tokens that a picture may have, where somebody has limited them
 
     @abstractmethod
     def _views(self, pictures: Sequence[Image.Image], ids: Tensor, inputs: Mapping[str, Tensor]) -> list[View]:
@@ -75,6 +76,7 @@ class PictureReader(Reader):
         other, processor = copy(self), copy(self.processor)
         processor.image_processor = images
         object.__setattr__(other, "processor", processor)
+        object.__setattr__(other, "most", most)
         return other
 
     def _cap(self, images: Any, most: int) -> None:
@@ -207,10 +209,21 @@ class PictureReader(Reader):
             ids = ids[:, skipped:]
         views = tuple(self._views(pictures, ids[0], inputs))
         place = self._place(ids[0], views)
+        self._check_most(pictures, views)
         inputs = {name: self._on_device(value) for name, value in inputs.items()}
         asked = ids.shape[1] - 1 - int(np.flatnonzero(place[:, 1] >= 0)[-1])
         reading = Reading(ids.to(self.device), inputs, asked=asked, views=views, place=place)
         return replace(reading, positions=self._positions(reading))
+
+    def _check_most(self, pictures: Sequence[Image.Image], views: Sequence[View]) -> None:
+        """See that no picture has more tokens than are allowed: one row of a long narrow one may be too many."""
+        for number, (width, height) in enumerate(picture.size for picture in pictures):
+            tokens = sum(view.rows * view.columns for view in views if view.picture == number)
+            if self.most is not None and tokens > self.most:
+                raise ValueError(
+                    f"A picture of {width} x {height} pixels has {tokens} tokens or more for {self.name!r}, and "
+                    f"{self.most} are allowed: allow more, or cut a part of it out."
+                )
 
     def _positions(self, reading: Reading) -> Tensor | None:
         """The library's own positions of a prompt's tokens (3, 1, T), where they are not 0, 1, 2 and so on."""

@@ -79,3 +79,25 @@ def test_tiles_of_another_size_than_the_tower_reads_are_refused(name, tmp_path):
     with_settings(tmp_path / "model", FILE, image_processor=other)
     with pytest.raises(ValueError, match=r"prepares pictures of 70 x 70 pixels"):
         load(tmp_path / "model", device="cpu")
+
+
+def test_how_many_tokens_a_tile_has_is_known_from_the_tower_where_the_settings_say_nothing_of_it(tmp_path):
+    """The library gives such a setting the number of another tower, and reads by what the tower makes."""
+    MAKERS["internvl"](tmp_path / "model")
+    expected = load(tmp_path / "model", device="cpu").first_turn(PICTURE, "What is it?")
+    found = load(with_settings(tmp_path / "model", image_seq_length=None), device="cpu")
+    assert torch.equal(found.first_turn(PICTURE, "What is it?").ids, expected.ids)
+
+
+@pytest.mark.parametrize("size", [(2000, 25), (25, 2000), (97, 1), (640, 480)])
+def test_a_picture_that_cannot_have_as_few_tokens_as_are_allowed_is_refused(size, tmp_path):
+    MAKERS["qwen2-vl"](tmp_path / "model")
+    reader, picture = load(tmp_path / "model", device="cpu"), PICTURE.resize(size)
+    capped, of_each = reader.capped(16), []
+    for one in (reader, capped):
+        try:
+            of_each.append(int((one.first_turn(picture, "What?").place[:, 3] >= 0).sum()))
+        except ValueError as error:
+            assert "tokens or more" in str(error) and "16 are allowed" in str(error) and one is capped
+    assert of_each[0] > 16 and (len(of_each) == 1) == (max(size) > 16 * min(size))
+    assert of_each[1:] == [] or of_each[1] <= 16

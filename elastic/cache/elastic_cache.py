@@ -21,7 +21,7 @@ from elastic.cache.identity import MadeFor
 from elastic.cache.inner import library_model
 from elastic.cache.merging import merge_layers
 from elastic.cache.pieces import Pieces, observer_of
-from elastic.cache.positions import axes_of, behind, check_axes
+from elastic.cache.positions import axes_of, behind, check_axes, check_steady, steady_until
 from elastic.cache.report import INCOMPLETE, UNFINISHED
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import Tables
@@ -56,6 +56,7 @@ class ElasticCache(DrivenCache):
         self.made_for = MadeFor(text)
         self.inverse_frequency = text.rotary_emb.inv_freq
         self.image_id = getattr(inner.config, "image_token_id", None)
+        self.steady_until = steady_until(text)
         self.window = getattr(text.config, "sliding_window", None)
         self.records_attention = False  # whether each forward keeps its last query's attention, for the record
         self.reset()
@@ -83,7 +84,7 @@ class ElasticCache(DrivenCache):
 
         Raises:
             ValueError: if there is no token, the last forward failed midway, the number of sequences changes, a sliding
-                window ends, or other tokens come than were expected.
+                window ends, RoPE's frequencies would change, or other tokens come than were expected.
         """
         batch, new = ids.shape
         self._check(batch, new)
@@ -156,6 +157,7 @@ class ElasticCache(DrivenCache):
             raise ValueError(f"This cache holds {self.batch} sequences, not {batch}: begin a new one.")
         if not new:
             raise ValueError("There is no token to read: the prompt is empty, or all of it is in the cache already.")
+        check_steady(self.steady_until, self.seen + self.offset + new)
         if self.window is not None and self.seen + new > self.window:
             raise ValueError(
                 f"The model sees {self.window} tokens at a time (a sliding window), and this would be token "

@@ -20,6 +20,28 @@ def axes_of(text: Any) -> int:
     return 3 if hasattr(text.rotary_emb, "mrope_section") else 1
 
 
+def steady_until(text: Any) -> int | None:
+    """Tokens up to which the RoPE of a text decoder keeps its frequencies, where it would change them for more."""
+    is_moving = getattr(text.rotary_emb, "rope_type", "default") == "dynamic"
+    return int(text.config.max_position_embeddings) if is_moving else None
+
+
+def check_steady(until: int | None, tokens: int) -> None:
+    """See that so many tokens do not change the frequencies of a model's RoPE.
+
+    The library keeps changed ones on the model, where the keys of other conversations, and these, were turned by the
+    ones before.
+
+    Raises:
+        ValueError: if they do.
+    """
+    if until is not None and tokens > until:
+        raise ValueError(
+            f"This model's positions are those of {until} tokens, and this would be token {tokens}: for more, its RoPE "
+            "turns all keys otherwise, those of every conversation on it, so ask something shorter."
+        )
+
+
 def check_axes(policy: Policy, axes: int) -> None:
     """See that a policy moves no key of a model with three positions for every token.
 

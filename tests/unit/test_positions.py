@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from elastic.cache import ElasticCache
 from elastic.engine import prefill
@@ -9,6 +10,7 @@ from elastic.model import load
 from elastic.policies.combine import Combine
 from elastic.policies.full import Full
 from tests.families import MAKERS
+from tests.small_text import SHAPE, read, tokens
 
 PLAIN = {"rope_type": "default", "rope_theta": 1e4}
 
@@ -36,3 +38,27 @@ def test_three_positions_are_kept_where_the_settings_name_no_sections(sectionles
 def test_keys_of_three_positions_are_not_turned_where_the_settings_name_no_sections(sectionless):
     with pytest.raises(ValueError, match="which has three"):
         ElasticCache(Combine(keep=0.4, align=True), sectionless.model)
+
+
+def dynamic_model():
+    """A text model whose frequencies of RoPE would change beyond 40 tokens."""
+    torch.manual_seed(0)
+    rope = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}
+    config = LlamaConfig(**SHAPE, vocab_size=97, num_hidden_layers=2, max_position_embeddings=40, rope_parameters=rope)
+    return LlamaForCausalLM(config).eval()
+
+
+@pytest.mark.parametrize("first", [36, 40])
+def test_what_would_change_the_frequencies_of_everybodys_keys_is_refused(first):
+    model = dynamic_model()
+    cache, others = ElasticCache(Full(), model), ElasticCache(Full(), model)
+    read(model, tokens(30), others)
+    read(model, tokens(first), cache)
+    for _ in range(40 - first):
+        read(model, tokens(1), cache)
+    with pytest.raises(ValueError, match="positions are those of 40 tokens, and this would be token 41"):
+        read(model, tokens(1), cache)
+    with pytest.raises(ValueError, match="this would be token 41"):
+        read(model, tokens(41), ElasticCache(Full(), model))
+    found, alone = read(model, tokens(1, seed=3), others)[:, -1], dynamic_model()
+    assert torch.allclose(found, read(alone, torch.cat([tokens(30), tokens(1, seed=3)], 1), None)[:, -1], atol=1e-4)

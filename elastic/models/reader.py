@@ -27,6 +27,7 @@ from elastic.models.reading import Reading, View
 
 Message = dict[str, Any]  # of a conversation: who says it, and its text or its parts
 MARK = "\ufffc"  # stands for an answer while its surroundings are rendered; no tokenizer joins it with a neighbour
+SAID = "."  # stands for what is not looked at: some templates refuse to write nothing, or leave it out
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Reader(ABC):
         """The control token that the chat template writes behind an answer, which a checkpoint may not name."""
         if not getattr(self.processor, "chat_template", None):
             return []
-        behind = self._tail("")[len(MARK) :].lstrip()
+        behind = self._tail(SAID)[len(MARK) :].lstrip()
         closing = max((token for token in self._controls if behind.startswith(token)), key=len, default=None)
         return [] if closing in (None, self.tokenizer.bos_token) else [self.tokenizer.convert_tokens_to_ids(closing)]
 
@@ -170,7 +171,7 @@ class Reader(ABC):
 
     def _tail(self, question: str, pictures: int = 0) -> str:
         """What is said from an answer on, which a mark stands for, up to where the next one begins."""
-        said = [("user", "", 1), ("assistant", MARK, 0), ("user", self._spelled(question), pictures)]
+        said = [("user", SAID, 1), ("assistant", MARK, 0), ("user", self._spelled(question), pictures)]
         text = self._render([self._message(*of_one) for of_one in said])
         if MARK not in text:
             raise Unfit(

@@ -70,3 +70,17 @@ def test_an_order_that_cannot_be_told_is_refused(asked):
     reader = asked(split)
     with pytest.raises(Unfit, match="cannot be told"):
         reader.first_turn(PICTURE, "What is it?", question_first=True)
+
+
+def test_a_template_that_writes_no_empty_messages_can_go_on_all_the_same(asked):
+    refuses = "{% if not message['content'][-1]['text'] %}{{ raise_exception('an empty message') }}{% endif %}"
+    plain, strict = (
+        asked(template).next_turn("And more?").ids.tolist()
+        for template in (CHATML, CHATML.replace("<|im_start|>{{ m", refuses + "<|im_start|>{{ m"))
+    )
+    assert plain == strict
+    reader = asked(CHATML.replace("<|im_start|>{{ m", refuses + "<|im_start|>{{ m"))
+    assert (
+        reader.tokenizer.convert_tokens_to_ids("<|im_end|>")
+        in type(reader)(reader.model, reader.processor, "x").end_ids
+    )

@@ -20,7 +20,7 @@ MAX_PIXELS = 50_000_000
 MAX_ASPECT = 20  # the processor enlarges the short side to the model's size: a strip would become enormous
 SENT_BYTES = 30_000  # a picture travels in two messages of every run
 SENT_TILES = 150_000  # and all views of it, where there are several
-MAX_SIDE = 1344  # larger pictures are reduced: no model here looks at more
+MAX_SIDE = 2048  # larger pictures are reduced: SmolVLM looks at as much, and with Qwen-VL every pixel is paid for
 # What is read, by Pillow's names. Not among them: what starts another program (EPS), and what only few can open.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "FITS")
 SCAN = b"\xff\xda"  # begins a scan of a JPEG file, and cannot stand within one

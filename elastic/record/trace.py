@@ -71,6 +71,11 @@ class ViewFrame:
     picture: int = 0  # number of the original, from 0
 
 
+def count_of(views: Sequence[ViewFrame]) -> int:
+    """How many cells those views have."""
+    return sum(view.rows * view.columns for view in views)
+
+
 def cells_of(views: Sequence[ViewFrame]) -> np.ndarray:
     """The places of all cells of those views in reading order, (P, 4) int32: picture, view, row, column."""
     places = [np.zeros((0, 4), np.int32)]
@@ -86,11 +91,11 @@ def placed(is_cell: np.ndarray, views: Sequence[ViewFrame]) -> np.ndarray:
     Raises:
         ValueError: if there are other numbers of either.
     """
-    cells = cells_of(views)
-    if is_cell.sum() != len(cells):
-        raise ValueError(f"Trace: {is_cell.sum()} image tokens for {len(cells)} cells of its views.")
+    # Counted first: what a file says of its views may stand for more cells than memory holds.
+    if is_cell.sum() != (cells := count_of(views)):
+        raise ValueError(f"Trace: {is_cell.sum()} image tokens for {cells} cells of its views.")
     place = np.full((len(is_cell), 4), -1, np.int32)
-    place[is_cell] = cells
+    place[is_cell] = cells_of(views)
     return place
 
 
@@ -146,7 +151,8 @@ class Trace:
             raise ValueError(f"Trace: channels have shape {self.channels.shape}, expected ({layers}, heads, channels).")
         if len(self.pieces) != tokens or len(self.answer_pieces) != steps:
             raise ValueError(f"Trace: {len(self.pieces)} pieces for {tokens} tokens.")
-        if not np.array_equal(self.place[self.is_image], cells_of(self.views)):
+        is_counted = self.is_image.sum() == count_of(self.views)  # or there may be more cells than memory holds
+        if not is_counted or not np.array_equal(self.place[self.is_image], cells_of(self.views)):
             raise ValueError(f"Trace: {self.is_image.sum()} image tokens are not the cells of its views, in order.")
 
     @property

@@ -113,6 +113,25 @@ def test_a_plain_part_out_of_its_type_or_range_is_refused(change):
     refused(with_plain(change))
 
 
+@pytest.mark.parametrize("schema", [5, 6])
+def test_views_that_say_they_have_more_cells_than_memory_holds_are_refused_before_any_is_made(schema):
+    run = run_of("run", PAIR)
+    parts = parts_of(run) if schema == 6 else older(parts_of(run), schema)
+    plain = json.loads(parts["run.json"])
+    for side in plain["sides"]:
+        if schema == 6:
+            side["views"] = [side["views"][0] | {"rows": 1000, "columns": 1000}] * 20
+        else:
+            side["grid"] = [1000, 1000]
+    file = zipped(parts | {"run.json": json.dumps(plain).encode()})
+    tracemalloc.start()
+    try:
+        assert "image tokens" in refused(file)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -46,7 +46,8 @@ class Idefics(PictureReader):
         tokens = (config.vision_config.image_size // config.vision_config.patch_size // config.scale_factor) ** 2
         self._check_cap(most, tokens)
         # Of one tile it is the whole picture alone.
-        images.size = {"longest_edge": max(1, isqrt(most // tokens - 1)) * images.max_image_size["longest_edge"]}
+        most_pixels = max(1, isqrt(most // tokens - 1)) * images.max_image_size["longest_edge"]
+        images.size = {"longest_edge": min(images.size["longest_edge"], most_pixels)}
 
     def _place(self, ids: Tensor, views: Sequence[View]) -> np.ndarray:
         place = super()._place(ids, views)
@@ -65,4 +66,4 @@ class SmolVLM(Idefics):
     @classmethod
     def open_processor(cls, name: str) -> Any:
         """The processor of a checkpoint, by name or folder."""
-        return SmolVLMStills.from_pretrained(name)
+        return SmolVLMStills.from_pretrained(name, trust_remote_code=False)

@@ -21,7 +21,7 @@ class InternVL(Llava):
     @classmethod
     def open_processor(cls, name: str) -> Any:
         """The processor of a checkpoint, by name or folder."""
-        return InternVLStills.from_pretrained(name)
+        return InternVLStills.from_pretrained(name, trust_remote_code=False)
 
     @property
     def _tile_tokens(self) -> int:
@@ -46,7 +46,7 @@ class InternVL(Llava):
     def _cap(self, images: Any, most: int) -> None:
         tokens = self._tile_tokens
         self._check_cap(most, tokens)
-        images.max_patches = max(1, most // tokens - 1)
+        images.max_patches = min(images.max_patches, max(1, most // tokens - 1))
         images.min_patches = min(images.min_patches, images.max_patches)
 
     def _tiling(self, size: tuple[int, int], tiles: int) -> tuple[int, int]:
@@ -56,7 +56,7 @@ class InternVL(Llava):
         columns, rows = get_optimal_tiled_canvas((size[1], size[0]), tile, images.min_patches, images.max_patches)
         if columns * rows != tiles:
             raise ValueError(
-                f"A picture has {tiles} tiles for {self.name!r}, and its processor would make {columns * rows}: take "
+                f"A picture has {tiles} tiles for {self.title!r}, and its processor would make {columns * rows}: take "
                 "preprocessor_config.json from where the weights were published."
             )
         return columns, rows

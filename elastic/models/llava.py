@@ -62,7 +62,7 @@ class Pixtral(Llava):
     @classmethod
     def open_processor(cls, name: str) -> Any:
         """The processor of a checkpoint, by name or folder."""
-        return PixtralStills.from_pretrained(name)
+        return PixtralStills.from_pretrained(name, trust_remote_code=False)
 
     def _views(self, pictures: Sequence[Image.Image], ids: Tensor, inputs: Mapping[str, Tensor]) -> list[View]:
         patch, processor = self.model.config.vision_config.patch_size, self.processor.image_processor
@@ -75,7 +75,8 @@ class Pixtral(Llava):
 
     def _cap(self, images: Any, most: int) -> None:
         self._check_cap(most, 1)
-        images.size = {"longest_edge": isqrt(most) * self.model.config.vision_config.patch_size}
+        most_pixels = isqrt(most) * self.model.config.vision_config.patch_size
+        images.size = {"longest_edge": min(images.size["longest_edge"], most_pixels)}
 
     def _place(self, ids: Tensor, views: Sequence[View]) -> np.ndarray:
         place = super()._place(ids, views)

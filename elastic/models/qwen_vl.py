@@ -26,7 +26,7 @@ class Qwen2VL(PictureReader):
     @classmethod
     def open_processor(cls, name: str) -> Any:
         """The processor of a checkpoint, by name or folder."""
-        return Qwen2VLStills.from_pretrained(name)
+        return Qwen2VLStills.from_pretrained(name, trust_remote_code=False)
 
     def _views(self, pictures: Sequence[Image.Image], ids: Tensor, inputs: Mapping[str, Tensor]) -> list[View]:
         processor = self.processor.image_processor
@@ -44,7 +44,7 @@ class Qwen2VL(PictureReader):
         cell = (images.patch_size * images.merge_size) ** 2
         images.size = {
             "shortest_edge": min(images.size["shortest_edge"], most * cell // 4),
-            "longest_edge": most * cell,
+            "longest_edge": min(images.size["longest_edge"], most * cell),
         }
 
     @torch.inference_mode()
@@ -63,7 +63,7 @@ class Qwen25VL(Qwen2VL):
     @classmethod
     def open_processor(cls, name: str) -> Any:
         """The processor of a checkpoint, by name or folder."""
-        return Qwen25VLStills.from_pretrained(name)
+        return Qwen25VLStills.from_pretrained(name, trust_remote_code=False)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Qwen3VL(Qwen2VL):
     @classmethod
     def open_processor(cls, name: str) -> Any:
         """The processor of a checkpoint, by name or folder."""
-        return Qwen3VLStills.from_pretrained(name)
+        return Qwen3VLStills.from_pretrained(name, trust_remote_code=False)
 
 
 def unfolded(patches: Tensor, rows: int, columns: int, merged: int, times: int) -> Tensor:

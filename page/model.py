@@ -96,7 +96,7 @@ class Model:
             self.when_loaded()
         except Exception as error:  # whatever happens in this thread must reach the page
             self.error = str(error) or type(error).__name__
-            self.line.close(f"The model could not be loaded. {self.error}", 0)
+            self.line.close(f"The model could not be loaded. {self._for_visitors(self.error)}", 0)
         # What is there now stays: nobody need look through it for garbage again.
         gc.collect()
         gc.freeze()
@@ -116,11 +116,15 @@ class Model:
     def title(self) -> str:
         return "pocket-llava" if self.name is None else Path(self.name).name
 
+    def _for_visitors(self, text: str) -> str:
+        """A sentence with the model's short name: where it lies on this machine is nobody's business."""
+        return text if self.name is None else text.replace(str(Path(self.name)), self.title)
+
     def status(self) -> str:
         """One line about the model for the top of the page, as Markdown."""
         title = as_written(self.title)
         if self.error:
-            return f"⚠️ **{title} could not be loaded.** {as_written(self.error)}"
+            return f"⚠️ **{title} could not be loaded.** {as_written(self._for_visitors(self.error))}"
         if self.llava is None:
             return f"⏳ **Loading {title}.** You can already choose a picture and a question."
         live = f"🟢 **Live** · {title} · {as_written(described(self.llava))}"

@@ -58,7 +58,7 @@ class LlavaNext(Llava):
         left = unpad_image(numbers, original)[0]
         if not left.numel():
             raise ValueError(
-                f"A picture of {size[0]} x {size[1]} pixels is too narrow for {self.name!r}, nothing would be left of "
+                f"A picture of {size[0]} x {size[1]} pixels is too narrow for {self.title!r}, nothing would be left of "
                 "its tiles: cut a part of it out."
             )
         (top, first), (bottom, last) = (divmod(int(corner), wide * side) for corner in (left[0, 0], left[-1, -1]))
@@ -103,7 +103,7 @@ class Onevision(LlavaNext):
     @classmethod
     def open_processor(cls, name: str) -> Any:
         """The processor of a checkpoint, by name or folder."""
-        return OnevisionStills.from_pretrained(name)
+        return OnevisionStills.from_pretrained(name, trust_remote_code=False)
 
     def _views(self, pictures: Sequence[Image.Image], ids: Tensor, inputs: Mapping[str, Tensor]) -> list[View]:
         if len(pictures) == 1:
@@ -126,7 +126,7 @@ class Onevision(LlavaNext):
         """
         if pictures:
             raise ValueError(
-                f"{self.name!r} sees one picture in tiles and each of several as a whole, so none can be added to a "
+                f"{self.title!r} sees one picture in tiles and each of several as a whole, so none can be added to a "
                 "conversation: ask about all of them at first."
             )
         return super().next_turn(question)

@@ -48,7 +48,7 @@ class PictureReader(Reader):
         tokens = sum(map(len, every))
         if tokens != is_patch.sum():
             raise Unfit(
-                f"The prompt of {self.name!r} has {is_patch.sum()} image tokens, and its pictures have {tokens}: "
+                f"The prompt of {self.title!r} has {is_patch.sum()} image tokens, and its pictures have {tokens}: "
                 "take the processor's files from where the weights were published."
             )
         if every:
@@ -62,7 +62,7 @@ class PictureReader(Reader):
     @classmethod
     def open_processor(cls, name: str) -> Any:
         """The processor of a checkpoint, by name or folder."""
-        return AutoProcessor.from_pretrained(name)
+        return AutoProcessor.from_pretrained(name, trust_remote_code=False)
 
     def capped(self, most: int) -> Self:
         """The same reader, that makes at most so many tokens of a picture: fewer cost less than any cache can save.
@@ -80,14 +80,14 @@ class PictureReader(Reader):
         return other
 
     def _cap(self, images: Any, most: int) -> None:
-        """Set an image processor so that a picture has at most so many tokens."""
+        """Set an image processor so that a picture has at most so many tokens, and never more than without."""
         raise ValueError(
-            f"How many tokens a picture has is not for anybody to choose with {self.name!r}: leave the limit out."
+            f"How many tokens a picture has is not for anybody to choose with {self.title!r}: leave the limit out."
         )
 
     def _check_cap(self, most: int, least: int) -> None:
         if most < least:
-            raise ValueError(f"A picture has {least} tokens or more for {self.name!r}: allow at least as many.")
+            raise ValueError(f"A picture has {least} tokens or more for {self.title!r}: allow at least as many.")
 
     @property
     def most_pictures(self) -> int:
@@ -129,7 +129,7 @@ class PictureReader(Reader):
         """
         pictures = [context] if isinstance(context, Image.Image) else context
         if isinstance(pictures, str) or not pictures or not all(isinstance(one, Image.Image) for one in pictures):
-            raise ValueError(f"{self.name!r} is asked about a picture: open it first, as elastic.picture does.")
+            raise ValueError(f"{self.title!r} is asked about a picture: open it first, as elastic.picture does.")
         question = self._spelled(question)
         message = self._message("user", question, pictures=len(pictures))
         text = self._render([message])

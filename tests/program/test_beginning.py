@@ -191,3 +191,12 @@ def test_a_text_model_that_shows_as_one_only_when_it_is_loaded_is_refused_by_the
     model = Model(str(tiny_text_folder), "cpu")
     assert model.ready.wait(60) and model.state == "failed" and model.llava is None
     assert "is a text model, and the page asks about pictures" in model.status()
+
+
+def test_visitors_read_the_name_of_a_model_that_did_not_load_and_not_where_it_lies(tiny_folder, tmp_path):
+    folder = copy(tiny_folder, tmp_path / "copy")
+    without(folder, "multi_modal_projector")
+    model = Model(f"{folder}/", "cpu")
+    assert model.ready.wait(60) and str(folder) in model.error, "whoever started it reads all of it"
+    for said in (model.status(), model.line.closed):
+        assert "copy" in said and str(tmp_path) not in said.replace("\\", "")

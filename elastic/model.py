@@ -22,8 +22,9 @@ from transformers import (
 from elastic.cache.hooks import prepare
 from elastic.command_line import AUTO
 from elastic.models import smollm2
+from elastic.models.bounds import check_amount, check_settings
 from elastic.models.checkpoint import SMOLLM2, Unfit, check_files, reason_of
-from elastic.models.families import family_of
+from elastic.models.families import OWN_CODE, family_of
 from elastic.models.llava import Llava
 from elastic.models.pictures import PictureReader
 from elastic.models.precision import check_dtype, dtype_for, half, named
@@ -82,11 +83,13 @@ def _opened(name: str, device: str, four_bit: bool, dtype: str) -> PictureReader
     with _in_one_sentence(name):
         settings, _ = PretrainedConfig.get_config_dict(name)
     family = family_of(name, settings)
+    check_settings(name, settings)
     is_text = issubclass(family.reader, TextModel)
     kind = AutoModelForCausalLM if is_text else AutoModelForImageTextToText
     with _in_one_sentence(name):
-        config = AutoConfig.from_pretrained(name)
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         skeleton = without_weights(kind, config)
+        check_amount(name, skeleton)
         processor: Any = family.reader.open_processor(name)
         if not is_text:
             fit_processor(processor, config, name)
@@ -134,6 +137,8 @@ def _in_one_sentence(name: str) -> Iterator[None]:
     except Unfit:
         raise
     except Exception as error:  # files can be wrong in more ways than can be listed
+        if "trust_remote_code" in str(error):  # the library's sentence is for who writes the call
+            raise ValueError(f"{name!r} cannot be read here: {OWN_CODE}.") from error
         raise ValueError(
             f"Could not load {name!r} as a vision-language or a text model ({reason_of(error)}). "
             "Give a hub name such as llava-hf/llava-1.5-7b-hf, or a folder with such a checkpoint."

@@ -218,7 +218,7 @@ def _lengths(model: ModelSource, samples: list[Sample]) -> dict[str, int]:
     """How many tokens each sample's first question has: equally many, equally long prompts."""
     name = model.name or POCKET
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"The tokenizer of {str(name)!r} cannot be read ({reason}): give a checkpoint.") from error

@@ -130,7 +130,7 @@ def reads_text(model: str | None) -> bool:
         return True
     name = model or str(POCKET)
     try:
-        return AutoConfig.from_pretrained(name).model_type in FAMILIES
+        return AutoConfig.from_pretrained(name, trust_remote_code=False).model_type in FAMILIES
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"The settings of {name!r} cannot be read ({reason}): give a checkpoint.") from error

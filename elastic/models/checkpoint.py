@@ -1,5 +1,6 @@
 """The files of a checkpoint before a model is made of them: which is missing, damaged, or only a pointer to another."""
 
+import errno
 import hashlib
 import json
 import zipfile
@@ -44,6 +45,8 @@ def check_files(folder: Path) -> None:
         _check_json(path)
     for index in folder.glob("*.index.json"):
         listed = json.loads(index.read_text(encoding="utf-8")).get("weight_map", {})
+        if not isinstance(listed, dict) or not all(isinstance(name, str) for name in listed.values()):
+            raise ValueError(f"{index} does not say which weights are in which file. Copy the checkpoint again.")
         missing = sorted(name for name in set(listed.values()) if not (folder / name).is_file())
         if missing:
             raise ValueError(f"{folder / missing[0]} is missing, which {index.name} names. Copy the checkpoint again.")
@@ -77,17 +80,27 @@ def digest(folder: Path) -> str:
 
 def _check_json(path: Path) -> None:
     try:
+        _check_kind(path)
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(UNREAD.format(path, error.strerror)) from error
+    except RecursionError as error:
+        raise ValueError(f"{path} cannot be read (it has too many brackets). Copy the checkpoint again.") from error
     except ValueError as error:
         raise ValueError(f"{path} cannot be read ({error}). Copy the checkpoint again.") from error
     if path.name.endswith(("config.json", ".index.json")) and not isinstance(value, dict):
         raise ValueError(f"{path} holds no object of settings. Copy the checkpoint again.")
 
 
+def _check_kind(path: Path) -> None:
+    """See that a path leads to a file: devices and pipes have no end, and some never begin."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file")
+
+
 def _check_weights(path: Path) -> None:
     try:
+        _check_kind(path)
         with path.open("rb") as file:
             begins = file.read(len(POINTER))
         if begins == POINTER:

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 from transformers import PretrainedConfig
 
+from elastic.models.bounds import check_pictures
 from elastic.models.checkpoint import Unfit, reason_of
 
 PUBLISHED = "from where the weights were published"
@@ -37,6 +38,7 @@ def fit_processor(processor: Any, config: PretrainedConfig, name: str) -> None:
         if hasattr(processor, fact):
             setattr(processor, fact, value)
     images: Any = processor.image_processor
+    check_pictures(name, images)
     if hasattr(images, "merge_size"):  # Qwen's, which cut a picture into patches themselves
         vision: Any = config.vision_config
         images.patch_size, images.merge_size = vision.patch_size, vision.spatial_merge_size

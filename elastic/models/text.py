@@ -23,7 +23,7 @@ class TextModel(Reader):
     @classmethod
     def open_processor(cls, name: str) -> Any:
         """The tokenizer of a checkpoint, by name or folder."""
-        return AutoTokenizer.from_pretrained(name)
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:

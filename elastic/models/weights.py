@@ -57,7 +57,9 @@ def _opened(kind: Any, name: str, options: dict[str, object]) -> PreTrainedModel
     # Asked what it found, the library returns a pair, which its types leave out. Shapes that do not match would be an
     # error of several lines: found with the rest they are told in a sentence.
     with _in_silence():
-        loaded = kind.from_pretrained(name, output_loading_info=True, ignore_mismatched_sizes=True, **options)
+        loaded = kind.from_pretrained(
+            name, output_loading_info=True, ignore_mismatched_sizes=True, trust_remote_code=False, **options
+        )
     model, found = cast(tuple[PreTrainedModel, dict[str, Any]], loaded)
     _check_names(name, model, found["missing_keys"], found.get("unexpected_keys", ()))
     _check_shapes(name, found.get("mismatched_keys", ()))

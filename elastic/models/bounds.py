@@ -78,11 +78,14 @@ def check_amount(name: str, skeleton: PreTrainedModel) -> None:
 def _tiles(images: Any) -> int:
     """Into how many tiles a picture is cut at most, as far as settings say it in numbers."""
     tiles = int(max(getattr(images, "max_patches", None) or 0, getattr(images, "min_patches", None) or 0))
-    whole, tile = (_plain(getattr(images, name, None)) or {} for name in ("size", "max_image_size"))
-    edges = [dict(one).get("longest_edge") if isinstance(one, Mapping) else None for one in (whole, tile)]
-    if all(isinstance(edge, int) and edge > 0 for edge in edges):
-        tiles = max(tiles, (-(-edges[0] // edges[1])) ** 2)
-    return tiles
+    whole, tile = (_longest(getattr(images, name, None)) for name in ("size", "max_image_size"))
+    return max(tiles, (-(-whole // tile)) ** 2) if whole and tile else tiles
+
+
+def _longest(size: Any) -> int:
+    """The longest edge that a size names, 0 where it names none."""
+    edge = plain.get("longest_edge") if isinstance(plain := _plain(size), Mapping) else None
+    return edge if isinstance(edge, int) and edge > 0 else 0
 
 
 def _plain(value: Any) -> Any:

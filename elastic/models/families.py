@@ -16,6 +16,7 @@ from elastic.models.pictures import PictureReader
 from elastic.models.qwen_vl import Qwen2VL, Qwen3VL, Qwen25VL
 from elastic.models.text import TextModel
 
+LONGEST_KIND = 60  # characters of what a sentence says of a kind
 Settings = Mapping[str, Any]  # what a checkpoint's `config.json` holds
 
 
@@ -116,16 +117,22 @@ def family_of(name: str, settings: Settings) -> Family:
         )
     reason = None if kind in READERS else _reason(kind, settings)
     if reason is not None:
-        raise ValueError(f"{name!r} is a {kind} model, which cannot be read here: {reason}.")
+        raise ValueError(f"{name!r} is a {_short(kind)} model, which cannot be read here: {reason}.")
     if kind not in READERS:
         known = ", ".join(sorted(READERS))
-        raise ValueError(f"{name!r} is a {kind} model, which is not known here. Models that are read: {known}.")
+        raise ValueError(f"{name!r} is a {_short(kind)} model, which is not known here. Models that are read: {known}.")
     if kind == "llava" and not isinstance(settings.get("text_config"), dict):
         raise ValueError(f"{name!r} cannot be read here: {UNCONVERTED}.")
     tower = vision.get("model_type") if isinstance(vision := settings.get("vision_config"), dict) else None
     family = TOWERS.get(str(tower), READERS[kind])
     _check_packages(name, kind, settings, family.packages)
     return family
+
+
+def _short(kind: str) -> str:
+    """A kind as words within a sentence, whatever a file says it is."""
+    words = " ".join(kind.split())
+    return words if len(words) <= LONGEST_KIND else f"{words[:LONGEST_KIND]}..."
 
 
 def _reason(kind: str, settings: Settings) -> str | None:

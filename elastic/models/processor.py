@@ -42,6 +42,7 @@ def fit_processor(processor: Any, config: PretrainedConfig, name: str) -> None:
     if hasattr(images, "merge_size"):  # Qwen's, which cut a picture into patches themselves
         vision: Any = config.vision_config
         images.patch_size, images.merge_size = vision.patch_size, vision.spatial_merge_size
+        images.temporal_patch_size = vision.temporal_patch_size
     if hasattr(config, "image_grid_pinpoints"):  # the shapes that tiles are put together in
         images.image_grid_pinpoints = config.image_grid_pinpoints
     _check_size(images, config, name)

@@ -128,6 +128,16 @@ def test_a_limit_of_tokens_gives_a_picture_no_more_than_it_has_without(made, pic
     assert str(made(family).parent) not in str(error.value)
 
 
+def test_a_kind_of_many_lines_is_told_in_one(changed):
+    said = refusal(changed("smolvlm", "config.json", ("model_type",), "<b>x</b>\n" * 100))
+    assert "is a <b>x</b> <b>x</b>" in said and len(said) < 600
+
+
+def test_how_many_pictures_a_patch_of_a_film_spans_is_the_towers_to_say(changed):
+    place = ("image_processor", "temporal_patch_size")
+    assert model.load(str(changed("qwen2-vl", "processor_config.json", place, 10**6)), "cpu")
+
+
 @pytest.mark.parametrize("listed", [[1], {"a": 1}, {"a": []}, "x"])
 def test_an_index_that_lists_no_files_is_refused(made, tmp_path, listed):
     folder = tmp_path / "indexed"

@@ -48,7 +48,7 @@ class PictureReader(Reader):
         tokens = sum(map(len, every))
         if tokens != is_patch.sum():
             raise Unfit(
-                f"The prompt of {self.title!r} has {is_patch.sum()} image tokens, and its pictures have {tokens}: "
+                f"The prompt of {self.name!r} has {is_patch.sum()} image tokens, and its pictures have {tokens}: "
                 "take the processor's files from where the weights were published."
             )
         if every:

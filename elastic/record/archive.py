@@ -133,7 +133,9 @@ def _reason(error: Exception) -> str:
     """What is wrong in a few words of ours: those of libraries are for programmers."""
     if isinstance(error, ValidationError):
         place = error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"]
-        return f"what it says of {str(place[-1])[:40] if place else 'itself'} is missing or impossible"
+        # Where a value may be of several types, the last of its place is a word of pydantic's for one of them.
+        named = [part for part in place if isinstance(part, str) and not part.startswith("constrained-")]
+        return f"what it says of {named[-1][:40] if named else 'itself'} is missing or impossible"
     return str(error)[:120] if type(error) is ValueError else "its parts do not fit together"
 
 

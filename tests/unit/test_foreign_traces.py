@@ -113,6 +113,12 @@ def test_a_plain_part_out_of_its_type_or_range_is_refused(change):
     refused(with_plain(change))
 
 
+def test_what_is_wrong_with_a_box_is_said_by_its_name():
+    assert "what it says of box is" in refused(
+        with_plain(lambda plain: plain["sides"][0]["views"][0].update(box=["a", 0, 1, 1]))
+    )
+
+
 @pytest.mark.parametrize("schema", [5, 6])
 def test_views_that_say_they_have_more_cells_than_memory_holds_are_refused_before_any_is_made(schema):
     run = run_of("run", PAIR)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { cellOf, cellsOf, eachPair, layOut, nextPatch, patchOn, placeText } from '../../assets/web/core/views.js';
+import { cellOf, cellsOf, eachPair, layOut, nextPatch, patchOn, placeText, seenText } from '../../assets/web/core/views.js';
 
 const WHOLE = [0, 0, 1, 1];
 const view = (rows, columns, box = WHOLE, picture = 0) => ({ rows, columns, box, picture });
@@ -100,6 +100,19 @@ test('a patch says its picture and tile where there are several', () => {
   assert.equal(placeText(layout, 17), 'picture 1, tile 2, row 1, column 2');
   assert.equal(placeText(layout, 96), 'picture 1, whole picture, row 1, column 1');
   assert.equal(placeText(layout, 112 + 5), 'picture 2, row 2, column 3');
+});
+
+test('it is said in how many tiles each picture was seen, and that it was seen whole as well', () => {
+  assert.equal(seenText([view(4, 4)]), '');
+  assert.equal(seenText([view(4, 4), view(4, 4, WHOLE, 1)]), '');
+  assert.equal(seenText(TILED), 'This picture was seen in 6 tiles, and once more whole, smaller.');
+  assert.equal(seenText(TILES), 'This picture was seen in 6 tiles.');
+  assert.equal(seenText([view(4, 4), view(6, 8)]), 'This picture was seen in a fine grid, and once more whole, in fewer patches.');
+  const second = view(4, 4, WHOLE, 1);
+  assert.equal(
+    seenText([...TILED, second]),
+    'Picture 1 was seen in 6 tiles, and once more whole, smaller. Picture 2 was seen whole.',
+  );
 });
 
 test('neighbours are of one view', () => {

@@ -57,6 +57,30 @@ function nameOf(views, number) {
 }
 
 /**
+ * In how many views the model saw its pictures: "This picture was seen in 9 tiles, and once more whole, smaller."; '' where
+ * each was seen once.
+ * @param {Frame[]} views
+ */
+export function seenText(views) {
+  const pictures = [...new Set(views.map(({ picture }) => picture))];
+  if (pictures.length === views.length) return '';
+  const texts = pictures.map((picture) => seenIn(views, ofPicture(views, picture)));
+  if (texts.length < 2) return 'This picture was seen ' + texts[0] + '.';
+  return texts.map((text, number) => 'Picture ' + (pictures[number] + 1) + ' was seen ' + text + '.').join(' ');
+}
+
+/**
+ * @param {Frame[]} views
+ * @param {number[]} own
+ */
+function seenIn(views, own) {
+  const tiles = tilesOf(views, own).length;
+  if (own.length < 2) return 'whole';
+  if (tiles < 2) return 'in a fine grid, and once more whole, in fewer patches';
+  return 'in ' + tiles + ' tiles' + (tiles < own.length ? ', and once more whole, smaller' : '');
+}
+
+/**
  * One picture in cells of its tiles: those where they lie, and the whole beside them, where it was seen as well.
  * @param {Frame[]} views
  * @param {number} picture

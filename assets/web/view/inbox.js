@@ -4,7 +4,7 @@ import { MESSAGE_VERSION, newSide, openSide, takeSteps } from '../core/messages.
 import { keptWords } from '../core/numbers.js';
 import { askedAfterText } from '../core/sentences.js';
 import { isMarker } from '../core/tokens.js';
-import { layOut } from '../core/views.js';
+import { layOut, seenText } from '../core/views.js';
 import { frame } from '../frame.js';
 import { takeWanted, tellNothingWrong, tellWrong } from './address.js';
 import { say } from './aloud.js';
@@ -114,6 +114,7 @@ function open(opening) {
   state.layer = Math.min(state.layer, state.sides[0].layers);
   state.sides.forEach(openPanels);
   setText(find('.tv-before'), askedAfterText(opening.sides[0]));
+  setText(find('.tv-seen-as'), seenText(views));
   buildCalculator(find('.tv-calculator-box'), state.shape);
   buildSave(find('.tv-save'), state);
   find('.tv-key-marker').hidden = !state.sides.some((side) => [...side.patchOf.keys()].some((token) => isMarker(side, token)));

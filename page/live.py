@@ -101,7 +101,8 @@ class Live:
         in_line = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
         told = page.load(offers.told, None, [several.begin, several.tokens, several.cost], **in_line)
         given = [inputs.picture, several.pictures, several.tokens, inputs.question]
-        for event in (told.then, inputs.picture.change, several.pictures.change, several.tokens.change):
+        changes = inputs.picture.change, inputs.question.blur, several.pictures.change, several.tokens.change
+        for event in (told.then, *changes):
             event(offers.cost, given, several.cost, trigger_mode="always_last", **in_line)
 
     def _glance(self) -> None:

@@ -155,6 +155,10 @@ def test_tokens_and_bytes_are_told_before_anybody_asks_and_fewer_tokens_are_what
         return
     question = page.input_value("#question textarea")
     cost(page, prompt_of(reader, [0], question).ids.shape[1])
+    question = "And what is it?"
+    page.fill("#question textarea", question)
+    page.press("#question textarea", "Tab")
+    cost(page, prompt_of(reader, [0], question).ids.shape[1])
     fewer = 64 if name == TILED else 16
     few = prompt_of(reader.capped(fewer), [0], question)
     page.locator("#picture-tokens input").fill(str(fewer))

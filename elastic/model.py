@@ -63,7 +63,7 @@ def load(
     if not name_or_path and not POCKET.is_dir():
         raise ValueError(
             f"There is no pocket-llava in {POCKET}: it comes with a checkout of the project, not with the installed "
-            "package. Name a checkpoint, by folder or hub name such as llava-hf/llava-1.5-7b-hf, or run in a checkout."
+            "package. Name a checkpoint, by folder or hub name such as HuggingFaceTB/SmolVLM-256M-Instruct, or run in a checkout."
         )
     name = str(name_or_path or POCKET)
     device = _device(device, four_bit)
@@ -141,5 +141,5 @@ def _in_one_sentence(name: str) -> Iterator[None]:
             raise ValueError(f"{name!r} cannot be read here: {OWN_CODE}.") from error
         raise ValueError(
             f"Could not load {name!r} as a vision-language or a text model ({reason_of(error)}). "
-            "Give a hub name such as llava-hf/llava-1.5-7b-hf, or a folder with such a checkpoint."
+            "Give a hub name such as HuggingFaceTB/SmolVLM-256M-Instruct, or a folder with such a checkpoint."
         ) from error

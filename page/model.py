@@ -21,7 +21,8 @@ if TYPE_CHECKING:  # else a page of recorded runs would import torch
 def reads_no_pictures(name: str | None) -> str:
     """A sentence for who names a text model for the page."""
     return (
-        f"{name!r} is a text model, and the page asks about pictures: name a LLaVA such as llava-hf/llava-1.5-7b-hf, "
+        f"{name!r} is a text model, and the page asks about pictures: name one that sees them, such as "
+        f"HuggingFaceTB/SmolVLM-256M-Instruct, "
         f"leave --model out for pocket-llava, or take the text model to python -m elastic.evaluate --model {name}."
     )
 

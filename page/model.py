@@ -22,8 +22,8 @@ def reads_no_pictures(name: str | None) -> str:
     """A sentence for who names a text model for the page."""
     return (
         f"{name!r} is a text model, and the page asks about pictures: name one that sees them, such as "
-        f"HuggingFaceTB/SmolVLM-256M-Instruct, "
-        f"leave --model out for pocket-llava, or take the text model to python -m elastic.evaluate --model {name}."
+        "HuggingFaceTB/SmolVLM-256M-Instruct, leave --model out for pocket-llava, or take the text model to "
+        f"python -m elastic.evaluate --model {name}."
     )
 
 

@@ -181,7 +181,7 @@ def test_the_program_ends_with_the_sentence_where_a_checkpoint_shows_what_it_is_
 
 
 def test_a_text_model_is_refused_for_a_page_about_pictures(begun, tiny_text_folder):
-    words = ("text model", "page asks about pictures", "name a LLaVA", "python -m elastic.evaluate --model")
+    words = ("text model", "page asks about pictures", "name one that sees them", "python -m elastic.evaluate --model")
     is_one_sentence(*begun("--model", "smollm2"), "smollm2", *words)
     is_one_sentence(*begun("--model", str(tiny_text_folder)), str(tiny_text_folder), *words)
 

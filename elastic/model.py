@@ -63,7 +63,8 @@ def load(
     if not name_or_path and not POCKET.is_dir():
         raise ValueError(
             f"There is no pocket-llava in {POCKET}: it comes with a checkout of the project, not with the installed "
-            "package. Name a checkpoint, by folder or hub name such as HuggingFaceTB/SmolVLM-256M-Instruct, or run in a checkout."
+            "package. Name a checkpoint, by folder or hub name such as HuggingFaceTB/SmolVLM-256M-Instruct, or run in "
+            "a checkout."
         )
     name = str(name_or_path or POCKET)
     device = _device(device, four_bit)

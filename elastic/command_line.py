@@ -30,3 +30,15 @@ def whole_number(least: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def not_empty(text: str) -> str:
+    """The type of an option that says something: an empty text, as of a variable that is not set, is no default."""
+    if not text.strip():
+        raise ArgumentTypeError("an empty text is not possible. Say what is meant, or leave the option out.")
+    return text
+
+
+def plain(text: str) -> str:
+    """Text from elsewhere as one line of a terminal: signs that steer one, or break lines, are spelled out."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

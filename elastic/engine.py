@@ -20,6 +20,7 @@ from elastic.model import Reader, Reading
 from elastic.models.reading import View, words
 from elastic.policies import LayerView, Policy
 from elastic.policies.full import Full
+from elastic.rehearsal import Script, rehearse
 from elastic.statistics import Statistic
 
 
@@ -38,6 +39,7 @@ class State:
     chosen_by: dict[Statistic, Tensor] = field(default_factory=dict)  # of layers, what was known then; for the record
     views: tuple[View, ...] = ()  # every picture that the first sequence was shown, as the model saw it
     places: np.ndarray = field(default_factory=lambda: words(0))  # (up to seen, 4) of prompts, see `Reading.place`
+    script: Script = field(default_factory=Script)  # the prompts, to be read again where a policy has them rehearsed
 
     @property
     def seen(self) -> int:
@@ -64,7 +66,7 @@ class Step:
     likeliest: int  # what greedy decoding would write in the first sequence
     looked: Tensor  # (L, seen) float32, attention of the query that wrote this token; a slot's goes to its anchor
     seconds: float  # of the step alone
-    slots: list[int]  # per layer
+    slots: list[float]  # per layer, the mean of its heads
     bytes_held: list[int]  # per layer, slots in use
     bytes_allocated: int  # of the tensors, room for coming tokens included
     # (L, R) tokens given up after this step, and those that took them in, -1 for none; R as in `cache.tables`.
@@ -97,16 +99,21 @@ def prefill(llava: Reader, prompt: Reading, needs: Iterable[Statistic] = (), rec
 
 
 @torch.inference_mode()
-def extend(state: State, prompt: Reading) -> None:
-    """Let a state read further tokens: a prompt, or the next question of its conversation."""
+def extend(state: State, prompt: Reading, is_written: bool = False) -> None:
+    """Let a state read further tokens: a prompt, or the next question of its conversation.
+
+    Where they are an answer that is known, `is_written`, they count as the model's own, and no attention of theirs is
+    summed up.
+    """
     llava, cache, began = state.llava, state.cache, _now(state.llava)
     place, views = _placed(state, prompt)
     positions = None if prompt.positions is None else prompt.positions + cache.seen + cache.offset
-    forward = cache.enter(prompt.ids, is_prompt=True, asked=prompt.asked, positions=positions)
+    script = state.script if is_written else state.script.followed_by(cache.seen, prompt)
+    forward = cache.enter(prompt.ids, not is_written, prompt.asked, positions, prompt.erased)
     state.logits = llava.read(prompt, cache, forward)
     cache.observe(forward)
     state.ids = torch.cat([state.ids, prompt.ids.cpu()], 1)
-    state.places, state.views = place, views
+    state.places, state.views, state.script = place, views, script
     state.prefill_seconds, state.compress_seconds = _now(llava) - began, 0.0
     if cache.records_attention:
         state.looked = attention_on_tokens(cache.tables, forward)
@@ -117,6 +124,7 @@ def compress(state: State, policy: Policy, reserve: int = 256) -> State:
     """A state with a cache of its own, compressed as the policy says, with room for what `reserve` more tokens need."""
     began = _now(state.llava)
     cache = state.cache.fork()
+    rehearse(state.llava, cache, state.ids, state.script, policy.needs)
     chosen_from, chosen_by = cache.compress(policy, reserve), cache.layer_statistics
     seconds = _now(state.llava) - began
     return replace(state, cache=cache, compress_seconds=seconds, chosen_from=chosen_from, chosen_by=chosen_by)

@@ -27,6 +27,29 @@ class Read:
 
 
 @dataclass(frozen=True)
+class Compressing:
+    """The cache of a side, counted from 0, is about to be made of what was read."""
+
+    side: int
+
+
+@dataclass(frozen=True)
+class Rereading:
+    """Of a conversation that is read again, turn `number` of so many is being read, or answered once more."""
+
+    number: int
+    turns: int
+
+
+@dataclass(frozen=True)
+class Judging:
+    """Of an answer that was given before something was erased, so many of its tokens have been judged without it."""
+
+    number: int
+    most: int
+
+
+@dataclass(frozen=True)
 class Answering:
     """What can be recorded from here on; a record is made where somebody asks for it, not at every step."""
 
@@ -56,4 +79,4 @@ class Ended(Answering):
     reasons: list[str]
 
 
-Event = Encoding | Prefilling | Read | Compressed | Stepped | Ended
+Event = Encoding | Prefilling | Read | Compressing | Rereading | Judging | Compressed | Stepped | Ended

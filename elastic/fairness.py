@@ -14,7 +14,7 @@ Others, which protect what they think is needed, begin with too much, and a long
 
 Why a quarter. With it an answer that adds to the cache is a fair one up to `keep / (4 - 5 keep)` of the prompt: a third
 of it at keep 0.5, a fifteenth at 0.2, a 35th at 0.1, where that is a sentence and never a description. It also leaves
-room for slots, which are whole. And it is harmless: from a fifth of the cache to a tenth most methods lose 8 to 13
+room for slots, which are whole. And it is harmless: from a fifth of the cache to a tenth most methods lose 6 to 17
 points of exact answers (`benchmarks/RESULTS.md`), so that a quarter more memory is worth three or four, about what 500
 questions can tell apart.
 """

@@ -37,7 +37,7 @@ def merge(
     row = torch.arange(rows, device=x.device)[:, None]
     group, order = (owner + row * tokens)[kept].sort(stable=True)
     # Every kept slot has a member, itself at least, so groups in ascending order are the slots in order.
-    sizes = group.unique_consecutive(return_counts=True)[1]
+    groups, sizes = group.unique_consecutive(return_counts=True)
     column = torch.arange(owner.shape[1], device=x.device) if members is None else _rows(members, rows, x.device)
     entry = (column.expand_as(owner) + row * tokens)[kept][order]
     count = share if share is not None else count
@@ -54,14 +54,30 @@ def merge(
         mode="sum",
         per_sample_weights=None if weight is None else weight.repeat(copies),
     )
-    return total.div_(total_weight.repeat(copies)[:, None]).view(batch, heads, -1, dim).to(x.dtype)
+    means = total.div_(total_weight.repeat(copies)[:, None]).to(x.dtype)
+    of_row = (groups // tokens).bincount(minlength=rows)
+    return filled_up(means, of_row.repeat(copies)).view(batch, heads, -1, dim)
 
 
 def pick(x: Tensor, owner: Tensor) -> Tensor:
-    """The anchors' own entries: x (B, H, T, D), owner (R, T) -> (B, H, S, D), a copy."""
+    """The anchors' own entries: x (B, H, T, D), owner (R, T) -> (B, H, S, D), a copy.
+
+    S is the most that a row keeps; others are filled up with zeros, here as in `merge`.
+    """
     batch, heads, tokens, dim = x.shape
     kept = anchors(_rows(owner, batch * heads, x.device))
-    return x.reshape(batch * heads, tokens, dim)[kept].view(batch, heads, -1, dim)
+    own = x.reshape(batch * heads, tokens, dim)[kept]
+    return filled_up(own, kept.sum(1)).view(batch, heads, -1, dim)
+
+
+def filled_up(entries: Tensor, sizes: Tensor, fill: float = 0) -> Tensor:
+    """Entries (N, ...) of R rows of the given `sizes` (R,), one behind the other, as (R, the longest, ...)."""
+    longest = int(sizes.max())
+    if len(entries) == longest * len(sizes):
+        return entries.view(len(sizes), longest, *entries.shape[1:])
+    rows = entries.new_full((len(sizes), longest, *entries.shape[1:]), fill)
+    rows[torch.arange(longest, device=sizes.device) < sizes[:, None]] = entries
+    return rows
 
 
 def _rows(table: Tensor, rows: int, device: torch.device) -> Tensor:

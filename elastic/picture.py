@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 from PIL.TiffImagePlugin import TiffImageFile
+from pillow_heif import register_heif_opener
 
 from elastic.record.foreign import read_file
 from elastic.record.grey import is_deep, shown_grey
@@ -22,7 +23,7 @@ SENT_BYTES = 30_000  # a picture travels in two messages of every run
 SENT_TILES = 150_000  # and all views of it, where there are several
 MAX_SIDE = 2048  # larger pictures are reduced: SmolVLM looks at as much, and with Qwen-VL every pixel is paid for
 # What is read, by Pillow's names. Not among them: what starts another program (EPS), and what only few can open.
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "FITS")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "FITS", "HEIF")
 SCAN = b"\xff\xda"  # begins a scan of a JPEG file, and cannot stand within one
 MAX_SCANS = 200  # progressive ones have about ten
 BITS, SAMPLE_FORMAT, NO_DATA = 258, 339, 42113  # tags of TIFF files; the last is of maps, a number as text
@@ -31,6 +32,8 @@ JPEG = b"\xff\xd8\xff"
 PNG = b"\x89PNG\r\n\x1a\n"
 # Chunks of a PNG file that say what its pixels are and how it is turned; all others are passed over, however large.
 PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
+
+register_heif_opener()  # photographs of phones (HEIC), which Pillow does not read by itself
 
 
 def open_picture(source: str | Path | io.BytesIO) -> Image.Image:

@@ -11,15 +11,18 @@ from PIL import Image
 from torch import Tensor
 
 from elastic.cache.report import full_bytes
-from elastic.engine import State, Step, compress, decode, extend, prefill
-from elastic.events import Compressed, Encoding, Ended, Event, Prefilling, Read, Stepped
+from elastic.engine import State, Step, decode
+from elastic.erasing import judge_again
+from elastic.events import Compressed, Ended, Event, Stepped
 from elastic.fairness import beyond_share
-from elastic.model import PictureReader, Reading
+from elastic.model import PictureReader
 from elastic.options import MAX_QUESTION
-from elastic.picture import small_jpegs
 from elastic.policies import Policy
-from elastic.record.recorder import RECORDED, Recorder
-from elastic.record.trace import Run
+from elastic.record.recorder import Recorder
+from elastic.record.trace import Run, Trace
+from elastic.rereading import Asking, PastTurn, as_they_were, go_on, read_from_start, twins
+
+MOST_KEPT_TWICE = 2**26  # bytes of caches that are also kept as they were before the last question: to ask it again
 
 
 class Comparison:
@@ -35,6 +38,7 @@ class Comparison:
         picture: Image.Image | Sequence[Image.Image],
         policies: Sequence[Policy],
         source: str | tuple[str, ...] = "",
+        past: Sequence[PastTurn] = (),
     ) -> None:
         self.llava, self.policies = llava, list(policies)
         self.pictures = [picture] if isinstance(picture, Image.Image) else list(picture)
@@ -43,20 +47,62 @@ class Comparison:
         check_pictures(llava, len(self.pictures))
         self.link: dict[str, str] = {}  # see Run; of the current turn
         self.note = ""  # a sentence that belongs to the current turn, whoever tells it
+        self.past = list(past)  # earlier turns; caches of it are made when the next question comes
         self._name = ""  # of the current turn's run
         self._seen: list[bytes] = []  # what the model sees, per view
+        self._asked: Asking | None = None  # in the current turn
+        self._begins = False  # see PastTurn; of the current one
+        self._before: list[State] = []  # caches as they were before it, where they take little room
         self.states: list[State] = []
         self.recorders: list[Recorder] = []
         self.finish: list[str] = []
-        self.history: list[list[tuple[str, str]]] = [[] for _ in policies]  # earlier turns
+
+    @property
+    def turns(self) -> list[PastTurn]:
+        """All turns so far, the current one with what has been answered."""
+        if self._asked is None or not self.recorders:
+            return list(self.past)
+        answers = tuple(
+            tuple(state.ids[0, len(recorder.start.pieces) :].tolist())
+            for state, recorder in zip(self.states, self.recorders, strict=True)
+        )
+        texts = tuple(recorder.answer for recorder in self.recorders)
+        return [*self.past, PastTurn(self._asked, answers, texts, self._begins)]
+
+    @property
+    def history(self) -> list[list[tuple[str, str]]]:
+        """Per side, the earlier questions and its answers."""
+        return [[(turn.asked.question, turn.texts[side]) for turn in self.past] for side in range(len(self.policies))]
+
+    def change(self, policies: Sequence[Policy], llava: PictureReader, picture_tokens: int = 0) -> None:
+        """Go on with other caches: what was said so far is read again when the next question comes."""
+        self._remember()
+        if list(policies) == self.policies and picture_tokens == self.picture_tokens:
+            return
+        self.policies, self.llava, self.picture_tokens = list(policies), llava, picture_tokens
+        self.states, self._before = [], []
+
+    def go_back(self, turns: int) -> None:
+        """Forget all but the first `turns`, to ask otherwise from there."""
+        is_last, before = turns == len(self.turns) - 1, self._before
+        self._remember()
+        if turns >= len(self.past):
+            return
+        # What the first question is about stays, whatever is asked of it.
+        self.states, self._before = before if is_last else [], []
+        kept = sum(len(turn.asked.pictures) for turn in self.past[: max(1, turns)])
+        self.pictures, self.source, self.past = self.pictures[:kept], self.source[:kept], self.past[:turns]
+        self._seen = self._seen if self.states else []
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory it holds: picture, caches and records, on whatever device."""
         pixels = sum(width * height for width, height in (picture.size for picture in self.pictures))
-        caches = sum(state.cache.bytes_allocated + state.logits.nbytes + state.looked.nbytes for state in self.states)
-        views = sum(view.pixels.nbytes for view in self.states[0].views) if self.states else 0  # the same for all sides
-        return 3 * pixels + views + caches + sum(recorder.nbytes for recorder in list(self.recorders))
+        held = [*self.states, *self._before]
+        caches = sum(state.cache.bytes_allocated + state.logits.nbytes + state.looked.nbytes for state in held)
+        # The same for all sides.
+        shared = sum(state.script.nbytes + sum(view.pixels.nbytes for view in state.views) for state in self.states[:1])
+        return 3 * pixels + shared + caches + sum(recorder.nbytes for recorder in list(self.recorders))
 
     @property
     def beyond_share(self) -> str:
@@ -80,7 +126,7 @@ class Comparison:
             sides=[recorder.trace(finish) for recorder, finish in zip(self.recorders, self.finish, strict=True)],
             pictures=list(self._seen),
             titles=[policy.title for policy in self.policies],
-            history=[list(past) for past in self.history],
+            history=self.history,
             shape=self.llava.shape,
             about=self.llava.about | {"recorded": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")},
             link=self.link,
@@ -95,10 +141,13 @@ class Comparison:
         before_question: bool = False,
         pictures: Sequence[Image.Image] = (),
         source: tuple[str, ...] = (),
+        erased: Sequence[int] = (),
+        earlier: Sequence[Trace] = (),
     ) -> Generator[Event]:
         """Answer a question on all sides, one step of each in turn, yielding what happens; last of all that it ended.
 
-        A later question may come with further `pictures`; `source` says where these are from.
+        A later question may come with further `pictures`; `source` says where these are from. The first one may be read
+        with tokens `erased`, see `elastic.models.reading.erase`; `earlier` are the sides of the run without that.
 
         Closing the generator stops within a step; what was written by then stays part of the conversation.
 
@@ -111,19 +160,31 @@ class Comparison:
         to them as to all others.
 
         Raises:
-            ValueError: if the question is empty, too long, or does not fit behind what was said before; or if pictures
-                come with it that are too many, or that the model cannot be shown any more.
+            ValueError: if the question is empty, too long, or does not fit behind what was said before; if pictures
+                come with it that are too many, or that the model cannot be shown any more; or if too much is erased.
         """
         question = checked_question(question)
         if pictures:
             check_pictures(self.llava, len(self.pictures) + len(pictures))
         if max_new_tokens < 1 or temperature < 0:
             raise ValueError(f"An answer needs 1 token or more and a temperature of 0 or more, not {max_new_tokens}.")
+        if erased and self.turns:
+            raise ValueError(
+                "Tokens can be erased of a first question only. Ask this one first, in a new conversation."
+            )
         self._name = uuid.uuid4().hex
         self._remember()
-        yield from self._read(question, max_new_tokens, before_question, pictures)
+        shown = tuple(pictures if self.past else [*self.pictures, *pictures])
+        settings = tuple(self.policies), before_question, max_new_tokens, self.picture_tokens
+        yield from self._read(Asking(question, shown, *settings, erased=tuple(erased)))
         self.pictures, self.source = [*self.pictures, *pictures], self.source + source
         self.recorders = [Recorder.of(state, question) for state in self.states]
+        for recorder, side in zip(self.recorders, earlier, strict=False):
+            yield from judge_again(recorder, erased, side)
+        yield from self._write(max_new_tokens, temperature, seed)
+
+    def _write(self, max_new_tokens: int, temperature: float, seed: int) -> Generator[Event]:
+        """The answers of all sides, a step of each in turn."""
         finish = self.finish = ["running"] * len(self.states)
         answers = [decode(state, max_new_tokens, temperature, seed) for state in self.states]
         slots = [state.cache.prompt_slots.float().mean().item() for state in self.states]
@@ -159,71 +220,29 @@ class Comparison:
     def _written(self, side: int, steps: int | None = None) -> list[int]:
         return [step.token for step in self.recorders[side].steps[:steps]]
 
-    def _read(
-        self, question: str, max_new_tokens: int, before_question: bool, pictures: Sequence[Image.Image]
-    ) -> Iterator[Event]:
-        """Prefill and compress: the first prompt is read once for all sides, all that comes later by each of them."""
-        first, rest = self._prompts(question, before_question, pictures)
-        new = sum(prompt.ids.shape[1] for prompt in (first, rest) if prompt is not None)
-        seen = new + max((state.seen for state in self.states), default=0)
-        room = self.llava.room
-        if seen + max_new_tokens > room:
-            raise ValueError(
-                f"{seen} tokens and an answer of {max_new_tokens} exceed the {room} this model can read. "
-                "Ask a shorter question, allow a shorter answer, or start a new conversation."
-            )
-        states, seconds = self.states, 0.0
-        # What is compressed first needs room for the question, too.
-        reserve = max_new_tokens + (rest.ids.shape[1] if rest is not None and before_question else 0)
-        if first is not None:
-            start = yield from self._read_together(first)
-            states, seconds = [compress(start, policy, reserve) for policy in self.policies], start.prefill_seconds
-        if rest is not None:
-            if rest.has_pictures:
-                yield Encoding()
-                self._seen += small_jpegs([view.pixels for view in rest.views])
-                rest = self.llava.encode_image(rest)
-            yield Prefilling(rest.ids.shape[1], together=False)
-            for side, policy in enumerate(self.policies):
-                if not before_question:
-                    extend(states[side], rest)
-                if first is None:
-                    states[side] = compress(states[side], policy, reserve)
-                if before_question:
-                    _ask_compressed(states[side], rest, seconds)
-        self.states = states
-
-    def _read_together(self, prompt: Reading) -> Generator[Event, None, State]:
-        """Read the first prompt, with the picture, and all that methods and records need to know of it."""
-        yield Encoding()
-        self._seen = small_jpegs([view.pixels for view in prompt.views])
-        prompt = self.llava.encode_image(prompt)
-        yield Prefilling(prompt.ids.shape[1], together=True)
-        start = prefill(self.llava, prompt, RECORDED.union(*(policy.needs for policy in self.policies)))
-        yield Read(start.prefill_seconds)
-        return start
-
-    def _prompts(
-        self, question: str, before_question: bool, pictures: Sequence[Image.Image]
-    ) -> tuple[Reading | None, Reading | None]:
-        """What all sides read together and compress, and what each reads by itself."""
-        if self.states:
-            return None, self.llava.next_turn(question, pictures)
-        if before_question:
-            return self.llava.halves(self.pictures, question)
-        return self.llava.first_turn(self.pictures, question), None
+    def _read(self, asked: Asking) -> Iterator[Event]:
+        """Caches with the question in them, of those that are held, or of the turns."""
+        if self.past and not self.states and self.past[-1].asked.fits(asked):
+            self.states = yield from as_they_were(self.llava, self.past, self._seen)
+        self._begins = not self.states
+        if self._begins:
+            self.states = yield from read_from_start(self.llava, self.past, asked, self._seen)
+        else:
+            small = sum(state.cache.bytes_allocated for state in self.states) < MOST_KEPT_TWICE
+            before, read, shown = twins(self.states) if small else [], self.states[0].seen, list(self._seen)
+            try:
+                self.states = yield from go_on(self.llava, self.states, asked, self._seen)
+            except BaseException:  # ended in its midst, perhaps, when a side had read a part of it
+                self._seen = shown
+                if any(state.cache.forward is not None or state.seen != read for state in self.states):
+                    self.states = before
+                raise
+            self._before = before
+        self._asked = asked
 
     def _remember(self) -> None:
-        for past, recorder in zip(self.history, self.recorders, strict=False):
-            past.append((recorder.start.question, recorder.answer))
-        self.recorders, self.finish = [], []
-
-
-def _ask_compressed(state: State, question: Reading, read_seconds: float) -> None:
-    """Let a compressed cache read a question; its times are those of all that was done for it."""
-    compress_seconds = state.compress_seconds
-    extend(state, question)
-    state.prefill_seconds, state.compress_seconds = state.prefill_seconds + read_seconds, compress_seconds
+        self.past = self.turns
+        self.recorders, self.finish, self._before = [], [], []
 
 
 def judge(reference: Tensor, logits: Tensor, token: int) -> tuple[float, float]:
@@ -254,7 +273,7 @@ def checked_question(question: str) -> str:
     """
     question = (question or "").strip()
     if not question:
-        raise ValueError("There is no question yet. Type one, or pick one of the suggestions.")
+        raise ValueError("There is no question yet. Type one, or pick a suggestion.")
     if len(question) > MAX_QUESTION:
         raise ValueError(
             f"The question has {len(question):,} characters, at most {MAX_QUESTION:,} are read. "

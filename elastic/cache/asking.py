@@ -1,18 +1,22 @@
 """What the tokens that come are, and which of them ask: the queries that statistics "after the image" are about."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from elastic.policies.base import PATCH, WORD, WRITTEN
 
+ERASED = 3  # a kind that no policy sees: what was erased of a prompt holds no slot
 LEAST = 32  # tokens at the end of a prompt that count as asking where no picture stands before them
 
 
-def kinds_of(ids: Tensor, image_id: int | None, is_prompt: bool) -> Tensor:
-    """What coming tokens (B, n) are: the model's own, or a prompt's words and patches."""
+def kinds_of(ids: Tensor, image_id: int | None, is_prompt: bool, erased: Sequence[int] = ()) -> Tensor:
+    """What coming tokens (B, n) are: the model's own, or a prompt's words and patches, or `erased` from it."""
     kinds = torch.full(ids.shape, WORD if is_prompt else WRITTEN, dtype=torch.uint8)
     if image_id is not None and is_prompt:
         kinds[(ids == image_id).cpu()] = PATCH
+    kinds[:, list(erased)] = ERASED
     return kinds
 
 

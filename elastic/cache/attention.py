@@ -76,20 +76,41 @@ def _take_part(
     layer = cast(int, module.layer_idx)
     forward.passed.add(layer)
     _check_plain(forward, module, query, key, attention_mask, kwargs)
+    if forward.kept is None:
+        return _attend_and_observe(forward, library, module, query, key, value, scaling, **kwargs), None
+    # What is erased has no keys here, so that nothing looks at it; and what it would have looked at reaches nobody.
+    output = query.new_zeros(len(query), query.shape[2], query.shape[1], value.shape[3])
+    query = query[:, :, forward.kept]
+    output[:, forward.kept] = _attend_and_observe(forward, library, module, query, key, value, scaling, **kwargs)
+    return output, None
+
+
+def _attend_and_observe(
+    forward: Forward,
+    library: Library,
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scaling: float,
+    **kwargs: Any,
+) -> Tensor:
+    """The output (B, Q, H, D) of queries that are the last tokens; the forward learns what they attended to."""
+    layer = cast(int, module.layer_idx)
     bias = forward.bias[layer]
     if query.shape[2] == 1 and forward.observer is None:
         # Whether or not somebody looks, so that looking changes nothing.
         output, weights = one_query_attention(query, key, value, scaling, bias)
         if forward.keeps_attention:
             forward.attended[layer] = weights
-        return output, None
+        return output
     output, lse = _attend_causally(library, module, query, key, value, scaling, bias, **kwargs)
     if forward.observer is not None:
         by_sequence = None if bias is None else bias.view(len(query), -1, key.shape[2])
         forward.observer.see(layer, query, key, scaling, by_sequence, lse)
     if forward.keeps_attention:
         forward.attended[layer] = one_query_attention(query[:, :, -1:], key, value, scaling, bias)[1]
-    return output, None
+    return output
 
 
 def _check_plain(

@@ -5,23 +5,23 @@ after every prompt and evicts after every token, as its policy says. The engine 
 Nothing here knows what a policy's rule is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from elastic.cache.asking import kinds_of
+from elastic.cache.asking import ERASED, kinds_of
 from elastic.cache.bias import Bias
-from elastic.cache.forward import Forward, by_layer, freed_slots
+from elastic.cache.forward import Forward, by_layer, check_sight, freed_slots
 from elastic.cache.history import History
 from elastic.cache.hooks import DrivenCache, prepare
 from elastic.cache.identity import MadeFor
 from elastic.cache.inner import library_model
 from elastic.cache.merging import merge_layers
 from elastic.cache.pieces import Pieces, observer_of
-from elastic.cache.positions import axes_of, behind, check_axes, check_steady, steady_until
+from elastic.cache.positions import axes_of, axis_of_channels, behind, check_axes, check_steady, rope_of, steady_until
 from elastic.cache.report import INCOMPLETE, UNFINISHED
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import Tables
@@ -54,10 +54,9 @@ class ElasticCache(DrivenCache):
         self.chosen, self.needs = policy, frozenset(needs) | policy.needs
         self.reserve = reserve
         self.made_for = MadeFor(text)
-        self.inverse_frequency = text.rotary_emb.inv_freq
+        self.inverse_frequency, self.channel_axis = text.rotary_emb.inv_freq, axis_of_channels(text)
         self.image_id = getattr(inner.config, "image_token_id", None)
-        self.steady_until = steady_until(text)
-        self.window = getattr(text.config, "sliding_window", None)
+        self.steady_until, self.window = steady_until(text), getattr(text.config, "sliding_window", None)
         self.records_attention = False  # whether each forward keeps its last query's attention, for the record
         self.reset()
 
@@ -77,10 +76,18 @@ class ElasticCache(DrivenCache):
 
     # Around a forward of the model.
 
-    def enter(self, ids: Tensor, is_prompt: bool = False, asked: int = 0, positions: Tensor | None = None) -> Forward:
+    def enter(
+        self,
+        ids: Tensor,
+        is_prompt: bool = False,
+        asked: int = 0,
+        positions: Tensor | None = None,
+        erased: Sequence[int] = (),
+    ) -> Forward:
         """Enter tokens (B, n) into the tables before the model reads them; of a prompt the last that are `asked`.
 
-        `positions` (3, B, n) are the library's own; without them, tokens stand one behind the other.
+        `positions` (3, B, n) are the library's own; without them, tokens stand one behind the other. Those `erased`, by
+        their numbers here, keep their positions and get no slot.
 
         Raises:
             ValueError: if there is no token, the last forward failed midway, the number of sequences changes, a sliding
@@ -88,19 +95,19 @@ class ElasticCache(DrivenCache):
         """
         batch, new = ids.shape
         self._check(batch, new)
-        if self.pieces is not None:
-            self.pieces.take(ids)
-            is_prompt = True  # also where its last piece is a single token
+        goes_on = self.pieces is not None and self.pieces.take(ids)
+        is_prompt = is_prompt or self.pieces is not None  # also where its last piece is a single token
         self.ready()
         if self.seen == 0:
             self.tables = Tables(len(self.layers), batch)
-        if new > 1 or is_prompt:
-            # Several tokens see each other by their order, so they must stand at the end, behind no hole.
+        if (new > 1 or is_prompt) and not goes_on:
+            # Tokens that see each other must stand at the end, behind no hole; and what pieces sum up is by slot.
             self.sort_slots()
         self.history.add(ids)
-        kinds = kinds_of(ids, self.image_id, is_prompt)
-        first = self._first_position()
-        if positions is not None:
+        kinds, first = kinds_of(ids, self.image_id, is_prompt, erased), self._first_position()
+        if positions is None:
+            positions = torch.arange(first, first + new, device=ids.device)[None]
+        else:
             # Behind all so far: a picture that comes in pieces may end with short rows.
             self.offset = max(behind(positions), self.seen + self.offset) - self.seen - new
         freed = freed_slots(self.tables, self.layers)
@@ -112,13 +119,13 @@ class ElasticCache(DrivenCache):
         self.forward = Forward(
             layers=self.layers,
             kinds=kinds,
-            positions=torch.arange(first, first + new, device=ids.device)[None] if positions is None else positions,
+            positions=positions,
             slots=slots,
             freed=freed,
             bias=by_layer(None if self.bias is None else self.bias.table, self.tables, self.layers),
             turns=by_layer(turns, self.tables, self.layers),
             inverse_frequency=self.inverse_frequency,
-            observer=self._observer(new, asked, ids.device) if is_prompt else None,
+            observer=self._observer(positions, asked) if is_prompt else None,
             is_whole=self.pieces is None or self.pieces.is_whole,
             keeps_attention=self.records_attention or self.policy.live,
         )
@@ -144,11 +151,15 @@ class ElasticCache(DrivenCache):
         by_length = self.policy.positions == Positions.CACHE_LENGTH
         return self.offset + (int(self.tables.held()[0]) if by_length else self.seen)
 
-    def _observer(self, new: int, asked: int, device: torch.device) -> Observer:
-        kinds = self.tables.kinds
+    def _observer(self, positions: Tensor, asked: int) -> Observer:
+        kinds, new, device = self.tables.kinds, positions.shape[-1], positions.device
         if self.pieces is not None:
-            return self.pieces.observer(self.needs, kinds[:, :-new], self.image_id, device)
-        return observer_of(self.needs, kinds, new, asked, device)
+            observer = self.pieces.observer(self.needs, kinds[:, :-new], self.image_id, device)
+        else:
+            observer = observer_of(self.needs, kinds, new, asked, device)
+        if observer.goes_by_rope:
+            observer.place(rope_of(positions, self.inverse_frequency, self.channel_axis, kinds[0] != ERASED))
+        return observer
 
     def _check(self, batch: int, new: int) -> None:
         if self.forward is not None:
@@ -158,11 +169,7 @@ class ElasticCache(DrivenCache):
         if not new:
             raise ValueError("There is no token to read: the prompt is empty, or all of it is in the cache already.")
         check_steady(self.steady_until, self.seen + self.offset + new)
-        if self.window is not None and self.seen + new > self.window:
-            raise ValueError(
-                f"The model sees {self.window} tokens at a time (a sliding window), and this would be token "
-                f"{self.seen + new}: ask something shorter. Windows that slide are not supported."
-            )
+        check_sight(self.window, self.seen + new)
 
     def observe(self, forward: Forward) -> None:
         """After a forward: keep a prompt's statistics, or let a live policy's scores go on."""
@@ -204,7 +211,7 @@ class ElasticCache(DrivenCache):
             return
         self.ready()
         order, held = self.tables.order()
-        in_order = (order.diff(dim=-1) == 1) | (torch.arange(1, order.shape[2]) >= held[:, None, None])
+        in_order = (order.diff(dim=-1) == 1) | (torch.arange(1, order.shape[2]) >= self.tables.filled[..., None])
         if self.tables.hole is None and in_order.all():
             return
         for index, (layer, slots) in enumerate(zip(self.layers, held.tolist(), strict=True)):
@@ -220,8 +227,8 @@ class ElasticCache(DrivenCache):
         Returns what it chose from, per layer, of the first sequence and without keys: for the record.
 
         Raises:
-            ValueError: if the policy keeps different numbers of slots for the heads or sequences of a layer, or may; if
-                it means nothing without a picture and there is none; or if pieces of the prompt are missing.
+            ValueError: if the heads or sequences of a layer would hold different numbers of slots, and may not; if the
+                policy means nothing without a picture and there is none; or if pieces of the prompt are missing.
         """
         policy.check_batch(self.batch)
         check_axes(policy, self.axes)
@@ -240,9 +247,9 @@ class ElasticCache(DrivenCache):
         for layer in self.layers:
             # A policy that holds a share of what is seen needs that share of the room, and a slot to write before.
             layer.resize(layer.used + more + 1)
-        self.prompt_slots = self.tables.used.clone()
-        merged = policy.count_bias and bool((self.tables.count > 1).any())
-        self.bias = Bias(self.tables, True, self.layers[0].device) if merged else None
+        self.prompt_slots = torch.tensor(self.slots)
+        is_biased = self.tables.padding is not None or (policy.count_bias and bool((self.tables.count > 1).any()))
+        self.bias = Bias(self.tables, policy.count_bias, self.layers[0].device) if is_biased else None
         return chosen_from
 
     def evict(self) -> tuple[Tensor, Tensor] | None:
@@ -250,6 +257,8 @@ class ElasticCache(DrivenCache):
 
         Returns the tokens that lost their slots, and those whose slots took them in, (L, R) each, -1 for none.
         """
+        for layer in self.layers:
+            layer.settle()
         if not self.policy.evicts:
             return None
         self.ready()
@@ -277,8 +286,7 @@ class ElasticCache(DrivenCache):
             if of_layer[0][0] >= 0:
                 layer.absorb(*of_layer)
         if self.policy.count_bias:
-            if self.bias is None:
-                self.bias = Bias(self.tables, True, self.layers[0].device)
+            self.bias = self.bias or Bias(self.tables, True, self.layers[0].device)
             self.bias.reserve(self.tables.capacity)
             self.bias.absorb(into, evicted + kept, slot >= 0)
 

@@ -1,9 +1,12 @@
 """What lives while a model reads some tokens, and is dropped when it has read them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from torch import Tensor
 
+from elastic.cache.asking import ERASED
 from elastic.cache.rotary import turn_all
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import Tables
@@ -18,9 +21,9 @@ class Forward:
     """
 
     layers: list[SlotLayer]
-    kinds: Tensor  # (B, n) WRITTEN, WORD or PATCH
+    kinds: Tensor  # (B, n) WRITTEN, WORD, PATCH or ERASED
     positions: Tensor  # (1, n) or (3, B, n) where the tokens stand for RoPE
-    slots: Tensor  # (L, R, n) where their keys and values go
+    slots: Tensor  # (L, R, n) where their keys and values go; of those alone that are not erased
     freed: list[int | Tensor | None]  # per layer the freed slot that a token takes, (B x H,) or one for all; None: none
     bias: list[Tensor | None]  # per layer (R, S) float32, added to the logits of attention
     turns: list[Tensor | None]  # per layer (R, S) positions by which keys are turned before they are used
@@ -33,11 +36,20 @@ class Forward:
     written: set[int] = field(default_factory=set)  # layers whose keys came through the library's `update`
     plain_mask: Tensor | None = None  # the library's mask that was last looked at; layers share one
     driver: int = 0  # `id` of the module whose hooks entered the tokens; 0 where the engine did
+    heed: Callable[[], object] = lambda: None  # called in every layer of a prompt; what it raises ends the forward
     has_failed: bool = False  # whether the model raised an exception before it had read all tokens
+
+    @cached_property
+    def kept(self) -> Tensor | None:
+        """The tokens (n',) that are not erased, where some are."""
+        left = self.kinds[0] != ERASED
+        return None if left.all() else left.nonzero()[:, 0].to(self.positions.device)
 
     def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store the tokens' (B, H, n, D); returns all that the layer holds, (B, H, S, D) each, ready for attention."""
         storage, turns = self.layers[layer], self.turns[layer]
+        if self.kept is not None:  # nothing that is read later finds the others
+            keys, values = keys[:, :, self.kept], values[:, :, self.kept]
         storage.write(keys, values, self.freed[layer])
         keys, values = storage.stored()
         return (keys if turns is None else turn_all(keys, turns, self.inverse_frequency)), values
@@ -60,3 +72,16 @@ def by_layer(table: Tensor | None, tables: Tables, layers: list[SlotLayer]) -> l
         return [None] * len(layers)
     used = tables.used.tolist()
     return [table[index, :, : used[index]].to(layer.device) for index, layer in enumerate(layers)]
+
+
+def check_sight(window: int | None, tokens: int) -> None:
+    """See that a token's attention reaches back to the first of so many tokens.
+
+    Raises:
+        ValueError: if a sliding window has left it behind.
+    """
+    if window is not None and tokens > window:
+        raise ValueError(
+            f"The model sees {window} tokens at a time (a sliding window), and this would be token {tokens}: ask "
+            "something shorter. Windows that slide are not supported."
+        )

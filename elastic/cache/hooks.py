@@ -24,6 +24,7 @@ from elastic.cache.identity import MadeFor
 from elastic.cache.positions import of_pictures
 from elastic.cache.protocol import CacheProtocol
 from elastic.cache.structure import check_structure
+from elastic.cache.views import check_driven
 
 Arguments = dict[str, Any]  # by name, of a call of the library's
 # Of text models, by `model_type`: those it was seen on that a cache of everything writes what the library's writes.
@@ -64,6 +65,7 @@ class DrivenCache(CacheProtocol, ABC):
                 "Keys came to this cache past its model, so it cannot tell which tokens they are of: call the model "
                 "that the cache was made for, as a whole, and where its hooks were removed make a cache anew."
             )
+        forward.heed()
         forward.written.add(layer_idx)
         return forward.write(layer_idx, key_states, value_states)
 
@@ -173,6 +175,8 @@ def _entered(
             )
         ids = torch.full(given.shape[:2], UNKNOWN, device=given.device)
     _check(model, cache, ids, kwargs)
+    if is_prompt:
+        check_driven(cache.chosen)
     positions = None
     if cache.axes > 1 and is_prompt:
         first = cache.get_seq_length() + cache.offset

@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor
 
+from elastic.cache.coded import CodedLayer
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import Tables, wide
 from elastic.cache.thin import ThinLayer
+from elastic.cache.uneven import check_uneven
 from elastic.merge import anchors
 from elastic.policies.base import Choice, Merged, Policy
 
@@ -16,27 +18,30 @@ def merge_layers(
     """Merge every layer as chosen, in place; returns the owners of their slots, (R, S) each.
 
     Raises:
-        ValueError: if heads or sequences of a layer would hold different numbers.
+        ValueError: if heads or sequences of a layer would hold different numbers, and may not.
     """
     for index, (layer, choice) in enumerate(zip(layers, choices, strict=True)):
         kept = anchors(choice.owner).sum(1)
         if (kept != kept[0]).any():
-            raise ValueError(
-                f"{type(policy).__name__} keeps {kept.tolist()} slots for the heads or sequences of layer "
-                f"{index + 1}: they must be equally many."
-            )
+            check_uneven(policy, kept, index, layer)
         if choice.channels is not None:
             layers[index] = ThinLayer(layer, choice.channels, layer.used - choice.whole)
-        if int(kept[0]) == layer.used:
-            continue
-        turns = None
-        count, source = (
-            table[index, :, : layer.used].to(choice.owner.device) for table in (tables.count, tables.source)
-        )
-        if policy.align and choice.pairs is None:
-            rows = max(len(choice.owner), len(source))
-            owner, source = wide(choice.owner[None], rows)[0], wide(source[None], rows)[0]
-            turns = torch.where(owner >= 0, source.gather(1, owner.clamp(min=0)) - source, 0)
-        weight = None if policy.merged == Merged.NOTHING else count
-        layer.compress(choice, weight, turns, policy.merged, inverse_frequency)
+        if int(kept.min()) < layer.used:
+            _compress(layer, index, tables, policy, choice, inverse_frequency)
+        if choice.bits is not None:
+            layers[index] = CodedLayer(layer, choice.bits)
     return [choice.owner.cpu() for choice in choices]
+
+
+def _compress(
+    layer: SlotLayer, index: int, tables: Tables, policy: Policy, choice: Choice, inverse_frequency: Tensor
+) -> None:
+    """Keep the anchors of a layer, by its number from 0, and merge their members into them."""
+    turns = None
+    count, source = (table[index, :, : layer.used].to(choice.owner.device) for table in (tables.count, tables.source))
+    if policy.align and choice.pairs is None:
+        rows = max(len(choice.owner), len(source))
+        owner, source = wide(choice.owner[None], rows)[0], wide(source[None], rows)[0]
+        turns = torch.where(owner >= 0, source.gather(1, owner.clamp(min=0)) - source, 0)
+    weight = None if policy.merged == Merged.NOTHING else count
+    layer.compress(choice, weight, turns, policy.merged, inverse_frequency)

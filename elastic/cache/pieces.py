@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from elastic.cache.asking import after_image, asking, kinds_of
+from elastic.cache.asking import ERASED, after_image, asking, kinds_of
 from elastic.statistics import Observer, Statistic
 
 
@@ -31,14 +31,16 @@ class Pieces:
         """Whether all of it has come."""
         return self.read == self.ids.shape[1]
 
-    def take(self, ids: Tensor) -> None:
+    def take(self, ids: Tensor) -> bool:
         """The next piece (B, n); of a prompt that is answered several times, B times as often.
+
+        Returns whether others came before it.
 
         Raises:
             ValueError: if it is not what comes next.
         """
-        after = self.read + ids.shape[1]
-        if not self.read:
+        goes_on, after = self.has_begun, self.read + ids.shape[1]
+        if not goes_on:
             self.ids = self.ids.repeat_interleave(max(1, len(ids) // len(self.ids)), 0)
         if not torch.equal(self.ids[:, self.read : after], ids.cpu()):
             raise ValueError(
@@ -46,6 +48,7 @@ class Pieces:
                 "go on with it: begin with reset() of the cache, or with a new one."
             )
         self.read = after
+        return goes_on
 
     def observer(
         self, needs: Iterable[Statistic], before: Tensor, image_id: int | None, device: torch.device
@@ -59,6 +62,9 @@ class Pieces:
 
 
 def observer_of(needs: Iterable[Statistic], kinds: Tensor, new: int, asked: int, device: torch.device) -> Observer:
-    """One for a prompt of `new` tokens, `kinds` (B, seen) being those of all so far."""
+    """One for a prompt of `new` tokens, `kinds` (B, seen) being those of all so far; as if none had been erased."""
+    left = kinds[0] != ERASED
+    kinds, asked = kinds[:, left], int(left[len(left) - asked :].sum())
+    new = int(left[-new:].sum())
     rows, asks = after_image(kinds, new, asked), asking(kinds, new, asked)
     return Observer(needs, rows.to(device), asks.to(device))

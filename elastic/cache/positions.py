@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from elastic.policies.base import Policy, Positions
+from elastic.statistics.rope import Rope
 
 
 def axes_of(text: Any) -> int:
@@ -106,3 +107,27 @@ def of_pictures(
             "pass the whole text so far, or begin with reset() of the cache."
         )
     return positions
+
+
+def axis_of_channels(text: Any) -> Tensor | None:
+    """Which of its three positions each pair of channels of a token is turned by, (D / 2,); None where it has one."""
+    if axes_of(text) == 1:
+        return None
+    frequency = text.rotary_emb.inv_freq
+    # One step along an axis turns only the channels that belong to it.
+    steps = torch.eye(3, dtype=torch.long, device=frequency.device)[:, None]
+    sin: Tensor = text.rotary_emb(frequency, steps)[1]
+    return sin[0, :, : len(frequency)].abs().argmax(0)
+
+
+def rope_of(positions: Tensor, frequency: Tensor, axis: Tensor | None, left: Tensor) -> Rope:
+    """How tokens at positions (1, n), or (3, B, n) with an `axis` for each pair of channels, are turned.
+
+    Of all tokens so far those are `left` (T,) that were not erased; the others ask nothing.
+    """
+    new = positions.shape[-1]
+    of_channels = positions[..., None]
+    if axis is not None:
+        of_channels = positions.expand(3, *positions.shape[-2:]).movedim(0, -1)[..., axis.to(positions.device)]
+    angles = of_channels * frequency.float().to(positions.device)
+    return Rope(angles[:, left[-new:].to(positions.device)], frequency, int(left[:-new].sum()), behind(positions))

@@ -57,9 +57,11 @@ class CacheProtocol(Cache, ABC):
         return len(self.tables.kinds)
 
     @property
-    def slots(self) -> list[int]:
-        """Slots in use, per layer."""
-        return self.tables.held().tolist()
+    def slots(self) -> list[float]:
+        """Slots in use, per layer: the mean of its heads, where these hold different numbers."""
+        if self.tables.padding is None:
+            return self.tables.held().tolist()
+        return self.tables.filled.double().mean(1).tolist()
 
     @property
     def bytes_held(self) -> list[int]:
@@ -68,7 +70,7 @@ class CacheProtocol(Cache, ABC):
 
     @property
     def bytes_allocated(self) -> int:
-        """Bytes of the tensors that exist, room for coming tokens included."""
+        """Bytes of the tensors that exist, room for coming tokens and for heads that hold more included."""
         return sum(t.untyped_storage().nbytes() for layer in self.layers for t in layer.tensors)
 
     def report(self) -> CacheReport:
@@ -83,6 +85,7 @@ class CacheProtocol(Cache, ABC):
             bytes_full=full,
             bytes_allocated=self.bytes_allocated,
             note=self._note(),
+            is_uneven=self.tables.padding is not None,
         )
 
     def _note(self) -> str:
@@ -102,7 +105,7 @@ class CacheProtocol(Cache, ABC):
     def get_mask_sizes(self, query_length: int, layer_idx: int) -> tuple[int, int]:
         """Slots that so many queries of a layer see, theirs included, and where they begin."""
         entered = 0 if self.forward is None else self.forward.kinds.shape[1]
-        return self.slots[layer_idx] - entered + query_length, 0
+        return int(self.tables.held()[layer_idx]) - entered + query_length, 0
 
     def get_max_length(self, layer_idx: int | None = None) -> int:
         """Tokens that can be read: as many as a window spans, where there is one, or any number, -1."""

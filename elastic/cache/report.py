@@ -18,11 +18,12 @@ class CacheReport:
     method: str
     asked: float  # the share of the full cache that the method was asked to keep
     tokens: int  # read and written so far
-    slots: list[int]  # per layer
+    slots: list[float]  # per layer, the mean of its heads
     bytes_held: int  # of keys and values in use
     bytes_full: int  # what the full cache would hold of as many tokens
-    bytes_allocated: int  # of the tensors that exist, room for coming tokens included
+    bytes_allocated: int  # of the tensors that exist, room for coming tokens included, and what fills heads up
     note: str = ""  # where something else is done than was asked for, a sentence
+    is_uneven: bool = False  # whether heads of a layer hold different numbers of slots, of which `slots` are the means
 
     @property
     def share(self) -> float:
@@ -38,11 +39,14 @@ class CacheReport:
 
     def __str__(self) -> str:
         least, most = min(self.slots, default=0), max(self.slots, default=0)
-        layers = f"{least}" if least == most else f"{least} to {most}"
+        layers = f"{least:.6g}" if least == most else f"{least:.6g} to {most:.6g}"
         asked = "" if self.beyond else f", asked for {100 * self.asked:.3g}%"
+        mean, room = "", "with room for more"
+        if self.is_uneven:
+            mean, room = ", the mean of its heads,", f"{room} and for heads that hold fewer than others"
         held = (
-            f"{self.method}: {layers} slots in each of {len(self.slots)} layers for {self.tokens} tokens, "
-            f"{self.bytes_held:,} bytes ({self.bytes_allocated:,} with room for more), "
+            f"{self.method}: {layers} slots{mean} in each of {len(self.slots)} layers for {self.tokens} tokens, "
+            f"{self.bytes_held:,} bytes ({self.bytes_allocated:,} {room}), "
             f"{self.share:.1%} of the full cache{asked}."
         )
         return " ".join(filter(None, (held, self.beyond, self.note)))

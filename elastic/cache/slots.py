@@ -103,7 +103,7 @@ class SlotLayer(CacheLayerMixin):
         """Keep the anchors of a choice and merge their members into them as far as `how` says.
 
         `count` (R, S) is what each slot stands for, `turns` (R, S) the positions by which keys are turned before. What
-        is kept is copied: a slice would hold on to the full storage.
+        is kept is copied: a slice would hold on to the full storage. Heads that keep fewer are filled up with zeros.
         """
         keys, values = self.stored()
         members, groups, weight = None, choice.owner, count
@@ -130,6 +130,9 @@ class SlotLayer(CacheLayerMixin):
             mean = stored.index_select(0, into).lerp_(stored.index_select(0, slot), share)
             stored.index_copy_(0, into, mean)
 
+    def settle(self) -> None:
+        """After a token of an answer: nothing, but for layers that hold older slots in another way."""
+
     def spread(self, slot: Tensor) -> Tensor:
         """Slots (R,) for every head of every sequence, on the layer's device."""
         heads = self.keys.shape[0] * self.keys.shape[1]
@@ -142,9 +145,9 @@ class SlotLayer(CacheLayerMixin):
             return 0
         return 2 * self.keys.shape[0] * self.keys.shape[1] * self.keys.shape[3] * self.keys.element_size()
 
-    def bytes_of(self, slots: int) -> int:
-        """Bytes of that many slots in use."""
-        return slots * self.slot_bytes
+    def bytes_of(self, slots: float) -> int:
+        """Bytes of that many slots in use, on average over heads."""
+        return round(slots * self.slot_bytes)
 
     @property
     def kept(self) -> Tensor:
@@ -160,6 +163,14 @@ class SlotLayer(CacheLayerMixin):
     def whole(self) -> "SlotLayer":
         """The layer with every key in all its channels; itself, but for layers that hold fewer."""
         return self
+
+    def laid_out(self) -> "SlotLayer":
+        """A plain layer of its own that holds what is `stored` here."""
+        layer = SlotLayer()
+        layer.dtype, layer.device, layer.is_initialized = self.dtype, self.device, True
+        layer.keys, layer.values = self.stored()
+        layer.used = self.used
+        return layer
 
     # What the library asks of a layer.
 

@@ -61,16 +61,12 @@ class ThinLayer(SlotLayer):
 
     def whole(self) -> SlotLayer:
         """A layer of its own with every key in all channels, zero where one was dropped."""
-        layer = SlotLayer()
-        layer.dtype, layer.device, layer.is_initialized = self.dtype, self.device, True
-        layer.keys, layer.values = self.stored()
-        layer.used = self.used
-        return layer
+        return self.laid_out()
 
-    def bytes_of(self, slots: int) -> int:
+    def bytes_of(self, slots: float) -> int:
         """Bytes of that many slots in use, with `thin` keys in fewer channels."""
         missing = self.keys.shape[3] - self.thin_keys.shape[3]
-        return slots * self.slot_bytes - self.thin_keys[..., 0].numel() * missing * self.keys.element_size()
+        return round(slots * self.slot_bytes) - self.thin_keys[..., 0].numel() * missing * self.keys.element_size()
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:

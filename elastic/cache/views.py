@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from elastic.cache.asking import ERASED
 from elastic.cache.forward import Forward
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import EMPTY, Tables, wide
+from elastic.cache.uneven import check_padding
 from elastic.policies.base import NOTHING, WRITTEN, LayerView, Policy, StepView
 from elastic.statistics import Attention, Statistic
 
@@ -23,9 +25,14 @@ def layer_views(
     """Per layer and sequence; the slots must be in the order of their tokens. `of_layer` are statistics of layers.
 
     `asked` tokens at the end are those that ask.
+
+    Raises:
+        ValueError: if heads hold different numbers, and the policy cannot choose among such.
     """
+    check_padding(policy, tables)
     device = layers[0].device
-    later = (tables.kinds != WRITTEN).long().flip(1).cumsum(1).flip(1)  # prompt tokens from here on
+    reads = (tables.kinds != WRITTEN) & (tables.kinds != ERASED)
+    later = reads.long().flip(1).cumsum(1).flip(1)  # prompt tokens from here on
     queries = wide(later[None], tables.rows).expand(len(layers), -1, -1)
     queries = queries.gather(2, tables.source.clamp(max=tables.seen - 1))
     every = tables.source, tables.kind, tables.count, score(policy, tables), queries
@@ -37,8 +44,9 @@ def layer_views(
         for table in shown:
             of_tokens.append(table[index, :, :used].to(layer.device).view(tables.batch, -1, used))
         statistics = _statistics(policy, tables, index, layer, of_layer)
-        asking = [asked] * tables.batch
-        views.append([LayerView(*one) for one in zip(*of_tokens, *layer.stored(), statistics, asking, strict=True)])
+        asking, number = [asked] * tables.batch, [index] * tables.batch
+        shared = *layer.stored(), statistics, asking, number
+        views.append([LayerView(*one) for one in zip(*of_tokens, *shared, strict=True)])
     return views
 
 
@@ -85,12 +93,27 @@ def score(policy: Policy, tables: Tables) -> Tensor:
         ValueError: if it was not collected when the prompt was read.
     """
     known = tables.scores
+    if policy.statistic not in known and policy.statistic.is_of_rehearsal:
+        check_driven(policy)
     if policy.statistic not in known and policy.statistic in policy.needs:
         raise ValueError(
             f"{type(policy).__name__} goes by {policy.statistic!r}, which was not collected when the prompt was read: "
             "pass needs=policy.needs to prefill."
         )
     return known[policy.statistic] if policy.statistic in known else torch.zeros(tables.source.shape)
+
+
+def check_driven(policy: Policy) -> None:
+    """See that a cache can compress by itself, which asks the model for nothing but what it reads.
+
+    Raises:
+        ValueError: if the policy needs a rehearsal.
+    """
+    if any(one.is_of_rehearsal for one in policy.needs):
+        raise ValueError(
+            f"{policy.title} has the model repeat all that it has read, which a cache cannot ask for while somebody "
+            "else drives the model: use elastic.engine, whose compress() does it, or take another method."
+        )
 
 
 def attended_scores(policy: Policy, tables: Tables, forward: Forward) -> Tensor | None:
@@ -113,7 +136,7 @@ def attention_on_tokens(tables: Tables, forward: Forward) -> Tensor:
     rows = tables.rows // tables.batch
     for index, weights in forward.attended.items():
         used = int(tables.used[index])
-        source = tables.source[index, :rows, :used]
+        source = tables.source[index, :rows, :used].clamp(max=tables.seen - 1)  # padding has no token, and no share
         share = weights[0, :, :used].float().view(rows, -1, used).mean(1).cpu() / rows
         total[index].scatter_add_(0, source.flatten(), share.flatten())
     return total

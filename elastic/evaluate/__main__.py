@@ -12,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 from transformers import AutoTokenizer
 
+from elastic.command_line import plain
 from elastic.evaluate.advice import advice, protocol, table
 from elastic.evaluate.aggregates import described
 from elastic.evaluate.arguments import KEEPS, KNOWN, QUESTION, arguments
@@ -19,6 +20,7 @@ from elastic.evaluate.data import Sample
 from elastic.evaluate.failures import failures
 from elastic.evaluate.lines import Record
 from elastic.evaluate.methods import (
+    FULL,
     Variant,
     adapted_to_text,
     budget_of,
@@ -84,18 +86,33 @@ def _records(args: argparse.Namespace, samples: list[Sample]) -> Records:
     there = [path for path in made if path.exists()]
     if there and not records.found and not args.fresh:
         raise ValueError(f"{there[0]} is there already, but {answers.name}, with the answers it is of, is not: {ELSE}")
-    asked = {(sample.name, turn.skill): turn.question for sample in samples for turn in sample.turns}
-    for line in records.answers():
-        now = asked.get((line["sample"], line["skill"]))
-        if now is not None and line.get("question", now) != now:
-            raise ValueError(
-                f"{answers} is about other questions: of {line['sample']!r} it was {line['question']!r}, and now it is "
-                f"{now!r}. What scenes hold and how it is asked for has changed since: {ELSE}"
-            )
+    _check_same(records, samples)
     for problem in records.problems:
         print(problem, f"What it said is kept in {left_out.name}.")
     records.set_aside(left_out)
     return records
+
+
+def _check_same(records: Records, samples: list[Sample]) -> None:
+    """See that what was found before is about the same questions, answers and pictures.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    asked = {(sample.name, turn.skill): (sample, turn) for sample in samples for turn in sample.turns}
+    for line in records.answers():
+        if line["policy"] != FULL.label or (line["sample"], line["skill"]) not in asked:
+            continue
+        sample, turn = asked[line["sample"], line["skill"]]
+        before, now = (line["question"], line["reference"]), (turn.question, turn.answer)
+        if before != now:
+            was, is_now = next(both for both in zip(before, now, strict=True) if both[0] != both[1])
+            raise ValueError(
+                f"{records.path} is about other questions or answers: of {sample.name!r} it was {was!r}, and now it is "
+                f"{is_now!r}. What scenes hold and how it is asked for has changed since: {ELSE}"
+            )
+        if line.get("picture") and line["picture"] != sample.digest:
+            raise ValueError(f"{records.path} is about other pictures: that of {sample.name!r} has changed: {ELSE}")
 
 
 def _check_paths(args: argparse.Namespace) -> None:
@@ -156,9 +173,11 @@ def _conclude(
     if why_no_report:
         print(f"No report as HTML: {why_no_report}")
     if before and not changed(before["settings"], records.settings) and _is_missed(before, results):
+        kept = f"are kept in {records.path.name}: ask for the same again to have it back."
+        gone = "were overwritten, too, as --fresh asks for."
         print(
             f"Replaced: a table of {before['settings']['samples']} samples and {len(before['rows'])} rows. Its answers "
-            f"are kept in {records.path.name}: ask for the same again to have it back."
+            f"{gone if args.fresh else kept}"
         )
     _report([*known["skipped"], *errors], "skip")
     said = [protocol(settings), table(results["rows"]), "", *advice(draws, results["rows"])]
@@ -181,7 +200,7 @@ def _computed(args: argparse.Namespace, model: ModelSource, todo: list[Chunk]) -
 
 
 def _report(problems: list[str], on_error: str) -> None:
-    for problem in problems:
+    for problem in map(plain, problems):
         if on_error == "stop":
             raise ValueError(f"{problem} Mend it, or leave such samples out with --on-error skip.")
         print(f"Skipped: {problem}")

@@ -40,11 +40,12 @@ def budget_name(row: Row) -> str:
 def table(rows: list[Row]) -> str:
     """Every method at every budget, by budget; `!` marks one that holds more than its share, as the last line says."""
     width = max([len("policy"), *(len(row["policy"]) for row in rows)])
+    budget = 2 + max([7, *(len(budget_name(row)) for row in rows)])
     columns = [name for name in COLUMNS if any(row[name] is not None for row in rows)]
-    lines = [f"{'policy':<{width}}{'keep':>9}" + "".join(f"{MEASURES[name].short:>15}" for name in columns)]
+    lines = [f"{'policy':<{width}}{'keep':>{budget}}" + "".join(f"{MEASURES[name].short:>15}" for name in columns)]
     for row in sorted(rows, key=lambda row: (-row["keep"], row["policy"] != "full", row["policy"])):
         cells = ("-" if row[name] is None else f"{row[name]:{MEASURES[name].format}}" for name in columns)
-        line = f"{row['policy']:<{width}}{budget_name(row):>9}" + "".join(f"{cell:>15}" for cell in cells)
+        line = f"{row['policy']:<{width}}{budget_name(row):>{budget}}" + "".join(f"{cell:>15}" for cell in cells)
         lines.append(line + (" !" if row["beyond_share"] else ""))
     if any(row["beyond_share"] for row in rows):
         lines.append(BEYOND)
@@ -73,14 +74,17 @@ def _of_budget(draws: Draws, rows: list[Row], measure: str) -> str:
     best = int(values[:, 0].argmax())
     drawn = values[:, 1:][:, np.isfinite(values[:, 1:]).all(0)]
     is_best = drawn == drawn.max(0)
-    sure = (is_best / is_best.sum(0)).mean(1)[best]  # a draw with several best ones is shared by them
+    # A draw with several best ones is shared by them.
+    sure = (
+        f"best in {(is_best / is_best.sum(0)).mean(1)[best]:.0%} of resamples" if drawn.size else "too few to be sure"
+    )
     others = [row for number, row in enumerate(fair) if number != best]
     alike = [row["policy"] for row in others if _alike(draws, fair[best], row, which)]
     all_others = "all others that are compared" if aside else "all others"
     rest = f"{_listed(alike)} cannot be told apart" if alike else f"{all_others} are worse beyond doubt"
     name, share = fair[best]["policy"], fair[best][measure]
     score = f"{share:.1%}" if measure == "exact" else f"{share:.3f}"
-    return f"{at}: {name} ({score} {DECIDES[measure]}; best in {sure:.0%} of resamples; {rest}).{aside}"
+    return f"{at}: {name} ({score} {DECIDES[measure]}; {sure}; {rest}).{aside}"
 
 
 def _beyond(rows: list[Row]) -> str:

@@ -28,7 +28,7 @@ of a question come on top, for every method alike.
 import argparse
 from pathlib import Path
 
-from elastic.command_line import AUTO, DTYPES, Options, whole_number
+from elastic.command_line import AUTO, DTYPES, Options, not_empty, whole_number
 
 SCENES = "scenes"  # emoji scenes, which the project registers as data
 KEEPS = "1.0,0.5,0.2,0.1"
@@ -54,9 +54,14 @@ def _methods(parser: argparse.ArgumentParser) -> None:
         default="all",
         help="e.g. elastic,h2o or combine:score=window;merge=values, or @FILE with one a line; default: all",
     )
-    add("--keep", help=f"shares of the cache that are kept; default: {KEEPS}, or none where --keep-tokens is given")
+    add(
+        "--keep",
+        type=not_empty,
+        help=f"shares of the cache that are kept; default: {KEEPS}, or none where --keep-tokens is given",
+    )
     add(
         "--keep-tokens",
+        type=not_empty,
         help="tokens that are held of a prompt instead of a share, e.g. 64,128,256: equal bytes whatever its length; "
         "what is held of the answer besides follows each method's own rule",
     )
@@ -79,6 +84,7 @@ def _data(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--data",
+        type=not_empty,
         default=SCENES,
         help="`scenes` (default), `recall`, `passages`, others that are registered, or a file",
     )
@@ -121,7 +127,11 @@ def _work(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, default=Path("results.json"), help="default: results.json")
     add("--report-from", type=Path, metavar="FILE", help="results (.json) to write the report of, and do nothing else")
     add("--fresh", action="store_true", help="begin anew instead of going on with what lies beside --out")
-    add("--model", help="checkpoint, by hub name or folder, or smollm2; default: the embedded pocket-llava")
+    add(
+        "--model",
+        type=not_empty,
+        help="checkpoint, by hub name or folder, or smollm2; default: the embedded pocket-llava",
+    )
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add(
         "--dtype",

@@ -1,5 +1,6 @@
 """Samples: a picture or a text, what is asked about it, and the answer where there is one. Of files: see `files`."""
 
+import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,6 +48,17 @@ class Sample:
     def context(self) -> object:
         """Equal for samples about the same picture or text."""
         return self.picture if self.text is None else self.text
+
+    @property
+    def digest(self) -> str | None:
+        """A short checksum of a picture that is a file, whose name another one may take; None where nothing is read."""
+        contents = self.picture
+        if isinstance(contents, Path):
+            try:
+                contents = contents.read_bytes()
+            except OSError:
+                return None
+        return hashlib.sha256(contents).hexdigest()[:12] if isinstance(contents, bytes) else None
 
     def open(self) -> Image.Image | str:
         """The picture, or the text.

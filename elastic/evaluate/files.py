@@ -26,10 +26,11 @@ def read_file(path: Path, images: Path, limit: int | None = None) -> tuple[list[
             _refuse_half(name, record)
             sample = parse(name, record, images)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = f"it has no {error}." if isinstance(error, KeyError) else str(error)
-            problems.append(f"Record {index} ({_shown(name)}) of {path.name}: {reason}")
+            problems.append(f"Record {index} ({_shown(name)}) of {path.name}: {_reason(error)}")
             continue
-        unique = sample.name if sample.name not in samples else f"{sample.name} ({index})"
+        unique = sample.name
+        while unique in samples:  # also where another record has the name that would tell them apart
+            unique = f"{unique} ({index})"
         samples[unique] = replace(sample, name=unique, about=str(sample.picture))
     return list(samples.values()), problems
 
@@ -79,6 +80,13 @@ def _refuse_half(*values: object) -> None:
         raise ValueError("it holds half a character.") from error
 
 
+def _reason(error: Exception) -> str:
+    """What is wrong with a record: in our words where the language's own say nothing to who wrote it."""
+    if isinstance(error, KeyError):
+        return f"it has no {error}."
+    return str(error) if isinstance(error, ValueError) else "it has a part of another kind than this format wants."
+
+
 def _shown(name: str) -> str:
     return name.encode(errors="replace").decode()
 
@@ -88,7 +96,8 @@ def _mm_vet(name: str, record: Foreign, images: Path) -> Sample:
     answer = record.get("answer")
     if answer is not None:
         answer = " and ".join(part.strip() for part in _text(answer).split("<OR>")[0].split("<AND>"))
-    skill = ", ".join(record.get("capability") or ["question"])
+    wanted = record.get("capability") or "question"
+    skill = ", ".join(map(_text, [wanted] if isinstance(wanted, str) else wanted))
     turn = Turn(_text(record["question"]), answer or None, skill)
     return Sample(name, _image(images, record["imagename"]), (turn,), is_exact=False)
 

@@ -76,7 +76,7 @@ class Judged:
         line = {"sample": sample.name, "skill": turn.skill, "policy": variant.label, "keep": keep}
         line |= {"budget": variant.tokens, "unit": self._unit(sample)}
         if variant.key == FULL.key:
-            line |= {"question": turn.question, "reference": base.reference_text}
+            line |= {"question": turn.question, "reference": base.reference_text, "picture": sample.digest}
         line |= asdict(outcome)
         line |= {} if is_timed else {"ms_per_token": None, "compress_ms": None}
         return line if sample.is_exact else line | {"exact": None}
@@ -145,14 +145,15 @@ def needed(llava: Reader, prompt: Reading, needs: tuple[Point, ...] | str) -> tu
     if not needs:
         return ()
     if isinstance(needs, str):
-        pieces = llava.pieces(prompt.ids[0].tolist())
+        # Some tokenizers read the space before a word as nothing where its token stands alone, so spaces do not count.
+        pieces, wanted = [*map(_unspaced, llava.pieces(prompt.ids[0].tolist()))], _unspaced(needs)
         text = "".join(pieces)
-        if needs not in text:
+        if wanted not in text:
             raise ValueError(f"The prompt does not hold the words that its answer is taken from: {needs!r}.")
-        begin = text.index(needs)
+        begin = text.index(wanted)
         ends = torch.tensor([len(piece) for piece in pieces]).cumsum(0).tolist()
         inside = (
-            end > begin and end - len(piece) < begin + len(needs) for end, piece in zip(ends, pieces, strict=True)
+            end > begin and end - len(piece) < begin + len(wanted) for end, piece in zip(ends, pieces, strict=True)
         )
         return tuple(number for number, is_inside in enumerate(inside) if is_inside)
     cells = {tuple(place): number for number, place in enumerate(prompt.place[:, 1:].tolist()) if place[2] >= 0}
@@ -166,3 +167,7 @@ def needed(llava: Reader, prompt: Reading, needs: tuple[Point, ...] | str) -> tu
             )
         found |= {cells[number, *cell] for number, cell in showing}
     return tuple(sorted(found))
+
+
+def _unspaced(text: str) -> str:
+    return "".join(text.split())

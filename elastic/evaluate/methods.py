@@ -1,6 +1,7 @@
 """Which methods at which budgets: from the words of a command line to policies."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,8 +88,9 @@ def token_budgets(text: str) -> list[int]:
         ValueError: if one is no whole number of tokens above 1.
     """
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) > 1 for part in parts):
-        raise ValueError(f"--keep-tokens: {text!r} are no numbers of tokens. Give whole numbers above 1, as 64,128.")
+    if not all(re.fullmatch(r"\d{1,9}", part, re.ASCII) and int(part) > 1 for part in parts):
+        shown = repr(text[:40])
+        raise ValueError(f"--keep-tokens: {shown} are no numbers of tokens. Give whole numbers above 1, as 64,128.")
     return list(dict.fromkeys(map(int, parts)))
 
 

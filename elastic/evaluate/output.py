@@ -12,6 +12,17 @@ from elastic.files import write
 
 ANSWERS = ".samples.jsonl"
 LEFT_OUT = ".left-out.jsonl"
+OF_RUN = (
+    "model",
+    "weights",
+    "data",
+    "question",
+    "layout",
+    "texts",
+    "seed",
+    "dtype",
+    "date",
+)  # on every line of a table
 
 
 def files_of(path: Path) -> list[Path]:
@@ -37,7 +48,7 @@ def write_all(path: Path, results: dict[str, Any]) -> tuple[list[Path], str]:
     Raises:
         ValueError: if one cannot be written.
     """
-    contents = [json.dumps(results, indent=1, allow_nan=False) + "\n", _csv(results["rows"])]
+    contents = [json.dumps(results, indent=1, allow_nan=False) + "\n", _csv(results)]
     why_no_report = ""
     try:
         report = load(REPORT, "html")
@@ -72,9 +83,11 @@ def write_again(path: Path) -> Path:
     return report
 
 
-def _csv(rows: list[Row]) -> str:
-    """One line per method and budget; what is nested in a row becomes columns of its own."""
-    flat = [_flat(row) for row in rows]
+def _csv(results: dict[str, Any]) -> str:
+    """One line per method and budget, which says of what run it is; what is nested in a row has columns of its own."""
+    settings = results.get("settings") or {}
+    of_run = {name: settings.get(name) for name in OF_RUN}
+    flat = [of_run | _flat(row) for row in results["rows"]]
     columns = list(dict.fromkeys(name for row in flat for name in row))
     file = io.StringIO(newline="")
     writer = csv.DictWriter(file, columns)

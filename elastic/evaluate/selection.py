@@ -10,7 +10,7 @@ from transformers import AutoConfig
 
 from elastic.cache.hooks import FAMILIES
 from elastic.command_line import AUTO
-from elastic.evaluate.arguments import KNOWN, PICTURE, READ, SCENES, UNKNOWN
+from elastic.evaluate.arguments import KNOWN, PICTURE, READ, SCENES, UNKNOWN, arguments
 from elastic.evaluate.data import Sample, registered_samples
 from elastic.evaluate.files import read_file
 from elastic.evaluate.prose import Words
@@ -20,9 +20,22 @@ from elastic.evaluate.workers import ModelSource, loaded
 from elastic.model import POCKET
 from elastic.models.checkpoint import SMOLLM2, digest
 
-PASSAGES = "passages"
-LIMITS = {"recall": 120, PASSAGES: 12}
-TOKENS = {"recall": 600, PASSAGES: 768}
+RECALL, PASSAGES = "recall", "passages"
+LIMITS = {RECALL: 120, PASSAGES: 12}
+TOKENS = {RECALL: 600, PASSAGES: 768}
+FILE, OF_TEXT = "a file", " from texts"
+# What options of data mean something for, of the data that are known here; what others make of them is theirs.
+MEANT_FOR = {
+    "images": (FILE,),
+    "seed": (SCENES, RECALL, PASSAGES, RECALL + OF_TEXT, PASSAGES + OF_TEXT),
+    "describe": (SCENES,),
+    "conversations": (SCENES, RECALL + OF_TEXT),
+    "tokens": (RECALL + OF_TEXT, PASSAGES + OF_TEXT),
+    "needles": (RECALL + OF_TEXT,),
+    "lead": (RECALL, RECALL + OF_TEXT),
+    "follow": (PASSAGES + OF_TEXT,),
+}
+KNOWN_DATA = {data for meant in MEANT_FOR.values() for data in meant}
 
 
 def samples_of(args: argparse.Namespace) -> tuple[list[Sample], list[str]]:
@@ -83,6 +96,20 @@ def check_protocol(args: argparse.Namespace) -> None:
         raise ValueError("With --question unknown, samples share a compressed cache and no batch: leave --batch out.")
     if is_text and args.data == PASSAGES and (args.question, args.layout) != (KNOWN, PICTURE):
         raise ValueError("Nobody asks anything about passages of text: leave --question and --layout out.")
+    _check_options(args, args.data + OF_TEXT * is_text if is_registered(args.data) else FILE)
+
+
+def _check_options(args: argparse.Namespace, data: str) -> None:
+    """See that what was said of the data means something for them; none of something, as `--describe 0`, always does.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    usual = arguments([])
+    for name, meant in MEANT_FOR.items():
+        value = getattr(args, name)
+        if value and value != getattr(usual, name) and data in KNOWN_DATA and data not in meant:
+            raise ValueError(f"--{name} means nothing for {data}, only for {', '.join(meant)}: leave it out.")
 
 
 def identity(args: argparse.Namespace) -> dict[str, Any]:

@@ -84,6 +84,8 @@ class Draws:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             ratio: np.ndarray = part / whole
             ratio[is_log] = np.exp(ratio[is_log])
+        # Of a single unit all resamples are alike: they would say that it is sure, where nothing is known.
+        ratio[(sums[:, 1] > 0).sum(-1) < 2, 1:] = np.nan
         return ratio
 
     def difference(self, key: VariantKey, other: VariantKey, place: int | None = None) -> np.ndarray:

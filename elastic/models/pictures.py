@@ -105,6 +105,11 @@ class PictureReader(Reader):
         return type(self)._cap is not PictureReader._cap
 
     @property
+    def blank(self) -> Image.Image:
+        """A picture of nothing."""
+        return Image.new("RGB", (64, 64))
+
+    @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """What turns words into tokens and back."""
         return self.processor.tokenizer  # type: ignore[no-any-return]  # not in the library's types

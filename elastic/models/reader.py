@@ -51,6 +51,11 @@ class Reader(ABC):
     def tokenizer(self) -> Any:
         """What turns words into tokens and back."""
 
+    @property
+    @abstractmethod
+    def blank(self) -> Any:
+        """A context that says nothing, for prompts whose words alone are wanted."""
+
     @abstractmethod
     def first_turn(self, context: Any, question: str, question_first: bool = False) -> Reading:
         """The prompt of a conversation's first question: the context, then the question, or the other way round."""
@@ -168,6 +173,22 @@ class Reader(ABC):
         tail = self._tail(question)
         ids = self.tokenizer(tail, add_special_tokens=False)["input_ids"][self._mark_tokens(tail) :]
         return Reading(torch.tensor([ids], device=self.device), asked=len(ids))
+
+    def opening(self, ids: Sequence[int]) -> int | None:
+        """How many tokens at the beginning of a conversation its template says, before anybody else says a thing.
+
+        None of a text that does not begin as the template does.
+        """
+        if not getattr(self.processor, "chat_template", None):
+            return None
+        text = self._render([self._message("user", MARK)])
+        template = self.tokenizer(text[: text.find(MARK)], add_special_tokens=False)["input_ids"]
+        bos = self.tokenizer.bos_token_id
+        begin = int(ids[0] == bos and template[:1] != [bos])
+        pairs = zip(ids[begin:], template, strict=False)
+        alike = next((number for number, (one, other) in enumerate(pairs) if one != other), len(template))
+        # The last one may be joined with what is said.
+        return begin + alike if alike and alike >= len(template) - 1 else None
 
     def _tail(self, question: str, pictures: int = 0) -> str:
         """What is said from an answer on, which a mark stands for, up to where the next one begins."""

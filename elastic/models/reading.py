@@ -4,10 +4,11 @@ A picture goes through a vision tower whole or in tiles. Each is a `View`, and `
 which view it stands for, so that nobody who draws or measures has to know the family.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import floor
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,8 @@ class Reading:
     `inputs` are the library's own, by name and untouched; `encoded` is what the vision tower made of the pictures, once
     it has run. `positions` (3, B, T) are the library's own, counted from the first of these tokens, of models whose
     tokens have three; None where they are 0, 1, 2 and so on. `asked` says how many tokens at the end ask: the words
-    behind picture or text, those of the template included; 0 where that is not known.
+    behind picture or text, those of the template included; 0 where that is not known. `erased` are the numbers of
+    those that nobody looks at, see `without`.
 
     `views` and `place` are of the first sequence. `place` (T, 4) int32 is each token's picture, view (its number in
     `views`), row and column: all -1 for words; a token of a view without a cell, such as the end of a row, has the
@@ -64,6 +66,7 @@ class Reading:
     asked: int = 0
     views: tuple[View, ...] = ()
     place: np.ndarray = field(default_factory=lambda: words(0))
+    erased: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.place):  # nothing said: words
@@ -83,6 +86,10 @@ class Reading:
         """Whether pictures come with it."""
         return PIXELS in self.inputs
 
+    def without(self, tokens: Sequence[int]) -> "Reading":
+        """The same prompt, read as `erase` says."""
+        return erase((self,), tokens)[0]
+
     def split(self, at: int) -> tuple["Reading", "Reading"]:
         """The first `at` tokens, with all pictures, and the others, which ask.
 
@@ -101,9 +108,53 @@ class Reading:
             after = self.positions[..., at:] - behind(cut)
         asking = self.ids.shape[1] - at
         return (
-            replace(self, ids=self.ids[:, :at], inputs=first, positions=cut, asked=0, place=self.place[:at]),
-            Reading(self.ids[:, at:], rest, positions=after, asked=asking, place=self.place[at:]),
+            replace(
+                self,
+                ids=self.ids[:, :at],
+                inputs=first,
+                positions=cut,
+                asked=0,
+                erased=tuple(token for token in self.erased if token < at),
+                place=self.place[:at],
+            ),
+            Reading(
+                self.ids[:, at:],
+                rest,
+                positions=after,
+                asked=asking,
+                erased=tuple(token - at for token in self.erased if token >= at),
+                place=self.place[at:],
+            ),
         )
+
+    def from_token(self, at: int) -> "Reading":
+        """The same without its first `at` tokens, behind which all its pictures stand.
+
+        Raises:
+            ValueError: if a picture stands before.
+        """
+        if not at:
+            return self
+        if (self.place[:at, 1] >= 0).any():
+            raise ValueError(f"A picture begins before token {at}: leave only words out.")
+        inputs = {n: value[:, at:] if value.shape == self.ids.shape else value for n, value in self.inputs.items()}
+        positions = self.positions
+        if positions is not None:
+            positions = positions[..., at:] - behind(positions[..., :at])
+        return replace(
+            self,
+            ids=self.ids[:, at:],
+            inputs=inputs,
+            positions=positions,
+            erased=tuple(token - at for token in self.erased if token >= at),
+            place=self.place[at:],
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what comes with it, and of what the vision tower made of it."""
+        made = (tensor for of_kind in (self.encoded or {}).values() for tensor in _tensors(of_kind.to_tuple()))
+        return sum(tensor.nbytes for tensor in (*self.inputs.values(), *made))
 
     def followed_by(self, ids: Tensor) -> "Reading":
         """The same with words (B, n) behind it, which ask, too."""
@@ -121,6 +172,15 @@ class Reading:
         return replace(self, ids=joined, inputs=inputs, positions=positions, asked=self.asked + more, place=place)
 
 
+def _tensors(nested: Any) -> Iterator[Tensor]:
+    """All tensors in tuples of tuples."""
+    if isinstance(nested, Tensor):
+        yield nested
+    elif isinstance(nested, tuple | list):
+        for each in nested:
+            yield from _tensors(each)
+
+
 def words(tokens: int) -> np.ndarray:
     """The places of so many words: none."""
     return np.full((tokens, 4), -1, np.int32)
@@ -130,6 +190,32 @@ def cells(view: int, of: View) -> np.ndarray:
     """The places of a view's tokens, row by row, (rows x columns, 4) int32; `view` is its number."""
     row, column = np.divmod(np.arange(of.rows * of.columns, dtype=np.int32), np.int32(of.columns))
     return np.stack([np.full_like(row, of.picture), np.full_like(row, view), row, column], 1)
+
+
+def erase(prompts: Sequence[Reading], tokens: Sequence[int]) -> tuple[Reading, ...]:
+    """The parts of a prompt, of which nobody ever looks at some tokens, by their numbers in the whole.
+
+    In every layer and head their keys and values are hidden from the queries of all tokens behind them, those of the
+    answer included, and no cache holds them; everything else stays where it stands. So this is a mask of attention.
+    What a vision tower told a patch of its neighbours is not undone: it has seen the whole picture.
+
+    Raises:
+        ValueError: if there is no such token; if it is the last one, with which the answer begins; or if nothing would
+            be left of a picture.
+    """
+    place = np.concatenate([prompt.place for prompt in prompts])
+    left = np.ones(len(place), bool)
+    if any(not 0 <= token < len(left) for token in tokens):
+        raise ValueError(f"There is no such token: a prompt of {len(left)} has numbers from 0 to {len(left) - 1}.")
+    left[list(tokens)] = False
+    if not left[-1]:
+        raise ValueError("The last token of the prompt begins the answer and cannot be erased. Leave it there.")
+    is_cell = place[:, 3] >= 0
+    if len(set(place[is_cell, 0])) > len(set(place[is_cell & left, 0])):
+        raise ValueError("Nothing would be left of a picture. Leave some of its patches there.")
+    parts = np.split(left, np.cumsum([len(prompt.place) for prompt in prompts])[:-1])
+    pairs = zip(prompts, parts, strict=True)
+    return tuple(replace(prompt, erased=tuple(np.flatnonzero(~part).tolist())) for prompt, part in pairs)
 
 
 def together(prompts: Sequence[Reading]) -> Reading:
@@ -147,6 +233,8 @@ def together(prompts: Sequence[Reading]) -> Reading:
         )
     if len(prompts) == 1:
         return prompts[0]
+    if len({prompt.erased for prompt in prompts}) > 1:
+        raise ValueError("Prompts of which other tokens are erased cannot be read together: read them one at a time.")
     ids = torch.cat([prompt.ids for prompt in prompts])
     asked = {prompt.asked for prompt in prompts}
     with_pictures = [prompt for prompt in prompts if prompt.has_pictures]
@@ -156,7 +244,7 @@ def together(prompts: Sequence[Reading]) -> Reading:
                 f"Prompts that ask with {min(asked)} to {max(asked)} tokens cannot be read together: what a method "
                 "counts as the question is the same for all. Group prompts by `asked`, too."
             )
-        return Reading(ids, asked=max(asked))
+        return Reading(ids, asked=max(asked), erased=prompts[0].erased)
     if len(with_pictures) < len(prompts):
         raise ValueError(
             "Prompts with and without a picture cannot be read together: give prompts of `first_turn`, which have one."

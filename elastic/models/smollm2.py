@@ -38,7 +38,7 @@ def load(device: str, options: dict[str, object]) -> TextModel:
         raise ValueError(f"{SMOLLM2} is small and proven as it is unpacked: load it without four_bit.")
     try:
         reader = _opened(path, device, options)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except Exception as error:  # a file can be damaged in more ways than can be listed
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ValueError(f"{path} cannot be read ({reason}): install {PACKAGE} and gguf {ANEW}") from error
     prove(reader)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from elastic.models.reader import MARK, Message, Reader
+from elastic.models.reader import MARK, SAID, Message, Reader
 from elastic.models.reading import Reading
 
 BETWEEN = "\n\n"  # a text and the question about it
@@ -29,6 +29,11 @@ class TextModel(Reader):
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """What turns words into tokens and back."""
         return self.processor
+
+    @property
+    def blank(self) -> str:
+        """The shortest text."""
+        return SAID
 
     def passage(self, text: str) -> Reading:
         """A plain text to go on from, without the chat template.

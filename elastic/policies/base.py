@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from elastic.policies.bits import Bits
 from elastic.statistics import Attention, Statistic
 
 NOTHING = torch.empty(0)  # keys and values of a view that is made for its scores
@@ -23,6 +24,8 @@ class Slots:
     count: Tensor  # tokens the slot stands for
     score: Tensor  # what the policy's `statistic` says of it; an anchor's own
 
+    EMPTY: ClassVar[int] = 2**40  # the position of no token
+
     @property
     def slots(self) -> int:
         return self.position.shape[-1]
@@ -36,22 +39,20 @@ class Slots:
         """The words the model was given: the template and the questions."""
         return self.kind == WORD
 
-    @property
-    def is_prompt(self) -> Tensor:
-        """Given to the model rather than written by it."""
-        return self.kind != WRITTEN
-
 
 @dataclass(frozen=True)
 class LayerView(Slots):
-    """One layer of one sequence after a prompt, in the order of positions; every table (R, S) on the model's device."""
+    """One layer of one sequence after a prompt, in the order of positions; every table (R, S) on the model's device.
+
+    Heads may hold different numbers, see `Policy.uneven_heads`: behind their last one `position` is EMPTY.
+    """
 
     queries: Tensor  # (R, S) prompt tokens that could see the slot's
     keys: Tensor = NOTHING  # (H, S, D), as stored, after RoPE
     values: Tensor = NOTHING  # (H, S, D)
-    # What else the policy needs: of tokens (R, S), R being 1 or the heads, and of the layer.
-    statistics: Mapping[Statistic, Tensor] = field(default_factory=dict)
+    statistics: Mapping[Statistic, Tensor] = field(default_factory=dict)  # others, of tokens (R, S) or the layer
     asked: int = 0  # tokens at the end that ask
+    number: int = 0  # of the layer, from 0
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,6 @@ class StepView(Slots):
     last_prompt: int  # position of the prompt's last token
     keys: Callable[[], list[Tensor]] = list  # per layer (B, H, S, D), as stored
     last_patch: int = -1  # position of the picture's last patch, whether it is held or not; -1 without one
-
-    EMPTY: ClassVar[int] = 2**40
 
     def each(self, layers: Tensor, rule: Callable[[Tensor, int, int], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
         """What a rule says of the keys (R, S, D') in some layers (L, 1) bool, as (L, R) tensors; -1 in the others.
@@ -109,12 +108,12 @@ class Choice:
     """What becomes of the slots of a layer."""
 
     owner: Tensor  # (R, S) slot each slot goes to, its own for an anchor, -1 for dropped
-    # (R, M) members and the anchors whose mean they enter, where a slot may enter several or its own twice: then means
-    # are of these pairs, and `owner` says only where a slot is shown to go.
+    # (R, M) members and anchors, where a slot may enter several means, or its own twice; `owner` is then for show only.
     pairs: tuple[Tensor, Tensor] | None = None
-    share: Tensor | None = None  # (R, S) how much of each slot goes into its group's sum; None for the group's mean
+    share: Tensor | None = None  # (R, S), or (R, M) of members: how much goes into the group's sum; None for its mean
     channels: Tensor | None = None  # (H, D') channels that keys keep, but for the last `whole` slots; None for all
     whole: int = 0
+    bits: Bits | None = None  # how what is kept is stored; None for numbers as the model made them
 
     @classmethod
     def joined(cls, of_sequences: Sequence["Choice"]) -> "Choice":
@@ -131,6 +130,7 @@ class Choice:
             below([one.share for one in of_sequences]),
             below([one.channels for one in of_sequences]),
             of_sequences[0].whole,
+            of_sequences[0].bits,
         )
 
 
@@ -186,8 +186,7 @@ def check_numbers(part: Any) -> None:
         if number.metadata:
             value, low, high = getattr(part, number.name), number.metadata["low"], number.metadata["high"]
             if not _is_of_kind(value, type(number.default)) or not low <= value <= high:
-                kind = WORDS[type(number.default)]
-                name = f"{number.name} of {type(part).__name__}"
+                kind, name = WORDS[type(number.default)], f"{number.name} of {type(part).__name__}"
                 raise ValueError(f"{name} must be {kind} between {low:g} and {high:g}, got {value!r}.")
 
 
@@ -230,6 +229,7 @@ class Policy:
     growth = Growth.PROPORTIONAL
     live = False  # the score goes on while decoding, see `collect`
     batches = True  # a layer's slots do not depend on the prompt, so that sequences of a batch hold equally many
+    uneven_heads = False  # heads of a layer may hold different numbers, and it can choose among what these hold
 
     def __post_init__(self) -> None:
         for option_field in fields(self):

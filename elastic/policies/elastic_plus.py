@@ -30,10 +30,12 @@ class ElasticPlus(Recipe):
     pictures show. Tried in vain: each head's own attention beside the common core, a core as large as the looks are
     sharp, an echo that fades, frequency as a weight, centres by each head alone, more rounds (a little better, for more
     time), and the two most alike of all slots while decoding, which costs more time than small caches save.
-    pocket-llava alone would do with less of a core: the mean of a group says well enough what a picture shows.
+    pocket-llava alone would do with less of a core: the mean of a group says well enough what a picture shows. So where
+    there is a picture, twenty slots are centres before any more are core, which matters only where few are kept.
 
     Compressed before a question, a picture has no core: nothing points at a patch yet, and averages of alike patches
-    serve any question. Its members weigh the same, and no slot is spared. Of a text the last words stand for what asks.
+    serve any question that pocket-llava was asked. Its members weigh the same, and no slot is spared. Of a text the
+    last words stand for what asks; numbers and names are then recalled less often than by keeping the newest words.
 
     The first edition is the combination `combine:score=after image;assign=similar key per head;rounds=1;
     count_bias=true;decoding=most alike;evicted=merged;protect_text=false`.

@@ -5,12 +5,12 @@ from enum import StrEnum
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from elastic.policies.base import PATCH, Choice, LayerView, option
 from elastic.policies.method import Method, Recipe
 from elastic.policies.parts import Assign, Received, Score, Selection, Stack, Top
+from elastic.policies.parts.groups import most_alike
 from elastic.policies.parts.select import strongest
 from elastic.statistics import Attention, Statistic
 
@@ -118,12 +118,8 @@ class MostSimilarKept(Assign):
 
     def join(self, stack: Stack, selection: Selection, count: int) -> list[Choice]:
         """Per layer owners and shares, a row per head."""
-        kept = selection.anchors
-        keys = F.normalize(stack.keys(per_head=True).float(), dim=-1)
-        alike = keys @ keys.gather(1, kept[..., None].expand(-1, -1, keys.shape[2])).mT
-        nearest, which = alike.max(-1)
-        owner = kept.gather(1, which).scatter_(1, kept, kept)
-        share = self.shares(owner, nearest)
+        cosine, owner = most_alike(stack.keys(per_head=True).float(), selection.anchors)
+        share = self.shares(owner, cosine)
         layers = len(stack.layers)
         return [Choice(mine, share=of) for mine, of in zip(owner.chunk(layers), share.chunk(layers), strict=True)]
 

@@ -5,7 +5,7 @@
 is a policy like any other: for `elastic.engine`, and for `ElasticCache` in the library's own `generate`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
@@ -17,12 +17,22 @@ from elastic.policies.base import Choice, Eviction, Growth, LayerView, Policy, P
 from elastic.policies.parts.assign import Assign, Drop
 from elastic.policies.parts.budget import Budget, Equal
 from elastic.policies.parts.decoding import Decoding, EvictNothing, Room
+from elastic.policies.parts.heads import Alike, Heads, worth_of
+from elastic.policies.parts.numbers import Numbers
 from elastic.policies.parts.score import Received, Score
-from elastic.policies.parts.select import Select, Top
+from elastic.policies.parts.select import Ranked, Select, Top
 from elastic.policies.parts.stack import Stack
 from elastic.statistics import Attention, Statistic
 
-PARTS: dict[str, type] = {"score": Score, "budget": Budget, "select": Select, "merge": Assign, "decoding": Decoding}
+PARTS: dict[str, type] = {
+    "score": Score,
+    "budget": Budget,
+    "heads": Heads,
+    "select": Select,
+    "merge": Assign,
+    "decoding": Decoding,
+    "numbers": Numbers,
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,8 @@ class Method(Policy):
         keep: share of the tokens seen that may hold a slot.
         score: what makes a slot worth keeping.
         budget: how layers share the slots.
+        heads: how the heads of a layer share them.
+        numbers: how those of what is kept are stored.
         select: which slots become anchors.
         merge: which anchor the others join, and what of them is averaged; or that they are dropped.
         decoding: what is evicted while an answer is written.
@@ -42,7 +54,7 @@ class Method(Policy):
 
     Raises:
         ValueError: if a part is none of its kind, has a number out of its range, or goes by what is no statistic of
-            tokens.
+            tokens; or if heads share slots, or numbers are stored in fewer bits, and the other parts cannot follow.
     """
 
     keep: float = 0.5
@@ -51,6 +63,8 @@ class Method(Policy):
     select: Select = field(default_factory=Top)
     merge: Assign = field(default_factory=Drop)
     decoding: Decoding = field(default_factory=EvictNothing)
+    heads: Heads = field(default_factory=Alike, kw_only=True)
+    numbers: Numbers = field(default_factory=Numbers, kw_only=True)
     growth: Growth | None = None  # type: ignore[assignment]  # None is replaced below
     positions: Positions = Positions.TRUE
 
@@ -72,6 +86,17 @@ class Method(Policy):
         for one in (self.score.statistic, self.decoding.statistic):
             if one is not None:
                 _check_statistic(one)
+        can_follow = isinstance(self.select, Ranked) and isinstance(self.merge, Drop) and not evicts
+        if self.uneven_heads and not (can_follow and self.growth == Growth.EVERY_NEW_TOKEN):
+            raise ValueError(
+                f"{type(self.heads).__name__} gives heads different numbers of slots: select by rank (Top, TopAndEnds, "
+                "TopAndSinks or Voted), Drop() the others, and keep every new token."
+            )
+        if not self.numbers.is_plain and (self.uneven_heads or evicts or self.growth != Growth.EVERY_NEW_TOKEN):
+            raise ValueError(
+                f"{type(self.numbers).__name__} writes groups of slots together, so none can be evicted or be missing: "
+                "give heads equally many (Alike), EvictNothing() while decoding, and keep every new token."
+            )
 
     @property
     def statistic(self) -> Statistic:
@@ -81,7 +106,7 @@ class Method(Policy):
     @property
     def needs(self) -> frozenset[Statistic]:
         goes_by = self.score.statistic or self.decoding.statistic
-        others = self.score.needs | self.budget.needs | self.select.needs | self.merge.needs
+        others = self.score.needs | self.budget.needs | self.heads.needs | self.select.needs | self.merge.needs
         return others | (frozenset() if goes_by is None else {goes_by})
 
     @property
@@ -92,12 +117,21 @@ class Method(Policy):
     align = property(attrgetter("merge.align"))
     count_bias = property(attrgetter("merge.count_bias"))
     live = property(attrgetter("decoding.live"))
-    batches = property(attrgetter("budget.batches"))
+
+    @property
+    def batches(self) -> bool:  # type: ignore[override]  # a field of policies is read only here
+        return self.budget.batches and self.heads.batches
+
+    @property
+    def uneven_heads(self) -> bool:  # type: ignore[override]  # likewise
+        return not isinstance(self.heads, Alike)
 
     def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:
         """Score all layers, share the budget, and decide layers that are alike in one call."""
-        scores = self.score.of(layers)
-        counts = self.budget.counts(layers, self.limit(seen, seen), seen)
+        if isinstance(self.select, Ranked) and self.uneven_heads:
+            return self._shared(layers, self.select, seen)
+        scores, limit = self.score.of(layers), self.limit(seen, seen)
+        counts = self.budget.counts(layers, self.numbers.count(limit, layers[0]), seen)
         choices: list[Choice] = []
         # Heads that evict by scores of their own will hold tokens of their own, even if they begin with the same.
         heads_apart = self.select.heads_apart or self.merge.heads_apart
@@ -108,7 +142,14 @@ class Method(Policy):
                 part = slice(first, first + at_once)
                 stack = Stack.of(alike[part], scored[part], heads_apart or (self.evicts and len(alike[0].score) > 1))
                 choices += self.merge.join(stack, self.select.choose(stack, count), count)
-        return choices
+        bits = self.numbers.bits(limit, layers[0].slots)
+        return choices if bits is None else [replace(choice, bits=bits) for choice in choices]
+
+    def _shared(self, layers: list[LayerView], select: Ranked, seen: int) -> list[Choice]:
+        """What heads keep that share their slots; the others are dropped."""
+        counts = self.budget.counts(layers, self.limit(seen, seen), seen)
+        kept = self.heads.kept(layers, worth_of(layers, self.score, select, counts), counts)
+        return [Choice(torch.arange(mask.shape[1], device=mask.device).where(mask, -1)) for mask in kept]
 
     def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
         """What the rule while decoding says."""
@@ -156,6 +197,7 @@ class Recipe(Policy):
     growth = property(attrgetter("_method.growth"))
     live = property(attrgetter("_method.live"))
     batches = property(attrgetter("_method.batches"))
+    uneven_heads = property(attrgetter("_method.uneven_heads"))
     evicts = property(attrgetter("_method.evicts"))
 
     def compress(self, layers: list[LayerView], seen: int) -> list[Choice]:

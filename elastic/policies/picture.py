@@ -30,7 +30,7 @@ def for_text(policy: Policy) -> Policy:
     """
     if policy.needs_image:
         raise ValueError(
-            f"{policy.title} chooses among a picture's patches by the words, and this prompt has no picture: "
+            f"{policy.title} goes by how words look at a picture, and this prompt has no picture: "
             "take another method for text."
         )
     protecting = {name: False for name in PROTECTING if getattr(policy, name, False)}

@@ -17,11 +17,12 @@ from pydantic_core import from_json
 from elastic.files import whole
 from elastic.picture import is_small_jpeg
 from elastic.record.bounded_zip import array_header, open_zip, read_array, read_part, sizes
+from elastic.record.erasure import Erasure
 from elastic.record.foreign import read_file
 from elastic.record.plain import MOST_TOKENS, MOST_VIEWS, PlainRun, PlainSide, Versioned
 from elastic.record.trace import ARRAYS, Run, Trace, ViewFrame, placed, shape_of
 
-SCHEMA = 6
+SCHEMA = 8
 OLDEST = 3  # schema that can still be read
 MAX_BYTES = 100_000_000  # of a file once unpacked: a small file can unpack to anything
 MAX_RATIO = 100  # of unpacked to packed bytes; files that were saved here have 2 to 30
@@ -202,6 +203,8 @@ def _arrays(content: bytes, plain: PlainRun, name: str) -> list[dict[str, np.nda
 def _types(schema: int) -> dict[str, tuple[str, type]]:
     """The arrays that a file of that schema holds."""
     found = dict(ARRAYS)
+    if schema < 8:  # heads of a layer held equally many slots
+        found |= {name: (found[name][0], np.int32) for name in ("prompt_slots", "slots")}
     if schema < 6:  # a picture was one view, so that whether a token was of it said all
         del found["place"]
         found["is_image"] = ("T", np.bool_)
@@ -233,8 +236,11 @@ def _build(plain: PlainRun, arrays: list[dict[str, np.ndarray]], pictures: list[
         views = _views(plain.number, given)
         if plain.number < 6:
             own["place"] = placed(own.pop("is_image"), views)
+        if plain.number < 8:
+            own |= {name: own[name].astype(np.float32) for name in ("prompt_slots", "slots")}
         # Of any type: that each field has its own was checked, of the plain ones by `PlainRun`, of arrays by `ARRAYS`.
-        values: dict[str, Any] = given.model_dump(exclude={"grid"}) | {"views": views} | own
+        values: dict[str, Any] = given.model_dump(exclude={"grid", "erasure"}) | {"views": views} | own
+        values["erasure"] = Erasure(**given.erasure.model_dump()) if given.erasure else None
         sides.append(Trace(**values))
     for side in sides:
         side.check()

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from elastic.record.erasure import Erasure
+from elastic.record.said import Coming, SaidTurn, share_of, turns_of
 from elastic.record.trace import Run, Trace
 
-VERSION = 6  # of the messages; a view ignores others
+VERSION = 8  # of the messages; a view ignores others
 LATE = 1_000_000  # the number of a last message: above that of every other
 
 
@@ -45,13 +47,13 @@ class SideOpening:
     sparsity: list[float | None]
     channels: ChannelBits | None  # None where keys hold all of them, as nearly always
     unseen: str
-    prompt_slots: list[int]
+    prompt_slots: list[float]  # per layer the mean of its heads
     prompt_bytes: int  # of all layers
     prompt_limit_bytes: int
     prefill_seconds: float | None
     compress_seconds: float | None
     asked_after: int  # tokens of the question that were read when the cache was compressed already; mostly none
-    history: list[tuple[str, str]]  # earlier questions and answers
+    erasure: Erasure | None  # None where nothing was erased, as mostly
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class SideSteps:
     bytes_held: list[int]  # of all layers
     bytes_allocated: list[int]
     limit_bytes: list[int]
-    slots: list[list[int]]  # per layer
+    slots: list[list[float]]  # per layer
     dropped: list[list[int] | None]  # layers x heads, None where nothing was
     joined: list[list[int] | None]
     looked: list[str]  # base64 of bytes of 255 sqrt(weight), mean of the layers, per token before the step
@@ -136,6 +138,10 @@ class Message:
     sides: list[SideSteps]
     wrong: list[str] = field(default_factory=list)  # what the page's address asks in vain
     awaits: float | None = None  # seconds in which the next message comes, or nothing is heard
+    # The conversation that the run belongs to, its own turn last; comes with the opening, or alone where none is held.
+    turns: list[SaidTurn] | None = None
+    coming: Coming | None = None  # without sides: the question that this is about, until it is answered or given up
+    beside: str = ""  # the run that this one is shown beside: its question asked anew, without tokens of its prompt
 
 
 @dataclass(frozen=True)
@@ -155,20 +161,35 @@ def as_json(message: Message | LayerLooked) -> str:
 
 
 def of_run(
-    run: Run, seq: int, since: int, *, status: str = "", done: bool = False, show: Show | None = None
+    run: Run,
+    seq: int,
+    since: int,
+    *,
+    status: str = "",
+    done: bool = False,
+    show: Show | None = None,
+    turns: list[SaidTurn] | None = None,
 ) -> Message:
-    """The steps of a run from `since` on; the first and the last message carry the opening too.
+    """The steps of a run from `since` on; the first and the last message carry the opening and the `turns`, too.
 
     The last one also carries every step, so that a view that missed messages, or was not there yet, is whole again.
+    Where no turns are given, they are what the run itself knows of its conversation: words.
     """
     since = 0 if done else since
     opened = opening(run, show) if done or seq == 0 else None
-    return Message(VERSION, run.name, seq, since, status, done, opened, [steps_of(side, since) for side in run.sides])
+    said = None if opened is None else turns or turns_of(run)
+    sides = [steps_of(side, since) for side in run.sides]
+    return Message(VERSION, run.name, seq, since, status, done, opened, sides, turns=said)
 
 
-def of_status(line: str, awaits: float | None = None) -> Message:
+def of_turns(turns: list[SaidTurn], line: str) -> Message:
+    """A conversation of which no run is held any more."""
+    return Message(VERSION, "", 0, 0, line, done=True, opening=None, sides=[], turns=turns)
+
+
+def of_status(line: str, awaits: float | None = None, coming: Coming | None = None) -> Message:
     """A message that only says what is going on; with `awaits`, the next one comes within so many seconds."""
-    return Message(VERSION, "", 0, 0, line, done=False, opening=None, sides=[], awaits=awaits)
+    return Message(VERSION, "", 0, 0, line, done=False, opening=None, sides=[], awaits=awaits, coming=coming)
 
 
 def of_layer(run: Run, number: int, since: int = 0) -> LayerLooked:
@@ -178,7 +199,7 @@ def of_layer(run: Run, number: int, since: int = 0) -> LayerLooked:
 
 def opening(run: Run, show: Show | None = None) -> Opening:
     """Everything about a run that its steps do not change."""
-    sides = [_side(*side) for side in zip(run.sides, run.history, run.titles, strict=True)]
+    sides = [_side(*side) for side in zip(run.sides, run.titles, strict=True)]
     first, shape = run.sides[0], ModelShape(**run.shape)
     return Opening(_views(run), first.question, shape, run.about, run.link, sides, show)
 
@@ -194,8 +215,8 @@ def _views(run: Run) -> list[SeenView]:
     ]
 
 
-def _side(side: Trace, history: list[tuple[str, str]], title: str) -> SideOpening:
-    keep = float(side.options.get("keep", 1.0))
+def _side(side: Trace, title: str) -> SideOpening:
+    keep = share_of(side)
     return SideOpening(
         policy=side.policy,
         title=title,
@@ -213,13 +234,13 @@ def _side(side: Trace, history: list[tuple[str, str]], title: str) -> SideOpenin
         sparsity=_numbers(side.sparsity),
         channels=_channels(side.channels),
         unseen=side.unseen,
-        prompt_slots=side.prompt_slots.tolist(),
+        prompt_slots=side.prompt_slots.astype(float).round(3).tolist(),
         prompt_bytes=int(side.prompt_bytes.sum()),
         prompt_limit_bytes=int(side.limit_bytes[0]),
         prefill_seconds=_number(side.prefill_seconds),
         compress_seconds=_number(side.compress_seconds),
         asked_after=side.asked_after,
-        history=[(question, answer) for question, answer in history],
+        erasure=side.erasure,
     )
 
 
@@ -242,7 +263,7 @@ def steps_of(side: Trace, since: int) -> SideSteps:
         bytes_held=side.bytes_held[since:].sum(1).tolist(),
         bytes_allocated=side.bytes_allocated[since:].tolist(),
         limit_bytes=side.limit_bytes[1 + since :].tolist(),
-        slots=side.slots[since:].tolist(),
+        slots=side.slots[since:].astype(float).round(3).tolist(),
         dropped=_given_up(side.dropped[since:]),
         joined=_given_up(side.joined[since:]),
         looked=_looked(side, since),

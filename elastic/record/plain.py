@@ -59,6 +59,19 @@ class PlainView(PlainPart):
         return box
 
 
+Logarithm = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=0.01)]
+
+
+class PlainErasure(PlainPart):
+    """What was erased, and the answer before that."""
+
+    tokens: Annotated[list[Count], Field(min_length=1, max_length=MOST_TOKENS)]
+    answer: Text
+    answer_pieces: Annotated[list[Piece], Field(max_length=MOST_TOKENS)]
+    before: Annotated[list[Logarithm], Field(max_length=MOST_TOKENS)]
+    after: Annotated[list[Logarithm], Field(max_length=MOST_TOKENS)]
+
+
 class PlainSide(PlainPart):
     """A trace without its arrays."""
 
@@ -76,6 +89,7 @@ class PlainSide(PlainPart):
     prefill_seconds: Seconds
     compress_seconds: Seconds
     asked_after: Count = 0  # schema 4 has none: all was read before the cache was compressed
+    erasure: PlainErasure | None = None  # schema 6 has none
 
     @field_validator("options")
     @classmethod

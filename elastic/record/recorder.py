@@ -78,12 +78,12 @@ class Recorder:
             is_prompt=(kinds != WRITTEN).numpy(),
             owner=owner.numpy().astype(np.int32),
             score=score,
-            prompt_slots=np.array(cache.slots, np.int32),
+            prompt_slots=np.array(cache.slots, np.float32),
             prompt_bytes=np.array(cache.bytes_held, np.int64),
             answer_ids=np.zeros(0, np.int32),
             logprob=np.zeros(0, np.float32),
             seconds=np.zeros(0, np.float32),
-            slots=np.zeros((0, layers), np.int32),
+            slots=np.zeros((0, layers), np.float32),
             bytes_held=np.zeros((0, layers), np.int64),
             bytes_allocated=np.zeros(0, np.int64),
             dropped=np.full((0, layers, heads), -1, np.int32),
@@ -159,8 +159,9 @@ def _limit(state: State, tokens: int) -> int:
 
 def _mean_score(view: LayerView, seen: int) -> np.ndarray:
     """Mean score over the heads that hold a token, NaN where none does, (seen,) float32."""
-    position = view.position.expand_as(view.score).cpu().numpy()
+    position, score = view.position.expand_as(view.score).cpu().numpy(), view.score.cpu().numpy()
     total, heads = np.zeros(seen, np.float32), np.zeros(seen, np.float32)
-    np.add.at(total, position, view.score.cpu().numpy())
-    np.add.at(heads, position, 1)
+    is_there = position != view.EMPTY  # heads may hold different numbers
+    np.add.at(total, position[is_there], score[is_there])
+    np.add.at(heads, position[is_there], 1)
     return np.divide(total, heads, out=np.full(seen, np.nan, np.float32), where=heads > 0)

@@ -1,7 +1,6 @@
 """`Trace`: a frozen record of one side, as numpy arrays and plain strings; `Run`: all sides of one question.
 
-They are what is drawn, streamed, saved and opened again: a recorded run and a live one are the same type. Imports
-numpy only.
+They are what is drawn, streamed, saved and opened again: a recorded run and a live one are one type. Numpy only.
 """
 
 from collections.abc import Sequence
@@ -10,18 +9,20 @@ from functools import cached_property
 
 import numpy as np
 
+from elastic.record.erasure import Erasure
+
 # Every array of a trace: its shape, in the letters of `Trace`, and its type.
 ARRAYS = {
     "place": ("T,4", np.int32),
     "is_prompt": ("T", np.bool_),
     "owner": ("L,H,T", np.int32),
     "score": ("L,T", np.float32),
-    "prompt_slots": ("L", np.int32),
+    "prompt_slots": ("L", np.float32),
     "prompt_bytes": ("L", np.int64),
     "answer_ids": ("N", np.int32),
     "logprob": ("N", np.float32),
     "seconds": ("N", np.float32),
-    "slots": ("N,L", np.int32),
+    "slots": ("N,L", np.float32),
     "bytes_held": ("N,L", np.int64),
     "bytes_allocated": ("N", np.int64),
     "dropped": ("N,L,H", np.int32),
@@ -121,12 +122,12 @@ class Trace:
     is_prompt: np.ndarray  # (T,) bool, False for tokens the model wrote in earlier turns
     owner: np.ndarray  # (L, H or 1, T) int32: own number for an anchor, another's for merged, -1 for dropped
     score: np.ndarray  # (L, T) float32: attention received, NaN for tokens that held no slot when it was compressed
-    prompt_slots: np.ndarray  # (L,) int32, when the answer begins
+    prompt_slots: np.ndarray  # (L,) float32, when the answer begins; means of heads, as these may differ
     prompt_bytes: np.ndarray  # (L,) int64, when the answer begins
     answer_ids: np.ndarray  # (N,) int32
     logprob: np.ndarray  # (N,) float32
     seconds: np.ndarray  # (N,) float32
-    slots: np.ndarray  # (N, L) int32
+    slots: np.ndarray  # (N, L) float32, after each step
     bytes_held: np.ndarray  # (N, L) int64, slots in use
     bytes_allocated: np.ndarray  # (N,) int64, room for coming tokens included
     dropped: np.ndarray  # (N, L, H or 1) int32: token whose slot was given up after that step, -1 none
@@ -138,6 +139,7 @@ class Trace:
     reference_logprob: np.ndarray  # (N,) float32, that this side gave to the first side's token; NaN once texts differ
     divergence: np.ndarray  # (N,) float32, KL(first side || this one) in nats; NaN once texts differ
     asked_after: int = 0  # the last of T that were read after compressing: the question, where it came later; else 0
+    erasure: Erasure | None = None
 
     def __post_init__(self) -> None:
         layers, heads, tokens = self.owner.shape
@@ -168,6 +170,7 @@ class Trace:
         """How many of the queries that `score` sums could see each token, (T,): causal attention favours the first."""
         asks = self.is_prompt.copy()
         asks[len(asks) - self.asked_after :] = False
+        asks[[] if self.erasure is None else self.erasure.tokens] = False
         return asks[::-1].cumsum()[::-1]
 
     @cached_property
@@ -228,6 +231,8 @@ class Trace:
         """Raise ValueError unless the numbers make sense together; for traces that come from outside."""
         self._check_owners()
         self._check_places()
+        if self.erasure is not None:
+            self.erasure.check(self.owner)
         if not 0 <= self.asked_after < len(self.pieces):
             raise ValueError("more was read after compressing than there is")
         for name, (low, high, may_be_unknown) in LIMITS.items():
@@ -238,8 +243,8 @@ class Trace:
             if not ((values >= low) & (values <= high)).all():
                 raise ValueError(f"{name} is out of its range")
         tokens = len(self.pieces)
-        anchors = (self.owner == np.arange(tokens)).sum(2).max(1, initial=0)
-        if (anchors > self.prompt_slots).any() or (self.prompt_slots > tokens).any():
+        anchors = (self.owner == np.arange(tokens)).sum(2).mean(1)
+        if (anchors > self.prompt_slots + 0.01).any() or (self.prompt_slots > tokens).any():
             raise ValueError("there are other slots than anchors")
         if (self.slots > tokens + 1 + np.arange(self.steps)[:, None]).any():
             raise ValueError("there are more slots than tokens")

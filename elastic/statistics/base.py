@@ -7,6 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from elastic.statistics.rope import Rope
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -15,6 +17,7 @@ class Tile:
     weights: Tensor  # (B, H_kv, G, q, k), G query heads share a key
     first: int  # number of its first query in the prompt, from 0
     past: int  # tokens that were there before the prompt
+    absent: Tensor  # (B, H_kv) how many of these slots have no token, in heads that hold fewer than others
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class Statistic:
     """
 
     is_of_layer: ClassVar[bool] = False
+    is_of_rehearsal: ClassVar[bool] = False  # what a prompt tells nothing of, see `Rehearsed`
+
+    def of_head(self, figure: Tensor, head: int, heads: int) -> Tensor:
+        """What of a layer's `figure`, that of one sequence, is one head's of `heads` with a key: all of it."""
+        return figure
 
     def carried_on(self, old: Tensor, new: Tensor, queries: int) -> Tensor:
         """What it is of tokens after a further prompt of that many queries, which alone would give `new`."""
@@ -91,4 +99,15 @@ class OfQueries(Statistic):
 
     def measure(self, query: Tensor, key: Tensor) -> Tensor:
         """The statistic (B, ...) of the prompt's queries (B, H, Q, D) and all keys (B, H_kv, K, D)."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class OfPlainQueries(Statistic):
+    """A statistic of a layer that needs all its queries as they were before RoPE, and to know how it turned them."""
+
+    is_of_layer: ClassVar[bool] = True
+
+    def measure(self, query: Tensor, rope: Rope) -> Tensor:
+        """The statistic (B, ...) of the prompt's queries (B, H, Q, D), in float32."""
         raise NotImplementedError

@@ -7,7 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from elastic.statistics.base import OfAttention, OfQueries, Statistic, Tile
+from elastic.statistics.base import OfAttention, OfPlainQueries, OfQueries, Statistic, Tile
+from elastic.statistics.rope import Rope
 from elastic.statistics.tokens import Queries
 
 FAINT = 0.01  # share of a query's strongest weight below which a weight counts as none (VL-Cache's threshold)
@@ -44,7 +45,7 @@ class Sparsity(OfAttention):
         batch, kv, group, queries, _ = tile.weights.shape
         strong = (tile.weights >= FAINT * tile.weights.amax(-1, keepdim=True)).sum((1, 2, 4))
         visible = torch.arange(queries, device=strong.device) + tile.first + tile.past + 1
-        visible = visible.expand(batch, -1) * kv * group
+        visible = (visible.expand(batch, -1) * kv - tile.absent.sum(1, keepdim=True)) * group
         total += torch.stack([((visible - strong) * wanted).sum(1), (visible * wanted).sum(1)]).float()
 
     def result(self, total: Tensor, queries: int) -> Tensor:
@@ -63,7 +64,41 @@ class QueryEnergy(OfQueries):
         """The last `n`."""
         return self.n
 
+    def of_head(self, figure: Tensor, head: int, heads: int) -> Tensor:
+        """The head's own, (1, D)."""
+        return figure[head : head + 1]
+
     def measure(self, query: Tensor, key: Tensor) -> Tensor:
         """Of queries (B, H, Q, D) as they meet the keys, after RoPE."""
         square = query[:, :, -self.n :].float().square().mean(2)
         return square.view(len(key), key.shape[1], -1, key.shape[3]).mean(2)
+
+
+@dataclass(frozen=True)
+class ExpectedQuery(OfPlainQueries):
+    """Mean and covariance of the queries that are expected next, per query head, (B, H, D, 1 + D) side by side.
+
+    They are those of the last prompt's queries before RoPE, turned as the next positions turn a query on average
+    (Expected Attention, arXiv 2510.00636).
+
+    Args:
+        positions: how many of the next ones.
+        skip: queries at the beginning of a conversation that do not count.
+    """
+
+    positions: int = 512
+    skip: int = 4
+
+    def of_head(self, figure: Tensor, head: int, heads: int) -> Tensor:
+        """That of the query heads that share its key."""
+        return figure.chunk(heads)[head]
+
+    def measure(self, query: Tensor, rope: Rope) -> Tensor:
+        """One query at least counts, however short a prompt is."""
+        first = min(max(0, self.skip - rope.past), query.shape[2] - 1)
+        query = query[:, :, first:]
+        mean = query.mean(2, keepdim=True)
+        covariance = (query - mean).mT @ (query - mean) / query.shape[2]
+        # Turned on both sides: its rows, and then its columns.
+        covariance = rope.turned_ahead(rope.turned_ahead(covariance, self.positions).mT, self.positions)
+        return torch.cat([rope.turned_ahead(mean, self.positions).mT, covariance], -1)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from elastic.statistics.base import OfAttention, OfQueries, Statistic, Tile
+from elastic.statistics.base import OfAttention, OfPlainQueries, OfQueries, Statistic, Tile
+from elastic.statistics.rope import Rope
 from elastic.statistics.weights import Weights
 
 
@@ -41,7 +42,8 @@ class Observer:
     """
 
     def __init__(self, needs: Iterable[Statistic], after_image: Tensor, asking: Tensor | None = None) -> None:
-        self.needs, self.after_image = frozenset(needs), after_image
+        self.needs = frozenset(one for one in needs if not one.is_of_rehearsal)
+        self.after_image = after_image
         self.asking = after_image if asking is None else asking
         self.received: dict[Statistic, dict[int, Tensor]] = {one: {} for one in self.needs if not one.is_of_layer}
         self.of_layer: dict[Statistic, dict[int, Tensor]] = {one: {} for one in self.needs if one.is_of_layer}
@@ -49,10 +51,22 @@ class Observer:
         self._at_once = {one for one in wanted if one.known_first is None}
         self._later = wanted - self._at_once  # weighed by other statistics, which must be known of the whole prompt
         self._of_queries = {one for one in self.needs if isinstance(one, OfQueries)}
+        self._of_plain = {one for one in self.needs if isinstance(one, OfPlainQueries)}
+        self._rope: Rope | None = None
         every = after_image.shape[1]
         reaches = [every if one.reach is None else one.reach for one in self._of_queries]
-        self._reach = max([every if self._later else 0, *reaches])  # last queries that must be there at the end
+        needs_every = bool(self._later or self._of_plain)
+        self._reach = max([every if needs_every else 0, *reaches])  # last queries that must be there at the end
         self._begun: dict[int, _LayerSums] = {}
+
+    @property
+    def goes_by_rope(self) -> bool:
+        """Whether it must be told how queries are turned."""
+        return bool(self._of_plain)
+
+    def place(self, rope: Rope) -> None:
+        """Be told how the prompt's queries, or those of its next piece, are turned, before layers see them."""
+        self._rope = rope if self._rope is None else self._rope.followed_by(rope)
 
     def see(
         self, layer: int, query: Tensor, key: Tensor, scaling: float, bias: Tensor | None, lse: Tensor | None
@@ -76,12 +90,21 @@ class Observer:
             query = torch.cat([*sums.queries, query], 2)
             weights = Weights(query, key, scaling, bias, None) if self._later else None
         found: dict[Statistic, Tensor] = {one: one.measure(query, key) for one in self._of_queries}
+        if self._of_plain:
+            found |= self._before_rope(query)
         found |= self._results(sums.totals)
         if weights is not None:
             self._add_later(weights, found)
         del self._begun[layer]
         for one, of_layers in (*self.received.items(), *self.of_layer.items()):
             of_layers[layer] = _checked(one, found[one], key)
+
+    def _before_rope(self, query: Tensor) -> dict[Statistic, Tensor]:
+        """What is measured of the prompt's queries (B, H, Q, D) as they were before they were turned."""
+        if self._rope is None:
+            raise ValueError("How the queries were turned is not known: tell the observer with place().")
+        plain = self._rope.turned_back(query)
+        return {one: one.measure(plain, self._rope) for one in self._of_plain}
 
     def _add_later(self, weights: Weights, found: dict[Statistic, Tensor]) -> None:
         """Add up what weighs its queries by other statistics of the whole prompt, once those are among the `found`."""
@@ -112,7 +135,7 @@ class Observer:
         whole_rows = any(one.needs_whole_rows for one in rows)
         for begin, end in weights.blocks(start, whole_rows):
             for left, right, tile in weights.tiles(begin, end, whole_rows):
-                seen = Tile(tile, first + begin, weights.past - first)
+                seen = Tile(tile, first + begin, weights.past - first, weights.absent)
                 for one, wanted in here.items():
                     total = totals[one] if one.is_of_layer else totals[one][..., left:right]
                     one.add(total, seen, wanted[:, begin:end])

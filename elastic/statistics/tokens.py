@@ -87,6 +87,10 @@ class Attention(OfRows):
         """Sums go on over prompts; the last queries are those of the last prompt."""
         return new if self.n else old + new
 
+    def after_step(self, old: Tensor, received: Tensor, held: Tensor) -> Tensor:
+        """Sums go on; the last query, where it alone is meant, is always the newest."""
+        return received if (self.rows, self.n) == (Queries.LAST, 1) else old + received
+
 
 @dataclass(frozen=True)
 class Peak(OfRows):

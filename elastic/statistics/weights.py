@@ -25,6 +25,7 @@ class Weights:
         self.query[..., :dim] = query.reshape(*self.query.shape[:3], dim).float() * scaling
         self.query[..., -1] = 0 if lse is None else -lse.reshape(self.query.shape[:3])
         self.is_normalised = lse is not None
+        self.absent = torch.isneginf(self.key[..., dim]).sum(-1).view(batch, self.kv)  # slots without a token
         self.tile = TILE.get(key.device.type, TILE["cpu"])
         self.buffer = torch.empty(0, device=key.device)
 

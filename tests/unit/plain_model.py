@@ -48,13 +48,14 @@ class PlainModel:
         return torch.cat([first * cos - second * sin, second * cos + first * sin], 1)
 
     @torch.no_grad()
-    def step(self, token, held, side_by_side=False, channels=None):
+    def step(self, token, held, side_by_side=False, channels=None, hidden=None):
         """Read one token that sees itself and `held[layer][kv head]`; returns every layer's weights, (L, H, seen).
 
         `side_by_side` gives tokens their places among those held; `channels[layer][kv head]` (tokens, D) are factors of
-        the first tokens' turned keys.
+        the first tokens' turned keys; `hidden` (D,) is what a patch is instead of a word.
         """
-        hidden, number = self.text.embed_tokens(torch.tensor([token])), self.seen
+        hidden = self.text.embed_tokens(torch.tensor([token])) if hidden is None else hidden[None]
+        number = self.seen
         self.seen += 1
         rows = np.zeros((len(self.text.layers), self.heads, self.seen))
         for layer, block in enumerate(self.text.layers):

@@ -379,3 +379,15 @@ def test_the_table_tells_what_was_merged_from_what_was_evicted():
 @pytest.mark.parametrize("side", [HEADS, PLUS], ids=["evicts", "merges"])
 def test_recorded_runs_of_per_head_policies_open(side):
     assert_same(run_of("run", [side]), opened(saved(run_of("run", [side]))))
+
+
+def test_a_file_of_schema_seven_has_whole_numbers_of_slots():
+    """Until then heads of a layer held equally many."""
+    run = run_of("run", PAIR)
+    parts = parts_of_file(saved(run))
+    with np.load(io.BytesIO(parts["arrays.npz"])) as held:
+        arrays = {name: held[name].astype(np.int32) if name.endswith("slots") else held[name] for name in held}
+    packed = io.BytesIO()
+    np.savez(packed, allow_pickle=False, **arrays)
+    plain = json.dumps(json.loads(parts["run.json"]) | {"schema": 7}).encode()
+    assert_same(run, opened(zipped(parts | {"run.json": plain, "arrays.npz": packed.getvalue()})))

@@ -10,13 +10,13 @@ import gradio as gr
 import pytest
 
 from elastic import session
-from page.asking import AskedQuestion
+from page.asking import AskedQuestion, policy_of
 from page.callbacks import Callbacks
 from page.line import Line
 from page.model import Model
 from page.shown import RUN, Shown
 from page.store import Store
-from page.visitor import CONVERSATION, Coming, Visitor
+from page.visitor import CACHES, UnderWay, Visitor
 from tests.unit.loops import run_alone
 
 
@@ -33,15 +33,25 @@ class Page:
         self.store, self.scene = Store(limit=limit), scene
         self.events = Callbacks(self.model, Shown(self.store))
 
-    def ask(self, visitor, question="What is here?", tokens=4, until=lambda message: False, listens=True, b="elastic"):
+    def ask(
+        self,
+        visitor,
+        question="What is here?",
+        tokens=4,
+        until=lambda message: False,
+        listens=True,
+        b="elastic",
+        **more,
+    ):
         """Messages up to one that is as is wanted: then nobody listens any more."""
         self.said = messages = []
         if listens:
             self.listeners.add(visitor)
+            Visitor.acting(self.store, visitor)  # as a press of Ask is
 
         async def follow():
             request = SimpleNamespace(session_hash=visitor)
-            asked = AskedQuestion(picture=self.scene, question=question, sides=["full", b], tokens=tokens)
+            asked = AskedQuestion(picture=self.scene, question=question, sides=["full", b], tokens=tokens, **more)
             async with aclosing(self.events.ask(request, asked)) as said:
                 async for message in said:
                     messages.append(message)
@@ -71,8 +81,8 @@ def test_a_conversation_goes_on_and_is_counted_with_all_it_has_become(page):
     first = page.ask("a")[-1]
     small = page.store.bytes
     second = page.ask("a", "And what else?")[-1]
-    assert first.done and second.done and len(second.opening.sides[0].history) == 1
-    held = page.store.get((CONVERSATION, "a"))
+    assert first.done and second.done and len(second.turns) == 2
+    held = page.store.get((CACHES, "a"))
     assert page.store.bytes > held.nbytes > 0 and small > 0
 
 
@@ -83,7 +93,7 @@ def test_a_side_that_holds_more_than_was_asked_for_is_named_when_the_answer_is_t
     assert "asked for" not in page.ask("b", b="h2o:keep=0.3")[-1].status
 
 
-def test_whoever_is_put_out_for_room_is_told_with_the_next_question(tiny, scene):
+def test_of_whom_is_put_out_for_room_the_conversation_is_read_again_and_he_is_told(tiny, scene):
     page = Page(tiny, scene)
     page.ask("a")
     one = page.store.bytes
@@ -91,10 +101,10 @@ def test_whoever_is_put_out_for_room_is_told_with_the_next_question(tiny, scene)
     page = Page(tiny, scene, limit=int(1.5 * one))
     page.ask("a")
     page.ask("b")
-    assert page.store.get((CONVERSATION, "a")) is None and page.store.get((CONVERSATION, "b"))
-    told = page.ask("a")[-1]
-    assert "put away to make room for other visitors: this question begins a new one" in told.status
-    assert told.opening.sides[0].history == [] and "put away" not in page.ask("a")[-1].status
+    assert page.store.get((CACHES, "a")) is None and page.store.get((CACHES, "b"))
+    told = page.ask("a", "And now?")[-1]
+    assert "caches had been put away to make room for other visitors: the conversation was read again" in told.status
+    assert len(told.turns) == 2 and "put away" not in page.ask("a")[-1].status
     page.model.line.close("over")
 
 
@@ -111,7 +121,7 @@ def test_nothing_is_begun_for_somebody_who_never_listens(page, monkeypatch):
 
 
 def test_whoever_had_to_wait_is_told_so(page, monkeypatch):
-    monkeypatch.setattr("page.callbacks.WORTH_SAYING", 0)
+    monkeypatch.setattr("page.answer.WORTH_SAYING", 0)
     page.listeners.add("other")
     told = threading.Event()
 
@@ -122,7 +132,7 @@ def test_whoever_had_to_wait_is_told_so(page, monkeypatch):
             yield None
 
     def tell(message):
-        if "you are next in line. It is busy with a program's table, row 3 of 7" in message.status:
+        if message.status == "Waiting: next in line. The model is busy with a program's table, row 3 of 7.":
             told.set()
 
     page.model.line.join("other", other(), lambda: "a program's table, row 3 of 7")
@@ -131,11 +141,11 @@ def test_whoever_had_to_wait_is_told_so(page, monkeypatch):
     assert "s in line for the model." in messages[-1].status
 
 
-def test_a_fault_of_the_model_is_said_in_a_sentence_and_the_conversation_cleared(page, monkeypatch, capsys):
+def test_a_fault_of_the_model_is_said_in_a_sentence_and_the_caches_freed(page, monkeypatch, capsys):
     monkeypatch.setattr(page.model.session, "Comparison", lambda *values: 1 / 0)
     with pytest.raises(gr.Error, match=r"The model failed \(ZeroDivisionError\)"):
         page.ask("a")
-    assert page.store.get((CONVERSATION, "a")) is None and "ZeroDivisionError" in capsys.readouterr().err
+    assert page.store.get((CACHES, "a")) is None and "ZeroDivisionError" in capsys.readouterr().err
 
 
 def request_of(visitor):
@@ -167,7 +177,7 @@ def test_a_stop_before_the_first_step_stops(page):
     page.events.begin(request_of("early"))
     page.events.stop(request_of("early"))
     messages = page.ask("early", tokens=40)
-    assert messages[-1].status == "Stopped before the answers began." and nothing_is_left(page, "early")
+    assert messages[-1].status == "Stopped before it was begun: nothing was asked." and nothing_is_left(page, "early")
     page.events.begin(request_of("early"))  # and the next question is answered
     assert page.ask("early")[-1].done
 
@@ -176,7 +186,7 @@ def test_a_stop_in_line_stops(page):
     page.model.line.opened.clear()
     stops = []
     messages = page.ask("a", until=lambda message: stops.append(page.events.stop(request_of("a"))))
-    assert messages[-1].status == "Stopped before the answers began." and nothing_is_left(page, "a")
+    assert messages[-1].status == "Stopped before it was begun: nothing was asked." and nothing_is_left(page, "a")
 
 
 def test_a_stop_in_the_midst_ends_with_all_that_was_written(page):
@@ -186,9 +196,9 @@ def test_a_stop_in_the_midst_ends_with_all_that_was_written(page):
     assert last.status == f"A: stopped after {steps[0]} tokens; B: stopped after {steps[1]} tokens."
     assert [len(side.answer_pieces) for side in last.sides] == steps and last.opening
     assert [side.finish for side in last.sides] == ["stopped", "stopped"]
-    assert [side.steps for side in page.store.get((CONVERSATION, "a")).record().sides] == steps
+    assert [side.steps for side in page.store.get((CACHES, "a")).record().sides] == steps
     assert page.events.shown.of("a").sides[0].steps == steps[0] and nothing_is_left(page, "a")
-    assert len(page.ask("a", "And now?")[-1].opening.sides[0].history) == 1
+    assert len(page.ask("a", "And now?")[-1].turns) == 2
 
 
 def close_aside(page, why):
@@ -217,7 +227,7 @@ def test_an_answer_that_is_ended_says_why_with_its_last_message_and_keeps_what_w
     page.model.line.stop("a", 60)  # the step that was under way is over
     assert last.done and last.status.startswith(sentence) and is_writing(last)
     assert len(last.sides[0].answer_pieces) == last.sides[0].steps and nothing_is_left(page, "a")
-    view, ask, stop = page.events.settle(request_of("a"))
+    view, ask, stop, *_ = page.events.settle(request_of("a"))
     assert view == gr.skip() and ask.interactive and not stop.interactive
 
 
@@ -232,9 +242,17 @@ def test_a_question_that_cannot_be_asked_says_so_where_answers_stand_and_they_st
     assert page.events.settle(request_of("a"))[0] == gr.skip() and nothing_is_left(page, "a")
 
 
+def test_a_share_that_a_method_cannot_keep_is_refused_in_the_words_of_the_slider():
+    with pytest.raises(ValueError, match=r"^ThinK keeps 55 % of the cache at least. Set Cache kept to 55 or more"):
+        policy_of("think:keep=0.3")
+    assert policy_of("think:keep=0.6").keep == 0.6
+    with pytest.raises(ValueError, match="distance must be between"):
+        policy_of("elastic:distance=100000")
+
+
 def test_a_conversation_that_is_put_away_in_the_midst_ends_as_any(page):
     def put_away():
-        page.store.drop_kind(CONVERSATION)
+        page.store.drop_kind(CACHES)
         page.store.drop_kind(RUN)
 
     last = page.ask("a", tokens=12, until=when_writing(put_away))[-1]
@@ -244,7 +262,7 @@ def test_a_conversation_that_is_put_away_in_the_midst_ends_as_any(page):
 
 def test_a_question_that_never_came_is_told_after_the_press(page):
     page.events.begin(request_of("a"))
-    value, ask, _ = page.events.settle(request_of("a"))
+    value, ask, *_ = page.events.settle(request_of("a"))
     assert value.status == "The question did not reach the model. Ask again in a minute." and ask.interactive
     assert nothing_is_left(page, "a")
 
@@ -253,7 +271,7 @@ def test_a_second_question_is_refused_and_the_first_goes_on_untouched(page):
     def second():
         with pytest.raises(gr.Error, match="Still answering"):
             page.events.begin(request_of("a"))
-        assert page.events.settle(request_of("a")) == (gr.skip(),) * 3
+        assert page.events.settle(request_of("a")) == (gr.skip(),) * 5
 
     last = page.ask("a", tokens=100, until=when_writing(second))[-1]
     assert last.done and "stopped" not in last.status
@@ -270,7 +288,7 @@ def test_beginning_anew_ends_what_goes_on_and_empties_the_view_last(page):
     threads = []
     assert page.ask("a", tokens=500, until=when_writing(anew))[-1] is None
     threads[0].join()
-    assert emptied[0][0] is None and page.store.get((CONVERSATION, "a")) is None and nothing_is_left(page, "a")
+    assert emptied[0][0] is None and page.store.get((CACHES, "a")) is None and nothing_is_left(page, "a")
     assert page.events.shown.of("a") is None
 
 
@@ -286,10 +304,10 @@ def test_a_question_that_overtook_a_new_beginning_is_answered(page):
 
 def test_a_question_asked_while_a_new_beginning_waits_for_the_last_step_keeps_its_view_and_buttons(page, monkeypatch):
     page.ask("a")
-    Visitor.known(page.store, "a").under_way = Coming.ASKED
+    Visitor.known(page.store, "a").under_way = UnderWay.ASKED
     monkeypatch.setattr(page.model.line, "stop", lambda *_: page.events.begin(request_of("a"), 3.0))
     assert page.events.forget(request_of("a"), 2.0) == (gr.skip(),) * 3
-    assert page.store.get((CONVERSATION, "a")) is None, "it is forgotten all the same"
+    assert page.store.get((CACHES, "a")) is None, "it is forgotten all the same"
 
 
 def test_whoever_looks_at_another_run_sees_no_more_of_the_one_that_went_on(page):

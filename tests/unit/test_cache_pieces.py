@@ -1,6 +1,7 @@
 """A prompt in pieces is one prompt: the same statistics, the same choice, the same answer as in one piece."""
 
 import weakref
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from elastic.policies.full import Full
 from elastic.policies.h2o import H2O
 from elastic.policies.snapkv import SnapKV
 from elastic.statistics import Attention, Guided, Observer, QueryEnergy
+from elastic.statistics.rope import Rope
 from tests.families import MAKERS
 from tests.small_text import MODEST, OF_TEXT, books, made, read, text_model, tokens, write
 
@@ -237,7 +239,9 @@ def test_statistics_of_pieces_are_those_of_one_piece(known_sums):
     after = torch.arange(new).expand(2, -1) >= 15
     logits = query @ key.repeat_interleave(2, 1).mT / 4 + bias.repeat_interleave(2, 1)[:, :, None]
     lse = logits.masked_fill(torch.ones(new, past + new).triu(past + 1).bool(), -torch.inf).logsumexp(-1)
+    turned = Rope(torch.rand(1, new, 8), torch.rand(8), past, past + new)
     whole = Observer(wanted, after)
+    whole.place(turned)
     whole.see(0, query, key, 0.25, bias, lse if known_sums else None)
     for sizes in ((10, 13), (1, 7, 14, 1)):
         pieces, end = Observer(wanted, after), 0
@@ -245,6 +249,7 @@ def test_statistics_of_pieces_are_those_of_one_piece(known_sums):
             begin, end = end, end + size
             here = slice(begin, end)
             sums = lse[:, :, here] if known_sums else None
+            pieces.place(replace(turned, angles=turned.angles[:, here], past=past + begin, ahead=past + end))
             pieces.see(0, query[:, :, here], key[:, :, : past + end], 0.25, bias[:, :, : past + end], sums)
         for of_whole, of_pieces in ((whole.received, pieces.received), (whole.of_layer, pieces.of_layer)):
             assert of_whole.keys() == of_pieces.keys()

@@ -96,7 +96,7 @@ def test_a_bar_of_the_lesson_that_shows_another_policy_is_told(checkout, monkeyp
 def test_recall_of_the_lesson_at_another_budget_is_told(checkout, monkeypatch):
     monkeypatch.setattr(facts, "RECALL_KEEP", 0.5)
     told = "\n".join(check_all(checkout).faults)
-    assert all(f"({name})" in told for name in ("kept", "plus", "first", "snapkv", "pyramid", "h2o"))
+    assert all(f"({name})" in told for name in ("kept", "plus", "first", "snapkv", "streaming", "elastic"))
 
 
 def test_the_lesson_follows_recall_that_is_measured_again_and_its_sentence_must_still_be_true(checkout):

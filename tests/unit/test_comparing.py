@@ -353,12 +353,12 @@ def test_the_sides_settings_apply_to_their_methods(tiny, scene):
 
 def test_without_memory_every_conversation_is_freed_and_it_is_said(page, odd_methods, monkeypatch):
     monkeypatch.setattr(Picky, "reason", RuntimeError("out of memory"))
-    page.store.put(("conversation", "somebody"), object(), page.store.visit("somebody"))
+    page.store.put(("caches", "somebody"), object(), page.store.visit("somebody"))
     page.begin(methods=["picky"], budgets=["60"])
     with pytest.raises(gr.Error, match="Out of memory"):
         page.run()
-    assert page.store.get(("conversation", "somebody")) is None
-    assert page.store.lost("somebody", "conversation") == "room"
+    assert page.store.get(("caches", "somebody")) is None
+    assert page.store.lost("somebody", "caches") == "room"
     status = page.events.settle(asked_by("me"))[0]["status"]
     assert status.startswith("Broke off: 1 of 2 rows are measured. Out of memory.")
 
@@ -400,7 +400,7 @@ def test_a_row_that_is_opened_is_asked_anew_as_it_was(tiny, scene):
     page = Page(tiny, scene)
     page.begin(b="elastic:protect_text=false")
     page.run()
-    page.store.put(("conversation", "me"), object(), page.store.visit("me"))
+    page.store.put(("caches", "me"), object(), page.store.visit("me"))
 
     def opened(row):
         return page.events.open_row(asked_by("me"), SimpleNamespace(_data={"row": row}))
@@ -409,7 +409,7 @@ def test_a_row_that_is_opened_is_asked_anew_as_it_was(tiny, scene):
     assert (asked.picture, asked.question, asked.tokens, asked.temperature) == (scene, QUESTION, 8, 0)
     assert asked.sides == ["full", "elastic:keep=0.2;protect_text=false"]
     assert opened(2).number != asked.number, "it can be asked twice"
-    assert page.store.get(("conversation", "me")) is None, "it would go on with an earlier conversation"
+    assert page.store.get(("caches", "me")) is None, "it would go on with an earlier conversation"
     for wrong in (0, 3, -1, "1", None, 1.5):
         with pytest.raises(gr.Error, match="no longer holds"):
             opened(wrong)

@@ -121,6 +121,16 @@ def test_a_core_has_both_ends_the_newest_and_the_best_and_the_others_have_centre
         assert set(chosen.anchors[row].tolist()) == set(centres)
 
 
+@pytest.mark.parametrize(
+    ("count", "patches", "centres"), [(36, 30, 20), (26, 1, 20), (21, 30, 19), (9, 30, 7), (36, 0, 11), (9, 0, 3)]
+)
+def test_a_small_budget_has_twenty_centres_first_where_there_is_a_picture(count, patches, centres):
+    """Averages tell what a picture shows; of a text they tell nothing, so there the core has its share at any size."""
+    one = layer(RNG.random((2, T)), [WORD] * 2 + [PATCH] * patches + [WORD] * (T - 2 - patches))
+    chosen = Core(0.7, 128, 0.3, centres=SEEN).choose(Stack.of([one], [one.score], True), count)
+    assert chosen.anchors.shape == (2, centres)
+
+
 def test_nothing_is_merged_into_the_core_and_its_keys_stay_as_they_are(llava_start):
     state, policy = llava_start, ElasticPlus(keep=0.3)
     cache = compress(state, policy).cache

@@ -155,6 +155,23 @@ def test_what_cannot_be_used_is_named_by_its_index_and_the_others_go_on(tmp_path
         assert problem.startswith(f"Record {index} (") and words in problem, problem
 
 
+def test_no_record_takes_the_place_of_another_whatever_they_are_called(tmp_path, images):
+    names = ["a (2)", "a", "a", "a (2) (2)"]
+    lines = [json.dumps({"question_id": name, "image": "a.png", "text": f"{n}?"}) for n, name in enumerate(names)]
+    samples, problems = read_file(saved(tmp_path, "\n".join(lines), "q.jsonl"), images)
+    assert problems == [] and [sample.turns[0].question for sample in samples] == ["0?", "1?", "2?", "3?"]
+    assert len({sample.name for sample in samples}) == 4
+
+
+def test_what_is_of_another_kind_is_said_in_words_and_one_capability_is_one(tmp_path, images):
+    record = {"imagename": "a.png", "question": "Which?", "answer": "This."}
+    kinds = {"one": "ocr", "numbers": [1, 2], "number": 3, "none": None}
+    records = {name: record | {"capability": kind} for name, kind in kinds.items()}
+    samples, problems = read_file(saved(tmp_path, records), images)
+    assert [(sample.name, sample.turns[0].skill) for sample in samples] == [("one", "ocr"), ("none", "question")]
+    assert "a text is expected where it has 1." in problems[0] and "a part of another kind" in problems[1]
+
+
 def test_a_conversation_out_of_turn_is_refused(tmp_path, images):
     said = [{"from": "gpt", "value": "Hello."}]
     records = [{"image": "a.png", "conversations": found} for found in (said, [], "text")]

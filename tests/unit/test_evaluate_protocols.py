@@ -16,6 +16,7 @@ from elastic.evaluate.ready import Ready, compressed, dropped_everywhere
 from elastic.evaluate.run import Chunk, chunks, run_chunk
 from elastic.evaluate.spelling import Wanted, led, spelled
 from elastic.models.reading import Reading, View, cells, words
+from elastic.models.text import TextModel
 from elastic.policies import POLICIES
 from scenes.evaluation import Drawing
 
@@ -159,7 +160,7 @@ def test_lines_say_the_budget_in_tokens_and_the_share_that_it_was(tiny_text):
 
 def test_token_budgets_are_whole_numbers_and_not_for_methods_that_hold_every_token():
     assert token_budgets("64, 128") == [64, 128]
-    for wrong in ("0.5", "1", "", "many", "64,"):
+    for wrong in ("0.5", "1", "", "many", "64,", "٦٤", "9" * 5000):
         with pytest.raises(ValueError, match="--keep-tokens"):
             token_budgets(wrong)
     found, left_out = variants(methods("think,h2o,full"), [], [64])
@@ -261,6 +262,18 @@ def test_what_an_answer_needs_are_the_tokens_of_its_words_or_what_shows_its_plac
     place = np.concatenate([words(1), *(cells(number, view) for number, view in enumerate(both))])
     tiled = Reading(torch.zeros(1, 9, dtype=torch.long), views=both, place=place)
     assert needed(tiny, tiled, ((0.3, 0.1),)) == (2, 5) and needed(tiny, tiled, ((0.8, 0.8),)) == (8,)
+
+
+def test_words_are_found_where_tokens_read_without_the_spaces_before_them(tiny_text):
+    """As the tokenizers of Llama 2 and Mistral decode a token that stands alone."""
+
+    class Unspaced(TextModel):
+        def pieces(self, ids):
+            return [piece.strip() for piece in super().pieces(ids)]
+
+    prompt = tiny_text.first_turn(STORY, "What?")
+    reader = Unspaced(tiny_text.model, tiny_text.processor, tiny_text.name)
+    assert needed(reader, prompt, "The number is 53.") == needed(tiny_text, prompt, "The number is 53.")
 
 
 def test_a_passage_is_read_without_a_template_and_what_follows_is_judged(tiny_text):

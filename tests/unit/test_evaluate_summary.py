@@ -138,6 +138,7 @@ def test_budgets_in_tokens_are_rows_of_their_own_with_the_share_that_they_are_of
     assert table[2]["vs_best"]["exact"]["difference"] == -1
     assert [line.split(":")[0] for line in advised(answers)] == ["At 80 tokens", "At 0.5 of the cache"]
     assert " 80 tok " in advice.table(table)
+    assert "snapkv  123456789 tok" in advice.table([row | {"budget": 123456789} for row in table])
 
 
 def test_what_a_budget_in_tokens_allows_is_told_by_the_prompts_that_a_method_answered():
@@ -183,6 +184,20 @@ def test_all_that_one_compressed_cache_was_asked_is_one_unit():
     assert draws.times.shape[1] == 4
     drawn = draws.values(("full", 1.0))[list(MEASURES).index("kl")]
     assert drawn == pytest.approx(1.0), "of every scene 0, 1 and 2 come and go together"
+
+
+def test_of_a_single_unit_there_is_no_interval_and_nobody_is_beyond_doubt():
+    """As of all questions about one picture whose cache was compressed before them."""
+    answers = [
+        answer(f"s{n}", policy, keep, unit="one picture", exact=policy != "random")
+        for policy, keep in (("full", 1.0), ("h2o", 0.2), ("random", 0.2))
+        for n in range(5)
+    ]
+    table = rows(Draws(answers))
+    assert [row["exact"] for row in table] == [1, 1, 0]
+    assert all(row["exact_ci"] is row["vs_full"]["exact"]["ci"] is None for row in table[1:])
+    (sentence,) = advised(answers)
+    assert "h2o (100.0% exact answers; too few to be sure; random cannot be told apart)" in sentence
 
 
 def test_differences_are_paired():
@@ -267,7 +282,8 @@ def test_failures_begin_with_what_only_the_full_cache_has_right():
 
 def test_files_hold_the_same_rows(tmp_path):
     draws = Draws(contest({"elastic": (90, 200), "random": (20, 200)}))
-    results = {"settings": {"samples": 100}, "measures": described(), "rows": rows(draws)} | failures([], [])
+    said = {"samples": 100, "model": "smollm2", "question": "unknown", "layout": "picture", "texts": "prose"}
+    results = {"settings": said, "measures": described(), "rows": rows(draws)} | failures([], [])
     paths, why_no_report = write_all(tmp_path / "found.json", results)
     assert not why_no_report
     assert [path.name for path in paths] == ["found.json", "found.csv", "found.html"]
@@ -279,8 +295,11 @@ def test_files_hold_the_same_rows(tmp_path):
     assert float(lines[2]["exact"]) == row["exact"] and float(lines[2]["exact: where"]) == 0.2
     assert [float(lines[2][name]) for name in ("exact low", "exact high")] == row["exact_ci"]
     assert float(lines[2]["exact vs_elastic"]) == row["vs_elastic"]["exact"]["difference"]
+    # Whoever has the table or the report alone knows what run it is of.
+    assert all((line["model"], line["question"]) == ("smollm2", "unknown") for line in lines)
     report = paths[2].read_text()
     assert "random" in report
+    assert "Caches: compressed before the question · Order: text first" in report
     paths[2].unlink()
     assert write_again(paths[0]) == paths[2] and paths[2].read_text() == report
 

@@ -110,13 +110,21 @@ def test_what_cannot_be_joined_is_said(modules, texts, wrong):
         joined(modules(**texts))
 
 
-@pytest.mark.parametrize("entry", ["view/start.js", "lesson/start.js", "table/main.js", "report/main.js"])
+ENTRIES = ("view/start", "lesson/start", "table/main", "report/main", "tab/main", "page/main", "pictures/main")
+
+
+@pytest.mark.parametrize("entry", [f"{name}.js" for name in ENTRIES])
 def test_what_the_program_serves_has_no_circle_and_no_name_twice(entry):
     assert joined(WEB / entry).startswith("'use strict';\n")  # an error says otherwise
 
 
-FOLDERS = {"core": {"core"}, "view": {"core", "view"}, "lesson": {"core", "view", "lesson"}}
-FOLDERS |= {"table": {"core", "table"}, "report": {"report"}}
+FOLDERS = {"core": {"core"}, "tab": {"core", "tab"}, "view": {"core", "tab", "view"}}
+FOLDERS |= {"lesson": {"core", "view", "lesson"}, "table": {"core", "tab", "table"}, "report": {"report"}}
+FOLDERS |= {"page": {"core", "page"}, "pictures": {"core", "pictures"}}
+
+
+def test_every_folder_has_its_place():
+    assert {path.name for path in WEB.iterdir() if path.is_dir()} == set(FOLDERS)
 
 
 @pytest.mark.parametrize("folder, known", FOLDERS.items())

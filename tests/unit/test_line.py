@@ -10,9 +10,11 @@ import pytest
 
 from page import health
 from page import line as line_module
-from page.job import JobRefused, Stopped, Waiting
-from page.line import GAP, MOST, MOST_EACH, STUCK, TURN, UNHEARD, Line
+from page.job import JobRefused, Progress, Stopped
+from page.line import GAP, STUCK, TURN, UNHEARD, Line
 from page.store import Store
+from page.turns import MOST, MOST_EACH
+from page.waiting import LOADING, STARTING
 from tests.unit.loops import run_alone
 
 HANG = 30  # seconds: nothing here takes one
@@ -91,7 +93,7 @@ def test_a_job_is_done_in_one_thread_and_its_result_and_words_arrive(hall):
         return said, job.result
 
     said, result = run_alone(follow())
-    assert [value for value in said if not isinstance(value, Waiting)] == ["a0", "a1", "a2"]
+    assert [value for value in said if not isinstance(value, Progress)] == ["a0", "a1", "a2"]
     assert result == "a is done" and not hall.line.has("a")
 
 
@@ -115,7 +117,7 @@ def test_whoever_has_waited_hears_nothing_after_the_last_word(hall):
         return said
 
     said = run_alone(follow())
-    assert said[0].startswith("Waiting for the model") and said[-1] == "the last word"
+    assert said[0].line == "Waiting: next in line" and said[-1] == "the last word"
 
 
 def test_what_was_said_before_anybody_followed_is_heard_in_order(hall):
@@ -160,7 +162,7 @@ def test_whoever_waits_is_told_once_what_stays_as_it_is(hall):
         return [value async for value in said]
 
     said = run_alone(follow())
-    assert said[0] == "Waiting for the model to load" and len(said) == len(set(said))
+    assert said[0] == LOADING and len(said) == len(set(said))
 
 
 def test_whoever_wants_the_result_gets_it_or_what_went_wrong(hall):
@@ -232,6 +234,32 @@ def test_whoever_asks_for_much_waits_behind_the_others_with_the_rest(hall):
     hall.over(first, *many, *few)
     order = [name for name in hall.made if name != "other"]
     assert order.index("modest") == 1, order
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_whoever_is_away_and_may_come_back_keeps_his_place_and_lets_others_pass(hall, comes_back, monkeypatch):
+    monkeypatch.setattr(line_module, "TURN", HANG)
+    gate = threading.Event()
+
+    def held():
+        while not gate.wait(0.005):
+            yield
+
+    hall.listeners.add("first")
+    first = hall.line.join("first", held(), lambda: "something")
+    hall.wait(lambda: first.begun)
+    away = hall.join("away")
+    away.grace, away.heard = 60.0, time.monotonic()
+    hall.listeners.discard("away")
+    others = [hall.join("second"), hall.join("third")]
+    assert hall.line.where(others[1]).line == "Waiting: 2nd in line", "who is away is not before him"
+    if comes_back:
+        hall.listeners.add("away")
+        assert hall.line.where(others[1]).line == "Waiting: 3rd in line"
+    gate.set()
+    hall.over(first, away, *others)
+    order = ["away", "second", "third"] if comes_back else ["second", "third", "away"]
+    assert list(dict.fromkeys(hall.made)) == order
 
 
 def test_a_job_ends_within_a_step_when_nobody_listens_any_more(hall):
@@ -343,7 +371,7 @@ def test_whoever_leaves_the_line_is_not_answered(hall):
 
     job, words = run_alone(leave())
     assert job.over and "second" not in hall.made
-    assert words == "Waiting for the model: you are next in line. It is busy with what first wants."
+    assert str(words) == "Waiting: next in line. The model is busy with what first wants."
     hall.over(first)
 
 
@@ -364,9 +392,9 @@ def test_a_cancelled_task_ends_its_job_within_a_step(hall):
 def test_those_who_wait_are_told_their_place_and_what_goes_on(hall):
     hall.line.opened.clear()
     jobs = {name: hall.join(name, 1) for name in "abc"}
-    more = hall.join("a", 1)
-    assert {hall.line.waiting_line(job) for job in jobs.values()} == {"Waiting for the model to load"}
-    assert [hall.line._waiting.ahead(job) for job in (*jobs.values(), more)] == [0, 1, 2, 3]
+    every = [*jobs.values(), more := hall.join("a", 1)]
+    assert {hall.line.where(job) for job in jobs.values()} == {LOADING}
+    assert [hall.line._waiting.ahead(job) for job in every] == [every[:place] for place in range(4)]
     hall.line.opened.set()
     hall.over(*jobs.values(), more)
     assert hall.made == ["a", "b", "c", "a"]
@@ -390,13 +418,15 @@ def held_up(hall, name, before=(), **options):
 def test_the_place_in_line_is_said_in_words(hall):
     first, go_on = held_up(hall, "first", before=["a row"], by_rows=True)
     hall.wait(lambda: hall.made)
-    others = [hall.join(name, 1) for name in "abc"]
-    assert [hall.line.waiting_line(job).split(": ")[1] for job in (first, *others)[1:]] == [
-        "you are next in line. It is busy with what first wants.",
-        "1 is ahead of you in line. It is busy with what first wants.",
-        "2 are ahead of you in line. It is busy with what first wants.",
+    others = [hall.join(name, 1) for name in "abcd"]
+    busy = "The model is busy with what first wants"
+    assert [str(hall.line.where(job)) for job in others] == [
+        f"Waiting: next in line. {busy}.",
+        f"Waiting: 2nd in line. {busy}; then comes what a wants.",
+        f"Waiting: 3rd in line. {busy}; then come what a wants and what b wants.",
+        f"Waiting: 4th in line. {busy}; then come what a wants, what b wants and 1 more.",
     ]
-    assert hall.line.waiting_line(first) == "Starting"
+    assert hall.line.where(first) == STARTING
     go_on.set()
     hall.over(first, *others)
 
@@ -407,8 +437,8 @@ def test_whoever_has_begun_and_waits_again_shares_the_model(hall):
     question, go_on = held_up(hall, "question")
     hall.line.opened.set()
     hall.wait(lambda: "question" in hall.made)
-    assert hall.line.waiting_line(table) == (
-        "Sharing the model: you are next in line. It is busy with what question wants."
+    assert str(hall.line.where(table)) == (
+        "Sharing the model: next in line. The model is busy with what question wants."
     )
     assert hall.line.has("table") and hall.line.has("question") and not hall.line.has("other")
     go_on.set()
@@ -422,7 +452,7 @@ def test_whoever_stops_a_job_does_not_wait_for_a_long_last_step(hall, monkeypatc
     async def stop():
         job, go_on = held_up(hall, "a", before=["said"])
         said = hall.line.follow(job)
-        while isinstance(await anext(said), Waiting):
+        while isinstance(await anext(said), Progress):
             pass
         hall.wait(lambda: hall.made)  # the long step is under way
         await said.aclose()
@@ -731,7 +761,7 @@ def test_a_chore_that_does_not_end_is_noticed_as_soon_as_somebody_waits_for_it(c
 
     async def wait():
         said = hall.line.follow(hall.join("a", 1))
-        assert await anext(said) == "Starting"
+        assert await anext(said) == STARTING
         first = moving(hall)
         clock.now += STUCK
         then = moving(hall)

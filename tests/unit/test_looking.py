@@ -152,8 +152,12 @@ def test_a_link_says_what_it_was_made_from(a, b, question, before):
     assert found.get("compress", False) is before
 
 
-def test_a_visitors_own_picture_has_no_link():
-    assert link_of(None, "What?", [Full(), Elastic()]) == {}
+@pytest.mark.parametrize(("is_later", "said"), [(False, "a picture that was not"), (True, "a conversation that was")])
+def test_a_link_says_that_it_is_about_what_cannot_travel_with_it(is_later, said):
+    link = link_of(None, "What?", [Full(), Elastic(keep=0.2)], is_later=is_later)
+    found, wrong = read_link(link)
+    assert "example" not in link and found == {"q": "What?", "keep": 0.2, "a": "full", "b": "elastic"}
+    assert len(wrong) == 1 and said in wrong[0] and "hoose" in wrong[0]
 
 
 @pytest.mark.parametrize(

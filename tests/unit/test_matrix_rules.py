@@ -8,7 +8,7 @@ import torch
 
 from elastic.policies import POLICIES
 from elastic.policies.base import PATCH, WORD, LayerView
-from elastic.statistics import QueryEnergy, SinceMajor, Statistic
+from elastic.statistics import ExpectedQuery, QueryEnergy, SinceMajor, Statistic
 
 TOKENS = 60
 OPTIONS = [(name, field) for name, policy in POLICIES.items() for field in fields(policy)]
@@ -27,8 +27,8 @@ def planted(policy, best=(30, 37)):
         row[token] = 1e4
     if isinstance(policy.statistic, SinceMajor):  # queries since a token was major: few are good
         score = 1e4 - score
-    made_up = {True: torch.ones(2, 16), False: torch.tensor(0.5)}
-    of_layer = {need: made_up[isinstance(need, QueryEnergy)] for need in policy.needs}
+    made_up = {QueryEnergy: torch.ones(2, 16), ExpectedQuery: torch.ones(4, 16, 17)}
+    of_layer = {need: made_up.get(type(need), torch.tensor(0.5)) for need in policy.needs}
     of_tokens = {need: torch.ones(1, TOKENS) for need in policy.needs if not need.is_of_layer}
     position, count = torch.arange(TOKENS)[None], torch.ones(1, TOKENS)
     return LayerView(position, kind, count, score, TOKENS - position, keys, values, of_layer | of_tokens), best
@@ -45,14 +45,29 @@ def smallest_keys(layer):
     return [set(sorted(range(TOKENS), key=row.__getitem__)[:30]) for row in norms]
 
 
+def keys_apart(layer):
+    units = [[[x / sum(y * y for y in key) ** 0.5 for x in key] for key in head] for head in layer.keys.tolist()]
+    means = [[sum(column) / TOKENS for column in zip(*head, strict=True)] for head in units]
+    alike = [
+        [sum(x * y for x, y in zip(key, mean, strict=True)) for key in head]
+        for head, mean in zip(units, means, strict=True)
+    ]
+    return [set(sorted(range(TOKENS), key=row.__getitem__)[:30]) for row in alike]
+
+
 EVERY = set(range(TOKENS))
 # Methods that do not go by a score alone, and what must be among the 30 of 60 tokens they keep instead.
 INSTEAD = {
     "full": lambda layer: [EVERY],
     "think": lambda layer: [EVERY],  # loses channels, not tokens
+    "kivi": lambda layer: [EVERY] * 2,  # loses bits
+    "fp8": lambda layer: [EVERY] * 2,
     "streaming": lambda layer: [{*range(4), *range(34, TOKENS)}],
     "cascading": lambda layer: [{*range(4), *range(53, TOKENS)}] * 2,  # sinks, and the newest window of four
     "knorm": smallest_keys,
+    "keydiff": keys_apart,
+    "expected-attention": lambda layer: [set(range(4))] * 2,  # the first four, and what has a test of its own
+    "subgen": lambda layer: [{0, *range(45, TOKENS)}] * 2,  # the oldest is the first centre; and the newest
     "random": lambda layer: [set(), set()],  # luck has a test of its own
     "elastic-released": lambda layer: [{0, TOKENS - 1}],  # a slip in sorting: see test_released.py
     "elastic-plus": lambda layer: [{0, TOKENS - 1, 30, 37}] * 2,  # what one head looks at, all keep
@@ -66,7 +81,7 @@ def test_the_token_with_the_highest_score_survives_in_every_head(name):
     layers = survivors(policy, layer)
     for rows in layers:
         assert all(token in row for row, token in zip(rows, best * (len(rows) // len(best)), strict=True))
-    kept = sum(len(rows[0]) for rows in layers)
+    kept = sum(sum(map(len, rows)) / len(rows) for rows in layers)
     assert kept < 60 if name == "corm" else kept == 60  # CORM has no budget: 16 newest, and the one in favour
 
 
@@ -129,7 +144,7 @@ def test_every_method_tells_the_page_what_it_is(name):
     if name in ("full", "random", "combine"):  # from no paper
         assert policy.paper == ""
     else:
-        assert re.fullmatch(r"arXiv \d{4}\.\d{5}", policy.paper) and policy.paper in first_line
+        assert re.fullmatch(r"arXiv \d{4}\.\d{5}|OpenReview \w{10}", policy.paper) and policy.paper in first_line
 
 
 @pytest.mark.parametrize("name", POLICIES)

@@ -303,11 +303,22 @@ def test_what_a_camera_wrote_wrongly_is_passed_over(corner, tmp_path):
     assert blue_corner(open_picture(tmp_path / "x.png"))
 
 
-@pytest.mark.parametrize("ending", ["avif", "jp2", "bmp", "gif", "tga", "ico", "ppm", "webp"])
+@pytest.mark.parametrize("ending", ["avif", "heic", "jp2", "bmp", "gif", "tga", "ico", "ppm", "webp"])
 def test_other_formats_are_read(corner, tmp_path, ending):
     corner.resize((320, 160)).save(tmp_path / f"x.{ending}")
     r, _, b = open_picture(tmp_path / f"x.{ending}").getpixel((5, 5))
     assert b > r + 50
+
+
+def test_a_photograph_of_a_phone_is_turned_upright_once_whatever_else_stands_in_it(corner, tmp_path):
+    exif = Image.Exif()
+    exif[274], exif[0x9286] = 6, b"x" * 60_000
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    lying = corner.resize((320, 160)).rotate(90, expand=True)
+    lying.save(tmp_path / "x.heic", exif=exif.tobytes(), icc_profile=profile, quality=95)
+    seen = open_picture(tmp_path / "x.heic")
+    assert b"irot" in (tmp_path / "x.heic").read_bytes()
+    assert seen.size == (320, 160) and blue_corner(seen)
 
 
 def test_lab_colours_become_rgb(corner, tmp_path):
@@ -322,7 +333,9 @@ def test_a_file_that_would_start_another_program_is_refused(tmp_path):
         open_picture(tmp_path / "x.eps")
 
 
-@pytest.mark.parametrize("ending", ["png", "jpg", "tif", "webp", "gif", "bmp", "avif", "jp2", "ppm", "tga", "ico"])
+@pytest.mark.parametrize(
+    "ending", ["png", "jpg", "tif", "webp", "gif", "bmp", "avif", "heic", "jp2", "ppm", "tga", "ico"]
+)
 def test_a_damaged_file_of_any_kind_is_read_or_refused_in_a_sentence(ending, tmp_path):
     whole, random = tmp_path / f"x.{ending}", np.random.default_rng(1)
     Image.effect_noise((120, 90), 90).convert("RGB").save(whole)

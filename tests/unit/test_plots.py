@@ -101,12 +101,27 @@ def test_image_earlier_turns_and_question_are_marked_where_they_are(draw):
 
 
 def test_anchors_are_counted_per_layer_and_head_apart_for_image_and_text():
-    bars_image, bars_text, cells_image, cells_text = plots.anchors_kept(RUNS["heads"]).data
-    assert np.array_equal(bars_image.y, [16] * 3) and np.array_equal(bars_text.y, [10] * 3)
+    cells_image, cells_text = plots.anchors_kept(RUNS["heads"]).data
     kept = HEADS.owner == np.arange(len(HEADS.pieces))
     assert cells_image.z.shape == (2, 3)
     assert np.array_equal(cells_image.z, kept[:, :, HEADS.is_image].sum(2).T)
     assert np.array_equal(cells_text.z, kept[:, :, ~HEADS.is_image].sum(2).T)
+    bars_image, bars_text = plots.anchors_kept(RUNS["pair"]).data
+    kept = (ELASTIC.owner == np.arange(len(ELASTIC.pieces)))[:, 0]
+    assert np.array_equal(bars_image.y, kept[:, ELASTIC.is_image].sum(1))
+    assert np.array_equal(bars_text.y, kept[:, ~ELASTIC.is_image].sum(1))
+
+
+def test_a_side_that_keeps_everything_has_no_bars_of_anchors_unless_all_do():
+    titles = [note.text for note in plots.anchors_kept(RUNS["pair"]).layout.annotations]
+    assert titles == ["Elastic cache: image", "Elastic cache: text"]
+    assert len(plots.anchors_kept(run_of("full", (FULL, FULL))).data) == 4
+
+
+def test_figures_name_a_method_as_the_page_does():
+    for name in ("Who holds each token", "Group sizes"):
+        about = plots.figures(RUNS["pair"])[name].layout.title.subtitle.text
+        assert "Elastic cache" in about and "elastic" not in about
 
 
 @pytest.mark.parametrize("trace", [ELASTIC, LARGE])
@@ -277,3 +292,11 @@ def test_the_run_made_by_a_model_draws_as_well(tiny, picture):
     aim = drawn(plots.budgets(run), f"{run.titles[1]}: aim").y[0]
     read = len(run.sides[1].pieces)
     assert aim == talk.policies[1].limit(read, read)
+
+
+def test_where_numbers_take_fewer_bits_the_plot_of_slots_says_so_and_draws_no_aim():
+    """The aim is one of bytes: of slots that take a fifth of them it would be five times the tokens that there are."""
+    coded = replace(ELASTIC, prompt_bytes=ELASTIC.prompt_bytes // 5)
+    names = [line.name for line in plots.budgets(run_of("coded", (FULL, coded))).data]
+    assert "Elastic cache: smaller slots, numbers in fewer bits" in names and "Elastic cache: aim" not in names
+    assert "Elastic cache: aim" in [line.name for line in plots.budgets(RUNS["pair"]).data]

@@ -29,7 +29,7 @@ def view(score, image=(), answer=(), position=None):
 def step_view(layer, prompt_slots):
     """The same slots as one layer of a cache that is being decoded with."""
     held, prompt_slots = (torch.tensor(figure).view(1, 1, 1) for figure in (layer.slots, prompt_slots))
-    last = int(layer.position[layer.is_prompt].max())
+    last = int(layer.position[layer.kind != WRITTEN].max())
     tables = (table[None] for table in (layer.position, layer.kind, layer.count, layer.score))
     return StepView(*tables, held, prompt_slots, last)
 

@@ -9,7 +9,7 @@ import pytest
 
 from scenes.asides import aside, nouns
 from scenes.forms import ASIDE_FORMS, FORMS, HELD_OUT, LEADS_TO, PRONOUN_FORMS, SAME_FORMS
-from scenes.questions import NUMBER_SKILLS, SHORT_SKILLS, SKILLS, ask, fits
+from scenes.questions import NUMBER_SKILLS, SHORT_SKILLS, SKILLS, ask, fits, suggestions
 from scenes.said import DIRECTIONS
 from scenes.scene import CATEGORIES, OBJECTS, PLACES, alike_scene, random_scene
 from scenes.talk import conversation
@@ -127,3 +127,16 @@ def test_nouns_have_the_articles_and_plurals_that_people_write():
     irregular = {"cherry": "cherries", "ax": "axes", "torch": "torches", "glass": "glasses", "child": "children"}
     irregular |= {"slice of pizza": "slices of pizza", "thing to ride": "things to ride", "key": "keys", "fish": "fish"}
     assert {word: plural(word) for word in irregular} == irregular
+
+
+def test_suggested_questions_name_nothing_that_is_not_in_the_picture():
+    for seed in range(300):
+        scene = random_scene(seed)
+        there = {
+            word for thing in scene.things for name in (thing.name, thing.category) for word in (name, plural(name))
+        }
+        absent = {name for name in (*OBJECTS, *CATEGORIES) if name not in there}
+        asked = suggestions(scene, seed)
+        words = " ".join(asked).lower().rstrip("?")
+        named = [name for name in absent if re.search(rf"\b({re.escape(name)}|{re.escape(plural(name))})\b", words)]
+        assert not named, f"seed {seed}: {named} in {asked}"

@@ -1,7 +1,6 @@
 """Several pictures in a conversation, how many tokens each may have, and what is said where a model cannot."""
 
 import json
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 import gradio as gr
@@ -16,7 +15,7 @@ from elastic.session import Comparison, run
 from page import incoming
 from page.asking import AskedQuestion
 from page.comparing import Table, plan_rows
-from page.conversing import going_on
+from page.conversing import Conversation, place_of
 from page.gate import Refused
 from page.model import Watched
 from page.pictures import NO_LIST, TOO_MANY, PictureList, cost_line, read_tokens, token_choices
@@ -86,7 +85,7 @@ def test_a_model_that_knows_one_picture_refuses_more_with_one_sentence(tiny, pic
 def filled(llava, further=(), picture_tokens=0):
     """Rows of a table about a picture and further ones, by a program's model."""
     table = Table("a", WIDE, "What?", 4, plan_rows(["elastic"], [0.5], {}), list(further), picture_tokens)
-    program = SimpleNamespace(llava=llava, line=SimpleNamespace(beat=lambda: None))
+    program = SimpleNamespace(llava=llava, line=SimpleNamespace(beat=lambda within_step=False: None))
     for _ in table.fill(Watched(program, picture_tokens)):
         pass
     return table
@@ -107,28 +106,11 @@ def test_a_table_is_about_several_pictures_too_and_with_as_many_tokens_of_each_a
         filled(tiny, [("b", TALL)])
 
 
-@dataclass
-class Held:
-    """What is asked of a conversation."""
-
-    source: tuple
-    policies: list
-    picture_tokens: int
-    llava: object
-
-
-@dataclass
-class Can:
-    """What is asked of a model."""
-
-    can_add_pictures: bool
-
-
 @pytest.mark.parametrize(
     ("pictures", "tokens", "can", "goes_on"),
     [
         (["a"], 0, False, True),
-        (["a"], 64, False, False),
+        (["a"], 64, False, True),
         (["a", "b"], 0, True, True),
         (["a", "b"], 0, False, False),
         (["b", "a"], 0, True, False),
@@ -136,13 +118,13 @@ class Can:
     ],
 )
 def test_a_question_goes_on_with_the_same_pictures_or_more_of_them(pictures, tokens, can, goes_on):
-    held = Held(("a",), POLICIES, 0, Can(can))
+    held = Conversation(("a",), [WIDE])
     first, *further = pictures
     asked = AskedQuestion(
         picture=first, further=further, picture_tokens=tokens, question="?", sides=["full", "elastic"]
     )
-    assert (going_on(held, asked, POLICIES) is held) == goes_on
-    assert going_on(held, asked, POLICIES[::-1]) is None and going_on(None, asked, POLICIES) is None
+    assert place_of(asked, held, [held], can) == ((held, 0) if goes_on else (None, 0))
+    assert place_of(asked, None, [held], can) == (None, 0)
 
 
 def test_what_a_prompt_costs_is_that_of_the_prompt_that_is_read(reader):

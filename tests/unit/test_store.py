@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from page.memory import default_budget, free_bytes, read_bytes
-from page.store import REMEMBERED, Store
+from page.store import AWAY, MOST_AWAY, REMEMBERED, Store
 from page.uploads import FILE, FOLDER, LONG, SHORT, Uploads, temporary_folder
 
 
@@ -417,3 +417,66 @@ def test_files_go_for_room_like_everything_else(folder):
     for path in paths:
         uploads.used(str(path))
     assert [path.exists() for path in paths] == [False, False, True, True]
+
+
+def test_whoever_comes_back_by_his_key_finds_all_under_his_new_name_but_what_can_be_made_again(clock):
+    store = Store(clock=clock)
+    store.know("a", "secret")
+    for kind in ("words", "caches"):
+        store.put((kind, "a"), kind, store.visit("a"), size=lambda: 10, seconds=5 * AWAY)
+    store.put(("run", "of a"), "run", store.visit("a"), size=lambda: 10, seconds=5 * AWAY)
+    store.leave("a", ["caches"])
+    assert store.bytes == 20 and store.lost("a", "caches") == ""
+    clock.now = AWAY - 1
+    store.sweep()
+    assert store.come_back("another", "b") is None
+    assert store.come_back("secret", "b") == "a" and store.visiting("a") is None
+    assert store.get(("words", "b")) == "words" and store.visit_of(("run", "of a")) is store.visiting("b")
+    store.leave("a", ["caches"])  # of the old page, heard late
+    clock.now += 2 * AWAY - 10
+    store.sweep()
+    assert store.get(("words", "b")) == "words", "he is here"
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_is_put_for_him_while_he_is_away_is_there_when_he_comes_back(clock, late):
+    store = Store(clock=clock)
+    store.know("a", "secret")
+    visit = store.visit("a")
+    if late:
+        store.come_back("secret", "b")
+    store.leave("a")
+    assert store.put(("words", visit.name), "words", visit)
+    store.come_back("secret", "c")
+    assert store.get(("words", "c")) == "words" and visit.name == "c"
+
+
+def test_a_key_is_of_no_use_after_half_an_hour_and_nothing_is_held_for_it_any_more(clock):
+    store = Store(clock=clock)
+    store.know("a", "secret")
+    store.put(("words", "a"), "words", store.visit("a"), size=lambda: 10, seconds=10 * AWAY)
+    store.leave("a")
+    clock.now = AWAY + 1
+    store.sweep()
+    assert store.bytes == 0 and store.come_back("secret", "b") is None
+
+
+def test_who_is_away_gives_up_his_things_first_when_there_is_no_room():
+    store = Store(limit=25)
+    store.put(("thing", "here"), "A", store.visit("here"), size=lambda: 10)
+    store.know("away", "secret")
+    store.put(("thing", "away"), "B", store.visit("away"), size=lambda: 10)
+    store.leave("away")
+    store.put(("thing", "c"), "C", store.visit("c"), size=lambda: 10)
+    assert held(store, "here", "away", "c") == ["here", "c"]
+
+
+def test_so_many_may_be_away_and_no_more(clock):
+    store = Store(clock=clock)
+    for number in range(MOST_AWAY + 5):
+        store.know(f"{number}", f"key of {number}")
+        store.leave(f"{number}")
+        clock.now += 0.001
+    store.sweep()
+    assert len(store.visits()) == MOST_AWAY and store.come_back("key of 4", "b") is None
+    assert store.come_back("key of 5", "b") == "5"

@@ -67,7 +67,11 @@ def forbidden(path):
         found |= {name for name in uses(path, "elastic") if not any(module in name for module in shared)}
         found |= uses(path, "transformers")
     if path.parent.name in ("parts", "statistics"):
-        known = ("elastic.policies.base", "elastic.policies.parts") if path.parent.name == "parts" else ()
+        known = (
+            ("elastic.policies.base", "elastic.policies.bits", "elastic.policies.parts")
+            if path.parent.name == "parts"
+            else ()
+        )
         found |= uses(path, "transformers")
         found |= uses(path, "elastic") - {"elastic"} - uses(path, "elastic.statistics", *known)
     if path.stem == "trace":

@@ -1,15 +1,18 @@
-"""What methods are put together from: a score, a budget, a selection, an assignment, and a rule while decoding.
+"""What methods are put together from: a score, budgets, a selection, an assignment, and a rule while decoding.
 
 By the field of `Method` that takes them, with what each goes by in its docstring:
 
     score     Received (attention), Consensus, KeyNorm, Noise, Unscored
     budget    Equal, Pyramid, BySparsity, Threshold
-    select    Top, TopAndEnds, Voted, Anchors, Core, SinksAndNewest, Cover, Everything
+    heads     Alike, ByScore, ByLooks
+    select    Top, TopAndEnds, TopAndSinks, Voted, Anchors, Core, SinksAndNewest, Cover, Everything
     merge     Drop, NearestPosition, SimilarKey, Attended
     decoding  EvictNothing, Oldest, FixedPoint, LowestScore, MostAlike, AlikeInTurn
+    numbers   Numbers (as they are), Coded and Float8 (in fewer bits)
 
 Parts are values and pure functions of views. A method that needs another one defines it in its own file: it derives
-from `Score`, `Budget`, `Select`, `Assign` or `Decoding`. `Protect` says which slots a selection or a rule spares.
+from `Score`, `Budget`, `Heads`, `Select`, `Assign`, `Decoding` or `Numbers`. `Protect` says which slots a selection
+or a rule spares.
 """
 
 from elastic.policies.parts.assign import Assign, Attended, Drop, NearestPosition, SimilarKey
@@ -24,6 +27,8 @@ from elastic.policies.parts.decoding import (
     Oldest,
     Room,
 )
+from elastic.policies.parts.heads import Alike, ByLooks, ByScore, Heads
+from elastic.policies.parts.numbers import Coded, Float8, Numbers
 from elastic.policies.parts.protect import Protect
 from elastic.policies.parts.score import Consensus, KeyNorm, Noise, Received, Score, Unscored
 from elastic.policies.parts.select import (
@@ -35,17 +40,22 @@ from elastic.policies.parts.select import (
     SinksAndNewest,
     Top,
     TopAndEnds,
+    TopAndSinks,
     Voted,
 )
 from elastic.policies.parts.stack import Selection, Stack
 
 __all__ = [
+    "Alike",
     "AlikeInTurn",
     "Anchors",
     "Assign",
     "Attended",
     "Budget",
+    "ByLooks",
+    "ByScore",
     "BySparsity",
+    "Coded",
     "Consensus",
     "Core",
     "Cover",
@@ -55,11 +65,14 @@ __all__ = [
     "Everything",
     "EvictNothing",
     "FixedPoint",
+    "Float8",
+    "Heads",
     "KeyNorm",
     "LowestScore",
     "MostAlike",
     "NearestPosition",
     "Noise",
+    "Numbers",
     "Oldest",
     "Protect",
     "Pyramid",
@@ -74,6 +87,7 @@ __all__ = [
     "Threshold",
     "Top",
     "TopAndEnds",
+    "TopAndSinks",
     "Unscored",
     "Voted",
 ]

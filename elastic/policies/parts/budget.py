@@ -1,7 +1,6 @@
 """How many slots each layer gets of a budget that all layers share.
 
-Heads of a layer hold equally many: the cache demands it. Budgets per head would be counted here, as a number for each,
-and read by `select.py` alone.
+How the heads of a layer share its slots is said in `heads.py`.
 """
 
 from dataclasses import dataclass

@@ -15,8 +15,21 @@ def nearest(position: Tensor, anchor: Tensor) -> Tensor:
 
 def join_similar(x: Tensor, seeds: Tensor) -> Tensor:
     """The seed (R, S), a column of x (R, F, D), with the largest cosine to each column, (R, F)."""
+    return most_alike(x, seeds)[1]
+
+
+def most_alike(x: Tensor, seeds: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest cosine of each column of x (R, F, D) to one of the seeds (R, S), and that seed; each is its own."""
     x = F.normalize(x, dim=-1)
-    group = (x @ x.gather(1, seeds[..., None].expand(-1, -1, x.shape[2])).mT).argmax(-1)
+    cosine, group = (x @ x.gather(1, seeds[..., None].expand(-1, -1, x.shape[2])).mT).max(-1)
+    group.scatter_(1, seeds, torch.arange(seeds.shape[1], device=x.device).expand_as(seeds))
+    return cosine, seeds.gather(1, group)
+
+
+def join_closest(x: Tensor, seeds: Tensor) -> Tensor:
+    """The seed (R, S), a column of x (R, F, D), that is closest to each column, (R, F)."""
+    centre = x.gather(1, seeds[..., None].expand(-1, -1, x.shape[2]))
+    group, _ = _closest(F.pad(x, (0, 1), value=1.0), centre)
     group.scatter_(1, seeds, torch.arange(seeds.shape[1], device=x.device).expand_as(seeds))
     return seeds.gather(1, group)
 
@@ -83,6 +96,15 @@ def _closest(longer: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
     """
     near, group = (longer @ torch.cat([2 * centre, -torch.linalg.vecdot(centre, centre)[..., None]], -1).mT).max(-1)
     return group, near
+
+
+def towards_mean(keys: Tensor) -> Tensor:
+    """How much each of the keys (R, S, D) points to where all of a row point on average, (R, S).
+
+    That is the product of its direction with the mean of all directions, whose mean over a row is that mean's square.
+    """
+    unit = F.normalize(keys.float(), dim=-1)
+    return (unit @ unit.mean(1)[..., None])[..., 0]
 
 
 def most_similar(keys: Tensor, of: Tensor, to: Tensor) -> Tensor:

@@ -46,7 +46,20 @@ class Everything(Select):
 
 
 @dataclass(frozen=True)
-class Top(Select):
+class Ranked(Select):
+    """As many of the best as the budget says: what a slot is worth says all, so that heads can share their slots."""
+
+    def choose(self, stack: Stack, count: int) -> Selection:
+        """The same number in every row; ties go to the left."""
+        return Selection.among_all(stack, strongest(self.worth(stack, count), count))
+
+    def worth(self, stack: Stack, count: int) -> Tensor:
+        """What slots are ranked by, (L x R, S); infinity for those that are kept whatever they score."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Top(Ranked):
     """The newest slots and the best of the others, as many as the budget in all; ties go to the left.
 
     Args:
@@ -55,9 +68,9 @@ class Top(Select):
 
     newest: float = within(0.0, 0.0, 1.0)
 
-    def choose(self, stack: Stack, count: int) -> Selection:
-        """By score, once the newest are above all."""
-        return Selection.among_all(stack, strongest(stack.score, count, self.always(stack, count)))
+    def worth(self, stack: Stack, count: int) -> Tensor:
+        """The score, once the newest are above all."""
+        return stack.score.masked_fill(self.always(stack, count), torch.inf)
 
     def always(self, stack: Stack, count: int) -> Tensor:
         """Which slots are kept whatever they score, (L x R, S) bool."""
@@ -74,7 +87,22 @@ class TopAndEnds(Top):
 
 
 @dataclass(frozen=True)
-class Voted(Select):
+class TopAndSinks(Top):
+    """The first tokens, on which attention rests, the newest, and the best of the others, as many as the budget in all.
+
+    Args:
+        sinks: how many of the first.
+    """
+
+    sinks: int = within(4, 0, 10_000)
+
+    def always(self, stack: Stack, count: int) -> Tensor:
+        """Both ends."""
+        return (stack.position < self.sinks) | super().always(stack, count)
+
+
+@dataclass(frozen=True)
+class Voted(Ranked):
     """An observation window and what it votes for, with its surroundings (SnapKV, arXiv 2404.14469).
 
     Args:
@@ -85,13 +113,17 @@ class Voted(Select):
     window: int = within(16, 0, 10_000)
     kernel: int = within(5, 1, 1_000)
 
-    def choose(self, stack: Stack, count: int) -> Selection:
-        """The window, and the best of what is before it by averaged votes."""
+    def worth(self, stack: Stack, count: int) -> Tensor:
+        """The window above all, and what is before it by averaged votes."""
         recent, wide = min(self.window, min(count, stack.slots) // 2), self.kernel // 2
         votes = stack.score[:, : stack.slots - recent]
         pooled = F.avg_pool1d(votes, 2 * wide + 1, stride=1, padding=wide)
-        kept = strongest(F.pad(pooled, (0, recent)), count, newest(stack.score, recent))
-        return Selection.among_all(stack, kept)
+        ranked = self.ranked(stack, pooled)
+        return F.pad(ranked, (0, recent), value=torch.inf)
+
+    def ranked(self, stack: Stack, votes: Tensor) -> Tensor:
+        """What slots before the window are ranked by, (R, N), given their averaged votes (R, N): these alone."""
+        return votes
 
 
 @dataclass(frozen=True)
@@ -165,12 +197,15 @@ class Core(Select):
         share: of the budget, for the core.
         most: slots of the core. What a question points at does not grow with the budget.
         newest: share of the core for the newest tokens.
+        fewest: centres at least where the prompt has a picture, however small the budget: averages tell what a picture
+            shows, but not if there are only a few of them. Words are lost by averaging, so a text gets no more of them.
         centres: the attention, mean over heads, that makes centres of what is left.
     """
 
     share: float = within(0.7, 0.0, 1.0)
     most: int = within(128, 2, 100_000)
     newest: float = within(0.3, 0.0, 1.0)
+    fewest: int = within(20, 0, 100_000)
     centres: Statistic = field(default_factory=Attention)
 
     @property
@@ -179,7 +214,8 @@ class Core(Select):
 
     def choose(self, stack: Stack, count: int) -> Selection:
         """The core by score, and the rest of the budget by attention."""
-        size = min(count, stack.slots, max(2, min(self.most, round(self.share * count))))
+        for_centres = self.fewest if bool((stack.kind == PATCH).any()) else 0
+        size = min(count, stack.slots, max(2, min(self.most, round(self.share * count), count - for_centres)))
         always = Protect().in_prompt(stack) | newest(stack.score, int(self.newest * size))
         score = stack.score
         if stack.ends_in_picture:

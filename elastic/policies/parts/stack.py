@@ -76,6 +76,11 @@ class Stack:
             return torch.cat([layer.keys for layer in self.layers])
         return torch.stack([layer.keys.transpose(0, 1).flatten(1) for layer in self.layers])
 
+    @property
+    def values(self) -> Tensor:
+        """Values of every head by itself, (L x H, S, D)."""
+        return torch.cat([layer.values for layer in self.layers])
+
     def every_slot(self) -> Tensor:
         """The slots' numbers in every row, (L x R, S)."""
         return torch.arange(self.slots, device=self.score.device).repeat(len(self.score), 1)

@@ -1,0 +1,199 @@
+"""How the sides of a conversation come to hold it: read from the start, gone on with, or answered over as it was.
+
+A cache that was compressed cannot be compressed otherwise, and what was given up cannot be had back. So what another
+cache is to hold is read again, from the turns, which are text and tokens and take no room.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+
+import torch
+from PIL import Image
+
+from elastic.engine import State, compress, decode, extend, prefill
+from elastic.erasing import without
+from elastic.events import Compressing, Encoding, Event, Prefilling, Read, Rereading
+from elastic.model import PictureReader, Reading
+from elastic.picture import small_jpegs
+from elastic.policies import Policy
+from elastic.policies.full import Full
+from elastic.record.recorder import RECORDED
+from elastic.rehearsal import extent
+
+Reads = Generator[Event, None, list[State]]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A question, and all else that decides what is read for it."""
+
+    question: str
+    pictures: tuple[Image.Image, ...]  # that come with it
+    policies: tuple[Policy, ...]  # per side
+    before_question: bool  # whether caches are compressed before it is read
+    reserve: int  # tokens that an answer may have
+    picture_tokens: int  # at most, of each picture; 0 where nobody chose that
+    erased: tuple[int, ...] = ()  # tokens of a first question, by their numbers, which nothing behind them looks at
+
+    def fits(self, other: "Asking") -> bool:
+        """Whether a cache that was made for one of them can go on with the other."""
+        return self.policies == other.policies and self.picture_tokens == other.picture_tokens
+
+
+@dataclass(frozen=True)
+class PastTurn:
+    """A question and what the sides answered: all that is needed to read it again."""
+
+    asked: Asking
+    answers: tuple[tuple[int, ...], ...]  # per side the tokens that its cache has read: without the one that ends
+    texts: tuple[str, ...]  # the same for people
+    begins: bool  # whether caches were made for it, of nothing or of all that had been said
+
+
+def read_from_start(llava: PictureReader, past: Sequence[PastTurn], asked: Asking, seen: list[bytes]) -> Reads:
+    """Caches of a whole conversation, with the question that is asked now; `seen` becomes what the model sees.
+
+    Without a past that is a first question. With one, each side reads the conversation as it remembers it, with the
+    answers that were its own, into a full cache; nothing is compressed before all of it was read, however it was read
+    when it was new. So with the full cache a side holds what it would hold had it gone on, but for rounding: its
+    answers are read at once and not token by token. A side that compresses holds what its method chooses of the whole
+    past, and not what it had left: nothing was evicted while earlier answers were written, and what an earlier turn
+    had given up may be kept now. It holds as many slots as the method gives to a prompt of that length.
+
+    Raises:
+        ValueError: if it is more than the model can read, or too much of it is erased.
+    """
+    first = past[0].asked if past else asked
+    if past or not asked.before_question:
+        start = llava.first_turn(list(first.pictures), first.question)
+        later = [*(turn.asked for turn in past[1:]), asked] if past else []
+        nexts = [llava.next_turn(one.question, one.pictures) for one in later]
+    else:
+        start, rest = llava.halves(list(first.pictures), first.question)
+        nexts = [rest]
+    if asked.erased:
+        start, *nexts = without(llava, (start, *nexts), asked.question, asked.erased)
+    answered = max((sum(map(len, said)) for said in _by_side(past)), default=0)
+    _check_room(llava, answered + sum(one.ids.shape[1] for one in (start, *nexts)), asked)
+    yield Encoding()
+    seen[:] = small_jpegs([view.pixels for view in start.views])
+    start = llava.encode_image(start)
+    for number, one in enumerate(nexts):
+        nexts[number] = yield from _encoded(llava, one, seen)
+    yield Prefilling(start.ids.shape[1], together=True)
+    begun = prefill(llava, start, RECORDED.union(*(policy.needs for policy in asked.policies)))
+    yield Read(begun.prefill_seconds)
+    question = nexts.pop() if asked.before_question else None
+    reserve = asked.reserve + (0 if question is None else question.ids.shape[1])
+    if question is not None:
+        yield Prefilling(question.ids.shape[1], together=False)
+    states: list[State] = []
+    read: dict[tuple[tuple[int, ...], ...], State] = {}  # sides that said the same read the same
+    for side, policy in enumerate(asked.policies):
+        said = tuple(turn.answers[side] for turn in past)
+        if said not in read:
+            read[said] = yield from _read_on(begun, said, nexts)
+        yield Compressing(side)
+        states.append(compress(read[said], policy, reserve))
+        if question is not None:
+            _ask_compressed(states[-1], question, states[-1].prefill_seconds)
+    return states
+
+
+def _by_side(past: Sequence[PastTurn]) -> list[tuple[tuple[int, ...], ...]]:
+    """Per side its answers, in order."""
+    return list(zip(*(turn.answers for turn in past), strict=True))
+
+
+def _read_on(begun: State, said: Sequence[Sequence[int]], nexts: Sequence[Reading]) -> Generator[Event, None, State]:
+    """A side's own answers and the later questions, behind the first one, in the full cache."""
+    if not said:
+        return begun
+    state, seconds = compress(begun, Full()), begun.prefill_seconds
+    for number, (answer, prompt) in enumerate(zip_longest(said, nexts)):
+        yield Rereading(number + 1, len(said))
+        if answer:
+            extend(state, Reading(torch.tensor([list(answer)], device=state.llava.device)), is_written=True)
+            seconds += state.prefill_seconds
+        if prompt is not None:
+            extend(state, prompt)
+            seconds += state.prefill_seconds
+    state.prefill_seconds = seconds
+    return state
+
+
+def go_on(llava: PictureReader, states: Sequence[State], asked: Asking, seen: list[bytes]) -> Reads:
+    """The next question, read by each side behind what it holds.
+
+    Raises:
+        ValueError: if it does not fit behind that.
+    """
+    rest = llava.next_turn(asked.question, asked.pictures)
+    new = rest.ids.shape[1]
+    _check_room(llava, new + max(state.seen for state in states), asked)
+    rest = yield from _encoded(llava, rest, seen)
+    yield Prefilling(new, together=False)
+    found = []
+    for side, (state, policy) in enumerate(zip(states, asked.policies, strict=True)):
+        if asked.before_question:
+            yield Compressing(side)
+            found.append(compress(state, policy, asked.reserve + new))
+            _ask_compressed(found[-1], rest, 0.0)
+        else:
+            extend(state, rest)
+            yield Compressing(side)
+            found.append(compress(state, policy, asked.reserve))
+    return found
+
+
+def as_they_were(llava: PictureReader, past: Sequence[PastTurn], seen: list[bytes]) -> Reads:
+    """Caches as they were when the last of these turns had been answered, where they are no longer held.
+
+    Every step is taken again, from the turn that caches were last made for: questions are read, compressed and
+    answered as they were, token by token, with the answers that are known. So it is exact, whatever the methods.
+    """
+    begin = max(number for number, turn in enumerate(past) if turn.begins)
+    states = yield from read_from_start(llava, past[:begin], past[begin].asked, seen)
+    for number, turn in enumerate(past[begin:], begin):
+        if number > begin:
+            states = yield from go_on(llava, states, turn.asked, seen)
+        for state, answer in zip(states, turn.answers, strict=True):
+            for _ in decode(state, len(answer), forced=answer) if answer else ():
+                yield Rereading(number + 1, len(past))
+    return states
+
+
+def twins(states: Sequence[State]) -> list[State]:
+    """The same caches, to go on with otherwise; those that were given must compress before they evict."""
+    return [replace(state, cache=state.cache.fork()) for state in states]
+
+
+def _encoded(llava: PictureReader, prompt: Reading, seen: list[bytes]) -> Generator[Event, None, Reading]:
+    """A later question, whose pictures have gone through the vision tower."""
+    if not prompt.has_pictures:
+        return prompt
+    yield Encoding()
+    seen += small_jpegs([view.pixels for view in prompt.views])
+    return llava.encode_image(prompt)
+
+
+def _check_room(llava: PictureReader, seen: int, asked: Asking) -> None:
+    if seen + asked.reserve > llava.room:
+        raise ValueError(
+            f"{seen} tokens and an answer of {asked.reserve} exceed the {llava.room} this model can read. "
+            "Ask a shorter question, allow a shorter answer, or start a new conversation."
+        )
+    repeated = extent(llava, seen, asked.policies)
+    if seen + repeated > llava.room:
+        raise ValueError(
+            f"{seen} tokens, and {repeated} to repeat them, exceed the {llava.room} this model can read. "
+            "Start a new conversation, or choose a method that does not rehearse."
+        )
+
+
+def _ask_compressed(state: State, question: Reading, read_seconds: float) -> None:
+    """Let a compressed cache read a question; its times are those of all that was done for it."""
+    compress_seconds = state.compress_seconds
+    extend(state, question)
+    state.prefill_seconds, state.compress_seconds = state.prefill_seconds + read_seconds, compress_seconds

@@ -11,12 +11,14 @@ import gradio as gr
 from elastic.command_line import AUTO, DTYPE, DTYPES, Options
 from page import command
 from page.entrance import Page
+from page.everybody import HEAD, drawer, serve_everybody
 from page.lesson_tab import LessonTab
 from page.line import Line
 from page.listening import Listening
-from page.looking import PRIVATE, ViewEvents, connect_view_events, plot_controls, recorded_controls
+from page.looking import LOOKED_AT, PRIVATE, ViewEvents, connect_view_events, plot_controls, recorded_controls
 from page.memory import default_budget, free_gpu_bytes, read_bytes
 from page.model import Model, reads_no_pictures
+from page.open_tab import follow_tabs
 from page.serving import Ending, check_port, or_one_sentence, serve
 from page.shown import Shown
 from page.store import Store
@@ -51,35 +53,44 @@ def build_page(model: Model | None, store: Store | None = None) -> Page:
             with gr.Column(scale=3, min_width=320, elem_id="controls"):
                 if model:
                     # Imported here: it imports torch, which a page of recorded runs does without.
+                    from page.compare_api import compare_api
                     from page.compare_tab import CompareTab, compare_all_api
-                    from page.live import Live, compare_api
+                    from page.live import Live
 
                     live = Live(model, shown, view_events)
+                else:
+                    drawer("Recorded runs")
                 chosen, dropped = recorded_controls(is_open=model is None)
-            with gr.Column(scale=9, min_width=340), gr.Tabs(elem_id="tabs") as tabs:
-                with gr.Tab("Live view", id="live") as view_tab:
-                    view = TraceView(elem_id="view", server_functions=shown.server_functions())
-                with gr.Tab("Lesson", id="lesson", elem_id="lesson-tab") as lesson_tab:
-                    lesson = LessonTab(shown, can_ask=bool(model and model.name is None))
-                with gr.Tab("Compare", elem_id="compare-tab"):
-                    compare = CompareTab(live) if live else gr.Markdown(NOTHING_TO_COMPARE)
-                with gr.Tab("Plots", elem_id="plots-tab") as plots_tab:
-                    replot = plot_controls(view_events, plots_tab, view_tab)
+            with gr.Column(scale=9, min_width=340, elem_id="shown"):
+                with gr.Tabs(elem_id="tabs") as tabs:
+                    with gr.Tab("Live view", id="live") as view_tab:
+                        view = TraceView(elem_id="view", server_functions=shown.server_functions())
+                    with gr.Tab("Lesson", id="lesson", elem_id="lesson-tab") as lesson_tab:
+                        lesson = LessonTab(shown, can_ask=bool(model and model.name is None))
+                    with gr.Tab("Compare", elem_id="compare-tab") as compare_tab:
+                        compare = CompareTab(live) if live else gr.Markdown(NOTHING_TO_COMPARE)
+                    with gr.Tab("Plots", elem_id="plots-tab") as plots_tab:
+                        replot = plot_controls(view_events, plots_tab)
+                if live:
+                    live.question_row()
         if live:
             settled = live.connect(page, badge, view)
             opened = connect_view_events(view_events, chosen, dropped, view)
             for event in opened:
-                event.success(live.fill, None, live.filled, **PRIVATE)
+                event.success(live.filling.fill, None, live.filling.filled, **PRIVATE)
             compare.connect(page, tabs)
             compare_api(live.events)
             compare_all_api(compare.events)
         else:
-            settled, opened = [], connect_view_events(view_events, chosen, dropped, view)
-            page.load(view_events.arrive, None, view, **PRIVATE)
+            opened = connect_view_events(view_events, chosen, dropped, view)
+            # A page that is loaded with its plots open has nothing to draw before it has arrived.
+            settled = [page.load(view_events.arrive, None, view, **PRIVATE)]
             page.unload(view_events.leave)
         lesson.connect(page, tabs, lesson_tab, begin)
+        serve_everybody(page, live.example_names if live else ())
+        follow_tabs(page, {"compare": compare_tab, "plots": plots_tab}, [view_tab, lesson_tab])
         for event in (*settled, *opened):
-            event.then(view_events.replot, *replot, **PRIVATE)
+            event.then(view_events.replot, *replot, js=LOOKED_AT, **PRIVATE)
     return page
 
 
@@ -149,7 +160,8 @@ def run() -> int:
             ending,
             server_name=args.host,
             server_port=port,
-            css_paths=[ASSETS / "app.css", ASSETS / "lesson" / "page.css"],
+            css_paths=[ASSETS / "app.css", ASSETS / "present.css", ASSETS / "lesson" / "page.css"],
+            head=HEAD,
             max_file_size="10mb",
             show_error=True,
             run_history=False,

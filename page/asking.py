@@ -7,15 +7,18 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, ValidationError
 
-from elastic.options import options_of
+from elastic.options import options_of, percent, read_policy
 from elastic.policies import POLICIES
+from elastic.policies.base import Policy
 from page import incoming
 from page.gate import MAX_TEXT, Refused, RequestPart, in_few_words
 from page.scripted import Scripted
 
 MOST_TOKENS, HOTTEST = 512, 2  # of an answer
+MOST_TOKENS_ERASED = 32_000  # of a prompt: as many as a record may have
 MOST_PICTURES, MOST_PICTURE_TOKENS = 8, 16_384  # of a conversation, and of each picture
 PATH = Annotated[str, Field(max_length=incoming.MAX_PATH)]
+TOKEN = Annotated[int, Field(ge=0, lt=MOST_TOKENS_ERASED)]
 SIDE = Annotated[str, Field(max_length=1000)]  # the text of a policy, see `elastic.options`
 
 
@@ -56,6 +59,8 @@ class AskedQuestion(SidePolicies):
         "temperature": f"Temperature (0 is greedy): a number from 0 to {HOTTEST}",
         "seed": "Seed: a whole number",
         "picture_tokens": f"Tokens of a picture, at most: a whole number from 1 to {MOST_PICTURE_TOKENS:,}, or 0",
+        "erased": f"Erased tokens: a list of at most {MOST_TOKENS_ERASED:,} whole numbers",
+        "again": "The turn that is asked again: the name of its run",
         "before_question": "Compress before the question: true or false",
     }
 
@@ -67,6 +72,10 @@ class AskedQuestion(SidePolicies):
     temperature: Annotated[float, Field(ge=0, le=HOTTEST)] = 0.0
     seed: Annotated[int, Field(ge=-(10**15), le=10**15)] = 0
     picture_tokens: Annotated[int, Field(ge=0, le=MOST_PICTURE_TOKENS)] = 0  # at most; 0 where the model decides
+    # The name of a turn's run, where it is to be asked again, or something in its place: later turns are left.
+    again: Annotated[str, Field(max_length=64)] = ""
+    # Tokens of that turn's prompt, by their numbers: then it is asked beside, without them, and no turn is left.
+    erased: Annotated[list[TOKEN], Field(max_length=MOST_TOKENS_ERASED)] = Field(default_factory=list)
     before_question: bool = False  # whether caches are compressed before it is read
     number: float = Field(default_factory=time.time)
 
@@ -125,7 +134,37 @@ ASK = """(picture, pictures, picture_tokens, question, tokens, temperature, seed
   const most = /^\\d+$/.test(typed) ? Number(typed) : typed;
   const shown = { picture: first ?? picture?.path ?? null, further, picture_tokens: most };
   const asked = { ...shown, question: question ?? '', tokens, temperature, seed: whole, sides };
-  return [JSON.stringify({ ...asked, before_question: Boolean(before_question), number: Date.now() })];
+  const value = { ...asked, before_question: Boolean(before_question), number: Date.now() };
+  @send@
+}"""
+# What was typed is sent and leaves its box, which is given it back where it is refused, or where it has not come. Who
+# asks with an empty box has changed what is kept, or a method, and means the last question; the view says which it is.
+SEND = """const last = document.querySelector('#view .trace-view')?.dataset.last;
+  if (last && value.picture && !value.question.trim()) {
+    const { run, question: said } = JSON.parse(last);
+    Object.assign(value, { again: run, question: said });
+  }
+  document.dispatchEvent(new CustomEvent('elastic-asked', { detail: JSON.stringify(value) }));
+  return [JSON.stringify(value), '', value.again ? '' : value.question];"""
+# The view says which turn it is about. Without a temperature another seed would change nothing.
+SEND_AGAIN = """const view = document.querySelector('#view .trace-view');
+  const { run, question: other, draw, erased } = JSON.parse(view.dataset.again);
+  Object.assign(value, { again: run, question: other, erased: erased ?? [] });
+  if (draw) Object.assign(value, { temperature: temperature || @warm@, seed: Date.now() % 100000 });
+  if (!erased) document.dispatchEvent(new CustomEvent('elastic-asked', { detail: JSON.stringify(value) }));
+  return [JSON.stringify(value)];"""
+# The tab keeps what is typed, and what is asked until it has come, see `assets/web/tab`.
+KEEP = "document.dispatchEvent(new CustomEvent('elastic-typed', { detail: JSON.stringify(value) }));"
+WARM = 0.7  # the temperature of another draw where none is chosen
+GIVE_BACK = """(typed, asked) => {
+  const { again, question } = JSON.parse(asked);
+  return [again ? typed : typed || question];
+}"""
+# On a phone the view stands below the inputs: whoever asks wants to see the answers. Turns bring themselves into sight.
+SHOW_ANSWERS = """() => {
+  const view = document.querySelector('#tabs');
+  const { top, bottom } = view.getBoundingClientRect();
+  if (bottom < 100 || top > window.innerHeight * 0.8) view.scrollIntoView();
 }"""
 TELL_SIDES = """(a, b, ...values) => {
   const shared = {};
@@ -134,8 +173,27 @@ TELL_SIDES = """(a, b, ...values) => {
 }"""
 
 
-def scripts(keys: Sequence[tuple[int, str, str]]) -> tuple[str, str]:
-    """What makes an `AskedQuestion` and the `SidePolicies` of the page's inputs, in the browser.
+def policy_of(side: str) -> Policy:
+    """The policy that a side's text describes.
+
+    Raises:
+        ValueError: if there is none; where only its share is at fault, in the words of the page's slider.
+    """
+    try:
+        return read_policy(side)
+    except ValueError as error:
+        if not str(error).startswith("keep must be between"):
+            raise
+        policy = POLICIES[side.partition(":")[0]]
+        least = percent(options_of(policy)["keep"].low)
+        raise ValueError(
+            f"{policy.title} keeps {least} % of the cache at least. Set Cache kept to {least} or more, and ask again."
+        ) from error
+
+
+def scripts(keys: Sequence[tuple[int, str, str]]) -> tuple[str, str, str, str]:
+    """What makes an `AskedQuestion`, one from a turn on, the `SidePolicies` of the inputs, and what keeps them, in the
+    browser.
 
     The inputs are, of a question, picture, several pictures, tokens of each, text, longest answer, temperature, seed,
     percent kept and whether to compress before it; of `SidePolicies`, which keep their defaults, none of these; then
@@ -146,4 +204,6 @@ def scripts(keys: Sequence[tuple[int, str, str]]) -> tuple[str, str]:
         for name, policy in POLICIES.items()
     }
     sides = SIDES.replace("@keys@", json.dumps(keys)).replace("@defaults@", json.dumps(defaults))
-    return ASK.replace("@sides@", sides), TELL_SIDES.replace("@sides@", sides)
+    ask = ASK.replace("@sides@", sides)
+    again = ask.replace("@send@", SEND_AGAIN.replace("@warm@", str(WARM)))
+    return ask.replace("@send@", SEND), again, TELL_SIDES.replace("@sides@", sides), ask.replace("@send@", KEEP)

@@ -1,35 +1,47 @@
 """What the page's events do. No layout here."""
 
-import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import aclosing, closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 
 import gradio as gr
 from gradio.context import LocalContext
-from PIL.Image import Image
 
-from elastic.events import Answering, Ended
-from elastic.options import build_policy, read_policy
-from elastic.policies import Policy
+from elastic.options import build_policy
 from elastic.record import messages
 from elastic.record.messages import Message
-from elastic.record.trace import first_difference
-from page.asking import AskedQuestion
-from page.conversing import begun, going_on, opened
-from page.endings import FORGOTTEN, NOT_ASKED, NOT_BEGUN, Latest, explain, how_it_ended, line_of, out_of_memory
+from page.answer import Answer
+from page.asking import AskedQuestion, policy_of
+from page.coming import coming_of
+from page.compared import compared
+from page.controls import example_of
+from page.conversing import Conversation, opened, place_of
+from page.endings import (
+    BACK,
+    FORGOTTEN,
+    NO_RUN,
+    NOT_ASKED,
+    PUT_AWAY,
+    READ_AGAIN,
+    Latest,
+    explain,
+    out_of_memory,
+)
+from page.erased import ErasedAnswer
+from page.following import Following
 from page.incoming import aside, picture_of
-from page.job import JobRefused, Steps, Waiting
+from page.job import JobRefused, Progress, Steps
 from page.line import LONGEST_STEP
 from page.links import link_of
 from page.model import Model
-from page.pictures import capped
+from page.pending import Pending
 from page.shown import Shown
 from page.uploads import Uploads
-from page.visitor import CONVERSATION, Coming, Visitor, Wish
+from page.visitor import CACHES, CONVERSATIONS, REMADE, UnderWay, Visitor
+from page.waiting import LOADING, STARTING
+from page.wish import Wish
 
-UPDATES_PER_SECOND = 8  # more make the browser slower, not the answers faster
-WORTH_SAYING = 0.5  # seconds in line
+ASKING = Progress("Asking")
 UNHEARD = 30.0  # seconds after which a browser does not expect to hear of a question any more
 
 
@@ -42,13 +54,24 @@ class Callbacks:
     def __init__(self, model: Model, shown: Shown) -> None:
         self.model, self.shown = model, shown
         self.store, self.line, self.uploads = shown.store, model.line, Uploads(shown.store)
+        self.following = Following(model.line, self.broke_off)
 
-    def begin(self, request: gr.Request, moment: float | None = None) -> tuple[Message, gr.Button, gr.Button]:
+    def begin(
+        self, request: gr.Request, moment: float | None = None, asked: AskedQuestion | None = None
+    ) -> tuple[Message, gr.Button, gr.Button]:
         """While a run goes on it can be stopped, not started again; `moment` is when, by the browser's clock."""
         self._refuse_a_second(request.session_hash)
-        visitor = Visitor.acting(self.store, request.session_hash)
-        visitor.wish, visitor.begun, visitor.under_way = None, moment or 0.0, Coming.PRESSED
-        return messages.of_status("Asking", UNHEARD), gr.Button(interactive=False), gr.Button(interactive=True)
+        visitor, latest = Visitor.acting(self.store, request.session_hash), Latest()
+        visitor.wish, visitor.begun, visitor.under_way = None, moment or 0.0, UnderWay.PRESSED
+        visitor.unanswered = visitor.pending = None  # of the last question, whose end may still be told
+        if asked is not None:
+            with suppress(ValueError):  # said where it is asked
+                latest.coming = coming_of(asked, *self._place(visitor, asked))
+        return latest.told(ASKING, UNHEARD), gr.Button(interactive=False), gr.Button(interactive=True)
+
+    def refuse(self, request: gr.Request, asked: AskedQuestion) -> None:
+        """Say why a question is not begun: another is answered, or, before it comes here, what is wrong with it."""
+        self._refuse_a_second(request.session_hash)
 
     def _refuse_a_second(self, visitor: str) -> None:
         if self.line.has(visitor):
@@ -66,148 +89,99 @@ class Callbacks:
         visitor = Visitor.known(self.store, name)
         if visitor.under_way:
             visitor.wish = wish
+            if visitor.pending is not None:
+                visitor.pending.wish = wish
             self.line.stop(name, seconds)
 
     def leave(self, request: gr.Request) -> None:
-        """A closed tab frees its caches."""
-        self.store.leave(request.session_hash)
+        """A closed tab frees its caches; what was said stays for a while where the tab may come back."""
+        self.store.leave(request.session_hash, REMADE)
 
     async def ask(self, request: gr.Request, asked: AskedQuestion) -> AsyncIterator[Message | None]:
         """Run one question on both sides, about eight messages for the view a second."""
-        name, latest = request.session_hash, Latest()
-        self._refuse_a_second(name)
-        visitor = Visitor.known(self.store, name)
-        visitor.under_way = Coming.ASKED
-        yield messages.of_status("Starting" if self.model.ready.is_set() else "Waiting for the model to load")
-        try:
-            steps = await self._asked(visitor, asked, latest)
-            job = self.line.join(name, steps, lambda: "somebody's question")
-            if visitor.wish:  # stopped before there was anything to stop
-                self.line.stop(name)
-            async with aclosing(self.line.follow(job)) as values:
-                async for value in values:
-                    yield messages.of_status(value) if isinstance(value, Waiting) else value
-        except JobRefused as error:
-            wish = visitor.wish
-            if wish is Wish.STOP:
-                yield latest.ended(f"{how_it_ended(latest.run)}." if latest.run else NOT_BEGUN)
-            elif wish is Wish.ANEW:
-                yield None  # whatever of it came after the view was emptied
-            elif wish is None:
-                yield latest.ended(str(error))
-                raise gr.Error(str(error), title="The run was ended", print_exception=False) from error
-        except ValueError as error:
-            yield latest.ended(str(error))
-            raise gr.Error(str(error), title="Please check", print_exception=False) from error
-        except Exception as error:
-            failure = self.broke_off(name, error, "The run broke off")
-            yield latest.ended(explain(error))
-            raise failure from error
-        finally:
-            visitor.under_way = visitor.wish = None
+        self._refuse_a_second(request.session_hash)
+        visitor = Visitor.known(self.store, request.session_hash)
+        visitor.under_way = UnderWay.ASKED
+        pending, word = Pending(asked), STARTING if self.model.ready.is_set() else LOADING
+        steps = self._asked(visitor, asked, pending.latest)
+        async with aclosing(self.following.told(visitor, pending, steps, word)) as told:
+            async for message in told:
+                yield message
+
+    async def follow_on(self, request: gr.Request) -> AsyncIterator[Message | None]:
+        """The rest of an answer whose visitor was away; nothing where none is under way."""
+        visitor = Visitor.known(self.store, request.session_hash)
+        if (pending := visitor.pending) is not None:
+            async with aclosing(self.following.told(visitor, pending)) as told:
+                async for message in told:
+                    yield message
 
     async def _asked(self, visitor: Visitor, asked: AskedQuestion, latest: Latest) -> Iterator[Message | None]:
         """The steps of an answer, in the conversation that the question goes on with, or in a new one.
 
         Raises:
-            ValueError: if there is no picture, or one cannot be read, or a policy cannot be made.
+            ValueError: if there is no picture, or one cannot be read, or a policy cannot be made, or a turn is gone.
         """
+        conversation, kept = self._place(visitor, asked)
+        if asked.erased:
+            return ErasedAnswer(self.model, self.shown, visitor, conversation, kept, asked.erased, latest).steps()
+        if asked.again:
+            shown = conversation.shown_until(kept + 1)
+            first, *further = conversation.paths[:shown]
+            asked = asked.model_copy(update={"picture": first, "further": further})
         paths = asked.pictures
         if not paths:
             raise ValueError("There is no picture yet. Pick an example, draw a scene or upload one.")
-        policies = [read_policy(side) for side in asked.sides]
+        policies, latest.coming = [policy_of(side) for side in asked.sides], coming_of(asked, conversation, kept)
         for path in paths:
             self.uploads.used(path)
-        comparison = going_on(visitor.conversation, asked, policies)
-        known = len(comparison.source) if comparison else 0
-        new = await aside(opened, paths[known:], self.model.name is None)
-        if comparison is None:
-            latest.note = FORGOTTEN.get(visitor.why_lost(CONVERSATION), "")
-        if latest.note:
-            gr.Warning(latest.note, title="A new conversation")
+        known = conversation.shown_until(kept) if conversation else 0
+        new = conversation.pictures[known:shown] if asked.again else await aside(opened, paths[known:])
+        latest.note = self._lost(visitor, conversation)
         # A conversation's later questions cannot be asked by an address: it would begin a new one.
-        example = new[0][1] if comparison is None and len(new) == 1 else None
-        link = link_of(example, asked.question, policies, asked.before_question, asked.picture_tokens)
-        pictures = [picture for picture, _ in new]
+        example = None if kept else await aside(example_of, paths, self.model.name is None)
+        link = link_of(example, asked.question, policies, asked.before_question, asked.picture_tokens, kept > 0)
+        return Answer(self.model, self.shown, visitor, asked, policies, conversation, kept, new, link, latest).steps()
 
-        def started() -> object:
-            """The conversation that it goes on with, or a new one; once the model is there."""
-            found = begun(self.model, asked, policies, pictures) if comparison is None else comparison
-            found.link, found.note = link, latest.note
-            return found
+    def _place(self, visitor: Visitor, asked: AskedQuestion) -> tuple[Conversation | None, int]:
+        can_add = self.model.ready.is_set() and bool(getattr(self.model.llava, "can_add_pictures", False))
+        return place_of(asked, visitor.conversation, visitor.conversations or [], can_add)
 
-        return self._answer(visitor.name, started, asked, latest, [] if comparison is None else pictures)
+    def _lost(self, visitor: Visitor, conversation: Conversation | None) -> str:
+        """What became of the visitor's earlier conversation, or of its caches, where they were given up meanwhile."""
+        caches, talk = visitor.why_lost(CACHES), visitor.why_lost(CONVERSATIONS)
+        if conversation is not None:
+            return READ_AGAIN.get(caches, "") if visitor.comparison is None else ""
+        note = FORGOTTEN.get(talk, "")
+        if note:
+            gr.Warning(note, title="A new conversation")
+        return note
 
     def broke_off(self, name: str, error: Exception, title: str) -> gr.Error:
-        """What a visitor should read of a run that failed; his conversation is freed, all where memory ran out."""
+        """What a visitor should read of a run that failed; his caches are freed, those of all where memory ran out."""
         traceback.print_exception(error)
-        Visitor.known(self.store, name).conversation = None
+        Visitor.known(self.store, name).comparison = None
         if out_of_memory(error):
-            self.store.drop_kind(CONVERSATION)
+            self.store.drop_kind(CACHES)
         return gr.Error(explain(error), title=title, print_exception=False)
 
-    def _answer(
-        self,
-        name: str,
-        started: Callable[[], object],
-        asked: AskedQuestion,
-        latest: Latest,
-        pictures: list[Image],
-    ) -> Iterator[Message | None]:
-        """The steps of an answer, with messages for the view between them; the visitor is there when they begin.
-
-        `pictures` are those that come with a later question.
-        """
-        comparison, visitor = started(), Visitor.acting(self.store, name)
-        visitor.conversation = comparison
-        number, sent, due = 0, 0, 0.0
-        try:
-            wanted = asked.question, asked.tokens, asked.temperature, asked.seed, asked.before_question
-            source = asked.pictures[len(comparison.source) :] if pictures else ()
-            with closing(comparison.ask(*wanted, pictures, source)) as events:
-                for event in events:
-                    if not isinstance(event, Answering):
-                        yield messages.of_status(line_of(event))
-                    elif time.monotonic() >= due and not isinstance(event, Ended):
-                        run = latest.run = event.record()
-                        self.shown.put(visitor, run) if not number else self.shown.update(run)
-                        yield messages.of_run(run, number, sent, status=line_of(event))
-                        # What a side that has ended wrote is sent; only those that go on have more to come.
-                        going_on = [side.steps for side in run.sides if side.finish == "running"]
-                        number, sent = number + 1, min(going_on, default=sent)
-                        due = time.monotonic() + 1 / UPDATES_PER_SECOND
-                    else:
-                        yield None
-        except BaseException:
-            if latest.run:  # ended in the midst: what was written since it was last seen belongs to it
-                with suppress(Exception):  # after a failure there may be no more to be had
-                    latest.run = comparison.record()
-                    self.shown.update(latest.run)
-            raise
-        if self.line.waited > WORTH_SAYING:
-            comparison.note = f"{comparison.note} It waited {self.line.waited:.1f} s in line for the model.".strip()
-        if visitor.conversation is comparison:
-            visitor.conversation = comparison  # as large as it has become
-        # The whole record of the turn, so that a view that missed messages is complete again.
-        run = event.record()
-        self.shown.update(run)
-        said = " ".join(filter(None, (comparison.beyond_share, comparison.note)))
-        status = f"{how_it_ended(run)}. {said}" if said else how_it_ended(run)
-        yield messages.of_run(run, messages.LATE, 0, status=status, done=True)
-
-    def settle(self, request: gr.Request) -> tuple[object, object, object]:
-        """After a run, however it ended: the buttons as they were; a sentence if it never came here."""
+    def settle(self, request: gr.Request, typed: str | None = None) -> tuple[object, ...]:
+        """After a run, however it ended: the buttons as they were; a sentence if it never came here; where the picture
+        is gone its place is empty. A question that came to nothing stands in its box again, unless one is `typed`."""
         visitor = Visitor.known(self.store, request.session_hash)
         if self.line.has(visitor.name):  # a second question was refused, or the next one is being answered already
-            return gr.skip(), gr.skip(), gr.skip()
-        value = messages.of_status(NOT_ASKED) if visitor.under_way is Coming.PRESSED else gr.skip()
-        visitor.under_way = None
-        return value, gr.Button(interactive=True), gr.Button(interactive=False)
+            return (gr.skip(),) * 5
+        value = messages.of_status(NOT_ASKED) if visitor.under_way is UnderWay.PRESSED else gr.skip()
+        picture = gr.skip() if visitor.lacks_picture is None else None
+        back = (visitor.lacks_picture or visitor.unanswered) if not typed else None
+        visitor.under_way = visitor.lacks_picture = visitor.unanswered = None
+        buttons = gr.Button(interactive=True), gr.Button(interactive=False)
+        return value, *buttons, picture, gr.skip() if back is None else back
 
     def forget(
         self, request: gr.Request, moment: float | None = None, several: list[str] | None = None
     ) -> tuple[object, object, object]:
-        """Begin anew: what goes on is ended, the visitor's caches are freed, the view is emptied.
+        """Begin anew: what goes on is ended, the visitor's caches are freed, the view is emptied; what was said stays.
 
         A question that was asked after that `moment`, by the browser's clock, has overtaken this and is left alone.
         Where there are `several` pictures, what has come is one more of them, and nothing is forgotten.
@@ -215,15 +189,42 @@ class Callbacks:
         if several:
             return gr.skip(), gr.skip(), gr.skip()
         visitor = Visitor.known(self.store, request.session_hash)
-        earlier = visitor.conversation
+        earlier = visitor.comparison
         if not _is_overtaken(visitor, moment):
             self._wish(visitor.name, Wish.ANEW, LONGEST_STEP)
-            if visitor.conversation is earlier:
-                visitor.conversation = None
+            if visitor.comparison is earlier:
+                visitor.comparison = visitor.current = None
         if _is_overtaken(visitor, moment):  # perhaps only now
             return gr.skip(), gr.skip(), gr.skip()
         visitor.looks_at = None
         return None, gr.Button(interactive=True), gr.Button(interactive=False)
+
+    def others(self, request: gr.Request) -> gr.Dataset:
+        """The visitor's other conversations, the latest first, to go back to."""
+        titles = [[one.title] for one in Visitor.known(self.store, request.session_hash).others]
+        return gr.Dataset(samples=titles, visible=bool(titles))
+
+    def go_to(self, number: int, request: gr.Request) -> tuple[Message, AskedQuestion]:
+        """Go back to one of the visitor's other conversations: the next question goes on with it; and its last one.
+
+        Raises:
+            gr.Error: if it is no longer held.
+        """
+        self.step_aside(request.session_hash)
+        visitor = Visitor.acting(self.store, request.session_hash)
+        others = visitor.others
+        if not number < len(others):
+            raise gr.Error(PUT_AWAY, title="The conversation is gone", print_exception=False)
+        conversation = others[number]
+        visitor.comparison = None  # those of the other one; what is asked here has this one read again
+        visitor.take_up(conversation)
+        run = self.shown.get(conversation.said[-1].run)
+        if run is None:
+            visitor.looks_at = None
+            return messages.of_turns(conversation.said, f"{BACK} {NO_RUN}"), conversation.asked
+        self.shown.put(visitor, run)
+        message = messages.of_run(run, messages.LATE, 0, status=BACK, done=True, turns=conversation.said)
+        return message, conversation.asked
 
     async def compare(
         self,
@@ -250,31 +251,15 @@ class Callbacks:
                 self.uploads.of_program(path)
                 pictures.append(await aside(picture_of, path))
             wanted = question, int(max_new_tokens), compress_before_question
-            steps = self._compared(pictures, int(image_tokens), policies, *wanted)
-            return await self.for_program(request, steps, lambda: "a program's question")
-
-    def _compared(
-        self,
-        pictures: list[Image],
-        picture_tokens: int,
-        policies: list[Policy],
-        question: str,
-        tokens: int,
-        before_question: bool,
-    ) -> Generator[None, None, tuple[str, str, dict]]:
-        comparison = self.model.session.Comparison(capped(self.model.llava, picture_tokens), pictures, policies)
-        with closing(comparison.ask(question, tokens, before_question=before_question)) as events:
-            for _ in events:
-                yield
-        a, b = comparison.record().sides
-        figures = {"model": a.model, "first_difference": first_difference(a, b), "a": a.figures(), "b": b.figures()}
-        return a.answer, b.answer, figures
+            steps = compared(self.model, pictures, int(image_tokens), policies, *wanted)
+            return await self.for_program(request, steps, lambda: "a program's question", kind="question")
 
     async def for_program(
-        self, request: gr.Request, steps: Steps, about: Callable[[], str], by_rows: bool = False
+        self, request: gr.Request, steps: Steps, about: Callable[[], str], by_rows: bool = False, kind: str = ""
     ) -> object:
         """What a program's steps come to, as long as it listens: by its session, or by the number of the call."""
-        job = self.line.join(request.session_hash, steps, about, by_rows, also=LocalContext.event_id.get(None) or "")
+        also = LocalContext.event_id.get(None) or ""
+        job = self.line.join(request.session_hash, steps, about, by_rows, also, kind)
         return await self.line.result(job)
 
     @contextmanager

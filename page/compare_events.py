@@ -12,12 +12,14 @@ from page.callbacks import Callbacks
 from page.comparing import Table, plan_rows, read_budgets, table_csv
 from page.controls import with_links
 from page.incoming import aside, picture_of
-from page.job import JobRefused, Waiting
+from page.job import JobRefused, Progress
 from page.pictures import read_tokens
 from page.visitor import TABLE, Visitor
 
 NO_TABLE = "The server no longer holds this table: compare again."
 PUT_AWAY = "The table was put away to make room for other visitors: compare again."
+GONE = "The server no longer holds this table, as after a restart or hours unused: compare again."
+LEFT = "Ended when the page was loaded anew"
 NO_PICTURE = "There is no picture yet. Pick an example, draw a scene or upload one."
 
 
@@ -71,7 +73,8 @@ class CompareEvents:
         table.status = "Starting"
         try:
             steps = table.fill(self.model.watched(table.picture_tokens))
-            job = self.line.join(_own(request), steps, lambda: f"a table, {table.about}", True, request.session_hash)
+            also = request.session_hash
+            job = self.line.join(_own(request), steps, lambda: f"a {table.about}", True, also, TABLE)
             if table.how:  # stopped before there was anything to stop
                 self.line.stop(_own(request))
             async with aclosing(self.line.follow(job)) as values:
@@ -80,7 +83,7 @@ class CompareEvents:
                         yield _ended(table, "Put away", "")
                         self._say_if_put_away(request)
                         return  # the visitor has left
-                    waiting = {"status": value} if isinstance(value, Waiting) else {}
+                    waiting = {"status": str(value)} if isinstance(value, Progress) else {}
                     yield message(table, running=True) | waiting
         except gr.Error:
             raise
@@ -135,6 +138,15 @@ class CompareEvents:
         figure = one_picture(table.measured, read_measures(described()))
         return message(table, running=False), gr.Plot(figure, visible=True), *buttons
 
+    def come_back(self, question: str, request: gr.Request) -> tuple[object, object, object, object]:
+        """The table that a tab had before it was loaded anew, about that `question`; a sentence where it is gone."""
+        table = self._table(request)
+        if table is None:
+            return _gone(question) if question else gr.skip(), gr.skip(), gr.skip(), gr.skip()
+        if len(table.rows) < len(table.plans) and table.how != "Stopped":
+            table.how, table.why = LEFT, ""
+        return self.settle(request)
+
     def open_row(self, request: gr.Request, event: gr.EventData) -> AskedQuestion:
         """The question that has the full cache and a row's method answer side by side, as the row says.
 
@@ -149,7 +161,8 @@ class CompareEvents:
             self._say_if_put_away(request)
             raise gr.Error(NO_TABLE, print_exception=False)
         # The question is to be the first of a conversation, as it was here.
-        self._visitor(request).conversation = None
+        visitor = self._visitor(request)
+        visitor.comparison = visitor.current = None
         sides = [write_policy(table.plans[row].policy) for row in (0, number)]
         pictures = {"picture": table.picture, "further": [path for path, _ in table.further]}
         pictures |= {"picture_tokens": table.picture_tokens}
@@ -181,7 +194,9 @@ class CompareEvents:
             first, *further = opened
             table = Table(*first, question, int(max_new_tokens), plans, further, int(image_tokens))
             steps = table.fill(self.model.watched(table.picture_tokens))
-            await self.asking.for_program(request, steps, lambda: f"a program's table, {table.about}", by_rows=True)
+            await self.asking.for_program(
+                request, steps, lambda: f"a program's {table.about}", by_rows=True, kind=TABLE
+            )
         return table.rows
 
 
@@ -213,6 +228,20 @@ def message(table: Table, running: bool) -> dict:
         "picture": table.thumbnail,
         "rows": table.rows,
         "csv": "" if running else table_csv(table.rows),
+    }
+
+
+def _gone(question: str) -> dict:
+    """What the browser shows where a table was."""
+    return {
+        "name": "",
+        "running": False,
+        "status": GONE,
+        "total": 1,
+        "question": question,
+        "picture": "",
+        "rows": [],
+        "csv": "",
     }
 
 

@@ -17,13 +17,11 @@ from viz.joiner import joined
 ASSETS = Path(__file__).parent.parent / "assets"
 GOOD = ("elastic", "elastic-plus", "h2o", "snapkv", "lookm", "streaming")  # to begin with, where they exist
 INTRODUCTION = (
-    "**Any number of methods, side by side.** All answer the question on the left about the picture on the left, which "
-    "are read once for all of them. The full cache answers first: the others are judged by it. Every row is compressed "
-    "*after* the question was read, whatever the switch on the left says."
+    "**Any number of methods, side by side.** All answer the question below about the chosen picture, which are "
+    "read once for all of them. The full cache answers first: the others are judged by it. Every row is compressed "
+    "*after* the question was read, whatever *Compress before the question* says."
 )
-SETTINGS = (
-    "Every method has its default settings here, except that those of side A and B on the left apply to their methods."
-)
+SETTINGS = "Every method has its default settings here, except that those of side A and B apply to their methods."
 # Through the queue: without it an error does not reach the visitor.
 AT_ONCE = PRIVATE | {"queue": True, "concurrency_limit": None}
 
@@ -34,15 +32,20 @@ SHOW_TABLE = """() => {
   if (top < -50 || top > window.innerHeight * 0.6) table.scrollIntoView();
 }"""
 
+# The table's script keeps what its table was about, see `assets/web/table`.
+BEFORE = """() => {
+  try { return [sessionStorage.getItem('elastic.table') ?? '']; } catch { return ['']; }
+}"""
+
 
 class CompareTable(Scripted):
     """The rows of a comparison, to be sorted, opened and saved; fed with messages from `compare_events`."""
 
     def __init__(self, **kwargs: object) -> None:
-        folder = ASSETS / "compare"
-        markup, style = ((folder / name).read_text(encoding="utf-8") for name in ("table.html", "table.css"))
+        names = ("compare/table.html", "colours.css", "compare/table.css")
+        markup, *styles = ((ASSETS / name).read_text(encoding="utf-8") for name in names)
         script = joined(ASSETS / "web" / "table" / "main.js")
-        super().__init__("compare-table-style", markup, style, script, **kwargs)
+        super().__init__("compare-table-style", markup, "\n".join(styles), script, **kwargs)
 
 
 class CompareTab:
@@ -85,6 +88,7 @@ class CompareTab:
                 self.start = gr.Button("Compare", variant="primary", min_width=90, elem_id="compare")
                 self.stop = gr.Button("Stop", variant="stop", interactive=False, min_width=80, elem_id="compare-stop")
         self.table = CompareTable(elem_id="compare-table")
+        self.before = gr.Textbox(visible="hidden")
         self.figure = gr.Plot(show_label=False, visible=False, elem_id="compare-figure")
         self.methods.change(describe, self.methods, explained, **PRIVATE)
 
@@ -92,11 +96,17 @@ class CompareTab:
         """Let the tab's buttons run the model and fill the table, and rows of it open the tab `live`."""
         live, events = self.live, self.events
         shown = [self.table, self.figure, self.start, self.stop]
-        values = [live.inputs.picture, live.inputs.question, self.methods, self.budgets, self.tokens, live.chosen]
+        asked = [live.inputs.picture, live.inputs.question, live.inputs.sent]
+        values = [*asked, self.methods, self.budgets, self.tokens, live.chosen]
         if live.inputs.several is not None:
             values += [live.inputs.several.pictures, live.inputs.several.tokens]
-        chosen = self.start.click(None, live.side_inputs, live.chosen, js=live.choose_script, **PRIVATE)
-        started = chosen.then(events.begin, values, shown, **AT_ONCE)
+
+        def begin(request: gr.Request, picture: str | None, typed: str, sent: str, *others: object) -> tuple:
+            """About what is typed; where nothing is, about what was asked last, which has left its box."""
+            return events.begin(request, picture, typed.strip() or sent, *others)
+
+        chosen = self.start.click(None, live.filling.side_inputs, live.chosen, js=live.choose_script, **PRIVATE)
+        started = chosen.then(begin, values, shown, **AT_ONCE)
         running = started.success(
             events.run,
             None,
@@ -111,22 +121,22 @@ class CompareTab:
         for follow in (running.then, running.failure):
             follow(events.settle, None, shown, **PRIVATE)
         self.stop.click(events.stopping, None, self.stop, **PRIVATE)
+        # Once the tab is known, and with it what is held for it.
+        live.arrived.then(events.come_back, self.before, shown, js=BEFORE, **PRIVATE)
         self._connect_rows(tabs)
 
     def _connect_rows(self, tabs: gr.Tabs) -> None:
-        """A row that is opened is asked in the live view, and fills the inputs on the left."""
+        """A row that is opened is asked in the live view, and fills the inputs."""
         live, inputs = self.live, self.live.inputs
-        longest, temperature, _ = live.answer
-        filled = [inputs.picture, inputs.question, longest, temperature, *live.budget, *live.side_inputs]
 
         def open_row(picture: str | None, request: gr.Request, event: gr.EventData) -> list:
             asked = self.events.open_row(request, event)
-            values = live.inputs_of(asked)
+            values = live.filling.inputs_of(asked)
             if asked.picture == picture:  # it stays as it is
                 values[0] = gr.skip()
             return [gr.Tabs(selected="live"), asked, *values]
 
-        self.table.pick(open_row, inputs.picture, [tabs, live.asked, *filled], **AT_ONCE)
+        self.table.pick(open_row, inputs.picture, [tabs, live.asked, *live.filling.of_question], **AT_ONCE)
 
 
 def compare_all_api(events: CompareEvents) -> None:

@@ -155,8 +155,10 @@ class Table:
 
     @property
     def about(self) -> str:
-        """How far it is, in a few words."""
-        return f"row {min(len(self.rows) + 1, len(self.plans))} of {len(self.plans)}"
+        """What it is and how far, in a few words; the full cache is what methods are compared with."""
+        methods = len({plan.name for plan in self.plans} - {"full"})
+        what = f"comparison of {methods} methods" if methods > 1 else "comparison of one method"
+        return f"{what}, row {min(len(self.rows) + 1, len(self.plans))} of {len(self.plans)}"
 
     @property
     def stopped_line(self) -> str:

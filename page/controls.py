@@ -4,7 +4,7 @@ import json
 import random
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,25 @@ from elastic.options import HIGH, LOW, Option, options_of
 from elastic.policies import POLICIES, Policy
 from page import incoming
 from page.asking import HOTTEST, MOST_TOKENS
+from page.everybody import drawer
 from page.looking import PRIVATE
-from page.picture import NO_PICTURE, NOW, Picture, check_upload, last_readable, note_picture, refuse
+from page.picture import (
+    AS_BEFORE,
+    NO_PICTURE,
+    NOW,
+    NOW_UPLOADED,
+    Picture,
+    check_upload,
+    last_readable,
+    note_picture,
+    refuse,
+)
 from page.pictures import NONE, Several, several_controls, token_controls
 from scenes.questions import suggestions
 from scenes.scene import random_scene, render
 
 ASSETS = Path(__file__).parent.parent / "assets"
+EARLIER = "Earlier conversations: go back to one"
 BEFORE = (
     "The picture (later, the conversation so far) is compressed before the question is known, as in most benchmarks "
     "since 2025; methods that go by the question have none to go by."
@@ -39,12 +51,16 @@ class Ask:
 
     picture: Picture
     question: gr.Textbox
+    sent: gr.Textbox  # the last question that left its box
     keep: gr.Slider
     suggested: gr.Dataset
     scene_seed: gr.Number | gr.State
+    belongs: gr.Markdown  # whose picture, question and settings these are, where they are an opened run's
     note: gr.Markdown
     ask: gr.Button
     stop: gr.Button
+    clear: gr.Button
+    conversations: gr.Dataset
     moment: gr.Number
     renewed: list[Callable]
     uploaded: Dependency
@@ -109,43 +125,66 @@ def name_of_example(path: str, pocket: bool) -> str | None:
     return Path(path).stem if is_same else None
 
 
+def example_of(paths: Sequence[str], pocket: bool) -> str | None:
+    """The name of the one picture where it is one of those that come with the program."""
+    try:
+        return name_of_example(paths[0], pocket) if len(paths) == 1 else None
+    except (OSError, ValueError):  # the file is gone; whoever asks from an earlier turn needs it no more
+        return None
+
+
+def question_controls(first: str) -> tuple[gr.Textbox, gr.Button, gr.Button, gr.Button]:
+    """The box for a question, and what asks, stops and begins anew: `question_row` puts them under the answers."""
+    question = gr.Textbox(
+        first,
+        label="Question for both sides",
+        placeholder="Ask about the picture",
+        show_label=False,
+        container=False,
+        lines=1,
+        max_lines=6,
+        scale=8,
+        min_width=200,
+        elem_id="question",
+        render=False,
+    )
+    ask = gr.Button("Ask", variant="primary", elem_id="ask", min_width=70, scale=0, render=False)
+    stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop", min_width=70, scale=0, render=False)
+    clear = gr.Button("New chat", elem_id="clear", min_width=70, scale=0, render=False)
+    return question, ask, stop, clear
+
+
+def picture_control(path: str) -> Picture:
+    """The picture that is asked about, at first the one of that path."""
+    sources = ["upload", "clipboard"]
+    return Picture(path, type="filepath", format="png", sources=sources, height=230, label="Picture", elem_id="picture")
+
+
 def ask_controls(pocket: bool) -> Ask:
     """Picture, examples, the random scene where the model knows scenes, the question and the buttons that ask it."""
     shown = examples(pocket)
-    picture = Picture(
-        shown[0]["path"],
-        type="filepath",
-        format="png",
-        sources=["upload", "clipboard"],
-        height=230,
-        label="Picture",
-        elem_id="picture",
-    )
+    picture = picture_control(shown[0]["path"])
     begin, pictures = (None, None) if pocket else several_controls(picture)
+    belongs = gr.Markdown(elem_id="belongs")
     note = gr.Markdown(elem_id="picture-note")  # what the model makes of a picture that was uploaded
     picture_sample = gr.Image(visible=False)
     samples = [[example["path"]] for example in shown]
     chosen = gr.Dataset(
         components=[picture_sample], samples=samples, type="index", label="Examples", elem_id="examples"
     )
+    drawer("Settings")
     scene_seed, new_scene = scene_controls(shown[0]["seed"]) if pocket else (gr.State(), None)
-    question = gr.Textbox(
-        shown[0]["question"],
-        label="Question for both sides",
-        placeholder="Ask about the picture",
-        info="Asking again continues; Clear begins anew.",
-        lines=1,
-        max_lines=6,
-        elem_id="question",
-    )
+    question, ask, stop, clear = question_controls(shown[0]["question"])
     keep = gr.Slider(LOW, HIGH, 50, step=1, label="Cache kept (%)", elem_id="keep")
-    with gr.Row(elem_id="buttons"):
-        ask = gr.Button("Ask", variant="primary", elem_id="ask", min_width=70)
-        stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop", min_width=70)
-        clear = gr.Button("Clear", elem_id="clear", min_width=70)
     several = None if pocket else Several(begin, pictures, *token_controls())
     samples = [[text] for text in shown[0]["suggestions"]]
-    suggested = gr.Dataset(components=[question], samples=samples, label="Suggestions", elem_id="suggestions")
+    # As a plain text: the box itself stands elsewhere.
+    text = gr.Textbox(visible=False)
+    suggested = gr.Dataset(components=[text], samples=samples, label="Suggestions", elem_id="suggestions")
+    sent = gr.Textbox(visible="hidden")
+    conversations = gr.Dataset(
+        components=[text], samples=[], type="index", label=EARLIER, elem_id="conversations", visible=False
+    )
 
     # Taking the picture away is no new conversation: the next one may be refused.
     renewed = [clear.click, chosen.click]
@@ -153,14 +192,16 @@ def ask_controls(pocket: bool) -> Ask:
         renewed += [new_scene.click, scene_seed.submit]
     moment, before = gr.Number(visible="hidden"), gr.State([shown[0]["path"]])
     # First: Gradio 6.31 does what follows from an event one after the other.
-    gr.on([*renewed, picture.upload], None, None, moment, js=NOW, **PRIVATE)
+    gr.on(renewed, None, None, moment, js=NOW, **PRIVATE)
+    picture.upload(None, several.pictures if several else gr.State(""), moment, js=NOW_UPLOADED, **PRIVATE)
     filled = [picture, question, suggested, scene_seed]
     chosen.click(lambda number: show_example(shown[number]), chosen, filled, **PRIVATE)
     suggested.click(lambda sample: sample[0], suggested, question, **PRIVATE)
     picture.change(note_picture, [picture, before], before, **PRIVATE)
     # Through the queue: without it an error does not reach the visitor.
-    uploaded = picture.upload(check_upload, picture, [picture, suggested], **PRIVATE | {"queue": True})
+    uploaded = picture.upload(check_upload, picture, [picture, suggested, scene_seed], **PRIVATE | {"queue": True})
     uploaded.failure(last_readable, before, picture, **PRIVATE)
+    uploaded.failure(None, None, None, js=AS_BEFORE, **PRIVATE)
     for reason, sentence in (("too-large", incoming.TOO_LARGE), ("no-picture", NO_PICTURE)):
         refused = gr.Button(visible="hidden", elem_id=reason)
         refused.click(partial(refuse, sentence), None, None, **PRIVATE | {"queue": True})
@@ -169,7 +210,11 @@ def ask_controls(pocket: bool) -> Ask:
         scene_seed.submit(draw_scene, scene_seed, [picture, scene_seed, suggested], **PRIVATE)
     if several is not None:
         clear.click(None, None, several.pictures, js=NONE, **PRIVATE)
-    return Ask(picture, question, keep, suggested, scene_seed, note, ask, stop, moment, renewed, uploaded, several)
+    told = {"suggested": suggested, "scene_seed": scene_seed, "belongs": belongs, "note": note}
+    buttons = {"ask": ask, "stop": stop, "clear": clear}
+    given = {"moment": moment, "renewed": renewed, "uploaded": uploaded, "several": several}
+    given |= {"conversations": conversations}
+    return Ask(picture=picture, question=question, sent=sent, keep=keep, **told, **buttons, **given)
 
 
 def scene_controls(seed: int) -> tuple[gr.Number, gr.Button]:
@@ -220,8 +265,9 @@ def side_controls() -> SideControls:
 
 
 def with_links(policy: type[Policy]) -> str:
-    """What a policy does and where it is from, as Markdown; papers on arXiv are links."""
+    """What a policy does and where it is from, as Markdown; papers on arXiv and OpenReview are links."""
     paper = re.sub(r"arXiv[ :]\s*(\d{4}\.\d{4,5})", r"[arXiv \1](https://arxiv.org/abs/\1)", policy.paper)
+    paper = re.sub(r"OpenReview (\w{10})", r"[OpenReview](https://openreview.net/forum?id=\1)", paper)
     return f"{policy.about} {paper}".strip()
 
 

@@ -32,14 +32,15 @@ class Glance:
             picture = await aside(picture_of, path)
             # Under a name of its own: the visitor's question is not refused as a second one, and stops nothing here.
             caller, steps = f"glance of {request.session_hash}", self._steps(picture)
-            job = self.model.line.join(caller, steps, lambda: "a look at a new picture", also=request.session_hash)
+            about, also = "a look at a new picture", request.session_hash
+            job = self.model.line.join(caller, steps, lambda: about, also=also, kind="glance")
             seen = await self.model.line.result(job)
         except (JobRefused, ValueError):  # no picture any more, or a busy server: asked, the model says it itself
             return path, ""
         return path, NOTE if seen == NO_SCENE else ""
 
     def _steps(self, picture: Image) -> Generator[None, None, str]:
-        comparison = self.model.session.Comparison(self.model.llava, picture, [Full()])
+        comparison = self.model.session.Comparison(self.model.heeding(), picture, [Full()])
         with closing(comparison.ask(QUESTION, LONGEST)) as events:
             for _ in events:
                 yield

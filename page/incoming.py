@@ -43,6 +43,11 @@ NO_DATA = (
 )
 TOO_LARGE = f"The file has more than the {MAX_BYTES // 2**20} MB that are taken. Save a smaller copy and try again."
 
+
+class FileGone(ValueError):
+    """A file that may be named is not there any more; a sentence that is ready for people."""
+
+
 folders = {ASSETS / "scenes", ASSETS / "photos"}  # whose pictures may be named as they are
 _decoder = PictureDecoder()
 _threads = ThreadPoolExecutor(8, "pictures")  # of their own: whatever else the page does never waits for a picture
@@ -99,10 +104,10 @@ def _open(place: Path) -> BufferedReader:
     except OSError as error:
         # A link is refused as if it were not there.
         is_missing = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)
-        raise ValueError(DELETED if is_missing else UNREAD) from error
+        raise (FileGone(DELETED) if is_missing else ValueError(UNREAD)) from error
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
-        raise ValueError(DELETED)
+        raise FileGone(DELETED)
     return os.fdopen(number, "rb")
 
 

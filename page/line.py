@@ -7,22 +7,22 @@ knows what a model is.
 import asyncio
 import threading
 import time
-import traceback
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
 
-from page.job import Job, JobRefused, Steps, Stopped, Waiting
+from page.chores import Chore, Chores
+from page.job import Job, JobRefused, Progress, Steps, Stopped, Unheard
+from page.pace import Pace
 from page.turns import Turns
+from page.waiting import LOADING, STARTING, LatestWord, place_in_line
 
 TURN = 2.0  # seconds that a caller has the model while others wait; a step, or a row of a table, is always finished
 UNHEARD = 10.0  # seconds in which somebody must begin to listen
 GAP = 0.3  # seconds: a browser closes a stream and opens the next when it asks again
 LISTEN_AGAIN = GAP / 3  # seconds after which it is noted again who listens, or a short gap would look like a long one
 LONGEST_STEP = 10.0  # seconds that somebody who stopped a job waits for its last step
-STOPPING, STOPPED = "Stopping: the step under way is still finished", "It was stopped."
+STOPPING, STOPPED = Progress("Stopping: the step under way is still finished"), "It was stopped."
 STUCK = 180.0  # seconds without a finished step after which the line does not move
-MOST, MOST_EACH = 64, 16  # jobs in line, of all callers and of one
 
 
 class Line:
@@ -34,32 +34,24 @@ class Line:
         self.closed = ""  # why nothing is begun any more
         self.last_step = time.monotonic()
         self.ended = 0  # jobs that are over
-        self._waiting = Turns()
+        self._waiting, self._pace, self._chores = Turns(), Pace(), Chores()
         self._running: Job | None = None
-        self._chores: deque[Callable[[], object]] = deque()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
         self._thread.start()
 
-    def join(self, caller: str, steps: Steps, about: Callable[[], str], by_rows: bool = False, also: str = "") -> Job:
-        """Put a job at the end of the line; `also` is a further name under which somebody may listen.
+    def join(
+        self, caller: str, steps: Steps, about: Callable[[], str], by_rows: bool = False, also: str = "", kind: str = ""
+    ) -> Job:
+        """Put a job at the end of the line; `also` is a further name under which somebody may listen; `kind` as `Job`.
 
         Raises:
             JobRefused: if the line is too long, or closed.
         """
-        loop = None
-        with suppress(RuntimeError):
-            loop = asyncio.get_running_loop()
-        job = Job(caller, steps, about, by_rows, tuple(filter(None, (caller, also))), time.monotonic(), loop)
+        job = Job(caller, steps, about, by_rows, tuple(filter(None, (caller, also))), time.monotonic(), kind)
         with self._changed:
-            if self.closed:
-                raise JobRefused(self.closed)
-            if self._waiting.of(caller) >= MOST_EACH:
-                raise JobRefused(
-                    f"{MOST_EACH} of your own calls wait for the model already. Fetch their answers first."
-                )
-            if len(self) >= MOST:
-                raise JobRefused(f"{len(self)} others wait for the model already. Try again in a few minutes.")
+            if why := self.closed or self._waiting.why_full(caller, len(self)):
+                raise JobRefused(why)
             if self._is_idle():
                 self.last_step = time.monotonic()
             self._waiting.add(job)
@@ -67,35 +59,39 @@ class Line:
         return job
 
     async def follow(self, job: Job) -> AsyncIterator[object]:
-        """What a job says, and sentences while it waits for its turn; whoever stops following stops the job.
+        """What a job says, and how it goes; whoever stops following stops the job, unless it has a grace.
 
         Raises:
             JobRefused: if it was not begun or not finished.
         """
-        shown = ""
+        latest, clock, is_left = LatestWord(), asyncio.get_running_loop().time, False
+        me = job.followed()
         try:
-            while True:
+            while job.follower is me:
                 job.changed.clear()
                 is_over = job.over  # before what it said last is passed on
-                while job.values:
-                    yield job.values.popleft()
-                if is_over:
+                for value in job.told_to(me):
+                    latest.doing = value if isinstance(value, Progress) else None
+                    if latest.doing is None:
+                        yield value
+                if is_over and job.follower is me:
                     break
                 if self.closed:  # at the end of the program nobody waits for a step
                     raise JobRefused(self.closed)
                 self._listen(job)
                 with self._changed:  # a job that is over waits no more, though what it said last is still passed on
                     is_waiting = self._running is not job and not job.over
-                line = STOPPING if job.left else self.waiting_line(job) if is_waiting else shown
-                if line != shown:
-                    shown = line
-                    yield Waiting(line)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LISTEN_AGAIN):
-                        await job.changed.wait()
+                word = self.where(job) if is_waiting else STOPPING if job.left else latest.doing
+                if told := latest.due(word, clock(), at_once=word is STOPPING):
+                    yield told
+                await job.change(LISTEN_AGAIN)
+        except (GeneratorExit, asyncio.CancelledError):
+            is_left = job.grace > 0
+            raise
         finally:
-            await self._end(job)
-        if job.error is not None:
+            if job.follower is me and not is_left:
+                await self._end(job)
+        if job.follower is me and job.error is not None:
             raise job.error
 
     async def result(self, job: Job) -> object:
@@ -107,26 +103,23 @@ class Line:
 
     async def _end(self, job: Job) -> None:
         """Return when a job is over: within a step if it was still under way, after a while if that step is long."""
-        job.left = True
-        with self._changed:
-            self._changed.notify_all()
+        self._leave([job])
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_STEP):
                 while not job.over and not self.closed:
                     await job.changed.wait()
                     job.changed.clear()
 
-    def waiting_line(self, job: Job) -> str:
+    def where(self, job: Job) -> Progress:
         """What somebody should know who waits."""
         if not self.opened.is_set():
-            return "Waiting for the model to load"
+            return LOADING
         with self._changed:
-            running, ahead = self._running, self._waiting.ahead(job)
-        if running is None or running is job:
-            return "Starting"
-        whom = ("you are next in line", "1 is ahead of you in line", f"{ahead} are ahead of you in line")[min(ahead, 2)]
-        begun = "Sharing the model" if job.begun else "Waiting for the model"
-        return f"{begun}: {whom}. It is busy with {running.about()}."
+            running = self._running
+            if running is None or running is job:
+                return STARTING
+            ahead = [other for other in self._waiting.ahead(job) if not other.grace or self._listen(other)]
+            return place_in_line(job, running, ahead, self._pace, time.monotonic())
 
     def _jobs(self) -> list[Job]:
         """All that wait, and the one that runs."""
@@ -149,24 +142,41 @@ class Line:
         """End what a caller has asked for so far, within a step; return when that is done or time is up."""
         until = time.monotonic() + seconds
         with self._changed:
-            for job in (jobs := [job for job in self._jobs() if job.caller == caller]):
-                job.left = True
-            self._changed.notify_all()
+            self._leave(jobs := [job for job in self._jobs() if job.caller == caller])
             while not all(job.over for job in jobs) and (left := until - time.monotonic()) > 0:
                 self._changed.wait(min(left, 0.1))
 
-    def between(self, chore: Callable[[], object]) -> None:
+    def _leave(self, jobs: list[Job]) -> None:
+        """Nobody wants these any more: what is not begun is over at once, all else after the step that goes on."""
+        with self._changed:
+            for job in jobs:
+                job.left = True
+                if not job.begun and job in self._waiting:
+                    self._waiting.remove(job)
+                    self._finish(job, error=JobRefused(STOPPED))
+        self.between(self._reap)
+
+    def rename(self, caller: str, name: str) -> None:
+        """What a caller has asked for so far is asked for, and listened to, under another name from here on."""
+        with self._changed:
+            for job in self._jobs():
+                job.rename(caller, name)
+            self._waiting.rename(caller, name)
+
+    def between(self, chore: Chore) -> None:
         """Have something done soon in the model's thread, while no step is under way."""
         with self._changed:
-            self._chores.append(chore)
+            self._chores.add(chore)
             self._changed.notify_all()
 
-    def beat(self) -> None:
-        """Note that a step is finished, from within the job that runs; raises Stopped if it is to end."""
+    def beat(self, within_step: bool = False) -> None:
+        """Note that it goes on, from within the job that runs; raises Stopped if it is to end."""
         job = self._running
         if job is None or threading.current_thread() is not self._thread:
             return
-        self._step_is_finished(job)
+        self._note_step(job)
+        if not within_step:
+            self._chores.do()
         if self._why_over(job):
             raise Stopped
 
@@ -201,30 +211,23 @@ class Line:
 
     def _work(self) -> None:
         while True:
+            self._reap()
             with self._changed:
-                over = self._reap()
-                job = self._running = self._waiting.take() if self.opened.is_set() else None
-                if job is None and not over and not self._chores:
+                job = self._running = self._waiting.take(self._listen) if self.opened.is_set() else None
+                if job is None and not self._chores:
                     self._changed.wait(0.25 if self._waiting else 60)
-            for ended, why in over:
-                self._finish(ended, error=why)
-            self._do_chores()
+            self._chores.do()
             if job is not None:
                 self._advance(job)
 
-    def _do_chores(self) -> None:
-        while self._chores and threading.current_thread() is self._thread:
-            try:
-                self._chores.popleft()()
-            except Exception:  # of a chore, which is no reason to stop anybody
-                traceback.print_exc()
-
-    def _reap(self) -> list[tuple[Job, BaseException]]:
-        """Take those out of the line who need not wait any more, with the reason."""
-        over = [(job, why) for job in self._waiting if (why := self._why_over(job))]
-        for job, _ in over:
-            self._waiting.remove(job)
-        return over
+    def _reap(self) -> None:
+        """Take those out of the line who need not wait any more."""
+        with self._changed:
+            over = [(job, why) for job in self._waiting if (why := self._why_over(job))]
+            for job, _ in over:
+                self._waiting.remove(job)
+        for job, why in over:
+            self._finish(job, error=why)
 
     def _listen(self, job: Job) -> bool:
         """Whether somebody listens to a job now; noted."""
@@ -239,8 +242,8 @@ class Line:
             return JobRefused(self.closed)
         if job.left:
             return JobRefused(STOPPED)
-        if now - (job.heard or job.joined) > (UNHEARD if job.heard is None else GAP):
-            return JobRefused("Nobody listened for the answer: fetch it as soon as it was asked for.")
+        if now - (job.heard or job.joined) > (UNHEARD if job.heard is None else max(GAP, job.grace)):
+            return Unheard("Nobody listened for the answer: fetch it as soon as it was asked for.")
         if job.held > self.deadline:
             return JobRefused(f"It took the model for more than {self.deadline:g} s and was ended. Ask for less.")
         if job is not self._running and now - job.joined - job.held > 2 * self.deadline + UNHEARD:
@@ -251,34 +254,37 @@ class Line:
         """Run a job for a turn, or to its end; put it back into the line if others wait."""
         # A turn that begins is a step forward, too: before the first one the model may have been loading for long.
         job.begun, began = True, time.monotonic()
-        self.last_step, job.since = began, began - job.held
+        self.last_step, job.since, job.turn = began, began - job.held, began
         while True:
             try:
                 value = next(job.steps)
             except StopIteration as end:
+                self._pace.over(job, time.monotonic())
                 return self._finish(job, result=end.value)
             except Stopped:
                 return self._finish(job, error=self._why_over(job) or JobRefused(STOPPED))
             except BaseException as error:
                 return self._finish(job, error=error)
-            self._step_is_finished(job)
+            self._note_step(job)
+            self._chores.do()
             if value is not None:
                 job.values.append(value)
                 job.tell()
             if why := self._why_over(job):
                 return self._finish(job, error=why)
-            if (value is not None if job.by_rows else self.last_step - began > TURN) and self._waiting:
-                with self._changed:
-                    if any(self._listen(other) for other in self._jobs() if other is not job):
-                        self._running = None
-                        self._waiting.put_back(job)
-                        job.tell()
-                        return None
+            if value is None if job.by_rows else self.last_step - began <= TURN:
+                continue
+            self._pace.over(job, self.last_step)
+            with self._changed:
+                if self._waiting and any(self._listen(other) for other in self._jobs() if other is not job):
+                    self._running = None
+                    self._waiting.put_back(job)
+                    job.tell()
+                    return None
 
-    def _step_is_finished(self, job: Job) -> None:
+    def _note_step(self, job: Job) -> None:
         self.last_step = time.monotonic()
         job.held = self.last_step - job.since
-        self._do_chores()
 
     def _finish(self, job: Job, result: object = None, error: BaseException | None = None) -> None:
         try:

@@ -19,6 +19,12 @@ from page.asking import MOST_PICTURE_TOKENS
 from page.misspelt import SIDES, misspelt
 
 DEFAULTS = {"a": "full", "b": "elastic"}
+WITHOUT = {  # what a link is about that cannot travel with it
+    "picture": "The link is about a picture that was not sent with it. Choose it, or another one, and press Ask.",
+    "conversation": (
+        "The link is about a question in a conversation that was not sent with it. Choose a picture and press Ask."
+    ),
+}
 WHEN = {"before": True, "after": False}  # whether caches are compressed before the question is read
 
 
@@ -28,12 +34,17 @@ def link_of(
     policies: list[Policy],
     before_question: bool = False,
     picture_tokens: int = 0,
+    is_later: bool = False,
 ) -> dict[str, str]:
-    """The parameters that ask a question about a bundled picture again; none for a visitor's own picture."""
-    if example is None or len(policies) != len(SIDES):
+    """The parameters that ask a question about a bundled picture again; else they say what they come without.
+
+    That is a visitor's own picture, or the conversation in which a question was a later one.
+    """
+    if len(policies) != len(SIDES):
         return {}
     keep = max((policy.keep for policy in policies if policy.keep < 1), default=1.0)
-    link = {"example": example, "q": question, "keep": percent(keep)}
+    about = {"without": "conversation" if is_later else "picture"} if example is None else {"example": example}
+    link = about | {"q": question, "keep": percent(keep)}
     for side, policy in zip(SIDES, policies, strict=True):
         link[side] = name_of(policy)
         link |= {f"{side}.{name}": write_value(value) for name, value in changed(policy).items() if name != "keep"}
@@ -44,6 +55,7 @@ def link_of(
 def read_link(asked: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
     """What a link asks for, as far as that exists, and one sentence for each part of it that does not.
 
+    Also for what it is without.
     Of what it names: `q`, `keep` as a share of the cache, `a` and `b` as policies' names, `a.field` as options' values,
     `compress` as whether that is before the question, `picture_tokens` as the most that a picture may have.
     """
@@ -51,6 +63,8 @@ def read_link(asked: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
     wrong = misspelt(asked)
     readers: dict[str, Callable[[str], object]] = {"q": _question, "keep": _keep, "compress": _compress}
     readers["picture_tokens"] = _picture_tokens
+    if "without" in asked:
+        wrong.append(WITHOUT.get(asked["without"], WITHOUT["picture"]))
     for name in readers.keys() & asked.keys():
         _note(found, wrong, name, lambda name=name: readers[name](asked[name]))
     for side in SIDES:

@@ -14,10 +14,18 @@ from elastic.record.messages import Message, Show
 from page import incoming
 from page.incoming import TraceFile, content_of, label_of
 from page.misspelt import misspelt, said_twice
+from page.model import as_written
 from page.shown import RUN, Shown, recording, recordings, whole
+from page.visitor import REMADE
 
 PRIVATE = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 PLOTS = 6
+OF_TURN = "The turn that is looked at: **{}**"
+# The view alone knows which of a conversation's turns it shows. A closed tab names none: its plots are not drawn.
+LOOKED_AT = """(side, head) => {
+  const isOpen = document.querySelector('#plots-tab-button')?.ariaSelected === 'true';
+  return [side, head, isOpen ? document.querySelector('#view .trace-view')?.dataset.run || 'not here yet' : ''];
+}"""
 PUT_AWAY = "This run was put away to make room for other visitors. Ask again, or open it again: plots appear here."
 NO_PICTURE = "The link asks a question but names no picture. Choose one and press Ask."
 RECORDED_ONLY = (
@@ -100,7 +108,7 @@ class ViewEvents:
         if not self.can_ask and (asks or is_picture(name)):
             return replace(message, status=RECORDED_ONLY)
         if name is None:
-            return replace(message, wrong=[NO_PICTURE] if "q" in asked else [])
+            return replace(message, wrong=[NO_PICTURE] if "q" in asked and "without" not in asked else [])
         kinds = "no picture and no recorded run" if self.can_ask else "no recorded run"
         listed = ", ".join(names)
         first = f"There is {kinds} named {name[:60]!r}. Recorded are: {listed}. This is the first."
@@ -108,14 +116,14 @@ class ViewEvents:
 
     def leave(self, request: gr.Request) -> None:
         """A tab was closed."""
-        self.shown.store.leave(request.session_hash)
+        self.shown.store.leave(request.session_hash, REMADE)
 
-    def plot(self, side: int, head: int, request: gr.Request) -> list:
-        """The figures of the visitor's run, and the choices that fit it."""
+    def plot(self, side: int, head: int, looked_at: str, request: gr.Request) -> list:
+        """The figures of the run that the visitor's view looks at, which they name, and the choices that fit it."""
         # Imported here: plotly takes a while, and most visitors never open the tab.
         from viz.plots import figures
 
-        run = self.shown.of(request.session_hash)
+        run = self.shown.get(looked_at) or self.shown.of(request.session_hash)
         if run is None or not run.sides:
             lost = self.shown.store.lost(request.session_hash, RUN)
             note = PUT_AWAY if lost in ("room", "time") else "Ask something, or open a recorded run: plots appear here."
@@ -128,12 +136,12 @@ class ViewEvents:
             *figures(run, side, head).values(),
             gr.Dropdown(choices=sides, value=side),
             gr.Dropdown(choices=[(str(number + 1), number) for number in range(heads)], value=head, visible=heads > 1),
-            "",
+            OF_TURN.format(as_written(run.sides[0].question)),
         ]
 
-    def replot(self, is_open: bool, side: int, head: int, request: gr.Request) -> list:
+    def replot(self, side: int, head: int, looked_at: str, request: gr.Request) -> list:
         """The figures of another run, if they can be seen: a closed tab costs nothing."""
-        return self.plot(side, head, request) if is_open else [gr.skip()] * (PLOTS + 3)
+        return self.plot(side, head, looked_at, request) if looked_at else [gr.skip()] * (PLOTS + 3)
 
 
 def is_picture(name: str | None) -> bool:
@@ -156,21 +164,18 @@ def recorded_controls(is_open: bool) -> tuple[gr.Dataset, gr.File]:
     return chosen, dropped
 
 
-def plot_controls(view_events: ViewEvents, tab: gr.Tab, other_tab: gr.Tab) -> tuple[list, list]:
+def plot_controls(view_events: ViewEvents, tab: gr.Tab) -> tuple[list, list]:
     """Plots with their choices, drawn when their tab is opened; returns inputs and outputs of `ViewEvents.replot`."""
-    is_open = gr.State(False)
     with gr.Row(elem_id="plot-choices"):
         side = gr.Dropdown([("A", 0), ("B", 1)], value=1, label="Side", elem_id="plot-side")
         head = gr.Dropdown([("1", 0)], value=0, label="Head", visible=False, elem_id="plot-head")
     note = gr.Markdown("", elem_id="plot-note")
     with gr.Row(elem_id="plots"):
         shown = [gr.Plot(show_label=False, min_width=420, elem_id=f"plot-{number}") for number in range(PLOTS)]
-    inputs, outputs = [side, head], [*shown, side, head, note]
+    inputs, outputs = [side, head, gr.Textbox(visible="hidden")], [*shown, side, head, note]
     for event in (tab.select, side.input, head.input):
-        event(view_events.plot, inputs, outputs, **PRIVATE)
-    tab.select(lambda: True, None, is_open, **PRIVATE)
-    other_tab.select(lambda: False, None, is_open, **PRIVATE)
-    return [is_open, *inputs], outputs
+        event(view_events.plot, inputs, outputs, js=LOOKED_AT, **PRIVATE)
+    return inputs, outputs
 
 
 def connect_view_events(

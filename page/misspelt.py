@@ -7,8 +7,8 @@ from difflib import get_close_matches
 
 SIDES = "ab"
 # All parts that are read: by `links`, by the view in the browser, by the lesson.
-KNOWN = ("example", "q", "keep", "compress", "picture_tokens", *SIDES)
-KNOWN += ("layer", "head", "t", "mode", "present", "lesson", "lang", "handout")
+KNOWN = ("example", "without", "q", "keep", "compress", "picture_tokens", *SIDES)
+KNOWN += ("layer", "head", "t", "mode", "level", "tab", "present", "lesson", "lang", "handout")
 
 
 def misspelt(names: Iterable[str]) -> list[str]:

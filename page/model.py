@@ -6,7 +6,7 @@ import html
 import re
 import threading
 from collections.abc import AsyncIterator, Callable
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from elastic.memory import size
 from page.line import Line
 
 if TYPE_CHECKING:  # else a page of recorded runs would import torch
+    from elastic.cache.forward import Forward
     from elastic.model import PictureReader
 
 
@@ -41,8 +42,8 @@ def described(llava: "PictureReader") -> str:
     return f"{model.config.model_type}, {dtype} on {where}, {size(held)} of weights"
 
 
-class Watched:
-    """A model that tells the line of every step, where it can be ended; all else is the model's own.
+class Heeding:
+    """A model that heeds, in every layer of a prompt, whether it is still wanted; all else is the model's own.
 
     With `picture_tokens`, a picture has no more than so many.
     """
@@ -59,8 +60,17 @@ class Watched:
     def __getattr__(self, name: str) -> object:
         return getattr(self._llava, name)
 
+    def read(self, prompt: object, cache: object, forward: "Forward") -> object:
+        """As `Reader.read`."""
+        forward.heed = partial(self._model.line.beat, within_step=True)
+        return self._llava.read(prompt, cache, forward)
+
+
+class Watched(Heeding):
+    """One that heeds it at every step, too, where steps are taken many at a time: what was written is then lost."""
+
     def step(self, ids: object, cache: object, forward: object) -> object:
-        """As `Llava.step`."""
+        """As `Reader.step`."""
         self._model.line.beat()
         return self._llava.step(ids, cache, forward)
 
@@ -94,6 +104,7 @@ class Model:
             if not isinstance(loaded, model.PictureReader):
                 raise ValueError(reads_no_pictures(self.name))
             self.llava = loaded
+            self._heed_in_towers()
             self.when_loaded()
         except Exception as error:  # whatever happens in this thread must reach the page
             self.error = str(error) or type(error).__name__
@@ -104,9 +115,23 @@ class Model:
         self.ready.set()
         self.line.opened.set()
 
+    def heeding(self, picture_tokens: int = 0) -> Heeding:
+        """The model for answers: a long prompt can be ended in its midst."""
+        return Heeding(self, picture_tokens)
+
     def watched(self, picture_tokens: int = 0) -> Watched:
         """The model for steps that are taken many at a time: each is a place where they can be ended."""
         return Watched(self, picture_tokens)
+
+    def _heed_in_towers(self) -> None:
+        """A vision tower's layers, too, are places where what nobody wants any more is ended."""
+        from torch.nn import ModuleList  # by now it is loaded
+
+        text = set(self.llava.model.get_decoder().modules())
+        for stack in self.llava.model.modules():
+            if isinstance(stack, ModuleList) and stack not in text:
+                for layer in stack:
+                    layer.register_forward_pre_hook(lambda *_: self.line.beat(within_step=True))
 
     @property
     def state(self) -> str:

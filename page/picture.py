@@ -2,34 +2,34 @@
 
 import copy
 from contextlib import suppress
+from pathlib import Path
 
 import gradio as gr
 
+from elastic.picture import MAX_SIDE
 from page import incoming
+from viz.joiner import joined
 
-NOW = "() => [Date.now()]"  # by the browser's clock
+ASSETS = Path(__file__).parent.parent / "assets"
+# When a conversation is begun anew, by the browser's clock; the view says at once what becomes of an answer.
+NOW = """() => {
+  document.dispatchEvent(new CustomEvent('elastic-anew', { detail: 'chosen' }));
+  return [Date.now()];
+}"""
+# One more of several pictures goes on with what was said.
+NOW_UPLOADED = """(several) => {
+  if (JSON.parse(several || '[]').length === 0) {
+    document.dispatchEvent(new CustomEvent('elastic-anew', { detail: 'uploaded' }));
+  }
+  return [Date.now()];
+}"""
+AS_BEFORE = "() => { document.dispatchEvent(new CustomEvent('elastic-anew', { detail: 'refused' })); }"
 NO_PICTURE = (
-    "This file is no picture. Choose a PNG, JPEG or WebP file; saved traces are opened further down, at Recorded runs."
+    "This file is no picture. Choose a PNG, JPEG, WebP or HEIC file; saved traces are opened further down, at "
+    "Recorded runs."
 )
-# Gradio 6.31 takes the picture away before it looks at the file that comes in its place. So what would be refused does
-# not come to that: of another type than a picture's, or too large to be sent, it is given back with a sentence.
-KEEP_PICTURE = """() => {
-  const place = document.querySelector('#picture');
-  const guard = (event) => {
-    const input = place.querySelector('input[type=file]');
-    const file = (event.dataTransfer ?? event.target).files?.[0];
-    if (!input || !file) return;
-    const isLarge = file.size > @most@;
-    if (!isLarge && file.type.startsWith('image/')) return;
-    event.preventDefault();
-    event.stopPropagation();
-    place.querySelectorAll('button').forEach((button) => button.dispatchEvent(new DragEvent('dragleave')));
-    input.value = '';
-    document.querySelector(isLarge ? '#too-large' : '#no-picture').click();
-  };
-  place.addEventListener('drop', guard, true);
-  place.addEventListener('change', guard, true);
-}""".replace("@most@", str(incoming.MAX_BYTES))
+SCRIPT = joined(ASSETS / "web" / "pictures" / "upload.js")
+TAKE_FILES = f"() => {{\n{SCRIPT}\ntakeFiles({{ mostBytes: {incoming.MAX_BYTES}, mostPixels: {MAX_SIDE} }});\n}}"
 TAKEN = (
     "A picture file, uploaded to this server (the client libraries do that with `handle_file` of a path), or the "
     "picture itself as a data URL. No other address is fetched."
@@ -59,15 +59,19 @@ class Picture(gr.Image):
         return {"path": "picture.png", "url": "picture.png", "orig_name": "picture.png"} | FILE
 
 
-def check_upload(path: str | None) -> tuple[str, gr.Dataset]:
-    """A file that has just come as a picture that browsers show, and questions that fit any picture.
+def fitting_any() -> gr.Dataset:
+    """Suggestions that fit any picture."""
+    return gr.Dataset(samples=[["How many objects are there?"], ["Describe the image in detail."]])
+
+
+def check_upload(path: str | None) -> tuple[str, gr.Dataset, None]:
+    """A file that has just come as a picture that browsers show, questions that fit any, and no seed of a scene.
 
     Raises:
         gr.Error: if it cannot be read as a picture.
     """
-    fitting = gr.Dataset(samples=[["How many objects are there?"], ["Describe the image in detail."]])
     try:
-        return incoming.shown_by_browsers(path), fitting
+        return incoming.shown_by_browsers(path), fitting_any(), None
     except ValueError as error:
         raise gr.Error(str(error), title="Picture not taken", print_exception=False) from error
 

@@ -58,6 +58,10 @@ class Shown:
             self._hold(run, visitor.visit)
         visitor.looks_at = run.name
 
+    def keep(self, visitor: Visitor, run: Run) -> None:
+        """Hold a run that the visitor may come to look at."""
+        self._hold(run, visitor.visit)
+
     def update(self, run: Run) -> None:
         """The record of a run as it stands now, if it is still held."""
         visit = self.store.visit_of((RUN, run.name))

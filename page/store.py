@@ -6,11 +6,12 @@ in particular. Nothing here knows what they are: a size in bytes, and what is to
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
 
 UNUSED = 1800.0  # seconds after which a thing that nobody used is given up
+AWAY, MOST_AWAY = 1800.0, 1000  # seconds in which a tab that has gone may come back, and how many of them may
 ON_SCREEN = 4 * 3600.0  # the same of what stands on somebody's screen and may be pointed at
 REMEMBERED = 1000  # visitors of whom is known what they lost, until they are told
 
@@ -19,11 +20,16 @@ Key = tuple[str, str]  # kind, and a name that is unique among its kind
 
 @dataclass(eq=False)
 class Visit:
-    """A visitor's stay. Once it has ended, whatever is put for it is let go at once: nothing comes back to life."""
+    """A visitor's stay. Once it has ended, whatever is put for it is let go at once: nothing comes back to life.
+
+    A tab that is loaded anew has another name, and goes on with its stay by a key that nobody else knows.
+    """
 
     name: str
     used: float
     ended: bool = False
+    key: str = ""
+    away: float | None = None  # since when; what was held for it goes first when room is needed
 
 
 @dataclass
@@ -52,6 +58,7 @@ class Store:
     released: int = 0  # things given up so far
     _things: OrderedDict[Key, _Held] = field(default_factory=OrderedDict)
     _visits: dict[str, Visit] = field(default_factory=dict)
+    _by_key: dict[str, Visit] = field(default_factory=dict)
     _lost: OrderedDict[str, dict[str, str]] = field(default_factory=OrderedDict)
     _lock: RLock = field(default_factory=RLock)
 
@@ -67,7 +74,7 @@ class Store:
             visit = self._visits.get(name)
             if visit is None:
                 visit = self._visits[name] = Visit(name, 0.0)
-            visit.used = self.clock()
+            visit.used, visit.away = self.clock(), None
             return visit
 
     def visiting(self, name: str) -> Visit | None:
@@ -85,15 +92,51 @@ class Store:
         with self._lock:
             return list(self._visits.values())
 
-    def leave(self, name: str) -> None:
-        """End a visit and give up all that was held for it."""
+    def know(self, name: str, key: str) -> None:
+        """Have a visitor come back by a key; that of an earlier stay leads to this one from here on."""
         with self._lock:
-            visit = self._visits.pop(name, None)
-            if visit is None:
-                return
-            visit.ended = True
-            for key in [key for key, held in self._things.items() if held.visit is visit]:
-                self._give_up(key, "away")
+            visit = self.visit(name)
+            self._by_key.pop(visit.key, None)
+            visit.key = key
+            self._by_key[key] = visit
+
+    def come_back(self, key: str, name: str) -> str | None:
+        """Have the stay of that key go on under another name, with all that is held for it; the name it had."""
+        with self._lock:
+            visit = self._by_key.get(key)
+            if visit is None or visit.name == name:
+                return visit and visit.name
+            self._end(name)
+            earlier, visit.name = visit.name, name
+            del self._visits[earlier]
+            self._visits[name] = visit
+            for old in [old for old, held in self._things.items() if held.visit is visit and old[1] == earlier]:
+                self._things[old[0], name] = self._things.pop(old)
+            if earlier in self._lost:
+                self._lost[name] = self._lost.pop(earlier)
+            self.visit(name)
+            return earlier
+
+    def leave(self, name: str, remade: Sequence[str] = ()) -> None:
+        """Give up all that was held for a visit; of one that may come back, only the kinds that can be `remade`."""
+        with self._lock:
+            visit = self._visits.get(name)
+            if visit is None or not visit.key:
+                self._end(name)
+            elif visit.away is None:
+                visit.away = self.clock()
+                for key in [key for key, held in self._things.items() if held.visit is visit and key[0] in remade]:
+                    self._give_up(key, "")
+
+    def _end(self, name: str) -> None:
+        visit = self._visits.pop(name, None)
+        if visit is None:
+            return
+        visit.ended = True
+        if self._by_key.get(visit.key) is visit:
+            del self._by_key[visit.key]
+        for key in [key for key, held in self._things.items() if held.visit is visit]:
+            self._give_up(key, "away")
 
     def put(
         self,
@@ -179,16 +222,25 @@ class Store:
             owners = {held.visit.name for held in self._things.values() if held.visit}
             for name, visit in list(self._visits.items()):
                 if name not in owners and now - visit.used > self.seconds:
-                    visit.ended = True
-                    del self._visits[name]
+                    self._end(name)
+            away = sorted((visit.away, name) for name, visit in self._visits.items() if visit.away is not None)
+            for number, (since, name) in enumerate(reversed(away)):
+                if now - since > AWAY or number >= MOST_AWAY:
+                    self._end(name)
             self._make_room(None)
 
     def _make_room(self, spared: Key | None) -> None:
-        for key in list(self._things):
+        if self.bytes <= self.limit:
+            return
+        # The longest unused first, before them what is held for those who are away.
+        for key in sorted(self._things, key=lambda key: self._is_here(self._things[key])):
             if self.bytes <= self.limit:
                 return
             if key != spared:
                 self._give_up(key, "room")
+
+    def _is_here(self, held: _Held) -> bool:
+        return held.visit is None or held.visit.away is None
 
     def _give_up(self, key: Key, why: str) -> None:
         held = self._things.pop(key, None)

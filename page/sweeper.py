@@ -20,6 +20,7 @@ from page.line import Line
 from page.listening import Listening
 from page.store import Store
 from page.uploads import Uploads
+from page.visitor import REMADE
 
 EVERY = 4.0  # seconds
 ABSENT = 18.0  # seconds without a connection after which a visitor is gone
@@ -77,7 +78,7 @@ class Sweeper:
             if self._is_here(visit.name):
                 visit.used = self.store.clock()
             elif self.store.clock() - visit.used > ABSENT:
-                self.store.leave(visit.name)
+                self.store.leave(visit.name, REMADE)
 
     def _sessions(self) -> None:
         """Make Gradio's sessions things in the store, each to go soon after its visitor has."""

@@ -9,28 +9,26 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from page.store import ON_SCREEN, Store, Visit
+from page.wish import Wish
 
 if TYPE_CHECKING:  # a page without a model needs neither
     from elastic.session import Comparison
     from page.comparing import Table
+    from page.conversing import Conversation
+    from page.pending import Pending
 
-CONVERSATION, TABLE = "conversation", "table"  # kinds of things in the store that somebody may miss
+# Kinds of things in the store that somebody may miss.
+CACHES, CONVERSATIONS, TABLE = "caches", "conversations", "table"
+REMADE = (CACHES,)  # what a closed tab frees though it may come back: it can be made again
+MOST_CONVERSATIONS = 20  # of a visitor; the oldest go
 T = TypeVar("T")
 
 
-class Coming(StrEnum):
+class UnderWay(StrEnum):
     """How far a question has come that is under way."""
 
     PRESSED = "pressed"
     ASKED = "asked"
-
-
-class Wish(StrEnum):
-    """What somebody wants instead of the rest of an answer: to see what there is of it, nothing, or another run."""
-
-    STOP = "stop"
-    ANEW = "anew"
-    ASIDE = "aside"
 
 
 class Kept(Generic[T]):
@@ -56,15 +54,28 @@ class Kept(Generic[T]):
 class Visitor:
     """One visitor. What is set once his visit has ended is let go at once."""
 
-    conversation: "Kept[Comparison]" = Kept(CONVERSATION, size=lambda comparison: comparison.nbytes)
+    # Caches that go on with the current conversation; all his conversations, the latest last; the current one's name.
+    comparison: "Kept[Comparison]" = Kept(CACHES, size=lambda comparison: comparison.nbytes)
+    conversations: "Kept[list[Conversation]]" = Kept(
+        CONVERSATIONS, ON_SCREEN, size=lambda held: sum(one.nbytes for one in held)
+    )
+    current: Kept[str] = Kept("current", ON_SCREEN)
     table: "Kept[Table]" = Kept(TABLE, ON_SCREEN, size=lambda table: table.nbytes)
     looks_at: Kept[str] = Kept("looks at", ON_SCREEN)  # the name of a run
-    under_way: Kept[Coming] = Kept("under way")  # of the question that goes on
+    under_way: Kept[UnderWay] = Kept("under way")  # of the question that goes on
+    pending: "Kept[Pending]" = Kept("pending", size=lambda pending: pending.nbytes)  # the same, with who answers it
     begun: Kept[float] = Kept("begun")  # when the last question was, by the browser's clock
     wish: Kept[Wish] = Kept("wish")
+    lacks_picture: Kept[str] = Kept("lacks picture")  # the question about one that is gone
+    unanswered: Kept[str] = Kept("unanswered")  # the question that was stopped before there was anything of an answer
 
     def __init__(self, store: Store, name: str, visit: Visit | None) -> None:
-        self.store, self.name, self.visit = store, name, visit
+        self.store, self.visit, self._name = store, visit, name
+
+    @property
+    def name(self) -> str:
+        """The name under which he is known now: that of his tab, which is another one whenever it is loaded anew."""
+        return self.visit.name if self.visit else self._name
 
     @classmethod
     def acting(cls, store: Store, name: str) -> "Visitor":
@@ -75,6 +86,25 @@ class Visitor:
     def known(cls, store: Store, name: str) -> "Visitor":
         """The same for what comes after an action, and begins nothing."""
         return cls(store, name, store.visiting(name))
+
+    @property
+    def conversation(self) -> "Conversation | None":
+        """The current conversation."""
+        name = self.current
+        return next((one for one in self.conversations or [] if one.name == name), None)
+
+    @property
+    def others(self) -> "list[Conversation]":
+        """His other conversations, the latest first."""
+        name = self.current
+        return [one for one in reversed(self.conversations or []) if one.name != name]
+
+    def take_up(self, conversation: "Conversation | None", instead: str = "") -> None:
+        """Make a conversation the current one, the latest, in place of the one named `instead`; None for a new one."""
+        self.current = conversation.name if conversation else None
+        if conversation is not None:
+            others = [one for one in self.conversations or [] if one.name not in (conversation.name, instead)]
+            self.conversations = [*others[1 - MOST_CONVERSATIONS :], conversation]
 
     def why_lost(self, kind: str) -> str:
         """Why something of that kind went since this was last asked: room, time, away; empty where nothing did."""

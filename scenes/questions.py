@@ -167,4 +167,12 @@ def suggestions(scene: Scene, seed: int | str) -> list[str]:
     """Questions that show what can be asked about a scene: a short one that shows the point first."""
     rng = random.Random(f"suggestions {seed}")
     skills = [*(("number",) if scene.plate else ()), "where", "count_category", "relation", "is_there", "describe"]
-    return list(dict.fromkeys(ask(scene, skill, rng, PLAIN_FORMS).text for skill in skills))
+    return list(dict.fromkeys(_of_what_is_there(scene, skill, rng).text for skill in skills))
+
+
+def _of_what_is_there(scene: Scene, skill: str, rng: random.Random) -> Question:
+    """A question of a skill about what can be seen: one about what is absent looks like a slip where it is offered."""
+    drawn = ask(scene, skill, rng, PLAIN_FORMS)
+    while skill not in ("number", "describe") and drawn.skill == skill and not drawn.about:
+        drawn = ask(scene, skill, rng, PLAIN_FORMS)
+    return drawn

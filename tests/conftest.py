@@ -15,11 +15,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 # Files that take over ten seconds, the longest first, as measured: else one process ends with them while others idle.
 LONG = (
-    "test_watch test_page test_page_looking test_compare_browser test_view_in_gradio test_evaluate "
-    "test_families test_lesson_present test_smollm2 test_evaluate_ray test_lesson_browser test_lesson_words "
-    "test_malformed test_examples test_benchmarks test_ending_browser test_cache_library test_generate "
-    "test_view_browser test_report_browser test_view_time test_view_merging test_package test_beginning test_matrix "
-    "test_view_methods test_training test_mixture test_foreign_traces"
+    "test_page test_coming_back_browser test_watch test_transcript_browser test_compare_browser test_everybody_browser "
+    "test_page_looking test_erase_browser test_queue_browser test_before_question_browser test_view_in_gradio "
+    "test_evaluate test_families test_lesson_present test_smollm2 test_evaluate_ray test_lesson_browser "
+    "test_lesson_words test_malformed test_examples test_benchmarks test_ending_browser test_cache_library "
+    "test_generate test_view_browser test_report_browser test_view_time test_view_merging test_package test_beginning "
+    "test_matrix test_view_methods test_training test_mixture test_foreign_traces"
 )
 
 
@@ -37,6 +38,19 @@ def pytest_collection_finish() -> None:
     """From here on garbage is looked for among what the tests make."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """With what failed on a page: what stood on it, as a race that shows once in a hundred runs leaves nothing else."""
+    report = yield
+    if report.when == "call" and report.failed:
+        from tests.serving import standing_on
+
+        for name, value in getattr(item, "funcargs", {}).items():
+            if said := standing_on(value):
+                report.sections.append((f"{name} at the end", said))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,9 @@ def older(parts: dict[str, bytes], schema: int, **shape: object) -> dict[str, by
     with np.load(io.BytesIO(parts["arrays.npz"])) as held:
         arrays = dict(held)
     for number, side in enumerate(plain["sides"]):
+        for name in ("slots", "prompt_slots"):  # until schema 8 in whole numbers
+            arrays[f"{number}.{name}"] = arrays[f"{number}.{name}"].astype(np.int32)
+        del side["erasure"]  # since schema 7
         (view,) = side.pop("views")
         side["grid"] = [view["rows"], view["columns"]]
         arrays[f"{number}.is_image"] = arrays.pop(f"{number}.place")[:, 3] >= 0

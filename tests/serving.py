@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+# As if somebody had opened all details before: most tests are about what is in them.
+ALL_LEVELS = "try { localStorage.getItem('elastic-levels') ?? localStorage.setItem('elastic-levels', '3') } catch {}"
 
 
 @contextmanager
@@ -39,8 +41,14 @@ def visitors(browser, address):
     """A function that opens the page as a new visitor; at the end nothing went wrong in it or left this machine."""
     contexts, wrong = [], []
 
-    def opened(query="", **options):
-        context = browser.new_context(**{"viewport": {"width": 1366, "height": 768}} | options)
+    def opened(query="", kept=None, **options):
+        """Options of the browser's, and what the tab has `kept` from before, by name."""
+        # What moves is drawn by the processor here, and is tested without the program.
+        still = {"viewport": {"width": 1366, "height": 768}, "reduced_motion": "reduce"}
+        context = browser.new_context(**still | options)
+        context.add_init_script(ALL_LEVELS)
+        for name, value in (kept or {}).items():
+            context.add_init_script(f"sessionStorage.setItem({name!r}, {value!r})")
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -74,7 +82,12 @@ def tokens_of(page):
 
 
 def ask(page, question=None, wait=True):
-    """Press Ask, with another question if there is one; return when the answers begin, or when they are complete."""
+    """Press Ask, with another question if there is one; return when the answers begin, or when they are complete.
+
+    Without one, what is in the box is asked, or, where that was sent, the same again.
+    """
+    if question is None and not page.input_value("#question textarea"):
+        question = question_of(page)
     if question is not None:
         page.fill("#question textarea", question)
     before = state(page)["run"]
@@ -85,6 +98,16 @@ def ask(page, question=None, wait=True):
     if wait:
         page.wait_for_selector('.trace-view[data-done="true"]', timeout=120_000)
         page.wait_for_selector("#ask:not([disabled])")
+
+
+def question_of(page):
+    """What was asked in the turn that is looked at."""
+    return page.inner_text('.tv-turn[data-shown="true"] .tv-question')
+
+
+def turns_of(page):
+    """How many turns the transcript has."""
+    return page.locator(".tv-turn").count()
 
 
 def answers(page):
@@ -106,3 +129,31 @@ def slide(page, selector, value):
     box = page.locator(f"{selector} input[type=number]")
     box.fill(str(value))
     box.press("Enter")
+
+
+STANDING = """() => {
+  const text = (node) => node.textContent.trim().slice(0, 90);
+  const texts = (selector) => [...document.querySelectorAll(selector)].map(text);
+  const view = document.querySelector('.trace-view');
+  return JSON.stringify({
+    address: location.search,
+    view: view && { ...view.dataset },
+    status: texts('.tv-status'),
+    turns: texts('.tv-turn .tv-question').slice(-4),
+    shown: texts('.tv-turn[data-shown="true"] .tv-question'),
+    box: document.querySelector('#question textarea')?.value.slice(0, 90),
+    asks: document.querySelector('#ask')?.disabled === false,
+    toasts: texts('.toast-body'),
+    focus: document.activeElement?.outerHTML.slice(0, 90),
+  }, null, 1);
+}"""
+
+
+def standing_on(value):
+    """What stands on a page of the program, as text; nothing where the value is no page that can still be asked."""
+    if not hasattr(value, "evaluate") or value.is_closed():
+        return ""
+    try:
+        return value.evaluate(STANDING)
+    except Exception as error:
+        return str(error)

@@ -7,7 +7,9 @@ from elastic.cache import ElasticCache
 from elastic.policies import POLICIES
 
 SHAPE = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2}
-OF_TEXT = [name for name, policy in POLICIES.items() if not policy.needs_image]  # the model here sees no pictures
+REHEARSING = [name for name, policy in POLICIES.items() if any(need.is_of_rehearsal for need in policy().needs)]
+# The model here sees no pictures, and whoever drives it does not let it rehearse.
+OF_TEXT = [name for name, policy in POLICIES.items() if not policy.needs_image and name not in REHEARSING]
 MODEST = {name: {} if name == "full" else {"keep": 0.6} for name in POLICIES}
 
 

@@ -64,6 +64,8 @@ RECALLED = {  # name in texts -> policy as the evaluation writes it
     "snapkv": "snapkv",
     "pyramidkv": "pyramidkv",
     "h2o": "h2o",
+    "streaming": "streaming",
+    "elastic": "elastic",
 }
 
 
@@ -179,6 +181,14 @@ def percent(share: float) -> str:
 
 
 def span(values: np.ndarray) -> str:
-    """`121`, or `7 to 8` where layers differ."""
-    low, high = int(values.min()), int(values.max())
-    return str(low) if low == high else f"{low} to {high}"
+    """`121`, or `7 to 8` where layers differ; a mean of heads may be no whole number."""
+    low, high = (f"{value:.6g}" for value in (values.min(), values.max()))
+    return low if low == high else f"{low} to {high}"
+
+
+def smaller_slots(side: Trace, shape: dict[str, int]) -> str:
+    """What makes slots take fewer bytes than a key and a value have; empty where nothing does."""
+    if not side.channels.all():
+        return "keys with fewer channels"
+    whole = 2 * shape["kv_heads"] * shape["head_dim"] * shape["element_bytes"]
+    return "numbers in fewer bits" if side.prompt_bytes.sum() < 0.99 * whole * side.prompt_slots.sum() else ""

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from elastic.record.trace import Run, Trace, first_difference
+from viz.facts import smaller_slots
 from viz.theme import (
     ANCHOR,
     BIAS,
@@ -34,12 +35,13 @@ def figures(run: Run, side: int = 1, head: int = 0) -> dict[str, go.Figure]:
     """All figures of a run by title; those of one side are of `side`, or of the last there is."""
     if not run.sides:
         return {}
-    trace = run.sides[min(side, len(run.sides) - 1)]
-    drawn = [owners(trace, head), anchors_kept(run), importance(trace), group_sizes(trace), budgets(run)]
+    side = min(side, len(run.sides) - 1)
+    trace, title = run.sides[side], run.titles[side]
+    drawn = [owners(trace, head, title), anchors_kept(run), importance(trace), group_sizes(trace, title), budgets(run)]
     return {figure.layout.title.text: figure for figure in [*drawn, divergence(run)]}
 
 
-def owners(trace: Trace, head: int = 0) -> go.Figure:
+def owners(trace: Trace, head: int = 0, title: str = "") -> go.Figure:
     """Map of (L, T) for one of the H heads: which tokens are anchors, which merged into which, which dropped."""
     head = min(head, trace.owner.shape[1] - 1)
     owner, names = trace.owner[:, head], _names(trace)
@@ -50,7 +52,7 @@ def owners(trace: Trace, head: int = 0) -> go.Figure:
     labels = [f"{number} {name}" for number, name in enumerate(names, start=1)]
     short = np.where(trace.is_image, names, labels).astype(object)  # a patch's number says nothing more
     which = f", head {head + 1} of {trace.owner.shape[1]}" if trace.owner.shape[1] > 1 else ""
-    figure = new_figure("Who holds each token", f"{escape(trace.policy)}{which}, after compressing", 470)
+    figure = new_figure("Who holds each token", f"{escape(title or trace.policy)}{which}, after compressing", 470)
     colours = (DROPPED, *MERGED, ANCHOR)
     figure.add_heatmap(
         z=np.where(owner < 0, 0, np.where(is_anchor, 3, 1 + shade)).astype(np.uint8),
@@ -75,13 +77,17 @@ def owners(trace: Trace, head: int = 0) -> go.Figure:
 
 
 def anchors_kept(run: Run) -> go.Figure:
-    """Anchors among image and text tokens: bars per layer where heads share them, else a map of (H, L)."""
-    rows = max(len(run.sides), 1)
-    titles = [f"{title}: {kind}" for _, title, _ in _sides(run) for kind in ("image", "text")]
+    """Anchors among image and text tokens: bars per layer where heads share them, else a map of (H, L).
+
+    A side that keeps every token is left out, unless all do: its bars would all be alike.
+    """
+    sides = [(side, title, side.owner == np.arange(side.owner.shape[2])) for side, title, _ in _sides(run)]
+    sides = [each for each in sides if not each[2].all()] or sides
+    rows = max(len(sides), 1)
+    titles = [f"{title}: {kind}" for _, title, _ in sides for kind in ("image", "text")]
     frame = make_subplots(rows, 2, subplot_titles=titles, horizontal_spacing=0.18, vertical_spacing=0.3 / rows)
     figure = new_figure("Anchors kept", "slots held after compressing, by layer", 120 + 210 * rows, frame)
-    for row, side in enumerate(run.sides, start=1):
-        is_anchor = side.owner == np.arange(side.owner.shape[2])
+    for row, (side, _, is_anchor) in enumerate(sides, start=1):
         for column, among in enumerate((side.is_image, ~side.is_image), start=1):
             place = {"row": row, "col": column}
             kept, total = (is_anchor & among).sum(2, dtype=np.int32).T, int(among.sum())
@@ -130,7 +136,7 @@ def importance(trace: Trace) -> go.Figure:
     return _with_regions(figure, trace, first=1, tinted=True)
 
 
-def group_sizes(trace: Trace) -> go.Figure:
+def group_sizes(trace: Trace, title: str = "") -> go.Figure:
     """How many slots stand for how many tokens: over all L layers and H heads, and below by layer."""
     size = _sizes(trace)
     largest = int(size.max(initial=1))
@@ -141,7 +147,7 @@ def group_sizes(trace: Trace) -> go.Figure:
     total = counts.sum(0, dtype=np.int32)
     frame = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.45, 0.55])
     merged = "" if largest > 1 else ": nothing is merged"
-    figure = new_figure("Group sizes", f"{escape(trace.policy)}, all heads, after compressing{merged}", 540, frame)
+    figure = new_figure("Group sizes", f"{escape(title or trace.policy)}, after compressing{merged}", 540, frame)
     hover = "slots that hold %{x} tokens: %{y:,}<extra></extra>"
     looks = {"one token": {"color": ANCHOR}, "merged group": {"color": MERGED[1], "pattern": HATCH}}
     for (name, marker), part in zip(looks.items(), (slice(0, 1), slice(1, None)), strict=True):
@@ -165,15 +171,15 @@ def group_sizes(trace: Trace) -> go.Figure:
 
 def budgets(run: Run) -> go.Figure:
     """Slots held by each of L layers, when the answer begins and at its end, and what the policy aims at."""
-    about = "bars: when the answer begins; diamonds: after so many answer tokens; lines: the aim, as mean of all layers"
+    about = "bars: as the answer begins; diamonds: at its end; lines: the aim"
     figure = new_figure("Slots per layer", about, 440)
     for side, title, style in _sides(run):
         marker = {"color": style[0], "pattern": {} if style == FULL else HATCH}
-        hover = "%{fullData.name}, layer %{x}: %{y:,} slots<extra></extra>"
-        is_whole = bool(side.channels.all())
-        name = title if is_whole else f"{title}: smaller slots, keys with fewer channels"
+        hover = "%{fullData.name}, layer %{x}: %{y:,.1~f} slots<extra></extra>"
+        smaller = smaller_slots(side, run.shape)
+        name = f"{title}: smaller slots, {smaller}" if smaller else title
         figure.add_bar(x0=1, y=side.prompt_slots, name=name, marker=marker, hovertemplate=hover)
-        if is_whole:  # else the aim, which is recorded in bytes, is no number of slots
+        if not smaller:  # else the aim, which is recorded in bytes, is no number of slots
             slot_bytes = (side.prompt_bytes / np.maximum(side.prompt_slots, 1)).sum()
             aim = [float(side.limit_bytes[0] / max(slot_bytes, 1))] * 2
             ends = {"x": [0.5, side.layers + 0.5], "mode": "lines"}

@@ -52,6 +52,18 @@ STYLES = {
     "think": Style(ROSE, "dot", "bowtie"),
     "cascading": Style(SLATE, "dashdot", "star-triangle-up"),
     "knorm": Style(OLIVE, "solid", "star-diamond"),
+    "tova": Style(BROWN, "dot", "hexagon2"),
+    "keydiff": Style(BROWN, "dashdot", "octagon"),
+    "subgen": Style(MAUVE, "dash", "star-square"),
+    "expected-attention": Style(MAUVE, "dot", "diamond-tall"),
+    "cam": Style(ROSE, "dash", "hash"),
+    "mergingpress": Style(ROSE, "dashdot", "star-triangle-down"),
+    "mixkv": Style(OLIVE, "dashdot", "circle-cross"),
+    "kvzip": Style(SLATE, "dot", "circle-x"),
+    "adakv": Style(MAUVE, "longdash", "diamond-wide"),
+    "sparsemm": Style(OLIVE, "longdash", "square-cross"),
+    "kivi": Style(BROWN, "longdash", "square-x"),
+    "fp8": Style(SLATE, "longdash", "diamond-x"),
     "random": Style("#7A7A80", "dot", "x"),
 }
 # For names without a style of their own; variants of a method have its colour.
@@ -109,7 +121,7 @@ def one_picture(rows: list[dict], measures: dict[str, ReportedMeasure]) -> go.Fi
         hover = {"hovertext": ["<br>".join(lines)], "hovertemplate": "%{hovertext}<extra></extra>"}
         legend = {"legendgroup": escape(row["policy"]), "showlegend": row["policy"] not in listed}
         listed.add(row["policy"])
-        name = escape(row["policy"]) if in_legend else label
+        name = _method(row) if in_legend else label
         figure.add_scatter(**place, **hover, **legend, name=name, mode="markers", marker=marker)
     most = max((number(row, name) or 0 for row in drawn for name in ("bytes_peak", "bytes_full")), default=0) or 1.0
     names = [] if in_legend else _names_beside(drawn, most)
@@ -178,9 +190,14 @@ def _hover_text(row: dict, measure: ReportedMeasure) -> str:
     return "<br>".join([f"<b>{_named(row)}</b>", escape(result), _held(row), f"{row.get('n', '–')} samples"])
 
 
+def _method(row: dict) -> str:
+    """A method by its title, where rows have one; else as it is written on the command line."""
+    return escape(row.get("title") or row["policy"])
+
+
 def _named(row: dict) -> str:
     keep = number(row, "keep")
-    return escape(row["policy"]) + (f", {column([row], keep)}" if keep is not None and row["policy"] != "full" else "")
+    return _method(row) + (f", {column([row], keep)}" if keep is not None and row["policy"] != "full" else "")
 
 
 def _held(row: dict) -> str:

@@ -31,7 +31,7 @@ from viz.templates import ASSETS, filled
 PICTURE = re.compile(r"data:image/(jpeg|png|webp);base64,[A-Za-z0-9+/]+=*")
 OF_FAILURE = ("rouge_l", "agreement")  # measures that are known of a single answer
 ABOUT = (  # settings that stand above everything
-    *("model", "data", "question", "layout", "device", "dtype", "date", "elastic", "versions", "torch", "transformers"),
+    *("model", "data", "caches", "order", "device", "dtype", "date", "elastic", "versions", "torch", "transformers"),
 )
 LEFT_OUT = {"left_out": "Left out", "skipped": "Skipped", "errors": "Errors"}
 
@@ -123,25 +123,21 @@ def _text(found: object) -> str:
 def _headline(rows: list[dict], settings: dict) -> str:
     methods, samples = len({row["policy"] for row in rows}), max((row.get("n") or 0 for row in rows), default=0)
     asked = len([keep for keep in keeps(rows) if keep < 1])
+    said = _in_words(settings)
     counts = f"Methods: {methods} · Budgets below the full cache: {asked} · Samples: {samples:,}"
-    parts = [
-        f"{name.capitalize()}: {_text(settings[name])}"
-        for name in (
-            "model",
-            "data",
-            "question",
-            "layout",
-            "device",
-            "dtype",
-            "date",
-            "elastic",
-            "versions",
-            "torch",
-            "transformers",
-        )
-        if settings.get(name)
-    ]
+    parts = [f"{name.capitalize()}: {_text(said[name])}" for name in ABOUT if said.get(name)]
     return " · ".join([counts, *parts])
+
+
+def _in_words(settings: dict) -> dict:
+    """When caches were compressed and what came first, as one says it; beside all that the settings say."""
+    first = "text" if settings.get("texts") else "picture"
+    when = {"known": "compressed after the question", "unknown": "compressed before the question"}
+    order = {"picture": f"{first} first", "question": "question first"}
+    return settings | {
+        "caches": when.get(str(settings.get("question")), ""),
+        "order": order.get(str(settings.get("layout")), ""),
+    }
 
 
 def _summary(rows: list[dict], measure: ReportedMeasure, peak: ReportedMeasure | None) -> list[str]:

@@ -1,12 +1,16 @@
-"""Colours, axes and frames of the plots. Meanings are fixed: a colour is the same thing everywhere on the page."""
+"""Colours, axes and frames of the plots. Meanings are fixed: a colour is the same thing everywhere.
+
+`assets/colours.css` has those of the pages, the first three among them.
+"""
 
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
 FULL, COMPRESSED = ("#D55E00", "solid"), ("#0072B2", "dash")
-ANCHOR, MERGED, DROPPED = "#E69F00", ("#B5DDF5", "#7CC3EC"), "#71717a"  # told apart without colour: by lightness
-SCORE, BIAS, FAIR = "#009E73", "#CC79A7", "#71717a"
+# Told apart without colour: by lightness. What is merged has the anchor's hue, paler.
+ANCHOR, MERGED, DROPPED = "#D81B72", ("#F8D0E0", "#EDA3C2"), "#71717a"
+SCORE, BIAS, FAIR = "#009E73", "#8A7A1F", "#71717a"
 REGIONS = {"image": "#a1a1aa", "earlier turns": "#d4d4d8", "question": "#71717a"}
 TEXT, GRID = "#27272a", "#d4d4d8"  # the page's style replaces both in dark mode
 HATCH = {"shape": "/", "fillmode": "overlay", "fgcolor": "#ffffff", "size": 6, "solidity": 0.25}

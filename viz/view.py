@@ -17,8 +17,9 @@ def script() -> str:
 @cache
 def style() -> str:
     """The component's CSS."""
-    parts = ("trace_view.css", "view/strips.css", "view/panels.css")
-    return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in parts)
+    parts = ("transcript", "coming", "strips", "panels", "story", "erase", "levels", "narrow", "forced", "present")
+    files = ["colours.css", "trace_view.css", *(f"view/{part}.css" for part in parts)]
+    return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in files)
 
 
 @cache

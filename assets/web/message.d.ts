@@ -12,6 +12,9 @@ interface Message {
   sides: SideSteps[];
   wrong: string[];
   awaits: number | null;
+  turns: SaidTurn[] | null;
+  coming: Coming | null;
+  beside: string;
 }
 
 /** Everything about a run that its steps do not change. */
@@ -68,13 +71,22 @@ interface SideOpening {
   prefill_seconds: number | null;
   compress_seconds: number | null;
   asked_after: number;
-  history: [string, string][];
+  erasure: Erasure | null;
 }
 
 /** Which channels keys hold, a bit each, in the order of the shape: layers, key heads, channels. */
 interface ChannelBits {
   shape: number[];
   bits: string;
+}
+
+/** What was erased of a prompt, and what was answered with all of it: N tokens, and how probable each was and is. */
+interface Erasure {
+  tokens: number[];
+  answer: string;
+  answer_pieces: string[];
+  before: number[];
+  after: number[];
 }
 
 /** What a view opens with, where its address asks for nothing else; layer and head count from 1, `t` is a step. */
@@ -103,6 +115,35 @@ interface SideSteps {
   dropped: (number[] | null)[];
   joined: (number[] | null)[];
   looked: string[];
+}
+
+/** A turn of a conversation, for who reads it. */
+interface SaidTurn {
+  run: string;
+  question: string;
+  sides: SaidSide[];
+  changes: string[];
+  temperature: number;
+  seed: number;
+}
+
+/** What a side answered in a turn, and what its cache held then. */
+interface SaidSide {
+  answer: string;
+  finish: string;
+  title: string;
+  keep: number;
+  is_compressed: boolean;
+  bytes_held: number | null;
+}
+
+/** A question that nothing was answered to yet: where it comes in the conversation, and how it goes with it. */
+interface Coming {
+  question: string;
+  after: string;
+  sides: SaidSide[];
+  line: string;
+  time: string;
 }
 
 /** What answer steps looked at in one layer: per side, in the form of `SideSteps.looked`. */

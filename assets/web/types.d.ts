@@ -25,12 +25,22 @@ interface Hover {
   numbers?: number[];
 }
 
+/** A number under an answer, what explains it, and the level from which it is shown. */
+interface AnswerChip {
+  name: string;
+  term: string;
+  from?: number;
+  label: string;
+  value: string | null;
+}
+
 /** What the address asks for, as far as it is not shown yet. */
 interface Wanted {
   layer: number | null;
   head: number | null;
   step: number | null;
   mode: string;
+  level: number | null;
   isWrong?: boolean;
 }
 
@@ -42,6 +52,9 @@ interface State extends Look {
   done: boolean;
   status: string;
   question: string;
+  turns: SaidTurn[];
+  live: string | null;
+  coming: Coming | null;
   layout: Layout;
   pictures: (HTMLImageElement | null)[];
   patchColours: number[][] | null;
@@ -50,6 +63,7 @@ interface State extends Look {
   about: Record<string, string>;
   link: Record<string, string>;
   size: string;
+  level: number;
   layer: number;
   head: number;
   hideSinks: boolean;
@@ -57,6 +71,9 @@ interface State extends Look {
   follow: boolean;
   playing: boolean;
   speed: number;
+  stood: boolean;
+  wipe: number;
+  story: Story;
   hover: Hover | null;
   locked: boolean;
   lit: string;
@@ -67,6 +84,25 @@ interface State extends Look {
   askedFrom: number | null;
   fetching: boolean;
   noLayers: boolean;
+}
+
+/** What a complete run comes to, and the patches of which it is said. */
+interface Story {
+  sentences: string[];
+  patches: number[];
+}
+
+/** A turn in the transcript, with what it shows. */
+interface TurnNode extends HTMLElement {
+  key?: string;
+  said?: string;
+}
+
+/** A run that is shown beside the one that is looked at, its `base`: the same question without some of the prompt. */
+interface Beside {
+  run: string;
+  base: string;
+  sides: Side[];
 }
 
 /** A part of the view that may be out of date. */
@@ -138,6 +174,32 @@ interface Slots {
   step: number;
 }
 
+/** How far each part of the telling has come, from 0 to 1. */
+interface TellingParts {
+  light: number; // patches light up
+  rings: number; // anchors get rings
+  way: number; // the others are on their way, and memory falls
+  leave: number; // the view comes back
+}
+
+/** Per patch the token that holds it and the patch in whose slot it goes, and how many fare how. */
+interface Telling {
+  at: number[];
+  to: number[];
+  counts: { kept: number; merged: number; word: number; gone: number };
+}
+
+/** What is told on a side's sheet, over its picture. */
+interface TellingScene extends Cells {
+  pictures: (HTMLImageElement | null)[];
+  heat: Float32Array;
+  range: number[];
+  telling: Telling;
+  means: (number[] | null)[] | null;
+  sheet: FineCanvas;
+  stills: { plain: HTMLCanvasElement; lit: HTMLCanvasElement; left: HTMLCanvasElement };
+}
+
 interface Channels {
   heads: number;
   dim: number;
@@ -167,7 +229,6 @@ interface Side extends Opened, Stepped {
   // what is there of its answer, to tell what has to be drawn anew
   words?: ShownWord[];
   shown?: string;
-  scrolling?: number;
   textGrowth?: Growth;
   // once it is opened
   prefill_seconds: number;
@@ -189,6 +250,7 @@ interface Side extends Opened, Stepped {
   tally: Tally | null;
   slotTable: { layer: number; first: Slots; now: Slots | null } | null;
   overlaps?: number[];
+  anchors?: number[]; // per plane, when the answer begins
   // once it is drawn
   scene: Scene;
   base?: FineCanvas; // the picture as it is under what is pointed at
@@ -224,6 +286,7 @@ interface ShownWord extends Word {
 interface LayerFigures {
   side: Side;
   slots: number;
+  ofHeads: [number, number] | null; // the fewest and the most slots of a head, where these differ
   kept: number;
   overlap: number;
   sparsity: number;
@@ -347,7 +410,7 @@ interface StripBlock {
 
 /** A layer's column. What is said of it is remembered beside it. */
 interface Column extends HTMLButtonElement {
-  words: { text: string; mark?: string; side?: Side }[];
+  words: { text: string; mark?: string; side?: Side; term?: string }[];
 }
 
 interface Room {

@@ -21,7 +21,7 @@ NUMBERS = range(1, len(STEPS) + 1)
 PRESETS = {  # of the view: heat, fill, anchors, group borders
     "importance": ("importance", "none", "outline", False),
     "looked": ("looked", "none", "none", False),
-    "groups": ("none", "colours", "dot", True),
+    "groups": ("none", "mean", "dot", True),
     "kept": ("none", "fade", "outline", False),
 }
 STILL = {"viewport": {"width": 1366, "height": 900}, "reduced_motion": "reduce"}

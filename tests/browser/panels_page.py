@@ -11,7 +11,7 @@ from viz.joiner import joined
 HARNESS = Path(__file__).parent.parent / "web" / "panels.js"
 
 BODY = """
-<div id="box"><div class="trace-view" data-sides="2"><div class="tv-page">
+<div id="box"><div class="trace-view" data-sides="2" data-level="3"><div class="tv-page">
   <div class="tv-layers"></div>
   <div class="tv-where" style="width: 200px">
     <canvas class="tv-patches" data-side="a" width="300" height="300"></canvas>
@@ -27,6 +27,7 @@ BODY = """
   <p class="tv-traffic"></p>
   <div class="tv-calculate"></div>
   <div class="tv-save"></div>
+  <div class="tv-meanings" hidden></div>
 </div></div></div>
 """
 

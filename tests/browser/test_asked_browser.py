@@ -33,7 +33,7 @@ def controls(**changes):
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_a_browser_says_of_each_policy_what_is_not_its_default_and_nothing_of_the_others(in_browser, name):
-    ask, tell = scripts(KEYS)
+    ask, _, tell, _ = scripts(KEYS)
     free = {option.name: option for option in options_of(POLICIES[name]).values() if option.is_free}
     changes = {"keep": 0.6} if "keep" in free else {}
     for option in list(free.values())[1:]:
@@ -50,7 +50,7 @@ def test_a_browser_says_of_each_policy_what_is_not_its_default_and_nothing_of_th
 
 
 def test_a_browser_asks_what_was_not_touched_as_short_as_can_be(in_browser):
-    ask, tell = scripts(KEYS)
+    ask, _, tell, _ = scripts(KEYS)
     said = in_browser(ask, None, None, None, None, 128, 0, None, 50, False, "full", "elastic", *controls())
     assert said["sides"] == ["full", "elastic"] == in_browser(tell, "full", "elastic", *controls())["sides"]
     assert said["before_question"] is False and said["picture"] is None and said["question"] == "" and said["seed"] == 0
@@ -61,7 +61,7 @@ def test_a_browser_asks_what_was_not_touched_as_short_as_can_be(in_browser):
 
 
 def test_a_browser_asks_about_the_list_of_pictures_where_there_is_one_and_with_the_tokens_that_were_chosen(in_browser):
-    ask, _ = scripts(KEYS)
+    ask, _, _, _ = scripts(KEYS)
     rest = "What?", 64, 0, 7, 60, False, "full", "elastic", *controls()
     said = in_browser(ask, {"path": "/shown.png"}, json.dumps(["/b.png", "/a.png", "/c.png"]), "1,256", *rest)
     asked = AskedQuestion.read(json.dumps(said))

@@ -395,7 +395,7 @@ def over_canvas(page):
     return canvas == pytest.approx(sheet, abs=0.1) and canvas["width"] > 0
 
 
-ANCHOR = (255, 149, 0, 255)
+ANCHOR = (216, 27, 114, 255)
 
 
 def test_a_click_picks_and_another_one_unpicks(show):

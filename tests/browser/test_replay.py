@@ -7,7 +7,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from elastic.record.erasure import Erasure
 from tests.browser.view_page import data, side_data
+from tests.serving import ALL_LEVELS
 from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, PAIR, make, run_of
 from viz import view
 from viz.replay import replay_html
@@ -22,6 +24,7 @@ def replay(browser, tmp_path):
         file = tmp_path / "replay.html"
         file.write_text(replay_html(run), encoding="utf-8")
         context = browser.new_context(offline=True, viewport={"width": 1366, "height": 900}, **options)
+        context.add_init_script(ALL_LEVELS)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -169,3 +172,28 @@ def test_a_run_of_the_embedded_model_takes_less_than_a_megabyte():
     sides = [make(seed, 17, 6, policy=policy, words=words) for seed, policy in ((1, "full"), (2, "elastic"))]
     assert sides[0].owner.shape == (6, 1, 299)
     assert len(replay_html(run_of("large", sides)).encode()) < 1_000_000
+
+
+def erased_pair(text):
+    """Sides of which two patches and a word were erased, `text` being what was answered before."""
+    tokens = [int(FULL.patches[0]), int(FULL.patches[4]), len(FULL.pieces) - 3]
+    erasure = Erasure(tokens, text, [text, "."], [-0.1, -0.2], [-3.0, -0.21])
+    owners = [np.where(np.isin(side.owner, tokens), -1, side.owner) for side in PAIR]
+    for owner in owners:
+        owner[..., tokens] = -1
+    return [replace(side, owner=owner, erasure=erasure) for side, owner in zip(PAIR, owners, strict=True)]
+
+
+def test_of_an_erased_run_a_file_shows_what_was_erased_and_the_answer_before(replay):
+    page = replay(run_of("erased", erased_pair(NASTY)))
+    assert page.inner_text(".tv-erase-head") == "Without 2 patches and 1 piece of the text"
+    for side, trace in zip("ab", PAIR, strict=True):
+        lines = page.locator(f'.tv-erase-side[data-side="{side}"] .tv-erase-line').all_text_contents()
+        assert lines == [f"with all of it {NASTY}", f"without {trace.answer}"]
+    assert page.evaluate("window.hurt") is None
+    assert not page.locator(".tv-erase-begin").is_visible() and not page.locator(".tv-erase-look").is_visible()
+    assert page.locator(".tv-strip .tv-erased").count() == 2, "the word, on both sides; the picture is folded"
+
+
+def test_a_file_of_a_run_that_lacks_nothing_offers_no_erasing(replay):
+    assert not replay(run_of("plain", PAIR)).locator(".tv-erase").is_visible()

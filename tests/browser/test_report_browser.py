@@ -165,7 +165,10 @@ def test_what_was_left_out_and_what_went_wrong_is_said(page):
         assert "<li>think at 0.1: too few channels</li>" in report_html({"settings": left_out, "rows": []})
     assert "fewer channels than the method can hold" in said and "Sample 17: the picture" in said
     head = page.inner_text("header")
-    assert all(part in head for part in ("pocket-llava", "2026-11-21", "600", "transformers 5.23.0", "cpu", "17"))
+    assert all(
+        part in head
+        for part in ("pocket-llava", "2026-11-21", "600", "transformers 5.23.0", "cpu", f"Methods: {len(LABELS)}")
+    )
 
 
 def test_the_line_under_the_pointer_stands_out(page):

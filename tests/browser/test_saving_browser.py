@@ -102,7 +102,12 @@ def test_the_link_is_copied(show):
     page.click('[data-save="link"]')
     page.wait_for_function("document.querySelector('.tv-save-says').textContent.includes('Copied')")
     address, query = link_of(page.evaluate("navigator.clipboard.readText()"))
-    assert address == "http://localhost/view" and query == LINK | {"layer": "0", "t": "4", "mode": "importance"}
+    assert address == "http://localhost/view" and query == LINK | {
+        "layer": "0",
+        "t": "4",
+        "mode": "looked",
+        "level": "1",
+    }
 
 
 def test_where_copying_is_not_allowed_the_link_is_selected(show):
@@ -110,7 +115,7 @@ def test_where_copying_is_not_allowed_the_link_is_selected(show):
     page.evaluate("() => { navigator.clipboard.writeText = async () => { throw new Error('not allowed'); }; }")
     page.click('[data-save="link"]')
     field = page.locator(".tv-save-link")
-    assert link_of(field.input_value())[1] == LINK | {"layer": "0", "t": "9", "mode": "importance"}
+    assert link_of(field.input_value())[1] == LINK | {"layer": "0", "t": "9", "mode": "looked", "level": "1"}
     assert field.evaluate("box => document.activeElement === box && box.selectionEnd === box.value.length")
 
 

@@ -31,6 +31,7 @@ def test_mean_of_layers_shows_the_share_that_keeps_a_patch(show):
 
 def test_importance_scale_is_that_of_the_patches_with_and_without_sinks(show):
     page = show("pair")
+    page.click('.tv-mode[data-mode="importance"]')
     page.click(".tv-show summary")
     scores = np.stack([trace.score[:, trace.patches] for trace in PAIR])  # side, layer, patch
     for layer in range(4):
@@ -114,8 +115,7 @@ def test_keys_move_hold_and_let_go_of_a_patch(show):
 
 @pytest.mark.parametrize("layer", [1, 2])
 def test_neighbouring_groups_have_different_colours(show, layer):
-    page = show("large")
-    page.click('.tv-mode[data-mode="groups"]')
+    page = show("large", query="?mode=none.colours.dot.borders")
     slide(page, ".tv-layer", layer)
     data(page)
     owner = LARGE.owner_after(LARGE.steps)[layer - 1, 0][LARGE.patches].reshape(24, 24)
@@ -156,8 +156,10 @@ def test_differing_words_are_marked_in_both_answers(show):
 
 def test_text_is_shown_as_text_and_nothing_runs(show):
     page = show("nasty")
-    for part in (".tv-text", ".tv-question", ".tv-title", ".tv-asked"):
+    for part in (".tv-text", ".tv-title"):
         assert page.text_content(f'.tv-answer[data-side="b"] {part}') == NASTY
+    assert page.locator(".tv-question").all_text_contents() == [NASTY] * 2
+    assert page.text_content(".tv-said-text") == NASTY
     assert page.text_content(".tv-status") == NASTY
     assert page.evaluate("window.hurt") is None
     assert page.locator(".trace-view script, .trace-view img").count() == 0

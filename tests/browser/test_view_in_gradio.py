@@ -17,6 +17,7 @@ from tests.browser.view_page import (
     slide,
 )
 from tests.oracles import gaze
+from tests.serving import ALL_LEVELS
 from tests.view_traces import ELASTIC, FULL
 
 # How far to the right anything of the view is.
@@ -47,6 +48,7 @@ def pages(browser, address):
     errors, opened = [], {}
     for theme in ("light", "dark"):
         page = opened[theme] = browser.new_page(color_scheme=theme, reduced_motion="reduce")
+        page.add_init_script(ALL_LEVELS)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda line: errors.append(line.text) if "Error" in line.text else None)
         page.goto(address)

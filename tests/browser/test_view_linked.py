@@ -91,7 +91,7 @@ def test_pointing_at_a_patch_names_and_lights_the_tokens_that_looked_at_it_most(
 
 @pytest.mark.parametrize("where", ["strip", "word"])
 def test_pointing_at_an_answer_token_shows_what_it_looked_at_on_both_sides(show, where):
-    page = show("pair")
+    page = show("pair", query="?mode=importance")
     (strip(page, "b", TOKENS + 4) if where == "strip" else word(page, "b", "dog")).hover()
     state = data(page)
     assert (state["token"], state["heat"]) == (TOKENS + 4, "importance")
@@ -143,7 +143,7 @@ def test_the_image_unfolds_into_a_cell_for_each_patch(show):
     page.keyboard.press("Enter")
     data(page)
     assert page.locator(".tv-cell").count() == 0
-    assert page.get_attribute('.tv-strip[data-side="b"] .tv-image', "aria-expanded") == "false"
+    assert page.get_attribute('.tv-strip[data-side="b"] .tv-image', "data-open") == "false"
 
 
 def test_keys_walk_through_the_strip_and_its_cells(show):
@@ -167,6 +167,7 @@ def test_the_first_difference_is_marked_everywhere_and_one_click_away(show):
         assert page.inner_text(f'.tv-strip[data-side="{side}"] .tv-fork-token') == piece
         assert page.inner_text(f'.tv-answer[data-side="{side}"] .tv-first').startswith(piece)
     assert page.inner_text(".tv-jump") == "First difference: token 5"
+    page.click(".tv-latest")
     page.click(".tv-jump")
     assert data(page)["step"] == 5
     assert "tv-current" in strip(page, "b", TOKENS + 4).get_attribute("class")

@@ -120,8 +120,7 @@ def test_messages_that_come_bit_by_bit_tell_the_same(show):
 
 
 def test_groups_and_their_borders_follow_what_is_merged(show):
-    page = show("plus")
-    page.click('.tv-mode[data-mode="groups"]')
+    page = show("plus", query="?mode=none.colours.dot.borders")
     choose(page, 2, 0)
     for step in (2, 8):
         slide(page, ".tv-step", step)

@@ -10,6 +10,7 @@ from PIL import Image
 from elastic.picture import small_jpeg
 from tests.browser.view_page import data, side_data, slide
 from tests.oracles import fates
+from tests.serving import ALL_LEVELS
 from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, THIN, make, run_of
 from viz.replay import replay_html
 
@@ -30,6 +31,7 @@ def show(browser, tmp_path):
             encoding="utf-8",
         )
         page = browser.new_page(viewport={"width": 948, "height": 900}, reduced_motion="reduce", **options)
+        page.add_init_script(ALL_LEVELS)
         pages.append(page)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(file.as_uri() + query)

@@ -114,6 +114,7 @@ def test_every_mode_is_drawn_on_all_views_and_changes_what_is_painted(tiled, mod
 
 
 def test_importance_of_a_patch_is_told_for_the_right_token(tiled):
+    tiled.click('.tv-mode[data-mode="importance"]')
     slide(tiled, ".tv-layer", 1)
     score = ELASTIC.score[0, ELASTIC.patches]
     brightest = int(np.nanargmax(score))

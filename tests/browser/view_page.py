@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from elastic.record.messages import as_json, of_layer, of_run
+from tests.serving import ALL_LEVELS
 from tests.view_traces import ELASTIC, FULL, HEADS, MESSAGES, PAIR, cut, run_of, steps_of, whole
 from viz import view
 from viz.replay import STYLE
@@ -69,12 +70,17 @@ def view_html():
 
 @pytest.fixture(name="show")
 def page_opener(browser):
-    """Opens the page, sends a named run and waits until it is shown; fails on any error in the page."""
+    """Opens the page, sends a named run and waits until it is shown; fails on any error in the page.
+
+    All details are open, unless it is for a `new` visitor.
+    """
     errors, contexts = [], []
 
-    def opened(name, wait='[data-done="true"]', query="", **options):
+    def opened(name, wait='[data-done="true"]', query="", new=False, **options):
         given = {"viewport": {"width": 948, "height": 900}, "reduced_motion": "reduce"}
         context = browser.new_context(**given | options)
+        if not new:
+            context.add_init_script(ALL_LEVELS)
         contexts.append(context)
         # An address of its own, of the kind for which browsers allow the clipboard.
         answer = {"body": view_html(), "content_type": "text/html; charset=utf-8"}

@@ -127,7 +127,7 @@ def test_a_row_is_looked_into_in_the_live_view(filled):
     page.wait_for_selector('.trace-view[data-done="true"]', timeout=60_000)
     assert page.locator("#view").is_visible() and answers(page) == [said[0], said[3]]
     head = page.inner_text('.tv-answer[data-side="b"] .tv-head')
-    assert "Elastic Cache" in head and "10 % kept" in head
+    assert "Elastic Cache" in head and "asked to keep 10 %" in head
     assert page.input_value("#keep input[type=number]") == "10"
 
 
@@ -260,3 +260,18 @@ def test_hostile_texts_stay_texts_and_nothing_is_cut_off(browser, table_address)
         page.click('[data-sort="kl"]')
         assert [row.get_attribute("data-row") for row in page.locator("tbody tr").all()][-2:] == ["3", "4"]
     page.close()
+
+
+def test_a_page_that_is_loaded_anew_has_its_table_again_or_says_that_it_is_gone(filled):
+    page = filled
+    rows = page.locator(".compare tbody tr").all_inner_texts()
+    page.reload()
+    to_compare(page)
+    page.wait_for_selector(DONE, timeout=60_000)
+    assert sorted(page.locator(".compare tbody tr").all_inner_texts()) == sorted(rows) and len(rows) > 2
+    page.wait_for_selector("#compare-figure .js-plotly-plot")
+    page.evaluate("sessionStorage.setItem('elastic.key', '0'.repeat(32))")  # as if the server had forgotten the tab
+    page.reload()
+    to_compare(page)
+    page.get_by_text("no longer holds this table").wait_for(timeout=60_000)
+    assert page.locator(".cp-question").inner_text() and not page.locator(".compare tbody tr").count()

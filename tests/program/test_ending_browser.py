@@ -26,7 +26,7 @@ def test_at_its_end_the_program_says_so_to_all_who_wait_and_leaves_nothing(brows
         asking.wait_for_function(UNDER_WAY, timeout=60_000)
         assert b"The server is being stopped." in stop_while_a_table_goes_on(url, process.terminate)
         for page, place in ((asking, ".tv-status"), (compared, ".cp-status")):
-            page.wait_for_function(LAST.format(place), timeout=20_000)
+            page.wait_for_function(LAST.format(place), timeout=90_000)
         assert compared.get_attribute(".compare", "data-running") == "false"
         process.wait(20)
         assert "is being stopped" in asking.inner_text(".tv-status"), "it stays"

@@ -221,7 +221,7 @@ def bench(tmp_path, picture):
     names = ("a.png", "missing.png", "damaged.png", "a.png")
     questions = [{"question_id": n, "image": name, "text": "What?"} for n, name in enumerate(names)]
     (tmp_path / "q.jsonl").write_text("\n".join(map(json.dumps, questions)))
-    return "--data", str(tmp_path / "q.jsonl"), "--limit", "4"
+    return "--data", str(tmp_path / "q.jsonl"), "--limit", "4", "--describe", "0", "--conversations", "0"
 
 
 def test_what_cannot_be_used_is_skipped_and_reported_at_the_end(evaluate, tmp_path, picture, capsys):
@@ -234,6 +234,27 @@ def test_what_cannot_be_used_is_skipped_and_reported_at_the_end(evaluate, tmp_pa
     assert error.startswith("2 (full at 1, elastic at 0.2): This file cannot be read as a picture")
     at_end = capsys.readouterr().out.split("Written")[-1]
     assert "Skipped: Record 1" in at_end and f"Skipped: {error}" in at_end
+
+
+def test_answers_about_other_pictures_of_the_same_names_are_not_gone_on_with(evaluate, tmp_path, picture):
+    options = bench(tmp_path, picture)
+    evaluate(*options)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "a.png").rename(tmp_path / "elsewhere" / "a.png")
+    assert evaluate(*options, "--images", str(tmp_path / "elsewhere"))["rows"], "the same picture, in another folder"
+    picture.rotate(90).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="is about other pictures: that of '0' has changed: give another --out, or"):
+        evaluate(*options)
+    assert evaluate(*options, "--fresh")["rows"]
+
+
+def test_what_a_file_calls_its_records_cannot_steer_the_terminal(evaluate, tmp_path, picture, capsys):
+    options = bench(tmp_path, picture)
+    record = {"question_id": "\x1b[2Ja\nSkipped: nothing", "image": "missing.png", "text": "What?"}
+    (tmp_path / "q.jsonl").write_text(json.dumps(record) + "\n" + json.dumps(record | {"image": "a.png"}))
+    evaluate(*options)
+    found = capsys.readouterr().out
+    assert r"Skipped: Record 0 (\x1b[2Ja\nSkipped: nothing) of q.jsonl: its picture" in found and "\x1b" not in found
 
 
 def test_a_run_stops_at_what_cannot_be_used_where_it_was_told_to(evaluate, tmp_path, picture):
@@ -314,6 +335,14 @@ def test_a_sample_keeps_its_own_limit_of_tokens(tiny):
     assert written[0] <= 3 and written[1] <= 5
 
 
+@pytest.mark.parametrize("option", ["--keep", "--keep-tokens", "--model", "--data"])
+def test_an_empty_text_is_refused_and_not_taken_for_the_default(option, capsys):
+    """A script whose variable is not set would else evaluate something else than it asks for."""
+    with pytest.raises(SystemExit, match="2"):
+        program.arguments([option, " "])
+    assert f"argument {option}: an empty text is not possible" in capsys.readouterr().err
+
+
 def test_the_command_line_explains_itself(capsys):
     with pytest.raises(SystemExit, match="0"):
         program.arguments(["--help"])
@@ -360,7 +389,7 @@ def evaluate_text(tiny_text, tiny_text_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "loaded", lambda model: tiny_text)
     monkeypatch.setattr(selection, "loaded", lambda model: tiny_text)
     few = ["--model", str(tiny_text_folder), "--keep", "0.5", "--policies", "h2o,tgvkv", "--tokens", "300"]
-    few += ["--limit", "3", "--follow", "16", "--out", str(tmp_path / "found.json")]
+    few += ["--limit", "3", "--out", str(tmp_path / "found.json")]
     return lambda *options: program.run(program.arguments([*few, *options]))
 
 
@@ -407,6 +436,13 @@ def test_a_run_before_the_question_goes_on_where_it_was(evaluate, lines, tmp_pat
         (["--question", "unknown", "--layout", "question"], "never unknown"),
         (["--question", "unknown", "--batch", "4"], "share a compressed cache and no batch"),
         (["--keep-tokens", "0.5"], "no numbers of tokens"),
+        (["--lead", "read"], "--lead means nothing for scenes, only for recall, recall from texts"),
+        (["--needles", "2"], "--needles means nothing for scenes"),
+        (["--tokens", "100"], "--tokens means nothing for scenes"),
+        (["--images", "."], "--images means nothing for scenes, only for a file"),
+        (["--data", "recall", "--describe", "0"], "--conversations means nothing for recall, only for scenes, recall"),
+        (["--data", "passages", "--conversations", "0"], "--describe means nothing for passages, only for scenes"),
+        (["--data", "answers.jsonl", "--describe", "0", "--conversations", "0", "--seed", "3"], "--seed means nothing"),
     ],
 )
 def test_what_does_not_go_together_is_refused_before_any_work(evaluate, monkeypatch, options, words):
@@ -422,6 +458,9 @@ def test_what_does_not_go_together_is_refused_before_any_work(evaluate, monkeypa
         (["--data", "passages", "--question", "unknown"], "Nobody asks anything about passages"),
         (["--data", "passages", "--layout", "question"], "Nobody asks anything about passages"),
         (["--data", "recall", "--needles", "30"], "fewer --needles"),
+        (["--data", "passages", "--needles", "2"], "--needles means nothing for passages from texts"),
+        (["--data", "passages", "--lead", "read"], "--lead means nothing for passages from texts"),
+        (["--data", "recall", "--follow", "16"], "--follow means nothing for recall from texts"),
     ],
 )
 def test_what_a_text_model_cannot_be_asked_is_a_sentence(evaluate_text, options, words):

@@ -441,15 +441,16 @@ def test_other_weights_by_the_same_name_are_another_model(evaluate, answers, tin
     assert answers.read_bytes() == before
 
 
-def test_scenes_that_have_become_others_are_not_taken_for_what_they_were(evaluate, answers, monkeypatch):
+@pytest.mark.parametrize("of", ["question", "answer"])
+def test_scenes_that_have_become_others_are_not_taken_for_what_they_were(evaluate, answers, monkeypatch, of):
     before, real = answers.read_bytes(), selection.registered_samples
 
     def changed_since(*asked):
         first, *others = real(*asked)
-        return [replace(first, turns=(replace(first.turns[0], question="What is that?"),)), *others]
+        return [replace(first, turns=(replace(first.turns[0], **{of: "What is that?"}),)), *others]
 
     monkeypatch.setattr(selection, "registered_samples", changed_since)
-    with pytest.raises(ValueError, match=r"other questions: of 'scene 0 \w+' it was '.+', and now it is 'What is that"):
+    with pytest.raises(ValueError, match=r"or answers: of 'scene 0 \w+' it was '.+', and now it is 'What is that"):
         evaluate()
     assert answers.read_bytes() == before
     assert evaluate("--fresh")["rows"]
@@ -465,6 +466,8 @@ def test_a_table_in_the_place_of_a_larger_one_says_where_the_rest_is(evaluate, a
     assert "Replaced: a table of 3 samples and 3 rows. Its answers are kept in found.samp" in capsys.readouterr().out
     evaluate("--limit", "2")
     assert "Replaced: a table of 2 samples and 3 rows." in capsys.readouterr().out
+    evaluate("--limit", "1", "--fresh")
+    assert "2 rows. Its answers were overwritten, too, as --fresh asks for." in capsys.readouterr().out
 
 
 def test_what_a_run_ran_on_may_be_lost_without_harm(evaluate, answers, monkeypatch):

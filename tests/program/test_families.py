@@ -11,11 +11,14 @@ from transformers import AutoModelForImageTextToText, DynamicCache
 from elastic.cache import ElasticCache
 from elastic.engine import compress, extend, prefill, step
 from elastic.model import load, together
+from elastic.models.idefics import Idefics
 from elastic.models.llava_next import LlavaNext, Onevision
+from elastic.models.reader import Reader
 from elastic.policies import POLICIES, Choice, Policy
 from elastic.policies.base import Positions
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
+from elastic.policies.kvzip import KVzip
 from tests.families import MAKERS
 
 # A random model would write ends and places of pictures: what is written is bytes, by everybody alike.
@@ -337,6 +340,23 @@ def test_dropping_tokens_equals_masking_them(family):
     assert (unmasked - oracle).abs().max() > 0.05, "the mask matters"
 
 
+def test_erasing_tokens_equals_masking_them_while_the_prompt_is_read(family):
+    reader, alone = family
+    prompt = reader.first_turn(WIDE, QUESTION)
+    count = prompt.ids.shape[1]
+    erased = [0, *np.flatnonzero(prompt.place[:, 3] >= 0)[::3].tolist(), count - 8]
+    bias = torch.zeros(count, count)
+    for token in erased:
+        bias[token + 1 :, token] = -torch.inf
+    bias = bias.masked_fill(torch.ones(count, count).triu(1).bool(), -torch.inf)
+    positions = torch.arange(count)[None] if prompt.positions is None else prompt.positions
+    how = {"attention_mask": bias[None, None], "position_ids": positions, "use_cache": False}
+    with torch.no_grad():
+        oracle = alone(input_ids=prompt.ids, **prompt.inputs, **how).logits[0, -1]
+    assert torch.allclose(prefill(reader, prompt.without(erased)).logits[0], oracle, atol=1e-4)
+    assert (prefill(reader, prompt).logits[0] - oracle).abs().max() > 0.5, "the mask matters"
+
+
 def embedded(reader, reading):
     """What the text model is given for every token (T, d)."""
     given = []
@@ -451,6 +471,34 @@ def test_methods_that_move_keys_are_refused_where_a_token_has_three_positions(re
                 ElasticCache(policy, reader.model)
         else:
             assert ElasticCache(policy, reader.model).seen == 0
+
+
+def test_picture_and_words_are_rehearsed_as_the_library_reads_them_a_second_time(family, monkeypatch):
+    """One prompt of the library's own, with everything in it twice; then a further turn, and whatever comes with it."""
+    reader, alone = family
+    context, asked = reader.halves(WIDE, QUESTION)
+    state, found, own = prefill(reader, context, KVzip().needs), [], Reader.read
+    monkeypatch.setattr(Reader, "read", lambda *given: found.append(own(*given)) or found[-1])
+    rehearsed = compress(state, KVzip(keep=0.4))
+    monkeypatch.undo()
+    opening = reader.opening(context.ids[0].tolist())
+    assert opening and (context.place[opening:, 3] >= 0).any()
+    if not isinstance(reader, Onevision):  # which sees two pictures otherwise than one
+        told = reader.halves(reader.blank, "Repeat the previous context exactly.")[1].ids
+        ids, inputs = torch.cat([context.ids, told, context.ids[:, opening:]], 1), {}
+        for name, value in context.inputs.items():
+            if value.shape == context.ids.shape:
+                inputs[name] = torch.cat([value, value.new_zeros(told.shape), value[:, opening:]], 1)
+            else:
+                inputs[name] = torch.cat([value, value], 1 if isinstance(reader, Idefics) else 0)
+        with torch.no_grad():
+            expected = alone(input_ids=ids, **inputs, attention_mask=torch.ones_like(ids)).logits[:, -1]
+        assert torch.allclose(found[-1], expected, atol=1e-3 * float(expected.abs().max()))
+    extend(rehearsed, asked)
+    answer(rehearsed, 3)
+    extend(rehearsed, reader.next_turn(MORE, [TALL] if reader.can_add_pictures else []))
+    again = compress(rehearsed, KVzip(keep=0.3, norms=True))
+    assert again.cache.slots == [int(0.3 * again.seen)] * reader.layers and len(answer(again, 3)) == 3
 
 
 def test_sides_that_are_compressed_before_a_question_know_the_same_places_and_positions(reader):

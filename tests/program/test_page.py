@@ -7,7 +7,7 @@ import re
 import pytest
 from PIL import Image
 
-from tests.serving import ROOT, answers, ask, choose_example, slide, state, tokens_of, visitors
+from tests.serving import ROOT, answers, ask, choose_example, question_of, slide, state, tokens_of, turns_of, visitors
 
 SCENE = ROOT / "assets" / "scenes" / "scene-2057.png"
 
@@ -73,6 +73,17 @@ def test_a_visitor_can_ask_at_once_and_sees_both_answers_grow(regular):
     saved = page.inner_text('.tv-answer[data-side="b"] .tv-chip[data-name="saved"]')
     assert 40 < int(re.search(r"\d+", saved).group()) < 60, "half the cache was to be kept"
     assert page.locator(".tv-memory path, .tv-memory polyline").count() >= 2
+
+
+def test_the_first_screen_after_an_answer_holds_all_that_happened(answered):
+    page = answered
+    page.click('.tv-level[data-level="2"]')
+    page.wait_for_selector('.trace-view[data-level="1"]')
+    for part in ("question", "answers", "story", 'patches[data-side="a"]', 'patches[data-side="b"]', "bytes", "memory"):
+        box = page.locator(f".tv-{part}").first.bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= page.locator("#asking").bounding_box()["y"], part
+    page.click('.tv-level[data-level="2"]')
+    page.click('.tv-level[data-level="3"]')
 
 
 def test_changing_the_layer_redraws_without_the_model(answered):
@@ -141,10 +152,7 @@ def test_stop_ends_a_long_answer_and_the_conversation_goes_on(visit):
     slide(page, "#temperature", 0)
     slide(page, "#tokens", 32)
     ask(page, "How many objects are there?")
-    past = page.locator('.tv-answer[data-side="a"] .tv-past')
-    assert past.locator("summary").inner_text() == "1 earlier turn"
-    past.locator("summary").click()
-    assert past.locator(".tv-history").inner_text().strip()
+    assert turns_of(page) == 2 and page.locator(".tv-turn").first.locator(".tv-said-text").first.inner_text().strip()
 
 
 def test_without_a_picture_one_is_asked_for_and_a_file_that_is_none_is_refused(regular):
@@ -193,6 +201,7 @@ def test_a_file_that_is_refused_leaves_picture_question_and_answers_and_the_conv
     choose_example(page, 5, "Describe")
     ask(page, "How many objects are there?")
     said, shown = answers(page), page.get_attribute("#picture img", "src")
+    page.fill("#question textarea", "What I was about to ask")
     for name, mime, content, expected in REFUSED:
         if how == "chosen":
             file = {"name": name, "mimeType": mime, "buffer": content}
@@ -201,10 +210,10 @@ def test_a_file_that_is_refused_leaves_picture_question_and_answers_and_the_conv
             page.evaluate(DROP, [name, mime, base64.b64encode(content).decode()])
         page.get_by_text(expected).first.wait_for(timeout=30_000)
         page.wait_for_function("src => document.querySelector('#picture img')?.src === src", arg=shown)
-        assert answers(page) == said and page.input_value("#question textarea") == "How many objects are there?"
+        assert answers(page) == said and page.input_value("#question textarea") == "What I was about to ask"
         assert "finished after" in page.inner_text(".tv-status")
     ask(page, "What is in the center?")
-    assert page.locator('.tv-answer[data-side="a"] .tv-past summary').inner_text() == "1 earlier turn"
+    assert turns_of(page) == 2
 
 
 def test_a_picture_that_is_taken_begins_anew(regular):
@@ -214,7 +223,7 @@ def test_a_picture_that_is_taken_begins_anew(regular):
     page.locator("#picture input[type=file]").set_input_files(SCENE)
     page.wait_for_selector('.trace-view[data-sides="0"]', state="attached")
     ask(page, "How many rabbits are there?")
-    assert all(answers(page)) and not page.locator('.tv-answer[data-side="a"] .tv-past').is_visible()
+    assert all(answers(page)) and turns_of(page) == 1
 
 
 def test_of_a_picture_that_is_no_scene_it_is_said_so_before_anybody_asks(regular):
@@ -253,7 +262,7 @@ def test_what_is_asked_as_soon_as_it_can_be_after_another_run_was_given_up_is_an
         give_up,
     )
     page.wait_for_function(
-        "document.querySelector('.tv-answer[data-side=a] .tv-question').textContent.startsWith('How many')"
+        "document.querySelector('.tv-turn[data-shown=true] .tv-question')?.textContent.startsWith('How many')"
         " && document.querySelector('.trace-view').dataset.done === 'true'",
         timeout=120_000,
     )
@@ -263,6 +272,8 @@ def test_what_is_asked_as_soon_as_it_can_be_after_another_run_was_given_up_is_an
 
 def test_an_impossible_question_gets_a_sentence_and_one_with_markup_is_shown_as_text(regular):
     page = regular
+    page.click("#clear")  # with an empty box the last question would be asked again
+    page.wait_for_selector('.trace-view[data-sides="0"]', state="attached")
     for question, expected in (("", "no question yet"), ("x" * 100_000, "100,000 characters")):
         page.fill("#question textarea", question)
         page.click("#ask")
@@ -270,7 +281,7 @@ def test_an_impossible_question_gets_a_sentence_and_one_with_markup_is_shown_as_
         page.wait_for_selector("#ask:not([disabled])")
     nasty = '<img src=x onerror=window.hacked=1><b>bold</b> "quoted" `${1+1}` {{x}} \u202eright\u202c \U0001f415'
     ask(page, nasty)
-    assert page.inner_text('.tv-answer[data-side="a"] .tv-question') == nasty
+    assert question_of(page) == nasty
     assert page.evaluate("window.hacked") is None and all(answers(page))
 
 
@@ -341,7 +352,9 @@ def test_without_protection_the_question_loses_its_slots(visit):
     assert set(fates()) == {"kept"}
     page.get_by_text("Settings of side B").click()
     page.get_by_label("Protect text").uncheck()
-    ask(page)
+    page.click("#clear")
+    page.wait_for_selector('.trace-view[data-sides="0"]', state="attached")
+    ask(page, "How many objects are there?")
     assert "kept" not in fates()
 
 

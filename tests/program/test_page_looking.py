@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from urllib.parse import parse_qs, urlsplit
 
@@ -9,7 +10,7 @@ import pytest
 
 from elastic.record.archive import open_run, save_run
 from page.shown import TRACES, recordings
-from tests.serving import answers, ask, choose_example, inspected, state, visitors
+from tests.serving import answers, ask, choose_example, inspected, question_of, state, visitors
 from tests.view_traces import NASTY, PAIR, run_of
 
 
@@ -219,6 +220,37 @@ def test_a_run_that_is_opened_fills_the_inputs(visit_live):
     assert page.input_value("#keep input[type=number]") == "50"
 
 
+def test_plots_are_those_of_the_turn_that_is_looked_at_and_say_which(visit_live):
+    page = visit_live()
+    choose_example(page, 1, "number")
+    runs = []
+    for question in ("What is the number?", "How many *cakes* are there?"):
+        ask(page, question)
+        runs.append((question, state(page)["run"]))
+    for number, (question, run) in enumerate(runs):
+        page.get_by_role("tab", name="Live view").click()
+        page.locator(".tv-look").nth(number).click()
+        page.wait_for_function("run => document.querySelector('.trace-view').dataset.run === run", arg=run)
+        page.get_by_role("tab", name="Plots").click()
+        page.get_by_text(f"The turn that is looked at: {question}").wait_for()
+    page.wait_for_selector("#plot-0 .js-plotly-plot .main-svg", timeout=60_000, state="attached")
+
+
+def test_nothing_is_chosen_that_what_arrives_would_write_over(visit_live):
+    page = visit_live()
+    held, is_held = [], True
+    arrives = re.compile(r"/gradio_api/(run|queue/join)")
+    page.route(arrives, lambda route: held.append(route) if is_held else route.continue_())
+    page.reload()
+    page.wait_for_function("document.querySelector('#controls')?.inert && document.querySelector('#asking')?.inert")
+    is_held = False
+    for route in held:
+        route.continue_()
+    choose_example(page, 1, "number")  # waits until it can
+    page.wait_for_function("!document.querySelector('#controls').inert && !document.querySelector('#asking').inert")
+    assert page.input_value("#scene-seed input") == "2029"
+
+
 def test_clearing_leaves_nothing_behind(regular_live):
     page = regular_live
     page.click("#clear")
@@ -234,8 +266,8 @@ def test_a_link_asks_again_what_was_asked(visit_live):
     page.wait_for_selector('.trace-view[data-done="true"]', timeout=60_000)
     shown = state(page)
     assert (shown["layer"], shown["step"]) == ("2", "3")
-    assert page.inner_text('.tv-answer[data-side="b"] .tv-question') == "Where is the dog?"
-    assert "20 % kept" in page.inner_text('.tv-answer[data-side="b"] .tv-head')
+    assert question_of(page) == "Where is the dog?"
+    assert "asked to keep 20 %" in page.inner_text('.tv-answer[data-side="b"] .tv-head')
     page.get_by_text("Settings of side B").click()
     assert not page.get_by_label("Protect text").is_checked()
 
@@ -256,7 +288,7 @@ def test_a_link_with_wrong_parts_is_followed_in_the_others_and_each_is_named(vis
     )
     page.wait_for_function("document.querySelector('.trace-view').dataset.run.length === 32", timeout=60_000)
     page.wait_for_selector('.trace-view[data-done="true"]', timeout=60_000)
-    assert page.inner_text('.tv-answer[data-side="b"] .tv-question') == "Where is the dog?"
+    assert question_of(page) == "Where is the dog?"
     assert state(page)["layer"] == "3" and "scene-2057" in page.get_attribute("#picture img", "src")
     assert len(wrong_parts(page)) == 4
     for part in ("'500' %", "b.distance", "'c.x'", "b.keep"):
@@ -299,6 +331,9 @@ def test_the_link_of_a_run_leads_back_to_it(visit_live):
     again.wait_for_function("document.querySelector('.trace-view').dataset.run.length === 32", timeout=60_000)
     again.wait_for_selector('.trace-view[data-done="true"]', timeout=60_000)
     assert answers(again) == said
-    # A second question belongs to a conversation, which no link can begin.
+    # A second question belongs to a conversation, which cannot travel with a link; the address says so.
     ask(page, "How many objects are there?")
-    assert not page.get_by_role("button", name="Copy link").is_visible()
+    page.wait_for_function("location.search.includes('without=conversation') && location.search.includes('t=')")
+    third = visit_live(urlsplit(page.url)._replace(scheme="", netloc="", path="").geturl())
+    third.wait_for_function("document.querySelector('.tv-wrong').textContent.includes('was not sent')")
+    assert third.input_value("#question textarea") == "How many objects are there?"

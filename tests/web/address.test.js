@@ -24,11 +24,11 @@ test('a mode is read as it is written', () => {
 });
 
 test('what a link says is what an address asks', () => {
-  const link = linkTo({ layer: 3, head: 2, step: 8, ...PRESETS.groups });
-  assert.deepEqual(link, { layer: '3', head: '2', t: '8', mode: 'groups' });
+  const link = linkTo({ layer: 3, head: 2, step: 8, level: 2, ...PRESETS.groups });
+  assert.deepEqual(link, { layer: '3', head: '2', t: '8', mode: 'groups', level: '2' });
   const { wanted, wrong } = readAddress('?' + new URLSearchParams(link));
-  assert.deepEqual([wanted, wrong], [{ layer: 3, head: 2, step: 8, mode: 'groups', isWrong: false }, []]);
-  assert.ok(!('head' in linkTo({ layer: 0, head: 0, step: 0, ...PRESETS.kept })));
+  assert.deepEqual([wanted, wrong], [{ layer: 3, head: 2, step: 8, mode: 'groups', level: 2, isWrong: false }, []]);
+  assert.ok(!('head' in linkTo({ layer: 0, head: 0, step: 0, level: 1, ...PRESETS.kept })));
 });
 
 test('an address that asks for nothing of the view asks for nothing', () => {
@@ -36,11 +36,12 @@ test('an address that asks for nothing of the view asks for nothing', () => {
 });
 
 test('what is asked in vain is said, and the rest is still asked', () => {
-  const { wanted, wrong } = readAddress('?layer=x<b>&t=-1&mode=rainbow&head=2');
-  assert.deepEqual(wanted, { layer: null, head: 2, step: null, mode: '', isWrong: true });
-  assert.equal(wrong.length, 3);
+  const { wanted, wrong } = readAddress('?layer=x<b>&t=-1&mode=rainbow&head=2&level=4');
+  assert.deepEqual(wanted, { layer: null, head: 2, step: null, mode: '', level: null, isWrong: true });
+  assert.equal(wrong.length, 4);
   assert.match(wrong[0], /mode "rainbow"\. There are: importance, looked, groups, kept\./);
-  assert.match(wrong[1], /layer "x<b>", which is no number/);
+  assert.match(wrong[1], /level "4"\. There are: 1, 2, 3\./);
+  assert.match(wrong[2], /layer "x<b>", which is no number/);
   assert.deepEqual(tooMany(3, 3, 'layer'), []);
   assert.deepEqual(tooMany(4, 3, 'layer'), ['The link asks for layer 4, but there are 3.']);
   assert.deepEqual(tooMany(4, 1, 'head'), ['The link asks for head 4, but there is 1.']);

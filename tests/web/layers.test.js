@@ -29,9 +29,11 @@ test('a layer’s figures are what it kept, how alike it is to the one before, a
     assert.ok(Math.abs(layerFigures(side, 3).overlap - overlap(side, 2)) < 1e-6);
     assert.ok(Math.abs(layerFigures(side, 0).overlap - (overlap(side, 1) + overlap(side, 2)) / 2) < 1e-6);
     assert.ok(Math.abs(layerFigures(side, 0).sparsity - 0.15) < 1e-9);
+    const held = [0, 1].map((head) => ownersAfter(side, 0)[2 + head].slice(0, side.tokens).filter((owner, token) => owner === token).length);
+    const ofHeads = held[0] === held[1] ? '' : ', its heads ' + Math.min(...held) + ' to ' + Math.max(...held);
     const words = layerWords([layerFigures(side, 2)], 2, 3).map(({ text }) => text);
     assert.deepEqual(words, [
-      'Layer 2 of 3', 'B keeps 71 % of 14 tokens (10)', 'anchors overlap ' + Math.round(100 * overlap(side, 1)) + ' % with layer 1’s',
+      'Layer 2 of 3', 'B keeps 71 % of 14 tokens (10' + ofHeads + ')', 'anchors overlap ' + Math.round(100 * overlap(side, 1)) + ' % with layer 1’s',
       '20 % of attention weights next to nothing',
     ].map((text) => text));
   }

@@ -32,7 +32,7 @@ function placesOf(views) {
 export function openingOf(owner, { layers = 2, heads = 1, ...more } = {}) {
   const score = Float32Array.from({ length: layers * TOKENS }, (_, i) => (i % TOKENS) / 10 + Math.floor(i / TOKENS));
   return {
-    title: 'Made', keep: 0.4, is_compressed: true, model: 'by hand', policy: 'made', options: {}, history: [],
+    title: 'Made', keep: 0.4, is_compressed: true, model: 'by hand', policy: 'made', options: {},
     pieces: Array.from({ length: TOKENS }, (_, token) => (token >= IMAGE[0] && token < IMAGE[1] ? '' : ' w' + token)),
     place: encoded(placesOf(VIEWS)), is_prompt: Array(TOKENS).fill(true), layers, heads,
     owner: encoded(Int16Array.from(owner)), score: encoded(score),

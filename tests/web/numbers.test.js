@@ -5,7 +5,7 @@ import { bytesText, keptWords, percentText, shortNumber } from '../../assets/web
 
 test('how much a side keeps is said where it is not all, without digits that are of binary fractions', () => {
   const words = (keep) => keptWords({ keep, is_compressed: keep < 1 });
-  assert.deepEqual([1, 0.5, 0.29, 0.07, 0.125].map(words), ['', '50 % kept', '29 % kept', '7 % kept', '12.5 % kept']);
+  assert.deepEqual([1, 0.5, 0.29, 0.07, 0.125].map(words), ['', 'asked to keep 50 %', 'asked to keep 29 %', 'asked to keep 7 %', 'asked to keep 12.5 %']);
 });
 
 test('sizes and shares are written in about three digits, in a unit that makes them easy to read', () => {

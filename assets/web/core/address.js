@@ -1,10 +1,12 @@
 // Address: what the page's address asks for, and what it would take to come back here.
 
+import { readLevel } from './levels.js';
+
 /** @type {Record<string, Look>} */
 export const PRESETS = {
-  importance: { heat: 'importance', fill: 'none', anchors: 'outline', groups: false, opacity: 0.5 },
+  importance: { heat: 'importance', fill: 'none', anchors: 'outline', groups: false, opacity: 0.7 },
   looked: { heat: 'looked', fill: 'none', anchors: 'none', groups: false, opacity: 0.7 },
-  groups: { heat: 'none', fill: 'colours', anchors: 'dot', groups: true, opacity: 0.62 },
+  groups: { heat: 'none', fill: 'mean', anchors: 'dot', groups: true, opacity: 0.7 },
   kept: { heat: 'none', fill: 'fade', anchors: 'outline', groups: false, opacity: 0.6 },
 };
 /** @type {Record<string, string[]>} */
@@ -40,10 +42,10 @@ export function readMode(text) {
 
 /**
  * The parameters that show a view as it is; the head is 0 where none is shown alone.
- * @param {Look & { layer: number, head: number, step: number }} given
+ * @param {Look & { layer: number, head: number, step: number, level: number }} given
  */
-export function linkTo({ layer, head, step, ...look }) {
-  return { layer: String(layer), ...(head ? { head: String(head) } : {}), t: String(step), mode: modeText(look) };
+export function linkTo({ layer, head, step, level, ...look }) {
+  return { layer: String(layer), ...(head ? { head: String(head) } : {}), t: String(step), mode: modeText(look), level: String(level) };
 }
 
 /**
@@ -60,7 +62,7 @@ const lastOf = (given, name) => given.getAll(name).at(-1) ?? null;
 export function readAddress(search) {
   const given = new URLSearchParams(search);
   const wrong = /** @type {string[]} */ ([]);
-  if (!['layer', 'head', 't', 'mode'].some((name) => given.has(name))) return { wanted: null, wrong };
+  if (!['layer', 'head', 't', 'mode', 'level'].some((name) => given.has(name))) return { wanted: null, wrong };
   const number = (/** @type {string} */ name, /** @type {string} */ what) => {
     const text = lastOf(given, name);
     if (text === null) return null;
@@ -74,7 +76,9 @@ export function readAddress(search) {
     wrong.push('The link asks for the mode ' + JSON.stringify(mode.slice(0, 20)) + '. There are: ' + Object.keys(PRESETS).join(', ') + '.');
     mode = '';
   }
-  return { wanted: { layer: number('layer', 'layer'), head: number('head', 'head'), step: number('t', 'answer token'), mode, isWrong }, wrong };
+  const level = readLevel(lastOf(given, 'level'));
+  if (level === null && given.has('level')) wrong.push('The link asks for the level ' + JSON.stringify(lastOf(given, 'level')?.slice(0, 20)) + '. There are: 1, 2, 3.');
+  return { wanted: { level, layer: number('layer', 'layer'), head: number('head', 'head'), step: number('t', 'answer token'), mode, isWrong }, wrong };
 }
 
 /**

@@ -4,21 +4,47 @@ import { holder } from './holders.js';
 import { viewOf } from './tokens.js';
 import { eachPair } from './views.js';
 
-// Cividis reads the same with every kind of colour vision.
-const CIVIDIS = ['00224e', '123570', '3b496c', '575d6d', '707173', '8a8678', 'a59c74', 'c3b369', 'e1cc55', 'fee838']
-  .map((hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)));
+// Heat is light on the picture. Where none falls it lies in dusk, darker and greyer; where much falls it has its own
+// colours, and a warm light is added, which shows on dark ground what colours show on bright. Per strength, from 0 to 1.
+const DUSK = { dark: 0.46, grey: 0.6, tint: [18, 24, 48] };
+const LAMP = [182, 153, 59];
+const LUMA = [0.3, 0.59, 0.11];
 export const PALETTE = 6;
 
-/** @param {number} share */
-export function cividisParts(share) {
-  const at = Math.min(1, Math.max(0, share)) * (CIVIDIS.length - 1);
-  const low = Math.min(CIVIDIS.length - 2, Math.floor(at));
-  return CIVIDIS[low].map((value, i) => Math.round(value + (at - low) * (CIVIDIS[low + 1][i] - value)));
+/**
+ * What light of a share, from 0 to 1, does to a pixel, in the order in which it is painted: how much of its colour it
+ * loses, how far it is covered by which dusk, and how much of which lamp is added to it.
+ * @param {number} share
+ * @param {number} strength
+ */
+export function lightOf(share, strength) {
+  const lit = Math.min(1, Math.max(0, share));
+  return { grey: DUSK.grey * strength * (1 - lit), dark: DUSK.dark * strength * (1 - lit), tint: DUSK.tint, lamp: LAMP, bright: strength * lit };
 }
 
-/** @param {number} share */
-export function cividis(share) {
-  return 'rgb(' + cividisParts(share).join(',') + ')';
+/**
+ * A colour under a light, as a canvas blends it.
+ * @param {number[]} colour
+ * @param {number} share
+ * @param {number} strength
+ */
+export function lightOn(colour, share, strength) {
+  const { grey, dark, tint, lamp, bright } = lightOf(share, strength);
+  const luma = colour.reduce((sum, value, i) => sum + LUMA[i] * value, 0);
+  return colour.map((value, i) => {
+    const dusky = (value + grey * (luma - value)) * (1 - dark) + tint[i] * dark;
+    return 255 - (255 - dusky) * (1 - bright * lamp[i] / 255);
+  });
+}
+
+const LEGEND = { grey: [168, 168, 168], strength: 0.7 };
+
+/**
+ * Light on a light grey, for legends.
+ * @param {number} share
+ */
+export function lightColour(share) {
+  return 'rgb(' + lightOn(LEGEND.grey, share, LEGEND.strength).map(Math.round).join(',') + ')';
 }
 
 /** @param {string} hex */

@@ -2,6 +2,7 @@
 
 import { channelsText } from './channels.js';
 import { percentText, shortNumber } from './numbers.js';
+import { spanOfHeads } from './uneven.js';
 
 /**
  * @param {string} key
@@ -30,6 +31,7 @@ export function layerFigures(side, number) {
   return {
     side,
     slots: isUneven(side) ? pick(side.prompt_slots) : NaN,
+    ofHeads: spanOfHeads(side, number),
     kept: pick(side.prompt_slots.map((slots) => slots / side.tokens)),
     overlap: side.chooses ? pick(anchorOverlaps(side)) : NaN,
     sparsity: pick(side.sparsity ?? []),
@@ -81,15 +83,18 @@ function anchorShares(side, layer) {
  * @param {LayerFigures[]} figures
  * @param {number} number
  * @param {number} layers
- * @returns {{ text: string, mark?: string, side?: Side }[]}
+ * @returns {{ text: string, mark?: string, side?: Side, term?: string }[]}
  */
 export function layerWords(figures, number, layers) {
-  const parts = /** @type {{ text: string, mark?: string, side?: Side }[]} */ ([{ text: number ? 'Layer ' + number + ' of ' + layers : 'Mean of ' + layers + ' layers' }]);
+  const parts = /** @type {ReturnType<typeof layerWords>} */ ([{ text: number ? 'Layer ' + number + ' of ' + layers : 'Mean of ' + layers + ' layers' }]);
   const letter = (/** @type {Side} */ side) => side.letter.toUpperCase();
-  figures.forEach(({ side, kept, slots }, i) => {
+  figures.forEach(({ side, kept, slots, ofHeads }, i) => {
     const of = i === figures.length - 1 ? ' of ' + side.tokens + ' tokens' : '';
-    const count = Number.isFinite(slots) ? ' (' + shortNumber(slots) + ')' : '';
-    parts.push({ mark: 'tv-bar-kept', side, text: letter(side) + ' keeps ' + percentText(kept) + of + count });
+    const counts = [
+      Number.isFinite(slots) ? shortNumber(slots) : '',
+      ofHeads ? 'its heads ' + ofHeads[0] + ' to ' + ofHeads[1] : '',
+    ].filter(Boolean).join(', ');
+    parts.push({ mark: 'tv-bar-kept', side, term: 'keeps', text: letter(side) + ' keeps ' + percentText(kept) + of + (counts && ' (' + counts + ')') });
   });
   figures.filter(({ side }) => side.channels).forEach(({ side }) => {
     parts.push({ text: letter(side) + '’s keys hold ' + channelsText(side, number) });
@@ -97,11 +102,11 @@ export function layerWords(figures, number, layers) {
   figures.filter(({ overlap }) => Number.isFinite(overlap)).forEach(({ side, overlap }, _, compressed) => {
     const whose = compressed.length > 1 ? letter(side) + '’s anchors' : 'anchors';
     const before = number ? 'layer ' + (number - 1) + '’s' : 'the layer before';
-    parts.push({ mark: 'tv-overlap', side, text: whose + ' overlap ' + percentText(overlap) + ' with ' + before });
+    parts.push({ mark: 'tv-overlap', side, term: 'overlap', text: whose + ' overlap ' + percentText(overlap) + ' with ' + before });
   });
   const { side, sparsity } = figures[0];
   if (Number.isFinite(sparsity)) {
-    parts.push({ mark: 'tv-sparse', side, text: percentText(sparsity) + ' of attention weights next to nothing' });
+    parts.push({ mark: 'tv-sparse', side, term: 'sparsity', text: percentText(sparsity) + ' of attention weights next to nothing' });
   }
   return parts;
 }

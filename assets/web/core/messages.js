@@ -2,7 +2,7 @@
 
 import { noteMoves, startMoves } from './holders.js';
 
-export const MESSAGE_VERSION = 6;
+export const MESSAGE_VERSION = 8;
 
 // What a message carries of every step.
 const PER_STEP = /** @type {const} */ ([
@@ -27,7 +27,7 @@ export function decodeBase64(text, Type) {
  */
 export function newSide(number) {
   return /** @type {any} */ ({
-    number, letter: 'ab'[number], title: 'Side ' + 'AB'[number], keep: 1, is_compressed: false, opened: false, history: [],
+    number, letter: 'ab'[number], title: 'Side ' + 'AB'[number], keep: 1, is_compressed: false, opened: false,
     answer: '', finish: 'running', steps: 0, milliseconds_per_token: null, sparsity: [], prompt_limit_bytes: null,
     ...Object.fromEntries(PER_STEP.map((name) => [name, []])),
     known: 0, // steps that have arrived without a gap

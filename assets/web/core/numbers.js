@@ -31,11 +31,11 @@ export function shortNumber(value) {
 }
 
 /**
- * How much of the cache a side keeps, '' where that is all of it.
+ * How much of the cache a side was asked to keep, '' where that is all of it. What it really holds stands beside it in bytes.
  * @param {{ keep: number, is_compressed: boolean }} side
  */
 export function keptWords({ keep, is_compressed }) {
-  return is_compressed ? Number((keep * 100).toPrecision(6)) + ' % kept' : '';
+  return is_compressed ? 'asked to keep ' + Number((keep * 100).toPrecision(6)) + ' %' : '';
 }
 
 /** @param {number} share */

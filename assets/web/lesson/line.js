@@ -1,9 +1,9 @@
 // Line: a prediction that the reader draws, bytes against tokens read, and the measured line over it.
 
 import { bytesText, shortTick } from '../core/numbers.js';
-import { svg } from '../view/dom.js';
+import { isStill, svg } from '../view/dom.js';
 import { GUESS_STEPS, guessAxis, snapped } from './axis.js';
-import { drawOn, isStill } from './motion.js';
+import { drawOn } from './motion.js';
 
 /** @type {Record<string, number | undefined>} */
 const GUESS_KEYS = { ArrowUp: 2, ArrowRight: 2, ArrowDown: -2, ArrowLeft: -2, PageUp: 20, PageDown: -20, Home: -200, End: 200 };

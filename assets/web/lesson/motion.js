@@ -1,5 +1,6 @@
 // Motion: quick movements, of a picture's pieces over a canvas of patches, and of the measured line as it appears.
 
+import { isStill } from '../view/dom.js';
 import { ink } from '../view/ink.js';
 import { scaled } from '../view/paint.js';
 import { state } from '../view/state.js';
@@ -9,7 +10,6 @@ const MOTION_MS = 1050;
 const MOTION_LIMIT = 1200; // of slow frames, or of none in a tab that is not seen
 const DELAY_MOST = 0.25; // how much later than the first the last piece starts, of the whole
 
-export const isStill = () => window.matchMedia('(prefers-reduced-motion: reduce)').matches;
 const eased = (/** @type {number} */ share) => (share < 0.5 ? 2 * share ** 2 : 1 - 2 * (1 - share) ** 2);
 // The own time of a piece that starts later.
 const delayed = (/** @type {number} */ share, /** @type {number} */ delay) => Math.min(1, Math.max(0, (share - delay) / (1 - DELAY_MOST)));

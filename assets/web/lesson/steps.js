@@ -17,7 +17,7 @@ import { drawKeys, drawMany, drawSwitches, ownersOf, showPair } from './sides.js
 import { answerNow, isAnswered, lesson, stepNow } from './state.js';
 import { openCode, openGlossary, textNodes, wordsOf } from './texts.js';
 
-const PARTS = ['answers', 'bar', 'layers', 'pictures', 'says', 'legend', 'show', 'when', 'time', 'memory', 'certainty', 'strips', 'strip-legend', 'extras'];
+const PARTS = ['answers', 'story', 'bar', 'layers', 'pictures', 'says', 'legend', 'show', 'when', 'time', 'memory', 'certainty', 'strips', 'strip-legend', 'extras'];
 
 /** @param {number} number */
 export function goToStep(number) {
@@ -61,7 +61,7 @@ function takeLook({ mode, layer, t, size, unfold, parts }) {
   state.sides.forEach((side) => { side.unfolded = unfold; });
   choose({
     ...readMode(mode), layer, head: 0, step: t, follow: false, size, opacity: 0.6, speed: 0.5, hideSinks: false,
-    hover: null, locked: false, blind: lesson.phase === 'read' && parts.includes('pictures'),
+    hover: null, locked: false, level: 3, blind: lesson.phase === 'read' && parts.includes('pictures'),
   }, 'answers', 'patches', 'chart');
   showParts(parts);
 }

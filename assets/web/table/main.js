@@ -3,8 +3,10 @@
 import { bytesText } from '../core/numbers.js';
 import { splitWords } from '../core/words.js';
 import { frame } from '../frame.js';
+import { remember } from '../tab/memory.js';
 import { compare, comparedText, keptText, klText, percent, sorted } from './rows.js';
 
+const MOST_QUESTION = 15_000; // of a question that the server is told
 const box = frame.element.querySelector('.compare');
 /** @type {(name: string) => any} */
 const part = (name) => box.querySelector('.cp-' + name);
@@ -219,6 +221,7 @@ function draw() {
     part(name).hidden = !isShown;
   }
   part('picture').src = shown.picture;
+  part('picture').hidden = !shown.picture;
   part('question').textContent = shown.question;
   if (part('status').textContent !== shown.status) part('status').textContent = shown.status;
   part('progress').hidden = !running;
@@ -256,6 +259,7 @@ function receive() {
   if (!isSame || before.running !== shown.running) drawn = new Map();
   compared.push(...shown.rows.slice(compared.length).map((row, i) => compare(row, compared.length + i, shown.rows[0])));
   draw();
+  remember('table', shown.question.slice(0, MOST_QUESTION)); // what a tab that is loaded anew asks the server for
 }
 
 part('save').addEventListener('click', save);

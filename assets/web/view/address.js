@@ -4,7 +4,7 @@ import { readAddress, readMode, tooMany } from '../core/address.js';
 import { find, root, tag } from './dom.js';
 import { isOpen, lastStep, mostHeads, state } from './state.js';
 
-// For projectors: everything large, and the view alone on the page.
+// For projectors: everything large, and the view, or the lesson, alone on the page.
 export function readPresenting() {
   if (new URLSearchParams(window.location.search).get('present') !== '1') return false;
   root.classList.add('tv-present');

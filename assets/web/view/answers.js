@@ -4,9 +4,10 @@ import { alignPieces, answerWords, firstDifference, linkTokens } from '../core/a
 import { bytesAfter } from '../core/charts.js';
 import { bytesText, shortNumber } from '../core/numbers.js';
 import { differing } from '../core/words.js';
-import { ofSide } from './dom.js';
+import { ofSide, setText, tag } from './dom.js';
 import { isDue, newGrowth, noteEnd } from './sight.js';
 import { state, stepOn } from './state.js';
+import { termNode } from './terms.js';
 
 export function drawAnswers() {
   const [a, b] = state.sides;
@@ -83,33 +84,15 @@ function markWord(node, isFirst) {
 export function drawWords(side) {
   const step = stepOn(side);
   const isReplay = step < side.steps;
-  /** @type {HTMLElement | null} */
-  let current = null;
   side.words?.forEach((word) => {
     const { node, numbers } = word;
     if (!numbers.length) return;
     const isComing = isReplay && numbers[0] >= step;
     const isCurrent = isReplay && numbers.includes(step - 1);
-    if (isCurrent) current = node;
     if (isComing !== Boolean(word.isComing)) node.classList.toggle('tv-coming', isComing);
     if (isCurrent !== Boolean(word.isCurrent)) node.classList.toggle('tv-current', isCurrent);
     Object.assign(word, { isComing, isCurrent });
   });
-  // After the frame: in it, asking where things stand would lay the page out once more.
-  clearTimeout(side.scrolling);
-  if (current) side.scrolling = setTimeout(keepInSight, 0, current, ofSide('.tv-answer', side).querySelector('.tv-text'));
-}
-
-/**
- * Scroll within the box only, never the page.
- * @param {HTMLElement} node
- * @param {HTMLElement} box
- */
-function keepInSight(node, box) {
-  if (box.scrollHeight <= box.clientHeight) return;
-  const top = node.offsetTop - box.offsetTop;
-  if (top < box.scrollTop) box.scrollTop = top;
-  else if (top + node.offsetHeight > box.scrollTop + box.clientHeight) box.scrollTop = top + node.offsetHeight - box.clientHeight;
 }
 
 /**
@@ -121,35 +104,37 @@ function chipsOf(side, first) {
   const bytes = side.opened ? bytesAfter(side, side.steps) : NaN;
   const saved = side !== first && side.opened ? 1 - bytes / bytesAfter(first, first.steps) : NaN;
   const slots = side.steps ? side.slots[side.steps - 1] : side.prompt_slots;
-  /** @type {[string, string, string | null][]} */
+  /** @type {AnswerChip[]} */
   const chips = [
-    ['bytes', 'KV cache', Number.isFinite(bytes) ? bytesText(bytes) : '–'],
-    ['saved', saved < 0 ? 'more' : 'saved', Number.isFinite(saved) ? Math.round(Math.abs(saved) * 100) + ' %' : null],
-    ['slots', 'slots held', slots ? shortNumber(mean(slots)) : '–'],
-    ['tokens', side.steps === 1 ? 'token' : 'tokens', String(side.steps)],
-    ['ms', 'per token', side.milliseconds_per_token === null ? '–' : shortNumber(side.milliseconds_per_token) + ' ms'],
-    ['prefill', 'prefill', side.opened ? shortNumber(side.prefill_seconds * 1000) + ' ms' : '–'],
-    ['merging', side.merges ? 'merging' : 'choosing', side.opened && (side.is_compressed || side.chooses) ? shortNumber(side.compress_seconds * 1000) + ' ms' : null],
+    { name: 'bytes', term: 'memory', label: 'memory', value: Number.isFinite(bytes) ? bytesText(bytes) : '–' },
+    { name: 'saved', term: 'saved', label: saved < 0 ? 'more' : 'saved', value: Number.isFinite(saved) ? Math.round(Math.abs(saved) * 100) + ' %' : null },
+    { name: 'slots', term: 'slots', from: 2, label: 'slots held', value: slots ? shortNumber(mean(slots)) : '–' },
+    { name: 'tokens', term: 'tokens', from: 2, label: side.steps === 1 ? 'token' : 'tokens', value: String(side.steps) },
+    { name: 'ms', term: 'ms', from: 3, label: 'per token', value: side.milliseconds_per_token === null ? '–' : shortNumber(side.milliseconds_per_token) + ' ms' },
+    { name: 'prefill', term: 'prefill', from: 3, label: 'prefill', value: side.opened ? shortNumber(side.prefill_seconds * 1000) + ' ms' : '–' },
+    {
+      name: 'merging', term: 'compressing', from: 3, label: side.merges ? 'merging' : 'choosing',
+      value: side.opened && (side.is_compressed || side.chooses) ? shortNumber(side.compress_seconds * 1000) + ' ms' : null,
+    },
   ];
-  return chips.filter(([, , value]) => value !== null);
+  return chips.filter(({ value }) => value !== null);
 }
 
 /**
  * @param {any} list
- * @param {[string, string, string | null][]} chips
+ * @param {AnswerChip[]} chips
  */
 function fillChips(list, chips) {
-  chips.forEach(([name, label, value], i) => {
+  chips.forEach(({ name, term, from, label, value }, i) => {
     let chip = list.children[i];
     if (!chip || chip.dataset.name !== name) {
-      chip = document.createElement('div');
-      chip.className = 'tv-chip';
+      chip = tag('div', 'tv-chip', tag('dt', '', termNode(term, label)), tag('dd'));
       chip.dataset.name = name;
-      chip.append(document.createElement('dt'), document.createElement('dd'));
+      if (from) chip.dataset.from = String(from);
       list.insertBefore(chip, list.children[i] ?? null);
     }
-    if (chip.firstChild.textContent !== label) chip.firstChild.textContent = label;
-    if (chip.lastChild.textContent !== value) chip.lastChild.textContent = value;
+    setText(chip.firstChild.firstChild, label);
+    setText(chip.lastChild, value ?? '');
   });
   while (list.children.length > chips.length) list.lastChild.remove();
 }

@@ -5,7 +5,7 @@ import { hexParts } from '../core/colours.js';
 import { layOut } from '../core/views.js';
 import { ofSide, setText } from './dom.js';
 import { ink } from './ink.js';
-import { paintCells, paintPattern } from './paint.js';
+import { paintCells, paintPattern } from './paint_cells.js';
 import { hatching } from './patterns.js';
 import { layerName, state } from './state.js';
 

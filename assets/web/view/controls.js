@@ -72,6 +72,7 @@ function fitHead() {
 
 export function fitCanvases() {
   const ratio = Math.min(3, window.devicePixelRatio || 1);
+  root.style.setProperty('--tv-ratio', String(state.layout.ratio)); // pictures that fit a height need it
   both('.tv-patches').forEach((canvas) => {
     canvas.style.aspectRatio = '1 / ' + state.layout.ratio;
     const width = Math.round(canvas.clientWidth * ratio);

@@ -43,6 +43,9 @@ export function setClass(node, name, isOn) {
   if (node.classList.contains(name) !== isOn) node.classList.toggle(name, isOn);
 }
 
+// Whether somebody has asked for nothing to move.
+export const isStill = () => window.matchMedia('(prefers-reduced-motion: reduce)').matches;
+
 export const SVG = 'http://www.w3.org/2000/svg';
 
 /**

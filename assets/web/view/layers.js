@@ -2,6 +2,7 @@
 
 import { isUneven, layerAfterKey, layerFigures, layerWords } from '../core/layers.js';
 import { shortNumber } from '../core/numbers.js';
+import { termNode } from './terms.js';
 
 /** @param {any} box */
 export function buildLayers(box) {
@@ -152,10 +153,10 @@ function sayLayer(box, column) {
   const words = column?.words ?? [];
   if (says.words === words) return;
   says.words = words;
-  says.replaceChildren(...words.map(({ mark, side, text }) => {
+  says.replaceChildren(...words.map(({ mark, side, text, term }) => {
     const part = document.createElement('span');
     if (mark && side) part.append(markOf(mark, side));
-    part.append(text);
+    part.append(term ? termNode(term, text) : text);
     return part;
   }));
 }

@@ -15,6 +15,7 @@ const LIGHTS = { // which tokens of a side a word names
   merged: (side) => side.patches.filter((token) => side.scene.shares.merged[token] + side.scene.shares.intoText[token] > 0.5),
   gone: (side) => side.patches.filter((token) => side.scene.shares.dropped[token] + side.scene.shares.evicted[token] > 0.5),
   heat: (side) => brightest(side),
+  story: (side) => state.story.patches.map((patch) => side.patches[patch]),
 };
 
 const TELLING = ['anchor', 'merged', 'gone'];

@@ -1,7 +1,7 @@
 // Paint: the picture with its patches. A base layer per side is painted when something changes, hover goes on top.
 
-import { cividisParts } from '../core/colours.js';
 import { cellsOf, eachPair, regionOf } from '../core/views.js';
+import { paintCells, paintLight, paintPattern } from './paint_cells.js';
 import { dots, hatching } from './patterns.js';
 
 /**
@@ -38,7 +38,7 @@ export function paintBase(canvas, scene, ink) {
     if (picture?.complete && picture.naturalWidth) context.drawImage(scaled(picture, w, h), x, y);
   });
   paintFill(context, scene, ink, ratio);
-  paintHeat(context, scene);
+  paintLight(context, scene);
   if (scene.borders) paintBorders(context, scene, ratio);
   paintGone(context, scene, ink, ratio);
   if (scene.anchors !== 'none') paintAnchors(context, scene, ink, ratio);
@@ -62,89 +62,6 @@ function paintEdges(context, scene, ratio) {
 }
 
 /**
- * One pixel per patch of a view, [red, green, blue] and how opaque, to be blown up without smoothing.
- * @param {Region} view
- * @param {(patch: number) => number[]} colourOf
- * @param {(patch: number) => number} alphaOf
- */
-function cellMap({ rows, columns, first }, colourOf, alphaOf) {
-  const small = document.createElement('canvas');
-  Object.assign(small, { width: columns, height: rows });
-  const pen = /** @type {CanvasRenderingContext2D} */ (small.getContext('2d'));
-  const image = pen.createImageData(columns, rows);
-  let isEmpty = true;
-  for (let cell = 0; cell < rows * columns; cell++) {
-    const alpha = alphaOf(first + cell);
-    if (!alpha) continue;
-    isEmpty = false;
-    image.data.set(colourOf(first + cell), cell * 4);
-    image.data[cell * 4 + 3] = Math.round(alpha * 255);
-  }
-  pen.putImageData(image, 0, 0);
-  return isEmpty ? null : small;
-}
-
-/**
- * The patches of every view, blown up onto a canvas; false where none shows.
- * @param {CanvasRenderingContext2D} pen
- * @param {Cells} scene
- * @param {(patch: number) => number[]} colourOf
- * @param {(patch: number) => number} alphaOf
- */
-function drawMaps(pen, scene, colourOf, alphaOf) {
-  let isDrawn = false;
-  pen.imageSmoothingEnabled = false;
-  for (const view of scene.layout.views) {
-    const map = cellMap(view, colourOf, alphaOf);
-    if (map) pen.drawImage(map, ...regionOf(pen.canvas, view));
-    isDrawn ||= Boolean(map);
-  }
-  pen.imageSmoothingEnabled = true;
-  return isDrawn;
-}
-
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {Cells} scene
- * @param {(patch: number) => number[]} colourOf
- * @param {(patch: number) => number} alphaOf
- */
-export function paintCells(context, scene, colourOf, alphaOf) {
-  context.globalAlpha = 1;
-  drawMaps(context, scene, colourOf, alphaOf);
-}
-
-/**
- * A pattern over the patches, as opaque as `alphaOf` says.
- * @param {CanvasRenderingContext2D} context
- * @param {Cells} scene
- * @param {CanvasPattern} pattern
- * @param {(patch: number) => number} alphaOf
- */
-export function paintPattern(context, scene, pattern, alphaOf) {
-  const { width, height } = context.canvas;
-  const layer = document.createElement('canvas');
-  Object.assign(layer, { width, height });
-  const pen = /** @type {CanvasRenderingContext2D} */ (layer.getContext('2d'));
-  if (!drawMaps(pen, scene, () => [0, 0, 0], alphaOf)) return;
-  pen.globalCompositeOperation = 'source-in';
-  pen.fillStyle = pattern;
-  pen.fillRect(0, 0, width, height);
-  context.globalAlpha = 1;
-  context.drawImage(layer, 0, 0);
-}
-
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {Scene} given
- */
-function paintHeat(context, { heat, range: [low, high], ...scene }) {
-  if (!heat) return;
-  const colourOf = (/** @type {number} */ patch) => cividisParts(high > low ? (heat[patch] - low) / (high - low) : 0);
-  paintCells(context, scene, colourOf, (patch) => (Number.isNaN(heat[patch]) ? 0 : scene.opacity));
-}
-
-/**
  * @param {CanvasRenderingContext2D} context
  * @param {Scene} scene
  * @param {Ink} ink
@@ -154,7 +71,9 @@ function paintFill(context, scene, ink, ratio) {
   const { fill, opacity, colours, means, shares: { merged, intoText }, patches } = scene;
   if (fill === 'none') return;
   if (fill === 'colours' && colours) paintCells(context, scene, (patch) => ink.groups[colours[patch]], (patch) => (colours[patch] < 0 ? 0 : opacity));
-  if (fill === 'mean' && means) paintCells(context, scene, (patch) => means[patch] ?? [], (patch) => (means[patch] ? opacity : 0));
+  // A patch that shares its slot with no other is its own mean, pixel by pixel.
+  const isAlone = aloneIn(scene.at);
+  if (fill === 'mean' && means) paintCells(context, scene, (patch) => means[patch] ?? [], (patch) => (means[patch] && !isAlone(patch) ? opacity : 0));
   if (fill === 'fade') paintCells(context, scene, () => ink.veil, (patch) => opacity * merged[patches[patch]]);
   const inText = (/** @type {number} */ patch) => intoText[patches[patch]];
   paintCells(context, scene, () => ink.blank, (patch) => 0.7 * inText(patch));
@@ -170,8 +89,9 @@ function paintFill(context, scene, ink, ratio) {
 function paintGone(context, scene, ink, ratio) {
   const { dropped, evicted } = scene.shares;
   const gone = (/** @type {number} */ patch) => Math.min(1, dropped[scene.patches[patch]] + evicted[scene.patches[patch]]);
-  // The heat of a dropped patch is worth seeing: only lines go over it.
-  if (!scene.heat) paintCells(context, scene, () => ink.blank, (patch) => 0.7 * gone(patch));
+  // The heat of a dropped patch is worth seeing: only lines go over it, unless it was gone before there was any.
+  const isUnlit = (/** @type {number} */ patch) => !scene.heat || Number.isNaN(scene.heat[patch]);
+  paintCells(context, scene, () => ink.blank, (patch) => (isUnlit(patch) ? 0.7 * gone(patch) : 0));
   paintPattern(context, scene, hatching(context, ratio, ink.hatch, scene.heat ? ink.edge : 'transparent'), gone);
 }
 
@@ -262,6 +182,16 @@ function paintDots(context, scene, ink, ratio) {
 }
 
 /**
+ * Whether a patch shares its slot with no other patch.
+ * @param {number[] | null} at
+ */
+function aloneIn(at) {
+  const sizes = new Map();
+  at?.forEach((owner) => sizes.set(owner, (sizes.get(owner) ?? 0) + 1));
+  return (/** @type {number} */ patch) => at !== null && at[patch] >= 0 && sizes.get(at[patch]) < 2;
+}
+
+/**
  * A line between neighbours in different slots, weak between two that share theirs with nobody.
  * @param {CanvasRenderingContext2D} context
  * @param {Scene} scene
@@ -270,9 +200,7 @@ function paintDots(context, scene, ink, ratio) {
 function paintBorders(context, scene, ratio) {
   const { at, layout } = scene;
   if (!at) return;
-  const sizes = new Map();
-  at.forEach((owner) => sizes.set(owner, (sizes.get(owner) ?? 0) + 1));
-  const isAlone = (/** @type {number} */ patch) => at[patch] >= 0 && sizes.get(at[patch]) < 2;
+  const isAlone = aloneIn(at);
   const cell = cellsOf(context.canvas, scene.layout);
   const levels = byStrength();
   /** @type {(p: number, q: number, x1: number, y1: number, x2: number, y2: number) => void} */

@@ -11,6 +11,7 @@ import { ink, patchColours } from './ink.js';
 import { paintBase } from './paint.js';
 import { headNow, hoveredNumbers, isSingle, openSides, planes, state, stepOn } from './state.js';
 import { updateStrip } from './strip.js';
+import { setTerm } from './terms.js';
 
 export function drawPatches() {
   openSides().forEach((side) => {
@@ -84,7 +85,8 @@ export function drawHeat(heat) {
   });
   setText(find('.tv-low'), shortNumber(range[0]));
   setText(find('.tv-high'), shortNumber(range[1]) + (state.hideSinks ? ' or more' : ''));
-  setText(find('.tv-unit'), unitText(heat));
+  setText(find('.tv-unit'), state.level === 1 ? plainUnit(heat) : unitText(heat));
+  setTerm(find('.tv-unit'), heat.kind === 'looked' ? 'looked' : 'received');
   fitLegend(heat.kind, heat.numbers ? 'none' : state.fill);
 }
 
@@ -125,6 +127,15 @@ function sameValues(a, b) {
 const isList = (value) => Array.isArray(value) || ArrayBuffer.isView(value);
 /** @type {(value: any) => boolean} */
 const isPlain = (value) => value?.constructor === Object;
+
+/**
+ * The same for who asks for no numbers.
+ * @param {Heat} heat
+ */
+function plainUnit(heat) {
+  if (heat.kind !== 'looked') return 'looked at, by all of the prompt';
+  return 'looked at, for this word';
+}
 
 /** @param {Heat} heat */
 function unitText(heat) {

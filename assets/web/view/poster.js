@@ -2,12 +2,11 @@
 // It is painted twice: once without a canvas to find its height, then for good.
 
 import { bytesAfter, shortTitle } from '../core/charts.js';
-import { cividis } from '../core/colours.js';
 import { bytesText, keptWords } from '../core/numbers.js';
 import { differing, splitWords } from '../core/words.js';
 import { drawCertainty, drawMemory } from './charts.js';
 import { SVG, find, ofSide, root, svg } from './dom.js';
-import { dots, hatching } from './patterns.js';
+import { paintKeys } from './poster_keys.js';
 import { paintLines, paragraphs } from './poster_words.js';
 import { lastStep } from './state.js';
 
@@ -47,6 +46,7 @@ async function posterParts(state) {
   return {
     question: state.question,
     facts: viewFacts(state, sides),
+    story: state.story.sentences,
     source: Object.entries(state.about ?? {}).map((entry) => entry.join(' ')).join(' · '),
     sides: sides.map((side, i) => ({ side, step: state.step, marks: marks[i], canvas: ofSide('.tv-patches', side) })),
     charts: await Promise.all(POSTER_CHARTS.map((chart) => chartPart(chart, state))),
@@ -128,10 +128,13 @@ function paintPoster(context, parts) {
   y = paintLines(pen, [[{ text: parts.question }]], edge, y, inner, 25, 'bold 22', parts.colours.text, 4);
   y = paintLines(pen, [[{ text: parts.facts }]], edge, y + 6, inner, 20, '15', parts.colours.muted, 3) + 18;
   const column = (inner - gap) / 2;
-  y = Math.max(...parts.sides.map((part, i) => paintAnswer(pen, part, edge + i * (column + gap), y, column))) + 24;
+  y = Math.max(...parts.sides.map((part, i) => paintAnswer(pen, part, edge + i * (column + gap), y, column))) + 12;
+  y = paintLines(pen, parts.story.map((text) => [{ text }]), edge, y, inner, 23, '17', parts.colours.text, 5) + 20;
   const picture = (inner - POSTER.chart - gap - 20) / 2;
   const pictures = parts.sides.filter((part) => part.canvas.offsetWidth);
-  const below = pictures.map((part, i) => paintPatches(pen, part, edge + i * (picture + 20), y, picture));
+  const below = pictures.length
+    ? pictures.map((part, i) => paintPatches(pen, part, edge + i * (picture + 20), y, picture))
+    : [paintWiped(pen, find('.tv-wipe-canvas'), edge, y, 2 * picture + 20)];
   const right = width - edge - POSTER.chart;
   const chartsBelow = paintCharts(pen, parts.charts, right, y);
   const keysBelow = paintKeys(pen, parts.keys, edge, Math.max(y, ...below) + 16, right - gap);
@@ -191,6 +194,21 @@ function paintPatches(pen, { side, canvas }, x, y, width) {
 }
 
 /**
+ * The picture that is wiped from one side to the other, as it stands.
+ * @param {PosterPen} pen
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} x
+ * @param {number} y
+ * @param {number} width
+ */
+function paintWiped({ context }, canvas, x, y, width) {
+  if (!canvas.offsetWidth || !canvas.width) return y;
+  const height = width * canvas.height / canvas.width;
+  context.drawImage(canvas, x, y, width, height);
+  return y + height;
+}
+
+/**
  * @param {PosterPen} pen
  * @param {Awaited<ReturnType<typeof chartPart>>[]} charts
  * @param {number} x
@@ -203,83 +221,4 @@ function paintCharts(pen, charts, x, y) {
     y += height + 16;
   }
   return y;
-}
-
-/**
- * The legend as the page shows it now, wrapped.
- * @param {PosterPen} pen
- * @param {any[]} keys
- * @param {number} x
- * @param {number} y
- * @param {number} right
- */
-function paintKeys(pen, keys, x, y, right) {
-  const { context, colours } = pen;
-  let left = x;
-  keys.forEach((key) => {
-    const ramp = key.querySelector('.tv-ramp');
-    const text = ramp ? [...key.children].filter((part) => part !== ramp).map((part) => part.textContent) : [key.textContent];
-    const label = ramp ? text[0] + ' to ' + text.slice(1).join(', ') : text[0];
-    context.font = '13px ' + pen.font;
-    const width = ramp ? 76 : 14;
-    const wide = width + 8 + context.measureText(label).width;
-    if (left > x && left + wide > right) { left = x; y += 22; }
-    const known = [...(ramp ?? key.querySelector('.tv-key')).classList].find((name) => name in POSTER_KEYS);
-    POSTER_KEYS[known]?.(context, [left, y + 2, width, 14], colours);
-    context.fillStyle = colours.muted;
-    context.fillText(label, left + width + 8, y + 14);
-    left += wide + 20;
-  });
-  return y + 22;
-}
-
-// What a key of the legend looks like, by its class; `box` is its place.
-/** @type {Record<string, (context: CanvasRenderingContext2D, box: Box, colours: PosterPen['colours']) => void>} */
-const POSTER_KEYS = {
-  'tv-ramp': (context, [x, y, width, height]) => {
-    for (let i = 0; i < width; i++) paintBlock(context, [x + i, y, 1.5, height], cividis(i / width));
-  },
-  'tv-key-anchor': (context, box, colours) => frameBlock(context, box, colours.anchor, 2.5),
-  'tv-key-dot': (context, [x, y], colours) => paintBlock(context, [x + 3, y + 3, 8, 8], colours.anchor),
-  'tv-key-group': (context, [x, y, width, height], colours) => {
-    paintBlock(context, [x, y, width / 2, height], colours['group-0']);
-    paintBlock(context, [x + width / 2, y, width / 2, height], colours['group-1']);
-  },
-  'tv-key-mean': (context, [x, y, width, height]) => {
-    paintBlock(context, [x, y, width / 2, height], '#8a7a5c');
-    paintBlock(context, [x + width / 2, y, width / 2, height], '#5c7a8a');
-  },
-  'tv-key-border': (context, [x, y, width, height], colours) => paintBlock(context, [x + width / 2, y, 1.5, height], colours.text),
-  'tv-key-gone': (context, box, colours) => {
-    paintBlock(context, box, colours.blank, hatching(context, 1, colours.hatch, 'transparent'));
-    frameBlock(context, box, colours.line, 1);
-  },
-  'tv-key-text': (context, box, colours) => {
-    paintBlock(context, box, colours.blank, dots(context, 1, colours.merged));
-    frameBlock(context, box, colours.line, 1);
-  },
-  'tv-key-merged': (context, box, colours) => paintBlock(context, box, colours.veil),
-};
-
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {Box} box
- * @param {...(string | CanvasPattern)} fills
- */
-function paintBlock(context, box, ...fills) {
-  fills.forEach((style) => {
-    context.fillStyle = style;
-    context.fillRect(...box);
-  });
-}
-
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {Box} box
- * @param {string} colour
- * @param {number} line
- */
-function frameBlock(context, [x, y, width, height], colour, line) {
-  Object.assign(context, { strokeStyle: colour, lineWidth: line });
-  context.strokeRect(x + line / 2, y + line / 2, width - line, height - line);
 }

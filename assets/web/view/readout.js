@@ -3,9 +3,10 @@
 import { bytesAfter } from '../core/charts.js';
 import { bytesText, shortNumber } from '../core/numbers.js';
 import { givenUpText } from '../core/sentences.js';
+import { slotsAlive } from '../core/uneven.js';
 import { visiblePiece } from '../core/words.js';
 import { ofSide, setText } from './dom.js';
-import { lastStep, planes, state, stepOn } from './state.js';
+import { headNow, lastStep, planes, state, stepOn } from './state.js';
 
 // Per side what the shown step wrote, how many slots it left, its bytes, and what it gave up.
 export function drawReadout() {
@@ -22,21 +23,18 @@ export function drawReadout() {
 }
 
 /**
- * Slots alive after the shown step, the mean over the shown layers.
+ * Slots alive after the shown step, the mean over the shown layers and heads.
  * @param {Side} side
  */
 function slotsText(side) {
-  const step = stepOn(side);
-  const slots = step ? side.slots[step - 1] : side.prompt_slots;
-  if (!slots) return '–';
-  const shown = state.layer ? [slots[state.layer - 1]] : slots;
-  return shortNumber(shown.reduce((sum, value) => sum + value, 0) / shown.length);
+  return shortNumber(slotsAlive(side, stepOn(side), state.layer, headNow()));
 }
 
 export function timeSummary() {
   const said = state.sides.map((side) => 'Side ' + side.letter.toUpperCase() + ' '
     + (state.step && state.step <= side.known ? '“' + visiblePiece(side.answer_pieces[state.step - 1]) + '”, ' : '')
     + slotsText(side) + ' slots');
-  const ended = state.done && state.step === lastStep() && state.status ? state.status + '. ' : '';
-  return ended + 'After token ' + state.step + ' of ' + lastStep() + ': ' + said.join('; ');
+  const isAtRest = state.step === lastStep() || (state.differs !== null && state.step === state.differs + 1);
+  const ended = state.done && isAtRest ? [state.status, ...state.story.sentences].filter(Boolean) : [];
+  return ended.map((text) => text.replace(/[^.]$/, '$&.') + ' ').join('') + 'After token ' + state.step + ' of ' + lastStep() + ': ' + said.join('; ');
 }

@@ -10,6 +10,12 @@ import { canAsk } from './requests.js';
 import { headNow } from './state.js';
 
 const SAVED_KINDS = [['trace', 'Trace (.zip)', 'zip'], ['csv', 'Steps (.csv)', 'csv'], ['html', 'Replay (.html)', 'html']];
+/** @type {Record<string, string>} */
+const COPIED = { // by what cannot travel with a link
+  '': 'Copied: the link asks this again and opens the view as it is now.',
+  picture: 'Copied: the link brings question and settings, but not your picture.',
+  conversation: 'Copied: the link brings question and settings, but not the conversation before.',
+};
 const GONE = 'The server no longer holds this run: ask again.';
 
 /**
@@ -137,7 +143,7 @@ async function copyLink(box, state) {
   const address = location.origin + location.pathname + '?' + new URLSearchParams({ ...state.link, ...linkTo({ ...state, head: headNow() }) });
   try {
     await navigator.clipboard.writeText(address);
-    tellSaved(box, 'Copied: the link asks this again and opens the view as it is now.');
+    tellSaved(box, COPIED[state.link.without ?? '']);
   } catch {
     // Browsers allow it on secure pages and after a permission only.
     const field = Object.assign(document.createElement('input'), { value: address, readOnly: true, className: 'tv-save-link' });

@@ -7,13 +7,18 @@ import { layOut } from '../core/views.js';
 /** @type {State} */
 export const state = {
   run: null, seq: -1, done: false, status: '', question: '', layout: layOut([]), pictures: [], patchColours: null, sides: [],
+  turns: [], live: null, // of the conversation, and the run of its last turn: the one looked at may be an earlier one
+  coming: null, // a question that nothing was answered to yet
   shape: null, about: {}, link: {}, // of the run: the model's shape, where it ran, the page's parameters that ask it again
-  opacity: 0.5, ...PRESETS.importance, size: 'both', layer: 0, head: 0, hideSinks: false, // what the pictures show
+  opacity: 0.7, ...PRESETS.looked, size: 'both', level: 1, layer: 0, head: 0, hideSinks: false, // what the pictures show
   step: 0, follow: true, playing: false, speed: 1,
+  wipe: 0.5, // how much of the wiped picture is A's
+  stood: false, // whether the complete run was once shown where its answers part
   hover: null, // {side, patch}, {side, token} or {side, token, numbers}: a word of several answer tokens
   locked: false,
   lit: '', litColour: '', // what a word beside the view names
   blind: false, // somebody is to guess who keeps a slot: nothing tells
+  story: { sentences: [], patches: [] }, // what a complete run comes to
   differs: null, // number of the first answer token that differs
   wanted: null, // what the address asks for, until it is shown
   askedFrom: null, fetching: false, noLayers: false, // of the server
@@ -83,7 +88,7 @@ export const isSingle = (side) => planes(side).length === 1;
 export const stepOn = (side) => Math.min(state.step, side.steps);
 
 // Groups are those of one layer and one head.
-export const needsOne = () => state.groups || ['colours', 'mean'].includes(state.fill);
+export const needsOne = () => state.groups || state.size === 'wipe' || ['colours', 'mean'].includes(state.fill);
 
 function needSingle() {
   // The middle one: the first layers, which look everywhere, keep the least telling groups.

@@ -48,7 +48,7 @@ export function buildStrip(strip, side) {
  */
 function newBlock(side, first) {
   const box = stripBox(null, 'tv-token tv-image');
-  box.setAttribute('aria-expanded', 'false');
+  sayUnfolded(box, false);
   const view = viewOf(side, first);
   let end = first;
   while (viewOf(side, end) === view) end++;
@@ -70,6 +70,16 @@ function tokenBox(side, token) {
 }
 
 /**
+ * An option of a list cannot be expanded, by the rules of ARIA: whether it is, its description says.
+ * @param {HTMLElement} box
+ * @param {boolean} isOpen
+ */
+function sayUnfolded(box, isOpen) {
+  box.dataset.open = String(isOpen);
+  box.setAttribute('aria-description', isOpen ? 'shown one by one' : 'shown as one');
+}
+
+/**
  * Show the patches of an image block one by one, or as one again. Thousands of cells exist only while they are seen.
  * @param {Side} side
  * @param {StripBlock} block
@@ -77,7 +87,7 @@ function tokenBox(side, token) {
  */
 function unfold(side, block, isOpen) {
   if (isOpen === Boolean(block.cells)) return;
-  block.box.setAttribute('aria-expanded', String(isOpen));
+  sayUnfolded(block.box, isOpen);
   if (!isOpen) {
     block.cells?.remove();
     for (let token = block.first; token < block.end; token++) delete side.boxes[token];

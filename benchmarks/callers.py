@@ -109,11 +109,18 @@ class PageVisitor:
         named = {part["props"].get("elem_id"): part["id"] for part in config["components"]}
         held = {part["id"]: part["props"].get("value") for part in config["components"]}
         self.dependencies, self.asked_id = config["dependencies"], named["asked"]
-        self.run = next(d for d in self.dependencies if d["inputs"] == [self.asked_id])
+        # Of what is asked, the event that answers is the one that changes something.
+        self.run = next(d for d in self.dependencies if d["inputs"] == [self.asked_id] and d["outputs"])
         self.picture = held[named["picture"]]["path"]
         self.tab: Stream | None = None
         if tab:
             self.tab = Stream(self.url, f"/gradio_api/heartbeat/{self.name}")
+
+    def arrive(self, key: str) -> None:
+        """Load the page as a tab does that has a key, by which what is said here is found again."""
+        loaded = next(d for d in self.dependencies if "comeBack()" in str(d["js"]))
+        arrived = {"data": [json.dumps({"key": key})], "fn_index": loaded["id"], "session_hash": self.name}
+        self.http.post("/gradio_api/run/predict", json=arrived).raise_for_status()
 
     def join(self, question: str, tokens: int = 8) -> str:
         """Press Ask; the number of the event."""
@@ -198,7 +205,7 @@ def vanish(url: str, way: str) -> None:
         stream = visitor.listen()
         if way == "decode":
             with contextlib.suppress(TimeoutError, ConnectionError):
-                stream.read(b"Decoding", 20)
+                stream.read(b"Writing", 20)
         stream.close()
         visitor.close()
 

@@ -18,6 +18,7 @@ from benchmarks.measure import Timing, alternate, now, peaks_in_children
 from benchmarks.methods import policies
 from benchmarks.models import wanted_dtype
 from benchmarks.report import arguments, cell, machine, parser, row, table, write
+from elastic.command_line import not_empty
 from elastic.engine import State, compress, decode, prefill
 from elastic.evaluate.prose import beginnings, prose
 from elastic.model import POCKET, Reader, Reading, TextModel, load
@@ -170,7 +171,7 @@ def _numbers(text: str) -> list[int]:
 def main(given: Sequence[str] | None = None) -> None:
     """Measure, print the table and write the JSON."""
     options = parser(__doc__)
-    options.add_argument("--model", help="checkpoint, or smollm2; default: the embedded pocket-llava")
+    options.add_argument("--model", type=not_empty, help="checkpoint, or smollm2; default: the embedded pocket-llava")
     options.add_argument("--tokens", type=_numbers, help="lengths of prompts instead of 320,512,1024,1536")
     options.add_argument("--policies", nargs="+", choices=list(POLICIES), help=f"default: {' '.join(USUAL)}")
     options.add_argument("--keep", type=float, default=KEEP, help="share of the cache (default: 0.2)")

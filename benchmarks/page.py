@@ -35,8 +35,10 @@ CHROMIUM = ("--no-sandbox", "--disable-background-networking", "--disable-compon
 PER_SECOND, UPDATES_PER_SECOND = 30, 8
 SIZES = {144: (12, 12), 576: (24, 24), 2880: (48, 60)}  # image tokens: rows and columns
 
-# Times every frame's drawing, counts frames, and notes long tasks; runs before the page's own scripts.
+# Times every frame's drawing, counts frames, and notes long tasks; runs before the page's own scripts. All there is to
+# be drawn is open.
 WATCH = """
+localStorage.setItem('elastic-levels', '3');
 window.watched = {draws: [], frames: 0, long: []};
 const ask = window.requestAnimationFrame.bind(window);
 window.requestAnimationFrame = (draw) => ask((now) => {
@@ -111,7 +113,7 @@ def stream(run: object, per_message: float, pause: float) -> Iterator[dict]:
     total = run.sides[0].steps
     while sent < total:
         now = min(total, int((number + 1) * per_message))
-        yield of_run(up_to(run, now), number, sent, status=f"Decoding {now}/{total}")
+        yield of_run(up_to(run, now), number, sent, status=f"Writing: token {now} of at most {total}")
         sent, number = now, number + 1
         time.sleep(max(0, began + number * pause - time.monotonic()))
     yield of_run(run, number, 0, status="finished", done=True)

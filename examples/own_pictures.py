@@ -5,8 +5,8 @@
 From the project's folder, in half a minute. The questions are those of `own_pictures.json`: a list of pictures (files
 in the folder given as `--images`), questions and answers; an answer is right if it is the given one to the letter.
 First comes the table of `python -m elastic.evaluate`, then a line for each method and budget, made from its results;
-beside these lie the same as CSV, a report as HTML, and every single answer. At 15 % of the cache one of the two methods
-still reads both numbers, and the other neither; at a tenth the one misreads a number, too.
+beside these lie the same as CSV, a report as HTML, and every single answer. At 15 % of the cache, and at a tenth, one
+of the two methods still reads both numbers, and the other neither.
 """
 
 import json

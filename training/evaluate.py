@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from elastic import __version__
-from elastic.command_line import Options, whole_number
+from elastic.command_line import Options, not_empty, whole_number
 from elastic.engine import compress, decode, extend, prefill
 from elastic.files import out_file, write
 from elastic.model import Llava, load
@@ -196,7 +196,7 @@ def main() -> None:
     parser = Options(__doc__)
     parser.add_argument("--scenes", type=whole_number(1), default=1000)
     parser.add_argument("--seed", type=whole_number(0), default=1)
-    parser.add_argument("--model", help="checkpoint to evaluate; default: the embedded pocket-llava")
+    parser.add_argument("--model", type=not_empty, help="checkpoint to evaluate; default: the embedded pocket-llava")
     parser.add_argument("--out", type=out_file, help="JSON file to write")
     args = parser.parse_args()
     results = evaluate(load(args.model, device="cpu"), args.scenes, args.seed)

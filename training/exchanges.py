@@ -10,7 +10,7 @@ import random
 import re
 from pathlib import Path
 
-from elastic.command_line import Options, whole_number
+from elastic.command_line import Options, not_empty, whole_number
 from elastic.engine import State, compress, decode, extend, prefill
 from elastic.files import out_file, write
 from elastic.model import POCKET, Llava, load
@@ -48,7 +48,7 @@ def hold(llava: Llava, conversation: dict) -> list[tuple[str, str, bool]]:
 def main() -> None:
     """Hold all conversations; print the share that is sensible, and some as they went."""
     parser = Options(__doc__)
-    parser.add_argument("--model", help="checkpoint; default: the embedded pocket-llava")
+    parser.add_argument("--model", type=not_empty, help="checkpoint; default: the embedded pocket-llava")
     parser.add_argument(
         "--show", type=whole_number(0), default=30, help="exchanges to print as they are, drawn at random"
     )

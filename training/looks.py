@@ -9,7 +9,7 @@ import random
 import numpy as np
 import torch
 
-from elastic.command_line import Options, whole_number
+from elastic.command_line import Options, not_empty, whole_number
 from elastic.model import Llava, load
 from scenes.questions import ask
 from scenes.scene import patch_things, random_scene, render
@@ -40,7 +40,7 @@ def main() -> None:
     """Print a table: per layer the mean over heads and the best head, beside chance."""
     parser = Options(__doc__)
     parser.add_argument("--scenes", type=whole_number(1), default=50)
-    parser.add_argument("--model", help="checkpoint; default: the embedded pocket-llava")
+    parser.add_argument("--model", type=not_empty, help="checkpoint; default: the embedded pocket-llava")
     args = parser.parse_args()
     llava = load(args.model, device="cpu")
     llava.model.set_attn_implementation("eager")

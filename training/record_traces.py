@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from elastic.command_line import Options
+from elastic.command_line import Options, not_empty
 from elastic.files import one_sentence, out_folder, write
 from elastic.model import Llava, load
 from elastic.policies import Policy
@@ -228,7 +228,7 @@ def shown_first(demonstration: Demonstration, run: Run, question: Question) -> d
 def main() -> None:
     """Record every demonstration, or a single one."""
     parser = Options(__doc__)
-    parser.add_argument("--model", help="checkpoint; default: the embedded pocket-llava")
+    parser.add_argument("--model", type=not_empty, help="checkpoint; default: the embedded pocket-llava")
     parser.add_argument("--out", type=out_folder, default=str(TRACES), help="folder to write to")
     parser.add_argument(
         "--only", choices=[each.name for each in DEMONSTRATIONS], help="record this one, keep the others"

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from elastic.policies.base import option
-from elastic.policies.method import Method, Recipe
+from elastic.policies.method import Method, RecipeInBits
 from elastic.policies.parts import Alike, ByScore, Drop, Received, TopAndSinks
 from elastic.statistics import Rehearsed
 
@@ -22,7 +22,7 @@ SHARING = {Shared.LAYER: ByScore(floor=0), Shared.ALL: ByScore(floor=0, over_lay
 
 
 @dataclass(frozen=True)
-class KVzip(Recipe):
+class KVzip(RecipeInBits):
     """KVzip (Kim et al., NeurIPS 2025, arXiv 2505.23416).
 
     Kept: in every head the first `sinks` tokens, and those that the model looks at most sharply while it repeats all
@@ -31,10 +31,9 @@ class KVzip(Recipe):
     it adds to what the layer was given: times the length of the value behind the output projection, over the length of
     the layer's input. While decoding every token is kept.
 
-    A second reading on a copy of the cache: it takes longer than all that was read so far, in each turn
-    anew, and memory for that copy. Texts of more
-    than 2,048 tokens are repeated in chunks of that many, each of which looks at its own tokens, at the first four and
-    at what is being repeated.
+    A second reading on a copy of the cache: it takes longer than all that was read so far, in each turn anew, and
+    memory for that copy. Texts of more than 2,048 tokens are repeated in chunks of that many, each of which looks at
+    its own tokens, at the first four and at what is being repeated.
 
     Departs from the source where heads hold equally many, as they do unless slots are `shared`: in the source all heads
     share them (`all layers`). A picture is repeated by what the vision tower made of it, which is ours, as the source

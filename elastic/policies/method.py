@@ -13,12 +13,22 @@ from operator import attrgetter
 import torch
 from torch import Tensor
 
-from elastic.policies.base import Choice, Eviction, Growth, LayerView, Policy, Positions, StepView, check_numbers
+from elastic.policies.base import (
+    Choice,
+    Eviction,
+    Growth,
+    LayerView,
+    Policy,
+    Positions,
+    StepView,
+    check_numbers,
+    option,
+)
 from elastic.policies.parts.assign import Assign, Drop
 from elastic.policies.parts.budget import Budget, Equal
 from elastic.policies.parts.decoding import Decoding, EvictNothing, Room
 from elastic.policies.parts.heads import Alike, Heads, worth_of
-from elastic.policies.parts.numbers import Numbers
+from elastic.policies.parts.numbers import Coded, Numbers
 from elastic.policies.parts.score import Received, Score
 from elastic.policies.parts.select import Ranked, Select, Top
 from elastic.policies.parts.stack import Stack
@@ -211,3 +221,28 @@ class Recipe(Policy):
     def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
         """As its parts say."""
         return self._method.evict(slots, seen, prompt)
+
+
+WHOLE = "whole"
+
+
+@dataclass(frozen=True)
+class RecipeInBits(Recipe):
+    """A method that drops nothing while decoding: what it keeps may be stored in fewer bits besides.
+
+    A budget is one of bytes. In fewer bits a slot takes fewer of them, so that more slots are kept: the two ways to
+    save, fewer tokens and fewer bits, are compared at the same bytes.
+    """
+
+    bits: str = option(
+        WHOLE, "Bits of a number that is kept: fewer leave room for more tokens.", choices=(WHOLE, "8", "4", "2")
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bits != WHOLE:
+            _ = self._method  # so that what cannot be stored so is refused now
+
+    @cached_property
+    def _method(self) -> Method:
+        return self.recipe if self.bits == WHOLE else replace(self.recipe, numbers=Coded(int(self.bits)))

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from elastic.policies.base import option
-from elastic.policies.method import Method, RecipeInBits
+from elastic.policies.method import Method, Recipe
 from elastic.policies.parts import Alike, ByScore, Drop, Received, TopAndSinks
 from elastic.statistics import Rehearsed
 
@@ -22,7 +22,7 @@ SHARING = {Shared.LAYER: ByScore(floor=0), Shared.ALL: ByScore(floor=0, over_lay
 
 
 @dataclass(frozen=True)
-class KVzip(RecipeInBits):
+class KVzip(Recipe):
     """KVzip (Kim et al., NeurIPS 2025, arXiv 2505.23416).
 
     Kept: in every head the first `sinks` tokens, and those that the model looks at most sharply while it repeats all

@@ -238,11 +238,6 @@ class RecipeInBits(Recipe):
         WHOLE, "Bits of a number that is kept: fewer leave room for more tokens.", choices=(WHOLE, "8", "4", "2")
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.bits != WHOLE:
-            _ = self._method  # so that what cannot be stored so is refused now
-
     @cached_property
     def _method(self) -> Method:
         return self.recipe if self.bits == WHOLE else replace(self.recipe, numbers=Coded(int(self.bits)))

@@ -2,6 +2,7 @@
 
 import { MESSAGE_VERSION, newSide, openSide, takeSteps } from '../core/messages.js';
 import { keptWords } from '../core/numbers.js';
+import { reuseText, reusedPatches, unaskedText } from '../core/reusing.js';
 import { askedAfterText } from '../core/sentences.js';
 import { isMarker } from '../core/tokens.js';
 import { withAnswers } from '../core/transcript.js';
@@ -200,7 +201,8 @@ function open(opening) {
   if (show && state.wanted?.isWrong) Object.assign(state.wanted, { mode: show.mode, isWrong: false });
   state.layer = Math.min(state.layer, state.sides[0].layers);
   state.sides.forEach(openPanels);
-  setText(find('.tv-before'), askedAfterText(opening.sides[0]));
+  setText(find('.tv-before'), [askedAfterText(opening.sides[0]), reuseText(state.sides)].filter(Boolean).join(' '));
+  find('.tv-key-reuse').hidden = !state.sides.some((side) => reusedPatches(side));
   setText(find('.tv-seen-as'), seenText(views));
   buildCalculator(find('.tv-calculator-box'), state.shape);
   buildSave(find('.tv-save'), state);
@@ -215,7 +217,7 @@ function openPanels(side) {
   both('[data-side="' + side.letter + '"] .tv-title').forEach((box) => { box.textContent = side.title; });
   const answer = ofSide('.tv-answer', side);
   answer.querySelector('.tv-kept').textContent = keptWords(side);
-  setText(ofSide('.tv-unseen', side), side.unseen);
+  setText(ofSide('.tv-unseen', side), [side.unseen, unaskedText(side)].filter(Boolean).join(' '));
   ofSide('.tv-thin', side).hidden = !side.channels;
   buildStrip(ofSide('.tv-strip', side), side);
 }

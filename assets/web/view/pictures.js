@@ -4,6 +4,7 @@ import { PALETTE, groupColours, groupMeans } from '../core/colours.js';
 import { heatRange, layerSeen, patchGaze, patchScores } from '../core/gaze.js';
 import { holder, sharesOf } from '../core/holders.js';
 import { shortNumber } from '../core/numbers.js';
+import { reusedPatches } from '../core/reusing.js';
 import { drawWords } from './answers.js';
 import { drawChannels } from './channels.js';
 import { both, find, ofSide, root, setText } from './dom.js';
@@ -43,7 +44,7 @@ export function sceneOf(side, where, shares, { fill, groups, anchors, opacity, s
     layout, pictures, patches: side.patches, shares, at,
     colours: at && fill === 'colours' ? groupColours(side, where[0], after, layout, PALETTE) : null,
     means: at && fill === 'mean' && state.patchColours ? groupMeans(side, at, state.patchColours) : null,
-    fill, borders: groups, anchors, opacity, heat: null, range: [NaN, NaN],
+    fill, borders: groups, anchors, opacity, heat: null, range: [NaN, NaN], reused: reusedPatches(side),
   };
 }
 

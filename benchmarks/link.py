@@ -26,7 +26,7 @@ from benchmarks.measure import Timing, alternate, timed
 from benchmarks.models import SHAPES, llava_model, random_ids, random_prompt, wanted_dtype
 from benchmarks.report import TableRow, arguments, cell, machine, parser, ratio, row, spread, table, write
 from elastic.command_line import whole_number
-from elastic.engine import ALL, Chunk, State, compress, decode, link, prefill
+from elastic.engine import ALL, State, Stretch, compress, decode, link, prefill
 from elastic.evaluate.prose import beginnings, prose
 from elastic.model import PictureReader, Reader, Reading, TextModel, load
 from elastic.policies.full import Full
@@ -63,7 +63,7 @@ class LinkedPrompt:
     how: str
     whole: Reading
     before: Reading
-    chunk: State | Chunk
+    chunk: State | Stretch
     behind: Reading
 
 
@@ -89,7 +89,7 @@ def _scene(reader: PictureReader, number: int) -> list[LinkedPrompt]:
     return [
         LinkedPrompt(ITSELF, whole, before, read(chunk), behind),
         LinkedPrompt(BARE, without, before, read(bare), behind),
-        LinkedPrompt(BEHIND, without, before, Chunk(read(other), there, there + patches), behind),
+        LinkedPrompt(BEHIND, without, before, Stretch(read(other), there, there + patches), behind),
     ]
 
 
@@ -110,7 +110,7 @@ def _text(reader: TextModel, number: int) -> list[LinkedPrompt]:
     other = read(Reading(torch.cat([ids[2][:, :BEFORE], chunk], 1)))
     return [
         LinkedPrompt(ITSELF, whole, Reading(before), read(Reading(chunk)), behind),
-        LinkedPrompt(BEHIND, whole, Reading(before), Chunk(other, BEFORE), behind),
+        LinkedPrompt(BEHIND, whole, Reading(before), Stretch(other, BEFORE), behind),
     ]
 
 

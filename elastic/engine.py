@@ -17,7 +17,7 @@ from torch import Tensor
 from elastic.cache import ElasticCache
 from elastic.cache.forward import Forward
 from elastic.cache.views import attention_on_tokens
-from elastic.linking import ALL, Chunk, link
+from elastic.linking import ALL, Stretch, link
 from elastic.model import Reader, Reading
 from elastic.models.reading import View
 from elastic.policies import Policy
@@ -26,7 +26,7 @@ from elastic.rehearsal import rehearse
 from elastic.state import State, now
 from elastic.statistics import Statistic
 
-__all__ = ["ALL", "Chunk", "State", "Step", "compress", "decode", "extend", "link", "prefill", "step"]
+__all__ = ["ALL", "State", "Step", "Stretch", "compress", "decode", "extend", "link", "prefill", "step"]
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ from elastic.statistics import Statistic
 
 
 @dataclass(frozen=True)
-class Chunk:
+class Stretch:
     """Tokens `begin` to `end` of what a state has read, to be taken over; all to its end where that is not said."""
 
     state: State
@@ -92,7 +92,7 @@ class Chunk:
 @torch.inference_mode()
 def link(
     llava: Reader,
-    chunks: Sequence[State | Chunk | Reading],
+    chunks: Sequence[State | Stretch | Reading],
     k: int,
     needs: Iterable[Statistic] = (),
     record_attention: bool = True,
@@ -114,7 +114,7 @@ def link(
             window ends, or RoPE's frequencies would change.
     """
     began = now(llava)
-    parts = [Chunk(one) if isinstance(one, State) else one for one in chunks]
+    parts = [Stretch(one) if isinstance(one, State) else one for one in chunks]
     _check(llava, parts, k)
     cache = ElasticCache(Full(), llava.model, needs)
     cache.records_attention = record_attention
@@ -133,7 +133,7 @@ def link(
     begins = [
         start
         for number, start in enumerate(_starts(parts)[:-1])
-        if isinstance(parts[number], Chunk) and not _is_prefix(parts, number)
+        if isinstance(parts[number], Stretch) and not _is_prefix(parts, number)
     ]
     reuse = Reuse(cache.tables.reused.nonzero()[:, 0].tolist(), begins, None if k >= ALL else k)
     return State(
@@ -150,7 +150,7 @@ def link(
     )
 
 
-def _check(llava: Reader, parts: Sequence[Chunk | Reading], k: int) -> None:
+def _check(llava: Reader, parts: Sequence[Stretch | Reading], k: int) -> None:
     """See that these can be linked.
 
     Raises:
@@ -158,7 +158,7 @@ def _check(llava: Reader, parts: Sequence[Chunk | Reading], k: int) -> None:
     """
     if k < 0:
         raise ValueError(f"The first {k} tokens of a chunk cannot be read anew: take 0 or more, or ALL.")
-    taken = [part for part in parts if isinstance(part, Chunk)]
+    taken = [part for part in parts if isinstance(part, Stretch)]
     if not taken:
         raise ValueError("There is nothing to take over: give a state among the chunks, or read the prompt by prefill.")
     if taken[0].state.cache.axes > 1:
@@ -175,39 +175,39 @@ def _check(llava: Reader, parts: Sequence[Chunk | Reading], k: int) -> None:
         raise ValueError("Tokens were erased of a prompt that is to be linked: erase of a prompt that is read whole.")
 
 
-def _ids(part: Chunk | Reading) -> Tensor:
+def _ids(part: Stretch | Reading) -> Tensor:
     return part.ids if isinstance(part, Reading) else part.state.ids[:, part.begin : part.stop]
 
 
-def _kinds(part: Chunk | Reading, image_id: int | None) -> Tensor:
+def _kinds(part: Stretch | Reading, image_id: int | None) -> Tensor:
     if isinstance(part, Reading):
         return kinds_of(part.ids, image_id, True)
     return part.state.cache.tables.kinds[:, part.begin : part.stop]
 
 
-def _starts(parts: Sequence[Chunk | Reading]) -> list[int]:
+def _starts(parts: Sequence[Stretch | Reading]) -> list[int]:
     """Where each part begins, and where the last one ends."""
     return np.cumsum([0, *(_ids(part).shape[1] for part in parts)]).tolist()
 
 
-def _chosen(parts: Sequence[Chunk | Reading], k: int) -> Tensor:
+def _chosen(parts: Sequence[Stretch | Reading], k: int) -> Tensor:
     """The numbers (n,) of the tokens that are read anew, in order."""
     starts = _starts(parts)
     anew = torch.ones(starts[-1], dtype=torch.bool)
     for number, (part, start, end) in enumerate(zip(parts, starts, starts[1:], strict=False)):
-        if isinstance(part, Chunk):
+        if isinstance(part, Stretch):
             anew[start + (0 if _is_prefix(parts, number) and k < ALL else k) : end] = False
     anew[-1] = True  # the next token is chosen by it
     return anew.nonzero()[:, 0]
 
 
-def _is_prefix(parts: Sequence[Chunk | Reading], number: int) -> bool:
+def _is_prefix(parts: Sequence[Stretch | Reading], number: int) -> bool:
     """Whether a part begins the whole as it began its own reading, so that nothing of it would change."""
     part = parts[number]
-    return number == 0 and isinstance(part, Chunk) and part.begin == 0
+    return number == 0 and isinstance(part, Stretch) and part.begin == 0
 
 
-def _prompts(parts: Sequence[Chunk | Reading]) -> Iterator[tuple[int, Reading]]:
+def _prompts(parts: Sequence[Stretch | Reading]) -> Iterator[tuple[int, Reading]]:
     """All prompts, each with its first token's number in the whole."""
     for part, start in zip(parts, _starts(parts), strict=False):
         if isinstance(part, Reading):
@@ -216,10 +216,10 @@ def _prompts(parts: Sequence[Chunk | Reading]) -> Iterator[tuple[int, Reading]]:
             yield from ((start + first, prompt) for first, prompt in part.prompts)
 
 
-def _stored(parts: Sequence[Chunk | Reading], cache: ElasticCache) -> list[tuple[Tensor, Tensor]]:
+def _stored(parts: Sequence[Stretch | Reading], cache: ElasticCache) -> list[tuple[Tensor, Tensor]]:
     """Per layer keys and values (B, H, T, D), turned to where the tokens now stand; room where none were taken over."""
     starts, found = _starts(parts), []
-    taken = [(part, start) for part, start in zip(parts, starts, strict=False) if isinstance(part, Chunk)]
+    taken = [(part, start) for part, start in zip(parts, starts, strict=False) if isinstance(part, Stretch)]
     for number in range(len(cache.layers)):
         sample = taken[0][0].state.cache.layers[number].stored()
         keys, values = (one.new_zeros(*one.shape[:2], starts[-1], one.shape[3]) for one in sample)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from elastic import engine
-from elastic.engine import ALL, Chunk, compress, decode, extend, link, prefill
+from elastic.engine import ALL, Stretch, compress, decode, extend, link, prefill
 from elastic.model import Reading, together
 from elastic.policies import POLICIES
 from elastic.record.recorder import RECORDED, Recorder
@@ -95,7 +95,7 @@ def test_a_piece_out_of_the_midst_of_another_text_is_turned_to_its_new_place(tin
     assert start != first
     given = [(before, 0, first), (other, start, start + count), (behind, 0, last)]
     oracle = LinkedModel(eager, given, anew(first, count, last, 4))
-    state = link(tiny, [before, Chunk(prefill(tiny, other), start, start + count), behind], 4)
+    state = link(tiny, [before, Stretch(prefill(tiny, other), start, start + count), behind], 4)
     assert torch.allclose(state.logits[0], oracle.logits, atol=5e-4)
     assert same_slots(state, oracle)
 
@@ -240,10 +240,10 @@ def test_texts_are_linked_likewise(tiny_text):
     ("wrong", "sentence"),
     [
         (lambda before, alone, behind: [before, behind], "nothing to take over"),
-        (lambda before, alone, behind: [before, Chunk(alone, 4, 2), behind], "There are no tokens 4 to 2"),
-        (lambda before, alone, behind: [before, Chunk(alone, 0, 9999), behind], "There are no tokens 0 to 9999"),
-        (lambda before, alone, behind: [before, Chunk(alone, 0, 9), behind], "A picture goes on behind"),
-        (lambda before, alone, behind: [before, Chunk(alone, 9), behind], "A picture begins before"),
+        (lambda before, alone, behind: [before, Stretch(alone, 4, 2), behind], "There are no tokens 4 to 2"),
+        (lambda before, alone, behind: [before, Stretch(alone, 0, 9999), behind], "There are no tokens 0 to 9999"),
+        (lambda before, alone, behind: [before, Stretch(alone, 0, 9), behind], "A picture goes on behind"),
+        (lambda before, alone, behind: [before, Stretch(alone, 9), behind], "A picture begins before"),
         (lambda before, alone, behind: [before, compress(alone, POLICIES["knorm"](keep=0.5)), behind], "full cache"),
         (lambda before, alone, behind: [before, alone, behind.without([1])], "Tokens were erased"),
         (lambda before, alone, behind: [together([before, before]), alone, behind], "1 to 2 sequences"),

@@ -44,7 +44,9 @@ def test_one_side_reads_everything_and_the_other_takes_the_picture_over(pocket, 
     assert b.reuse.k == 4 and b.reuse.begins == [first]
     assert np.flatnonzero(b.reused).tolist() == list(range(first + 4, b.patches[-1] + 1))
     chunk = pocket.halves(picture, FIRST)[0]
-    assert b.pieces[first : b.patches[-1] + 1] == pocket.pieces(chunk.ids[0].tolist()), "the picture as it is read first"
+    assert b.pieces[first : b.patches[-1] + 1] == pocket.pieces(chunk.ids[0].tolist()), (
+        "the picture as it is read first"
+    )
     assert FIRST in "".join(b.pieces[:first]), "the question stands before it"
     assert a.pieces == b.pieces and opening(run).sides[1].reuse == b.reuse
 

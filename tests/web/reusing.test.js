@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import { newSide, openSide, takeSteps } from '../../assets/web/core/messages.js';
 import { percentText } from '../../assets/web/core/numbers.js';
-import { FIRST, reuseFacts, reuseText, reusedPatches, sinkText } from '../../assets/web/core/reusing.js';
+import { FIRST_TOKENS, reuseFacts, reuseText, reusedPatches, sinkText } from '../../assets/web/core/reusing.js';
 import { storyOf } from '../../assets/web/core/story.js';
 import { layOut } from '../../assets/web/core/views.js';
 import { IMAGE, TOKENS, VIEWS, openingOf, randomly, stepsOf } from './made.js';
@@ -56,7 +56,7 @@ test('the share of the reused part’s beginning is the mean over answer tokens 
     const rows = [rowsOf(seed), rowsOf(seed + 20, 3)];
     const sides = rows.map((row, number) => sideOf(number, row, number ? reuseOf(1) : null));
     const [a, b] = rows.map((row) => row.reduce((sum, bytes) => (
-      sum + bytes.slice(IMAGE[0], IMAGE[0] + FIRST).reduce((share, byte) => share + (byte / 255) ** 2, 0)), 0) / row.length);
+      sum + bytes.slice(IMAGE[0], IMAGE[0] + FIRST_TOKENS).reduce((share, byte) => share + (byte / 255) ** 2, 0)), 0) / row.length);
     assert.equal(sinkText(sides), 'Of all that its words look at, A has ' + percentText(a) + ' on the first 4 tokens of the reused part, and B ' + percentText(b) + '.');
     assert.ok(storyOf(sides, layOut(VIEWS)).sentences.includes(sinkText(sides)), 'it is part of what a run comes to');
   }

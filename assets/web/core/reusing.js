@@ -3,7 +3,7 @@
 import { meanShares } from './gaze.js';
 import { percentText } from './numbers.js';
 
-export const FIRST = 4; // tokens of what is reused, that a false sink would be among
+export const FIRST_TOKENS = 4; // tokens of what is reused, that a false sink would be among
 
 /**
  * Whether each patch was taken over; null where none was.
@@ -64,12 +64,12 @@ export function sinkText(sides) {
   const side = reusingSide(sides);
   const first = side?.reuse?.begins[0];
   if (!side || first === undefined || sides.length < 2) return '';
-  const beginning = Array.from({ length: FIRST }, (_, i) => first + i);
+  const beginning = Array.from({ length: FIRST_TOKENS }, (_, i) => first + i);
   const shares = sides.map((each) => {
     const gaze = meanShares(each, [...Array(each.known).keys()], 0, beginning);
     return gaze ? gaze.reduce((sum, share) => sum + share, 0) : NaN;
   });
   if (!shares.every(Number.isFinite)) return '';
   const [a, b] = shares.map(percentText);
-  return 'Of all that its words look at, A has ' + a + ' on the first ' + FIRST + ' tokens of the reused part, and B ' + b + '.';
+  return 'Of all that its words look at, A has ' + a + ' on the first ' + FIRST_TOKENS + ' tokens of the reused part, and B ' + b + '.';
 }

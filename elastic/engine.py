@@ -17,11 +17,12 @@ from torch import Tensor
 from elastic.cache import ElasticCache
 from elastic.cache.forward import Forward
 from elastic.cache.views import attention_on_tokens
-from elastic.linking import ALL, Stretch, link
+from elastic.linking import Stretch, link
 from elastic.model import Reader, Reading
 from elastic.models.reading import View
 from elastic.policies import Policy
 from elastic.policies.full import Full
+from elastic.record.reuse import ALL
 from elastic.rehearsal import rehearse
 from elastic.state import State, now
 from elastic.statistics import Statistic

@@ -19,6 +19,7 @@ anew is summed up for methods that compress, and only that: what is taken over d
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -187,7 +188,7 @@ def _kinds(part: Stretch | Reading, image_id: int | None) -> Tensor:
 
 def _starts(parts: Sequence[Stretch | Reading]) -> list[int]:
     """Where each part begins, and where the last one ends."""
-    return np.cumsum([0, *(_ids(part).shape[1] for part in parts)]).tolist()
+    return list(accumulate((_ids(part).shape[1] for part in parts), initial=0))
 
 
 def _chosen(parts: Sequence[Stretch | Reading], k: int) -> Tensor:

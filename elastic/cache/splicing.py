@@ -40,8 +40,8 @@ def splice(
     cache.tables.reused = torch.ones(tokens, dtype=torch.bool).index_fill(0, chosen, False)
     for layer, (keys, values) in zip(cache.layers, stored, strict=True):
         layer.hold(keys, values)
-    rows = (which(kinds, tokens, asked)[:, chosen].to(device) for which in (after_image, asking))
-    observer = Observer(cache.needs, *rows, sees=chosen)
+    rows, asks = (which(kinds, tokens, asked)[:, chosen].to(device) for which in (after_image, asking))
+    observer = Observer(cache.needs, rows, asks, sees=chosen)
     positions = chosen[None].to(device)
     if observer.goes_by_rope:
         read = torch.ones(int(chosen[0]) + len(chosen), dtype=torch.bool)

@@ -132,7 +132,8 @@ class Trace:
         asks = self.is_prompt.copy()
         asks[len(asks) - self.asked_after :] = False
         asks[[] if self.erasure is None else self.erasure.tokens] = False
-        return (asks & ~self.reused)[::-1].cumsum()[::-1]
+        asks &= ~self.reused
+        return asks[::-1].cumsum()[::-1]
 
     @property
     def reused(self) -> np.ndarray:

@@ -33,15 +33,15 @@ test('patches that were taken over are told from those that were read anew, and 
 });
 
 for (const [k, words] of [
-  [0, 'took 9 tokens of that reading over as they were.'],
-  [1, 'took 8 tokens of that reading over and read its first token anew.'],
-  [4, 'took 5 tokens of that reading over and read the first 4 of its tokens anew.'],
-  [null, 'did so too, in the way in which it would read less of it.'],
+  [0, 'takes 9 of its tokens over as they are.'],
+  [1, 'takes 8 of its tokens over and reads the first one anew.'],
+  [4, 'takes 5 of its tokens over and reads the first 4 anew.'],
+  [null, 'too, but by the way in which it would take some of it over.'],
 ]) {
   test('it is said above the answers what side B took over, where ' + k + ' were read anew', () => {
     const sides = [sideOf(0, rowsOf(1), null), sideOf(1, rowsOf(2), reuseOf(k))];
-    assert.equal(reuseText(sides), 'The question stands before the picture, which comes as it was read before, with a beginning of its own. '
-      + 'A read everything; B ' + words);
+    assert.equal(reuseText(sides), 'The question stands before the picture, which was read before, with a beginning of its own: '
+      + 'A reads it once more, B ' + words);
     assert.equal(reuseFacts(sides).length, 1);
   });
 }

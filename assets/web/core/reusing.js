@@ -30,19 +30,10 @@ export function reuseText(sides) {
   const side = reusingSide(sides);
   if (!side) return '';
   const { tokens, k } = /** @type {Reuse} */ (side.reuse);
-  const begin = 'The question stands before the picture, which comes as it was read before, with a beginning of its own. A read everything; '
+  const begin = 'The question stands before the picture, which was read before, with a beginning of its own: A reads it once more, '
     + side.letter.toUpperCase() + ' ';
-  if (!tokens.length) return begin + 'did so too, in the way in which it would read less of it.';
-  const anew = k === 1 ? 'its first token' : 'the first ' + k + ' of its tokens';
-  return begin + 'took ' + tokens.length + ' tokens of that reading over' + (k ? ' and read ' + anew + ' anew.' : ' as they were.');
-}
-
-/**
- * What a picture of a side that has taken something over does not show; '' of any other.
- * @param {{ reuse: Reuse | null }} side
- */
-export function unaskedText({ reuse }) {
-  return reuse?.tokens.length ? 'Attention received (Importance) is from what was read anew alone: the rest asked when it was read, elsewhere.' : '';
+  if (!tokens.length) return begin + 'too, but by the way in which it would take some of it over.';
+  return begin + 'takes ' + tokens.length + ' of its tokens over' + (k ? ' and reads the first ' + (k === 1 ? 'one' : k) + ' anew.' : ' as they are.');
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { MESSAGE_VERSION, newSide, openSide, takeSteps } from '../core/messages.js';
 import { keptWords } from '../core/numbers.js';
-import { reuseText, reusedPatches, unaskedText } from '../core/reusing.js';
+import { reuseText } from '../core/reusing.js';
 import { askedAfterText } from '../core/sentences.js';
 import { isMarker } from '../core/tokens.js';
 import { withAnswers } from '../core/transcript.js';
@@ -202,7 +202,7 @@ function open(opening) {
   state.layer = Math.min(state.layer, state.sides[0].layers);
   state.sides.forEach(openPanels);
   setText(find('.tv-before'), [askedAfterText(opening.sides[0]), reuseText(state.sides)].filter(Boolean).join(' '));
-  find('.tv-key-reuse').hidden = !state.sides.some((side) => reusedPatches(side));
+  both('.tv-key-reuse').forEach((key) => { key.hidden = !state.sides.some((side) => side.reuse?.tokens.length); });
   setText(find('.tv-seen-as'), seenText(views));
   buildCalculator(find('.tv-calculator-box'), state.shape);
   buildSave(find('.tv-save'), state);
@@ -217,7 +217,7 @@ function openPanels(side) {
   both('[data-side="' + side.letter + '"] .tv-title').forEach((box) => { box.textContent = side.title; });
   const answer = ofSide('.tv-answer', side);
   answer.querySelector('.tv-kept').textContent = keptWords(side);
-  setText(ofSide('.tv-unseen', side), [side.unseen, unaskedText(side)].filter(Boolean).join(' '));
+  setText(ofSide('.tv-unseen', side), side.unseen);
   ofSide('.tv-thin', side).hidden = !side.channels;
   buildStrip(ofSide('.tv-strip', side), side);
 }

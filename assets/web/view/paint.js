@@ -40,7 +40,7 @@ export function paintBase(canvas, scene, ink) {
   paintFill(context, scene, ink, ratio);
   paintLight(context, scene);
   const { reused } = scene;
-  if (reused) paintPattern(context, scene, ruling(context, ratio), (patch) => (reused[patch] ? 0.6 : 0));
+  if (reused) paintPattern(context, scene, ruling(context, ratio), (patch) => (reused[patch] ? 0.45 : 0));
   if (scene.borders) paintBorders(context, scene, ratio);
   paintGone(context, scene, ink, ratio);
   if (scene.anchors !== 'none') paintAnchors(context, scene, ink, ratio);

@@ -41,11 +41,11 @@ export function hatching(context, ratio, colour, edge) {
  * @param {number} ratio
  */
 export function ruling(context, ratio) {
-  return tile(context, Math.round(6 * ratio), (pen, size) => {
-    pen.fillStyle = 'rgba(255, 255, 255, 0.8)';
+  return tile(context, Math.round(8 * ratio), (pen, size) => {
+    pen.fillStyle = 'rgba(255, 255, 255, 0.7)';
     pen.fillRect(0, 0, size, ratio);
     pen.fillStyle = 'rgba(0, 0, 0, 0.6)';
-    pen.fillRect(0, ratio, size, ratio);
+    pen.fillRect(0, ratio, size, 0.6 * ratio);
   });
 }
 

@@ -129,12 +129,15 @@ const isList = (value) => Array.isArray(value) || ArrayBuffer.isView(value);
 /** @type {(value: any) => boolean} */
 const isPlain = (value) => value?.constructor === Object;
 
+// What was taken over from another reading asked there, and not here.
+const isReused = () => openSides().some((side) => side.reuse?.tokens.length);
+
 /**
  * The same for who asks for no numbers.
  * @param {Heat} heat
  */
 function plainUnit(heat) {
-  if (heat.kind !== 'looked') return 'looked at, by all of the prompt';
+  if (heat.kind !== 'looked') return 'looked at, by all ' + (isReused() ? 'that each side read' : 'of the prompt');
   return 'looked at, for this word';
 }
 
@@ -142,7 +145,7 @@ function plainUnit(heat) {
 function unitText(heat) {
   // Attention is recorded per layer, for all heads together.
   const perHead = headNow() ? ', mean of all heads' : '';
-  if (heat.kind !== 'looked') return 'attention received' + perHead;
+  if (heat.kind !== 'looked') return 'attention received' + (isReused() ? ' from what each side read' : '') + perHead;
   const [side] = openSides();
   const numbers = numbersOn(side, heat);
   const isMean = state.layer && openSides().some((each) => !layerSeen(each, numbersOn(each, heat), state.layer));

@@ -3,6 +3,7 @@
 A picture is read, as always, behind what the chat template begins with; that reading is the chunk, its own first token
 (BOS) included, as in EPIC's code. So that it stands elsewhere now, the question stands before it, on every side:
 template and question, the template's beginning once more with the picture, and what the template ends a question with.
+On pocket-llava that BOS is the false sink, and no patch is one, however a picture was read (`benchmarks/RESULTS.md`).
 """
 
 from collections.abc import Iterable, Sequence

@@ -398,6 +398,17 @@ def test_the_compare_api_compresses_before_the_question_where_it_is_asked_to(cli
     assert unknown["b"]["slots_prompt"] == [int(0.2 * (tokens - asked)) + asked] * 6
 
 
+def test_the_compare_api_takes_a_picture_over_where_it_is_asked_to(client):
+    from gradio_client import handle_file
+
+    call = handle_file(SCENE), "How many rabbits are there?", "full", "full", 1.0, 32
+    found = {reuse: client.predict(*call, reuse=reuse, api_name="/compare")[2] for reuse in ("off", "0", "4", "all")}
+    assert {reuse: figures["a"]["reused_tokens"] for reuse, figures in found.items()} == dict.fromkeys(found, 0)
+    taken = {reuse: figures["b"]["reused_tokens"] for reuse, figures in found.items()}
+    assert taken == {"off": 0, "0": 260, "4": 256, "all": 0}
+    assert found["all"]["a"]["answer"] == found["all"]["b"]["answer"]
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

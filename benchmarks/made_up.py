@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from elastic.picture import small_jpeg
-from elastic.record.trace import Run, Trace, ViewFrame, placed
+from elastic.record.places import ViewFrame, placed
+from elastic.record.trace import Run, Trace
 
 BYTES_PER_SLOT = 2048
 WORDS = 12  # before and after the picture each

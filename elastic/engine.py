@@ -1,13 +1,14 @@
 """Five verbs: `prefill` a prompt, `compress` per policy, `step` by a token, `decode` an answer, `extend` by a prompt.
 
+A sixth, `link`, makes a state of what was read before, wherever it stood: see `elastic.linking`.
+
 A prefill enters a prompt into the cache, lets the model read it, and observes what was attended; a `step` does the same
 with one token per sequence, and evicts. `decode` is a generator of steps, and zipping two of them is the side-by-side
 run. Nothing here knows what a policy's rule is.
 """
 
-import time
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,45 +17,17 @@ from torch import Tensor
 from elastic.cache import ElasticCache
 from elastic.cache.forward import Forward
 from elastic.cache.views import attention_on_tokens
+from elastic.linking import Stretch, link
 from elastic.model import Reader, Reading
-from elastic.models.reading import View, words
-from elastic.policies import LayerView, Policy
+from elastic.models.reading import View
+from elastic.policies import Policy
 from elastic.policies.full import Full
-from elastic.rehearsal import Script, rehearse
+from elastic.record.reuse import ALL
+from elastic.rehearsal import rehearse
+from elastic.state import State, now
 from elastic.statistics import Statistic
 
-
-@dataclass
-class State:
-    """One side of a conversation, or B of them that read and write in step: every token so far, and its cache."""
-
-    llava: Reader
-    cache: ElasticCache
-    ids: Tensor  # (B, seen)
-    logits: Tensor  # (B, V) float32, for the next token
-    looked: Tensor  # (L, seen) float32, the attention of the query that `logits` come from, mean over heads
-    prefill_seconds: float = 0.0
-    compress_seconds: float = 0.0
-    chosen_from: list[LayerView] = field(default_factory=list)  # per layer, what the policy compressed; for the record
-    chosen_by: dict[Statistic, Tensor] = field(default_factory=dict)  # of layers, what was known then; for the record
-    views: tuple[View, ...] = ()  # every picture that the first sequence was shown, as the model saw it
-    places: np.ndarray = field(default_factory=lambda: words(0))  # (up to seen, 4) of prompts, see `Reading.place`
-    script: Script = field(default_factory=Script)  # the prompts, to be read again where a policy has them rehearsed
-
-    @property
-    def seen(self) -> int:
-        """Tokens that are in the cache or were."""
-        return self.cache.seen
-
-    @property
-    def place(self) -> np.ndarray:
-        """Each token's picture, view, row and column, (seen, 4) int32; all -1 for words."""
-        return np.concatenate([self.places, words(self.seen - len(self.places))])
-
-    @property
-    def policy(self) -> Policy:
-        """What the cache was compressed by."""
-        return self.cache.policy
+__all__ = ["ALL", "State", "Step", "Stretch", "compress", "decode", "extend", "link", "prefill", "step"]
 
 
 @dataclass(frozen=True)
@@ -105,7 +78,7 @@ def extend(state: State, prompt: Reading, is_written: bool = False) -> None:
     Where they are an answer that is known, `is_written`, they count as the model's own, and no attention of theirs is
     summed up.
     """
-    llava, cache, began = state.llava, state.cache, _now(state.llava)
+    llava, cache, began = state.llava, state.cache, now(state.llava)
     place, views = _placed(state, prompt)
     positions = None if prompt.positions is None else prompt.positions + cache.seen + cache.offset
     script = state.script if is_written else state.script.followed_by(cache.seen, prompt)
@@ -114,7 +87,7 @@ def extend(state: State, prompt: Reading, is_written: bool = False) -> None:
     cache.observe(forward)
     state.ids = torch.cat([state.ids, prompt.ids.cpu()], 1)
     state.places, state.views, state.script = place, views, script
-    state.prefill_seconds, state.compress_seconds = _now(llava) - began, 0.0
+    state.prefill_seconds, state.compress_seconds = now(llava) - began, 0.0
     if cache.records_attention:
         state.looked = attention_on_tokens(cache.tables, forward)
 
@@ -122,11 +95,11 @@ def extend(state: State, prompt: Reading, is_written: bool = False) -> None:
 @torch.inference_mode()
 def compress(state: State, policy: Policy, reserve: int = 256) -> State:
     """A state with a cache of its own, compressed as the policy says, with room for what `reserve` more tokens need."""
-    began = _now(state.llava)
+    began = now(state.llava)
     cache = state.cache.fork()
     rehearse(state.llava, cache, state.ids, state.script, policy.needs)
     chosen_from, chosen_by = cache.compress(policy, reserve), cache.layer_statistics
-    seconds = _now(state.llava) - began
+    seconds = now(state.llava) - began
     return replace(state, cache=cache, compress_seconds=seconds, chosen_from=chosen_from, chosen_by=chosen_by)
 
 
@@ -164,7 +137,7 @@ def decode(
     ended = torch.zeros(len(state.logits), dtype=torch.bool)
     given = None if forced is None else _given(state, forced)
     for number in range(max_new_tokens):
-        began = _now(state.llava)
+        began = now(state.llava)
         tokens = _pick(state.logits, temperature, seed, number)
         likeliest = int(state.logits[0].argmax())
         if given is not None:
@@ -175,7 +148,7 @@ def decode(
         if not ended.all():
             # The last token of all is processed too: the next question of a conversation must find it in the cache.
             forward, evicted = step(state, tokens[:, None])
-        seconds = _now(state.llava) - began
+        seconds = now(state.llava) - began
         if state.cache.records_attention and not ended.all():
             state.looked = attention_on_tokens(state.cache.tables, forward)
         yield Step(
@@ -218,10 +191,3 @@ def _pick(logits: Tensor, temperature: float, seed: int, number: int) -> Tensor:
     generator = torch.Generator().manual_seed((seed * 1_000_003 + number) % 2**63)
     uniform = torch.rand(logits.shape[1:], generator=generator).clamp(min=1e-20).to(logits.device)
     return (logits / temperature - (-uniform.log()).log()).argmax(-1)
-
-
-def _now(llava: Reader) -> float:
-    """Seconds, after the GPU has finished what it was given."""
-    if llava.device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()

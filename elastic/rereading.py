@@ -20,6 +20,7 @@ from elastic.policies import Policy
 from elastic.policies.full import Full
 from elastic.record.recorder import RECORDED
 from elastic.rehearsal import extent
+from elastic.reusing import asked_before, linked
 
 Reads = Generator[Event, None, list[State]]
 
@@ -35,10 +36,13 @@ class Asking:
     reserve: int  # tokens that an answer may have
     picture_tokens: int  # at most, of each picture; 0 where nobody chose that
     erased: tuple[int, ...] = ()  # tokens of a first question, by their numbers, which nothing behind them looks at
+    # The last side takes the first question's picture over, but for so many first tokens; None: every side reads it.
+    reuse: int | None = None
 
     def fits(self, other: "Asking") -> bool:
         """Whether a cache that was made for one of them can go on with the other."""
-        return self.policies == other.policies and self.picture_tokens == other.picture_tokens
+        of_each = [(one.policies, one.picture_tokens, one.reuse) for one in (self, other)]
+        return of_each[0] == of_each[1]
 
 
 @dataclass(frozen=True)
@@ -65,13 +69,15 @@ def read_from_start(llava: PictureReader, past: Sequence[PastTurn], asked: Askin
         ValueError: if it is more than the model can read, or too much of it is erased.
     """
     first = past[0].asked if past else asked
+    if asked.reuse is not None:
+        _check_reuse(asked, is_first=not past)
     if past or not asked.before_question:
-        start = llava.first_turn(list(first.pictures), first.question)
+        start, begins = _first_turn(llava, first, asked.reuse)
         later = [*(turn.asked for turn in past[1:]), asked] if past else []
         nexts = [llava.next_turn(one.question, one.pictures) for one in later]
     else:
         start, rest = llava.halves(list(first.pictures), first.question)
-        nexts = [rest]
+        nexts, begins = [rest], 0
     if asked.erased:
         start, *nexts = without(llava, (start, *nexts), asked.question, asked.erased)
     answered = max((sum(map(len, said)) for said in _by_side(past)), default=0)
@@ -82,23 +88,44 @@ def read_from_start(llava: PictureReader, past: Sequence[PastTurn], asked: Askin
     for number, one in enumerate(nexts):
         nexts[number] = yield from _encoded(llava, one, seen)
     yield Prefilling(start.ids.shape[1], together=True)
-    begun = prefill(llava, start, RECORDED.union(*(policy.needs for policy in asked.policies)))
-    yield Read(begun.prefill_seconds)
+    needs = RECORDED.union(*(policy.needs for policy in asked.policies))
+    begun = [prefill(llava, start, needs)] * len(asked.policies)
+    yield Read(begun[0].prefill_seconds)
+    if asked.reuse is not None:
+        begun[-1] = linked(llava, start, begins, asked.reuse, needs)
     question = nexts.pop() if asked.before_question else None
     reserve = asked.reserve + (0 if question is None else question.ids.shape[1])
     if question is not None:
         yield Prefilling(question.ids.shape[1], together=False)
     states: list[State] = []
-    read: dict[tuple[tuple[int, ...], ...], State] = {}  # sides that said the same read the same
+    read: dict[tuple[int, tuple[tuple[int, ...], ...]], State] = {}  # sides that said the same read the same
     for side, policy in enumerate(asked.policies):
         said = tuple(turn.answers[side] for turn in past)
-        if said not in read:
-            read[said] = yield from _read_on(begun, said, nexts)
+        if (known := (id(begun[side]), said)) not in read:
+            read[known] = yield from _read_on(begun[side], said, nexts)
         yield Compressing(side)
-        states.append(compress(read[said], policy, reserve))
+        states.append(compress(read[known], policy, reserve))
         if question is not None:
             _ask_compressed(states[-1], question, states[-1].prefill_seconds)
     return states
+
+
+def _check_reuse(asked: Asking, is_first: bool) -> None:
+    if asked.before_question and is_first:
+        raise ValueError(
+            "Where the picture is reused the question stands before it, so that no cache can be compressed before the "
+            "question: switch one of the two off."
+        )
+    if asked.erased:
+        raise ValueError("Tokens are erased of a prompt that both sides read: ask with Reuse the picture off.")
+
+
+def _first_turn(llava: PictureReader, first: Asking, reuse: int | None) -> tuple[Reading, int]:
+    """The first question's prompt, and the number of the token with which begins what may be reused."""
+    pictures = list(first.pictures)
+    if reuse is None:
+        return llava.first_turn(pictures, first.question), 0
+    return asked_before(llava, pictures, first.question)
 
 
 def _by_side(past: Sequence[PastTurn]) -> list[tuple[tuple[int, ...], ...]]:

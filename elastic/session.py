@@ -143,11 +143,14 @@ class Comparison:
         source: tuple[str, ...] = (),
         erased: Sequence[int] = (),
         earlier: Sequence[Trace] = (),
+        reuse: int | None = None,
     ) -> Generator[Event]:
         """Answer a question on all sides, one step of each in turn, yielding what happens; last of all that it ended.
 
         A later question may come with further `pictures`; `source` says where these are from. The first one may be read
-        with tokens `erased`, see `elastic.models.reading.erase`; `earlier` are the sides of the run without that.
+        with tokens `erased`, see `elastic.models.reading.erase`; `earlier` are the sides of the run without that. Where
+        `reuse` says how many first tokens of the picture are read anew, the last side takes over all others of it from
+        an earlier reading, see `elastic.reusing`; that is so for the whole conversation, which is read again otherwise.
 
         Closing the generator stops within a step; what was written by then stays part of the conversation.
 
@@ -161,7 +164,8 @@ class Comparison:
 
         Raises:
             ValueError: if the question is empty, too long, or does not fit behind what was said before; if pictures
-                come with it that are too many, or that the model cannot be shown any more; or if too much is erased.
+                come with it that are too many, or that the model cannot be shown any more; if too much is erased; or if
+                nothing can be reused.
         """
         question = checked_question(question)
         if pictures:
@@ -176,7 +180,7 @@ class Comparison:
         self._remember()
         shown = tuple(pictures if self.past else [*self.pictures, *pictures])
         settings = tuple(self.policies), before_question, max_new_tokens, self.picture_tokens
-        yield from self._read(Asking(question, shown, *settings, erased=tuple(erased)))
+        yield from self._read(Asking(question, shown, *settings, erased=tuple(erased), reuse=reuse))
         self.pictures, self.source = [*self.pictures, *pictures], self.source + source
         self.recorders = [Recorder.of(state, question) for state in self.states]
         for recorder, side in zip(self.recorders, earlier, strict=False):
@@ -222,7 +226,10 @@ class Comparison:
 
     def _read(self, asked: Asking) -> Iterator[Event]:
         """Caches with the question in them, of those that are held, or of the turns."""
-        if self.past and not self.states and self.past[-1].asked.fits(asked):
+        fits = bool(self.past) and self.past[-1].asked.fits(asked)
+        if not fits:
+            self.states, self._before = [], []
+        elif not self.states:
             self.states = yield from as_they_were(self.llava, self.past, self._seen)
         self._begins = not self.states
         if self._begins:

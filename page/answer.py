@@ -14,6 +14,7 @@ from elastic.events import Answering, Ended, Event
 from elastic.policies import Policy
 from elastic.record import messages
 from elastic.record.messages import Message
+from elastic.record.reuse import CHOICES
 from elastic.record.trace import Run
 from page.asking import AskedQuestion
 from page.conversing import Conversation, changes
@@ -63,7 +64,7 @@ class Answer:
         try:
             wanted = asked.question, asked.tokens, asked.temperature, asked.seed, asked.before_question
             source = asked.pictures[len(comparison.source) :] if self.pictures else ()
-            with closing(comparison.ask(*wanted, self.pictures, source)) as events:
+            with closing(comparison.ask(*wanted, self.pictures, source, reuse=CHOICES[asked.reuse])) as events:
                 yield from self._followed(visitor, comparison, events)
         except BaseException:
             if latest.run:  # ended in the midst: what was written since it was last seen belongs to it

@@ -3,13 +3,14 @@
 import json
 import time
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError
 
 from elastic.options import options_of, percent, read_policy
 from elastic.policies import POLICIES
 from elastic.policies.base import Policy
+from elastic.record.reuse import CHOICES
 from page import incoming
 from page.gate import MAX_TEXT, Refused, RequestPart, in_few_words
 from page.scripted import Scripted
@@ -62,6 +63,7 @@ class AskedQuestion(SidePolicies):
         "erased": f"Erased tokens: a list of at most {MOST_TOKENS_ERASED:,} whole numbers",
         "again": "The turn that is asked again: the name of its run",
         "before_question": "Compress before the question: true or false",
+        "reuse": f"Reuse the picture: one of {', '.join(CHOICES)}",
     }
 
     picture: PATH | None
@@ -77,6 +79,8 @@ class AskedQuestion(SidePolicies):
     # Tokens of that turn's prompt, by their numbers: then it is asked beside, without them, and no turn is left.
     erased: Annotated[list[TOKEN], Field(max_length=MOST_TOKENS_ERASED)] = Field(default_factory=list)
     before_question: bool = False  # whether caches are compressed before it is read
+    # Of a picture that side B takes over as it was read before, the first tokens that it reads anew; off: it reads all.
+    reuse: Literal[tuple(CHOICES)] = "off"
     number: float = Field(default_factory=time.time)
 
     @property
@@ -115,6 +119,17 @@ class Typed(Scripted):
         return None if value is None else value.model_dump_json()
 
 
+def reused(choice: str) -> int | None:
+    """How many first tokens of a reused picture a choice has read anew; None where it is not reused.
+
+    Raises:
+        ValueError: if there is no such choice.
+    """
+    if choice not in CHOICES:
+        raise ValueError(f"There is no reuse of {choice[:20]!r}. Send one of {', '.join(CHOICES)}.")
+    return CHOICES[choice]
+
+
 # What the inputs say as texts of two policies: of each, what is not its default.
 SIDES = """const keys = @keys@, defaults = @defaults@;
   const sides = [a, b].map((policy, side) => {
@@ -123,7 +138,7 @@ SIDES = """const keys = @keys@, defaults = @defaults@;
     const changed = Object.keys(defaults[policy]).filter((option) => chosen[option] !== defaults[policy][option]);
     return changed.length ? policy + ':' + changed.map((option) => option + '=' + chosen[option]).join(';') : policy;
   });"""
-ASK = """(picture, pictures, picture_tokens, question, tokens, temperature, seed, keep, before_question,
+ASK = """(picture, pictures, picture_tokens, question, tokens, temperature, seed, keep, before_question, reuse,
   a, b, ...values) => {
   const shared = { keep: keep / 100 };
   @sides@
@@ -134,7 +149,7 @@ ASK = """(picture, pictures, picture_tokens, question, tokens, temperature, seed
   const most = /^\\d+$/.test(typed) ? Number(typed) : typed;
   const shown = { picture: first ?? picture?.path ?? null, further, picture_tokens: most };
   const asked = { ...shown, question: question ?? '', tokens, temperature, seed: whole, sides };
-  const value = { ...asked, before_question: Boolean(before_question), number: Date.now() };
+  const value = { ...asked, before_question: Boolean(before_question), reuse: reuse || 'off', number: Date.now() };
   @send@
 }"""
 # What was typed is sent and leaves its box, which is given it back where it is refused, or where it has not come. Who
@@ -196,8 +211,8 @@ def scripts(keys: Sequence[tuple[int, str, str]]) -> tuple[str, str, str, str]:
     browser.
 
     The inputs are, of a question, picture, several pictures, tokens of each, text, longest answer, temperature, seed,
-    percent kept and whether to compress before it; of `SidePolicies`, which keep their defaults, none of these; then
-    both policies, and the value of each option in `keys`: side, policy, name.
+    percent kept, whether to compress before it and what is reused; of `SidePolicies`, which keep their defaults, none
+    of these; then both policies, and the value of each option in `keys`: side, policy, name.
     """
     defaults = {
         name: {option.name: option.default for option in options_of(policy).values() if option.is_free}

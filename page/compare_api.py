@@ -19,6 +19,7 @@ def compare_api(events: Callbacks) -> None:
             gr.Number(128, label="max_new_tokens", precision=0),
             gr.Checkbox(False, label="compress_before_question"),
             *pictures_api(),
+            gr.Textbox("off", label="reuse"),
         ]
         outputs = [gr.Textbox(label="answer_a"), gr.Textbox(label="answer_b"), gr.JSON(label="figures")]
         gr.Button("Compare").click(events.compare, inputs, outputs, api_name="compare", concurrency_limit=None)

@@ -10,10 +10,10 @@ from elastic.policies import POLICIES
 from page.asking import AskedQuestion, SidePolicies
 from page.callbacks import Callbacks
 from page.comparing import Table, plan_rows, read_budgets, table_csv
-from page.controls import with_links
 from page.incoming import aside, picture_of
 from page.job import JobRefused, Progress
 from page.pictures import read_tokens
+from page.sides import with_links
 from page.visitor import TABLE, Visitor
 
 NO_TABLE = "The server no longer holds this table: compare again."

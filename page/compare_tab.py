@@ -21,7 +21,10 @@ INTRODUCTION = (
     "read once for all of them. The full cache answers first: the others are judged by it. Every row is compressed "
     "*after* the question was read, whatever *Compress before the question* says."
 )
-SETTINGS = "Every method has its default settings here, except that those of side A and B apply to their methods."
+SETTINGS = (
+    "Every method has its default settings here, except that those of side A and B apply to their methods. In fewer bits "
+    "come those once more that drop nothing while answering: as many more tokens as the same bytes have room for."
+)
 # Through the queue: without it an error does not reach the visitor.
 AT_ONCE = PRIVATE | {"queue": True, "concurrency_limit": None}
 
@@ -77,8 +80,7 @@ class CompareTab:
             self.bits = gr.Dropdown(
                 [("8 bits", "8"), ("4 bits", "4"), ("2 bits", "2")],
                 value=[],
-                label="Also in fewer bits, at the same bytes",
-                info="Of methods that drop nothing while answering: more tokens, each rounded.",
+                label="Also in fewer bits (same bytes)",
                 multiselect=True,
                 scale=2,
                 min_width=220,

@@ -18,10 +18,11 @@ def compared(
     question: str,
     tokens: int,
     before_question: bool,
+    reuse: int | None,
 ) -> Generator[None, None, tuple[str, str, dict]]:
     """The steps of it, for the line; they come to both answers and the figures."""
     comparison = model.session.Comparison(model.heeding(picture_tokens), pictures, policies)
-    with closing(comparison.ask(question, tokens, before_question=before_question)) as events:
+    with closing(comparison.ask(question, tokens, before_question=before_question, reuse=reuse)) as events:
         for _ in events:
             yield
     a, b = comparison.record().sides

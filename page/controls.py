@@ -1,8 +1,7 @@
-"""The inputs of the page: picture, question, policies and their settings."""
+"""The inputs of the page: picture, question, how much is kept, and what asks. Those of the sides: `sides`."""
 
 import json
 import random
-import re
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,10 +12,8 @@ import gradio as gr
 from gradio.events import Dependency
 from gradio.utils import get_upload_folder
 
-from elastic.options import HIGH, LOW, Option, options_of
-from elastic.policies import POLICIES, Policy
+from elastic.options import HIGH, LOW
 from page import incoming
-from page.asking import HOTTEST, MOST_TOKENS
 from page.everybody import drawer
 from page.looking import PRIVATE
 from page.picture import (
@@ -36,10 +33,6 @@ from scenes.scene import random_scene, render
 
 ASSETS = Path(__file__).parent.parent / "assets"
 EARLIER = "Earlier conversations: go back to one"
-BEFORE = (
-    "The picture (later, the conversation so far) is compressed before the question is known, as in most benchmarks "
-    "since 2025; methods that go by the question have none to go by."
-)
 
 
 @dataclass(frozen=True)
@@ -65,26 +58,6 @@ class Ask:
     renewed: list[Callable]
     uploaded: Dependency
     several: Several | None  # where the model is another one than pocket-llava
-
-
-@dataclass(frozen=True)
-class SideControls:
-    """Each side's policy, when both compress, and every option's (side, policy, field) with its control."""
-
-    names: list[gr.Dropdown]
-    before_question: gr.Checkbox
-    keys: list[tuple[int, str, str]]
-    options: list[gr.components.Component]
-
-
-def option_control(option: Option) -> gr.components.Component:
-    """The control that fits a hyper-parameter."""
-    shared = {"label": option.label.capitalize(), "info": option.about, "interactive": True}
-    if option.kind is bool:
-        return gr.Checkbox(option.default, **shared)
-    if option.choices:
-        return gr.Dropdown(option.choices, value=option.default, **shared)
-    return gr.Slider(option.low, option.high, option.default, step=1 if option.kind is int else 0.01, **shared)
 
 
 def scene_example(seed: int) -> dict:
@@ -240,42 +213,3 @@ def examples(pocket: bool) -> list[dict]:
         scene = random_scene(example["seed"]) if pocket else None
         example["suggestions"] = suggestions(scene, example["seed"]) if scene else [example["question"]]
     return listed
-
-
-def side_controls() -> SideControls:
-    """The policy of each side, when both compress, and the settings of all policies that can be chosen."""
-    choices = [(policy.title, name) for name, policy in POLICIES.items()]
-    names, keys, options = [], [], []
-    for side, default in enumerate(("full", "elastic")):
-        names.append(gr.Dropdown(choices, value=default, label=f"Side {'AB'[side]}", elem_id=f"policy-{'ab'[side]}"))
-    before_question = gr.Checkbox(False, label="Compress before the question", info=BEFORE, elem_id="before-question")
-    for side, chosen in enumerate(names):
-        with gr.Accordion(f"Settings of side {'AB'[side]}", open=False):
-            groups = []
-            for name, policy in POLICIES.items():
-                with gr.Group(visible=name == chosen.value) as group:
-                    gr.Markdown(with_links(policy), elem_classes=["about-policy"])
-                    for option in options_of(policy).values():
-                        if option.is_free and option.name != "keep":
-                            keys.append((side, name, option.name))
-                            options.append(option_control(option))
-                groups.append(group)
-            chosen.change(lambda now: [gr.Group(visible=name == now) for name in POLICIES], chosen, groups, **PRIVATE)
-    return SideControls(names, before_question, keys, options)
-
-
-def with_links(policy: type[Policy]) -> str:
-    """What a policy does and where it is from, as Markdown; papers on arXiv and OpenReview are links."""
-    paper = re.sub(r"arXiv[ :]\s*(\d{4}\.\d{4,5})", r"[arXiv \1](https://arxiv.org/abs/\1)", policy.paper)
-    paper = re.sub(r"OpenReview (\w{10})", r"[OpenReview](https://openreview.net/forum?id=\1)", paper)
-    return f"{policy.about} {paper}".strip()
-
-
-def answer_controls() -> list[gr.components.Component]:
-    """Longest answer, temperature, seed."""
-    with gr.Accordion("Answer", open=False):
-        return [
-            gr.Slider(1, MOST_TOKENS, 128, step=1, label="Longest answer (tokens)", elem_id="tokens"),
-            gr.Slider(0, HOTTEST, 0, step=0.1, label="Temperature (0 is greedy)", elem_id="temperature"),
-            gr.Number(0, precision=0, label="Seed", info="Both sides draw the same random numbers."),
-        ]

@@ -14,6 +14,7 @@ from PIL.Image import Image
 from elastic.options import options_of, percent, write_value
 from elastic.policies import Policy
 from elastic.record.messages import SaidTurn
+from elastic.record.reuse import ALL
 from page.asking import AskedQuestion
 from page.incoming import FileGone, picture_of
 
@@ -114,10 +115,20 @@ def changes(before: "Asking", now: "Asking") -> list[str]:
     if now.before_question != before.before_question:
         when = "before" if now.before_question else "after"
         said.append(f"From here caches are compressed {when} the question is read.")
+    if now.reuse != before.reuse:
+        said.append(f"From here {_reuse(now.reuse)}.")
     if now.picture_tokens != before.picture_tokens:
         most = f"at most {now.picture_tokens:,} tokens" if now.picture_tokens else "as many tokens as the model likes"
         said.append(f"From here a picture has {most}.")
     return said
+
+
+def _reuse(first: int | None) -> str:
+    """What becomes of the picture where another part of it is read anew."""
+    if first is None:
+        return "both sides read the picture, before the question"
+    anew = "all" if first == ALL else f"the first {first}" if first else "none"
+    return f"the question stands before the picture, of which B reuses a reading and reads {anew} of its tokens anew"
 
 
 def _change(old: Policy, new: Policy) -> str:

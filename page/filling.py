@@ -9,12 +9,13 @@ from elastic.options import name_of, options_of, percent, read_percent, read_pol
 from elastic.policies import POLICIES
 from page import incoming
 from page.asking import AskedQuestion
-from page.controls import Ask, SideControls, example_of, find_example, show_example
+from page.controls import Ask, example_of, find_example, show_example
 from page.links import DEFAULTS, read_link
 from page.misspelt import SIDES
 from page.picture import fitting_any
 from page.refilling import note_of_run, picture_of_run, settings_of_run
 from page.shown import Shown, recording, recordings
+from page.sides import SideControls
 
 TOKENS_PART = "picture_tokens"  # of a link
 
@@ -26,7 +27,8 @@ class Filling:
         self, inputs: Ask, sides: SideControls, answer: list[gr.components.Component], shown: Shown, pocket: bool
     ) -> None:
         self.inputs, self.sides, self.shown, self.pocket = inputs, sides, shown, pocket
-        self.budget = [inputs.keep, sides.before_question]  # how much of the cache is kept, and since when
+        # How much of the cache is kept, since when, and what of it was read elsewhere.
+        self.budget = [inputs.keep, sides.before_question, sides.reuse]
         self.side_inputs = [*sides.names, *sides.options]
         self.filled = [inputs.picture, inputs.question, inputs.suggested, inputs.scene_seed, inputs.belongs]
         self.filled += [*self.budget, *self.side_inputs]
@@ -77,6 +79,7 @@ class Filling:
         picture = str(incoming.keep(incoming.content_of(picture), Path(picture).name))
         before, tokens = bool(found.get("compress", False)), found.get(TOKENS_PART, 0)
         asked = {"question": found.get("q", question), "before_question": before, "picture_tokens": tokens}
+        asked |= {"reuse": found.get("reuse", "off")}
         return AskedQuestion(picture=picture, sides=sides, **asked)
 
     def inputs_of(self, asked: AskedQuestion) -> list:
@@ -89,7 +92,7 @@ class Filling:
             for side, name, option in self.sides.keys
         ]
         keep = float(percent(kept[0])) if kept else gr.skip()
-        budget = [keep, asked.before_question]
+        budget = [keep, asked.before_question, asked.reuse]
         return [asked.picture, asked.question, asked.tokens, asked.temperature, *budget, *names, *settings]
 
     def as_typed(self, asked: AskedQuestion) -> list:
@@ -103,7 +106,7 @@ class Filling:
     def of_link(self, asked: Mapping[str, str], found: Mapping[str, object]) -> list:
         """Values of all inputs for what a link asks about one of the pictures."""
         picture, question, suggestions, seed = show_example(self.example(asked))
-        settings = self.settings(DEFAULTS | {"compress": False} | found)
+        settings = self.settings(DEFAULTS | {"compress": False, "reuse": "off"} | found)
         return [
             picture,
             found.get("q", question),
@@ -130,5 +133,5 @@ class Filling:
             for side, policy, field in self.sides.keys
         ]
         keep = float(percent(found["keep"])) if "keep" in found else gr.skip()
-        budget = [keep, found.get("compress", gr.skip())]
+        budget = [keep, found.get("compress", gr.skip()), found.get("reuse", gr.skip())]
         return [*budget, *(policies.get(side, gr.skip()) for side in SIDES), *settings]

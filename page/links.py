@@ -15,6 +15,7 @@ from elastic.options import (
     write_value,
 )
 from elastic.policies import Policy
+from elastic.record.reuse import CHOICES
 from page.asking import MOST_PICTURE_TOKENS
 from page.misspelt import SIDES, misspelt
 
@@ -35,6 +36,7 @@ def link_of(
     before_question: bool = False,
     picture_tokens: int = 0,
     is_later: bool = False,
+    reuse: str = "off",
 ) -> dict[str, str]:
     """The parameters that ask a question about a bundled picture again; else they say what they come without.
 
@@ -49,6 +51,7 @@ def link_of(
         link[side] = name_of(policy)
         link |= {f"{side}.{name}": write_value(value) for name, value in changed(policy).items() if name != "keep"}
     link |= {"picture_tokens": str(picture_tokens)} if picture_tokens else {}
+    link |= {"reuse": reuse} if reuse != "off" else {}
     return link | ({"compress": "before"} if before_question else {})
 
 
@@ -57,12 +60,13 @@ def read_link(asked: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
 
     Also for what it is without.
     Of what it names: `q`, `keep` as a share of the cache, `a` and `b` as policies' names, `a.field` as options' values,
-    `compress` as whether that is before the question, `picture_tokens` as the most that a picture may have.
+    `compress` as whether that is before the question, `picture_tokens` as the most that a picture may have, `reuse` as
+    which first tokens of a reused picture are read anew.
     """
     found: dict[str, object] = {}
     wrong = misspelt(asked)
     readers: dict[str, Callable[[str], object]] = {"q": _question, "keep": _keep, "compress": _compress}
-    readers["picture_tokens"] = _picture_tokens
+    readers |= {"picture_tokens": _picture_tokens, "reuse": _reuse}
     if "without" in asked:
         wrong.append(WITHOUT.get(asked["without"], WITHOUT["picture"]))
     for name in readers.keys() & asked.keys():
@@ -112,6 +116,15 @@ def _compress(text: str) -> bool:
             f"The link compresses {text[:20]!r}: write compress=before there, for before the question, or leave it out."
         )
     return WHEN[text]
+
+
+def _reuse(text: str) -> str:
+    if text not in CHOICES:
+        raise ValueError(
+            f"The link sets reuse to {text[:20]!r}: write one of {', '.join(CHOICES)} there, for how many first tokens "
+            "of a reused picture are read anew, or leave it out."
+        )
+    return text
 
 
 def _picture_tokens(text: str) -> int:

@@ -11,7 +11,7 @@ from elastic.record import messages
 from page.asking import GIVE_BACK, SHOW_ANSWERS, AskedQuestion, SidePolicies, Typed, scripts
 from page.callbacks import Callbacks
 from page.coming_back import ARRIVED, COME_BACK, ComingBack, Tab
-from page.controls import answer_controls, ask_controls, examples, side_controls
+from page.controls import ask_controls, examples
 from page.filling import Filling
 from page.glance import Glance, note_of
 from page.links import read_link
@@ -21,6 +21,7 @@ from page.model import Model
 from page.picture import TAKE_FILES, fitting_any
 from page.pictures import Offers, Several
 from page.shown import Shown
+from page.sides import answer_controls, side_controls
 from page.visitor import Visitor
 
 # Through the queue, and not behind others.

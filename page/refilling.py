@@ -1,7 +1,8 @@
 """What a run was asked with, as its record tells it, for the inputs beside it: picture, question and settings."""
 
 from elastic.options import percent, write_value
-from elastic.record.trace import Run, Trace, ViewFrame
+from elastic.record.places import ViewFrame
+from elastic.record.trace import Run, Trace
 from page import incoming
 from page.links import read_link
 from page.misspelt import SIDES
@@ -43,6 +44,8 @@ def _area(view: ViewFrame) -> float:
 def settings_of_run(run: Run) -> dict[str, object]:
     """The settings as `read_link` finds them in a link; of a foreign record what cannot be is left out."""
     asked = {"compress": "before" if any(side.asked_after for side in run.sides) else "after"}
+    reuse = next((side.reuse.choice for side in run.sides if side.reuse is not None), "off")
+    asked |= {"reuse": reuse}
     for name, side in zip(SIDES, run.sides, strict=False):
         asked[name] = side.policy
         asked |= {f"{name}.{option}": write_value(value) for option, value in side.options.items() if option != "keep"}

@@ -7,7 +7,8 @@ from PIL import Image
 
 from elastic.picture import small_jpegs
 from elastic.record.messages import of_run
-from elastic.record.trace import Run, Trace, ViewFrame
+from elastic.record.places import ViewFrame
+from elastic.record.trace import Run, Trace
 
 WORDS = ("The", " picture", " shows", " a", " dog", " and", " a", " red", " ball")
 

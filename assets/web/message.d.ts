@@ -72,6 +72,7 @@ interface SideOpening {
   compress_seconds: number | null;
   asked_after: number;
   erasure: Erasure | null;
+  reuse: Reuse | null;
 }
 
 /** Which channels keys hold, a bit each, in the order of the shape: layers, key heads, channels. */
@@ -87,6 +88,13 @@ interface Erasure {
   answer_pieces: string[];
   before: number[];
   after: number[];
+}
+
+/** Which keys and values were taken over, and of which chunks how many first tokens were read anew. */
+interface Reuse {
+  tokens: number[];
+  begins: number[];
+  k: number | null;
 }
 
 /** What a view opens with, where its address asks for nothing else; layer and head count from 1, `t` is a step. */

@@ -375,6 +375,7 @@ interface Scene extends Cells {
   opacity: number;
   heat: Float32Array | null;
   range: number[];
+  reused: boolean[] | null; // per patch, whether it was taken over from another reading; null where none was
 }
 
 /** What the colours stand for; `numbers` are the answer tokens that are pointed at. */

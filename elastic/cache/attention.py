@@ -95,7 +95,7 @@ def _attend_and_observe(
     scaling: float,
     **kwargs: Any,
 ) -> Tensor:
-    """The output (B, Q, H, D) of queries that are the last tokens; the forward learns what they attended to."""
+    """The output (B, Q, H, D) of queries, the last of which is the last token; the forward learns what they saw."""
     layer = cast(int, module.layer_idx)
     bias = forward.bias[layer]
     if query.shape[2] == 1 and forward.observer is None:
@@ -104,7 +104,7 @@ def _attend_and_observe(
         if forward.keeps_attention:
             forward.attended[layer] = weights
         return output
-    output, lse = _attend_causally(library, module, query, key, value, scaling, bias, **kwargs)
+    output, lse = _attend_causally(library, module, query, key, value, scaling, bias, forward.into, **kwargs)
     if forward.observer is not None:
         by_sequence = None if bias is None else bias.view(len(query), -1, key.shape[2])
         forward.observer.see(layer, query, key, scaling, by_sequence, lse)
@@ -151,8 +151,10 @@ def _is_plain(mask: Tensor, query: Tensor, key: Tensor) -> bool:
     return bool((shown | ~_visible(queries, keys, mask.device)).all())
 
 
-def _visible(queries: int, keys: int, device: torch.device) -> Tensor:
-    """Which keys queries that are the last tokens see, (Q, S) bool."""
+def _visible(queries: int, keys: int, device: torch.device, sees: Tensor | None = None) -> Tensor:
+    """Which keys queries see, (Q, S) bool: each up to the one that `sees` (Q,) names, or being the last tokens."""
+    if sees is not None:
+        return torch.arange(keys, device=device) <= sees[:, None]
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
 
@@ -164,17 +166,19 @@ def _attend_causally(
     value: Tensor,
     scaling: float,
     bias: Tensor | None,
+    sees: Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, Tensor | None]:
-    """The output (B, Q, H, D) of queries that are the last tokens, and the logarithm of each one's sum, if known.
+    """The output (B, Q, H, D) of queries, and the logarithm of each one's sum of exponentials, if known.
 
     Layers may hold different numbers of slots, so the one mask the library makes for all of them cannot be used. What a
-    query may see follows from the shapes alone: new tokens stand last and in order.
+    query may see follows from the shapes alone, where new tokens stand last and in order; where they are written in
+    between, `sees` (Q,) says up to which slot each of them does.
     """
     if library is eager_attention_forward and bias is None:
         # Eager adds its mask to the logits: a mask of True and False would raise what is visible by one.
         bias = torch.zeros(len(query), key.shape[2], device=key.device)
-    mask = causal_mask(query, key, bias)
+    mask = causal_mask(query, key, bias, sees)
     one_kernel = library is sdpa_attention_forward and mask is None and query.device.type == "cpu"
     if one_kernel and query.shape[1] == key.shape[1]:
         # The kernel SDPA would choose, called by name because it gives away the sums it normalises by.
@@ -185,12 +189,15 @@ def _attend_causally(
     return library(module, query, key, value, mask, scaling=scaling, **kwargs)[0], None
 
 
-def causal_mask(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor | None:
-    """What is added to the logits (B, 1 or H, Q, S) of queries that are the last tokens; None where SDPA needs none."""
+def causal_mask(query: Tensor, key: Tensor, bias: Tensor | None, sees: Tensor | None = None) -> Tensor | None:
+    """What is added to the logits (B, 1 or H, Q, S) of queries, of which the last is the last token.
+
+    They are the last tokens, or see the slots up to the one that `sees` (Q,) names; None where SDPA needs no mask.
+    """
     queries, keys = query.shape[2], key.shape[2]
     if bias is None and queries in (1, keys):
         return None
-    visible = _visible(queries, keys, query.device)[None, None]
+    visible = _visible(queries, keys, query.device, sees)[None, None]
     if bias is None:
         return visible
     bias = bias.view(len(query), -1, 1, keys)

@@ -38,6 +38,8 @@ class Forward:
     driver: int = 0  # `id` of the module whose hooks entered the tokens; 0 where the engine did
     heed: Callable[[], object] = lambda: None  # called in every layer of a prompt; what it raises ends the forward
     has_failed: bool = False  # whether the model raised an exception before it had read all tokens
+    # (n,) slots in use that the tokens are written into, in the order of all tokens; each sees those up to its own.
+    into: Tensor | None = None
 
     @cached_property
     def kept(self) -> Tensor | None:
@@ -50,7 +52,10 @@ class Forward:
         storage, turns = self.layers[layer], self.turns[layer]
         if self.kept is not None:  # nothing that is read later finds the others
             keys, values = keys[:, :, self.kept], values[:, :, self.kept]
-        storage.write(keys, values, self.freed[layer])
+        if self.into is None:
+            storage.write(keys, values, self.freed[layer])
+        else:
+            storage.overwrite(keys, values, self.into)
         keys, values = storage.stored()
         return (keys if turns is None else turn_all(keys, turns, self.inverse_frequency)), values
 

@@ -85,22 +85,46 @@ class DrivenCache(CacheProtocol, ABC):
                 self.__dict__.update(deepcopy(self.__dict__))
 
 
-def read(model: PreTrainedModel, cache: DrivenCache, forward: Forward, ids: Tensor, **images: Any) -> Tensor:
-    """Logits (B, V) in float32 after tokens (B, n) that were entered into a cache as `forward`."""
+def read(model: PreTrainedModel, cache: DrivenCache, forward: Forward, ids: Tensor | None, **given: Any) -> Tensor:
+    """Logits (B, V) in float32 after tokens (B, n) that were entered into a cache as `forward`.
+
+    What is `given` besides goes to the model under its name: pictures, or the tokens as embeddings in place of ids.
+    """
     positions = forward.positions
     # `forward` and not the call: the hooks of `prepare` are for those who do not enter tokens themselves.
     output = model.forward(
         input_ids=ids,
         past_key_values=cache,
-        position_ids=positions if positions.ndim == 3 else positions.expand(len(ids), -1),
+        position_ids=positions if positions.ndim == 3 else positions.expand(len(forward.kinds), -1),
         use_cache=True,
         logits_to_keep=1,
         **{KEYWORD: forward},
-        **images,
+        **given,
     )
     check_passed(cache, forward)
     logits: Tensor = output.logits[:, -1].float()
     return logits
+
+
+class _Given(Exception):
+    """Ends a forward once it is known what its text model is given: embeddings (B, T, d)."""
+
+
+def given_to_text(model: PreTrainedModel, ids: Tensor, **images: Any) -> Tensor:
+    """What a model makes of tokens (B, T) and pictures for its text model, (B, T, d): no layer of that is run."""
+
+    def end(decoder: object, args: tuple[Any, ...], kwargs: Arguments) -> None:
+        raise _Given(kwargs["inputs_embeds"])
+
+    hook = model.get_decoder().register_forward_pre_hook(end, with_kwargs=True)
+    try:
+        model.forward(input_ids=ids, use_cache=False, **images)
+    except _Given as found:
+        embeddings: Tensor = found.args[0]
+        return embeddings
+    finally:
+        hook.remove()
+    raise ValueError("The text model of this checkpoint was never called: its pictures cannot be read in parts.")
 
 
 def check_passed(cache: DrivenCache, forward: Forward) -> None:

@@ -52,6 +52,17 @@ class SlotLayer(CacheLayerMixin):
             for stored, new_ones in ((self.keys, keys), (self.values, values)):
                 stored.flatten(0, 1)[row, freed] = new_ones.flatten(0, 1)[:, 0]
 
+    def hold(self, keys: Tensor, values: Tensor) -> None:
+        """Take keys and values (B, H, S, D), as they are, for all the slots of an empty layer."""
+        self.lazy_initialization(keys, values)
+        self.keys, self.values, self.used = keys, values, keys.shape[2]
+
+    def overwrite(self, keys: Tensor, values: Tensor, slots: Tensor) -> None:
+        """Store tokens (B, H, n, D) in slots (n,) that are in use, of all rows alike, in place of what is there."""
+        self.check_kind(keys, values)
+        self.keys.index_copy_(2, slots, keys.to(self.dtype))
+        self.values.index_copy_(2, slots, values.to(self.dtype))
+
     def check_kind(self, keys: Tensor, values: Tensor) -> None:
         """See that new keys and values are of the type, and on the device, of those that are held.
 

@@ -37,6 +37,8 @@ class Tables:
         self.used = torch.zeros(layers, dtype=torch.long)
         self.padding: Tensor | None = None  # (L, R) how many of the used slots hold none; None where all rows are full
         self.hole: Tensor | None = None  # (L, R) freed slots, -1 for none, where the next token goes
+        # Which of the first tokens were read elsewhere, (t,): their queries are among no statistics.
+        self.reused = torch.zeros(0, dtype=torch.bool)
         self._owner = torch.empty(layers, batch, 0, dtype=torch.long)  # of the tokens seen when it was last written
         self._evicted: list[tuple[Tensor, Tensor]] = []  # since then: (L, R) tokens, -1 for none, and who owns them now
 

@@ -32,6 +32,7 @@ def layer_views(
     check_padding(policy, tables)
     device = layers[0].device
     reads = (tables.kinds != WRITTEN) & (tables.kinds != ERASED)
+    reads[:, : len(tables.reused)] &= ~tables.reused
     later = reads.long().flip(1).cumsum(1).flip(1)  # prompt tokens from here on
     queries = wide(later[None], tables.rows).expand(len(layers), -1, -1)
     queries = queries.gather(2, tables.source.clamp(max=tables.seen - 1))

@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 from elastic import __version__
 from elastic.cache import ElasticCache
 from elastic.cache.forward import Forward
-from elastic.cache.hooks import read
+from elastic.cache.hooks import given_to_text, read
 from elastic.models.checkpoint import Unfit
 from elastic.models.decoder import Decoder
 from elastic.models.reading import Reading, View
@@ -107,6 +107,10 @@ class Reader(ABC):
     def _images(self, prompt: Reading) -> dict[str, Any]:
         """What the model's forward is given besides tokens."""
         return {}
+
+    def embedded(self, prompt: Reading) -> Tensor:
+        """What the text model is given of a prompt (B, T), pictures included: (B, T, d)."""
+        return given_to_text(self.model, prompt.ids, **self._images(prompt))
 
     def step(self, ids: Tensor, cache: ElasticCache, forward: Forward) -> Tensor:
         """Logits (B, V) in float32 after one more token (B, 1) per sequence, entered into the cache as `forward`."""

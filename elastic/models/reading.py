@@ -156,6 +156,26 @@ class Reading:
         made = (tensor for of_kind in (self.encoded or {}).values() for tensor in _tensors(of_kind.to_tuple()))
         return sum(tensor.nbytes for tensor in (*self.inputs.values(), *made))
 
+    def led_by(self, ids: Tensor) -> "Reading":
+        """The same with words (B, n) before it."""
+        more = ids.shape[1]
+        inputs = dict(self.inputs)
+        for name, value in self.inputs.items():
+            if value.shape == self.ids.shape:
+                inputs[name] = torch.cat([value.new_zeros(ids.shape), value], 1)
+        positions = self.positions
+        if positions is not None:
+            new = torch.arange(more, device=positions.device)
+            positions = torch.cat([new.expand(*positions.shape[:2], -1), positions + more], -1)
+        return replace(
+            self,
+            ids=torch.cat([ids, self.ids], 1),
+            inputs=inputs,
+            positions=positions,
+            place=np.concatenate([words(more), self.place]),
+            erased=tuple(token + more for token in self.erased),
+        )
+
     def followed_by(self, ids: Tensor) -> "Reading":
         """The same with words (B, n) behind it, which ask, too."""
         more = ids.shape[1]

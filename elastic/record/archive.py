@@ -19,10 +19,12 @@ from elastic.picture import is_small_jpeg
 from elastic.record.bounded_zip import array_header, open_zip, read_array, read_part, sizes
 from elastic.record.erasure import Erasure
 from elastic.record.foreign import read_file
+from elastic.record.places import ViewFrame, placed
 from elastic.record.plain import MOST_TOKENS, MOST_VIEWS, PlainRun, PlainSide, Versioned
-from elastic.record.trace import ARRAYS, Run, Trace, ViewFrame, placed, shape_of
+from elastic.record.reuse import Reuse
+from elastic.record.trace import ARRAYS, Run, Trace, shape_of
 
-SCHEMA = 8
+SCHEMA = 9
 OLDEST = 3  # schema that can still be read
 MAX_BYTES = 100_000_000  # of a file once unpacked: a small file can unpack to anything
 MAX_RATIO = 100  # of unpacked to packed bytes; files that were saved here have 2 to 30
@@ -239,8 +241,9 @@ def _build(plain: PlainRun, arrays: list[dict[str, np.ndarray]], pictures: list[
         if plain.number < 8:
             own |= {name: own[name].astype(np.float32) for name in ("prompt_slots", "slots")}
         # Of any type: that each field has its own was checked, of the plain ones by `PlainRun`, of arrays by `ARRAYS`.
-        values: dict[str, Any] = given.model_dump(exclude={"grid", "erasure"}) | {"views": views} | own
+        values: dict[str, Any] = given.model_dump(exclude={"grid", "erasure", "reuse"}) | {"views": views} | own
         values["erasure"] = Erasure(**given.erasure.model_dump()) if given.erasure else None
+        values["reuse"] = Reuse(**given.reuse.model_dump()) if given.reuse else None
         sides.append(Trace(**values))
     for side in sides:
         side.check()

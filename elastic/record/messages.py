@@ -6,16 +6,17 @@ sides. Numbers and booleans travel as such, for the view to put into words; larg
 
 import base64
 import json
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from elastic.record.coding import as_base64, as_number, as_numbers
 from elastic.record.erasure import Erasure
+from elastic.record.reuse import Reuse
 from elastic.record.said import Coming, SaidTurn, share_of, turns_of
 from elastic.record.trace import Run, Trace
 
-VERSION = 8  # of the messages; a view ignores others
+VERSION = 9  # of the messages; a view ignores others
 LATE = 1_000_000  # the number of a last message: above that of every other
 
 
@@ -54,6 +55,7 @@ class SideOpening:
     compress_seconds: float | None
     asked_after: int  # tokens of the question that were read when the cache was compressed already; mostly none
     erasure: Erasure | None  # None where nothing was erased, as mostly
+    reuse: Reuse | None  # None where all of the prompt was read where it stands, as mostly
 
 
 @dataclass(frozen=True)
@@ -225,27 +227,28 @@ def _side(side: Trace, title: str) -> SideOpening:
         options=dict(side.options),
         model=side.model,
         pieces=["" if image else piece for piece, image in zip(side.pieces, side.is_image, strict=True)],
-        place=_base64(side.place.astype("<i2")),
+        place=as_base64(side.place.astype("<i2")),
         is_prompt=side.is_prompt.tolist(),
         layers=side.owner.shape[0],
         heads=side.owner.shape[1],
-        owner=_base64(side.owner.astype("<i2")),
-        score=_base64(side.score.astype("<f4")),
-        sparsity=_numbers(side.sparsity),
+        owner=as_base64(side.owner.astype("<i2")),
+        score=as_base64(side.score.astype("<f4")),
+        sparsity=as_numbers(side.sparsity),
         channels=_channels(side.channels),
         unseen=side.unseen,
         prompt_slots=side.prompt_slots.astype(float).round(3).tolist(),
         prompt_bytes=int(side.prompt_bytes.sum()),
         prompt_limit_bytes=int(side.limit_bytes[0]),
-        prefill_seconds=_number(side.prefill_seconds),
-        compress_seconds=_number(side.compress_seconds),
+        prefill_seconds=as_number(side.prefill_seconds),
+        compress_seconds=as_number(side.compress_seconds),
         asked_after=side.asked_after,
         erasure=side.erasure,
+        reuse=side.reuse,
     )
 
 
 def _channels(kept: np.ndarray) -> ChannelBits | None:
-    return None if kept.all() else ChannelBits(list(kept.shape), _base64(np.packbits(kept.astype(bool))))
+    return None if kept.all() else ChannelBits(list(kept.shape), as_base64(np.packbits(kept.astype(bool))))
 
 
 def steps_of(side: Trace, since: int) -> SideSteps:
@@ -254,12 +257,12 @@ def steps_of(side: Trace, since: int) -> SideSteps:
         answer=side.answer,
         finish=side.finish,
         steps=side.steps,
-        milliseconds_per_token=_number(side.milliseconds_per_token),
+        milliseconds_per_token=as_number(side.milliseconds_per_token),
         answer_pieces=side.answer_pieces[since:],
-        logprob=_numbers(side.logprob[since:]),
-        reference_logprob=_numbers(side.reference_logprob[since:]),
-        divergence=_numbers(side.divergence[since:]),
-        seconds=_numbers(side.seconds[since:]),
+        logprob=as_numbers(side.logprob[since:]),
+        reference_logprob=as_numbers(side.reference_logprob[since:]),
+        divergence=as_numbers(side.divergence[since:]),
+        seconds=as_numbers(side.seconds[since:]),
         bytes_held=side.bytes_held[since:].sum(1).tolist(),
         bytes_allocated=side.bytes_allocated[since:].tolist(),
         limit_bytes=side.limit_bytes[1 + since :].tolist(),
@@ -283,17 +286,4 @@ def _looked(side: Trace, since: int, layer: int | None = None) -> list[str]:
     rows = side.looked[since:].astype(np.float32)
     rows = rows.mean(1) if layer is None else rows[:, layer]
     coded = np.sqrt(rows.clip(0, 1) * 255**2).round().astype(np.uint8)
-    return [_base64(row[: len(side.pieces) + since + step]) for step, row in enumerate(coded)]
-
-
-def _base64(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
-
-
-def _numbers(values: np.ndarray) -> list[float | None]:
-    return [_number(value) for value in values]
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN; five digits are more than anyone reads."""
-    return float(f"{value:.5g}") if math.isfinite(value) else None
+    return [as_base64(row[: len(side.pieces) + since + step]) for step, row in enumerate(coded)]

@@ -72,6 +72,14 @@ class PlainErasure(PlainPart):
     after: Annotated[list[Logarithm], Field(max_length=MOST_TOKENS)]
 
 
+class PlainReuse(PlainPart):
+    """What was taken over from another reading."""
+
+    tokens: Annotated[list[Count], Field(max_length=MOST_TOKENS)]
+    begins: Annotated[list[Count], Field(max_length=MOST_TOKENS)]
+    k: Count | None
+
+
 class PlainSide(PlainPart):
     """A trace without its arrays."""
 
@@ -90,6 +98,7 @@ class PlainSide(PlainPart):
     compress_seconds: Seconds
     asked_after: Count = 0  # schema 4 has none: all was read before the cache was compressed
     erasure: PlainErasure | None = None  # schema 6 has none
+    reuse: PlainReuse | None = None  # schema 8 has none
 
     @field_validator("options")
     @classmethod

@@ -9,7 +9,8 @@ from elastic.engine import State, Step
 from elastic.options import name_of
 from elastic.policies import LayerView
 from elastic.policies.base import WRITTEN
-from elastic.record.trace import ARRAYS, Trace, ViewFrame
+from elastic.record.places import ViewFrame
+from elastic.record.trace import ARRAYS, Trace
 from elastic.statistics import Attention, Sparsity
 
 RECORDED = frozenset({Attention(), Sparsity()})  # statistics that a trace shows, whatever the policy goes by
@@ -95,6 +96,7 @@ class Recorder:
             reference_logprob=np.zeros(0, np.float32),
             divergence=np.zeros(0, np.float32),
             asked_after=state.seen - cache.prompt,
+            reuse=state.reuse,
         )
         return cls(start, state)
 

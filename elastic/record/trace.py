@@ -3,13 +3,14 @@
 They are what is drawn, streamed, saved and opened again: a recorded run and a live one are one type. Numpy only.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from elastic.record.erasure import Erasure
+from elastic.record.places import ViewFrame, cells_of, count_of
+from elastic.record.reuse import Reuse
 
 # Every array of a trace: its shape, in the letters of `Trace`, and its type.
 ARRAYS = {
@@ -59,47 +60,6 @@ def shape_of(letters: str, sizes: dict[str, int]) -> tuple[int, ...] | None:
     return tuple(sum(known[term] for term in side) for side in terms)
 
 
-@dataclass(frozen=True)
-class ViewFrame:
-    """Where a view lies, a picture that the model saw, whole or a tile: its cells, its box, and whose it is.
-
-    `box` is left, top, right and bottom in the original picture, 0 to 1, beyond that where padding was seen.
-    """
-
-    rows: int
-    columns: int
-    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
-    picture: int = 0  # number of the original, from 0
-
-
-def count_of(views: Sequence[ViewFrame]) -> int:
-    """How many cells those views have."""
-    return sum(view.rows * view.columns for view in views)
-
-
-def cells_of(views: Sequence[ViewFrame]) -> np.ndarray:
-    """The places of all cells of those views in reading order, (P, 4) int32: picture, view, row, column."""
-    places = [np.zeros((0, 4), np.int32)]
-    for number, view in enumerate(views):
-        row, column = np.divmod(np.arange(view.rows * view.columns), view.columns)
-        places.append(np.stack([np.full_like(row, view.picture), np.full_like(row, number), row, column], 1))
-    return np.concatenate(places).astype(np.int32)
-
-
-def placed(is_cell: np.ndarray, views: Sequence[ViewFrame]) -> np.ndarray:
-    """The places (T, 4) of tokens of which those marked (T,) are the cells of views, in order, and the others words.
-
-    Raises:
-        ValueError: if there are other numbers of either.
-    """
-    # Counted first: what a file says of its views may stand for more cells than memory holds.
-    if is_cell.sum() != (cells := count_of(views)):
-        raise ValueError(f"Trace: {is_cell.sum()} image tokens for {cells} cells of its views.")
-    place = np.full((len(is_cell), 4), -1, np.int32)
-    place[is_cell] = cells_of(views)
-    return place
-
-
 @dataclass(frozen=True, eq=False)
 class Trace:
     """One answer with one policy: L layers, H heads (1 where heads share), T tokens before it, N answer tokens."""
@@ -140,6 +100,7 @@ class Trace:
     divergence: np.ndarray  # (N,) float32, KL(first side || this one) in nats; NaN once texts differ
     asked_after: int = 0  # the last of T that were read after compressing: the question, where it came later; else 0
     erasure: Erasure | None = None
+    reuse: Reuse | None = None  # where some of it was taken over from another reading
 
     def __post_init__(self) -> None:
         layers, heads, tokens = self.owner.shape
@@ -171,7 +132,13 @@ class Trace:
         asks = self.is_prompt.copy()
         asks[len(asks) - self.asked_after :] = False
         asks[[] if self.erasure is None else self.erasure.tokens] = False
+        asks &= ~self.reused
         return asks[::-1].cumsum()[::-1]
+
+    @property
+    def reused(self) -> np.ndarray:
+        """Which tokens' keys and values were taken over from another reading, (T,) bool; in most runs none."""
+        return np.isin(np.arange(len(self.pieces)), [] if self.reuse is None else self.reuse.tokens)
 
     @cached_property
     def is_image(self) -> np.ndarray:
@@ -214,6 +181,7 @@ class Trace:
             "finish": self.finish,
             "prompt_tokens": len(self.pieces),
             "question_tokens_after_compressing": self.asked_after,
+            "reused_tokens": int(self.reused.sum()),
             "answer_tokens": self.steps,
             "slots_prompt": self.prompt_slots.tolist(),
             "slots_end": (self.slots[-1] if self.steps else self.prompt_slots).tolist(),
@@ -233,6 +201,8 @@ class Trace:
         self._check_places()
         if self.erasure is not None:
             self.erasure.check(self.owner)
+        if self.reuse is not None:
+            self.reuse.check(len(self.pieces))
         if not 0 <= self.asked_after < len(self.pieces):
             raise ValueError("more was read after compressing than there is")
         for name, (low, high, may_be_unknown) in LIMITS.items():

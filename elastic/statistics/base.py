@@ -15,8 +15,8 @@ class Tile:
     """Weights of causal attention that some queries of a prompt give to some keys; 0 where a key is not visible."""
 
     weights: Tensor  # (B, H_kv, G, q, k), G query heads share a key
-    first: int  # number of its first query in the prompt, from 0
-    past: int  # tokens that were there before the prompt
+    first: int  # number of its first query among those of the prompt, from 0
+    visible: Tensor  # (q,) how many keys each query sees
     absent: Tensor  # (B, H_kv) how many of these slots have no token, in heads that hold fewer than others
 
 

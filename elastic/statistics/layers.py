@@ -42,10 +42,9 @@ class Sparsity(OfAttention):
 
     def add(self, total: Tensor, tile: Tile, wanted: Tensor) -> None:
         """Count the faint and the visible weights of the wanted queries."""
-        batch, kv, group, queries, _ = tile.weights.shape
+        batch, kv, group, _, _ = tile.weights.shape
         strong = (tile.weights >= FAINT * tile.weights.amax(-1, keepdim=True)).sum((1, 2, 4))
-        visible = torch.arange(queries, device=strong.device) + tile.first + tile.past + 1
-        visible = (visible.expand(batch, -1) * kv - tile.absent.sum(1, keepdim=True)) * group
+        visible = (tile.visible.expand(batch, -1) * kv - tile.absent.sum(1, keepdim=True)) * group
         total += torch.stack([((visible - strong) * wanted).sum(1), (visible * wanted).sum(1)]).float()
 
     def result(self, total: Tensor, queries: int) -> Tensor:

@@ -39,12 +39,20 @@ class Observer:
         needs: the statistics that are wanted.
         after_image: (B, Q) bool, the queries behind the last image token; without one, those at the prompt's end.
         asking: (B, Q) bool, those of them that are known to ask; all of them where that is not known.
+        sees: (Q,) the last key that each query sees; None where the queries are the last tokens.
     """
 
-    def __init__(self, needs: Iterable[Statistic], after_image: Tensor, asking: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        needs: Iterable[Statistic],
+        after_image: Tensor,
+        asking: Tensor | None = None,
+        sees: Tensor | None = None,
+    ) -> None:
         self.needs = frozenset(one for one in needs if not one.is_of_rehearsal)
         self.after_image = after_image
         self.asking = after_image if asking is None else asking
+        self.sees = sees
         self.received: dict[Statistic, dict[int, Tensor]] = {one: {} for one in self.needs if not one.is_of_layer}
         self.of_layer: dict[Statistic, dict[int, Tensor]] = {one: {} for one in self.needs if one.is_of_layer}
         wanted = _with_what_is_known_first(one for one in self.needs if isinstance(one, OfAttention))
@@ -71,15 +79,16 @@ class Observer:
     def see(
         self, layer: int, query: Tensor, key: Tensor, scaling: float, bias: Tensor | None, lse: Tensor | None
     ) -> None:
-        """Reduce the attention of `query` (B, H, q, D) over `key` (B, H_kv, k, D), the queries being the last tokens.
+        """Reduce the attention of `query` (B, H, q, D), the last tokens or those that `sees` is of, over every `key`.
 
-        They are all of the prompt or its next piece. `bias` (B, 1 or H_kv, k) was added to the logits; `lse` (B, H, q)
-        is the logarithm of each query's sum of exponentials, where the kernel that computed the output gave it away.
+        Queries are all of the prompt or its next piece, keys are (B, H_kv, k, D). `bias` (B, 1 or H_kv, k) was added to
+        the logits; `lse` (B, H, q) is the logarithm of each query's sum of exponentials, where the kernel that computed
+        the output gave it away.
         """
         sums = self._begun.setdefault(layer, _LayerSums())
         first, sums.read = sums.read, sums.read + query.shape[2]
         is_last = sums.read == self.after_image.shape[1]
-        weights = Weights(query, key, scaling, bias, lse) if self._at_once else None
+        weights = Weights(query, key, scaling, bias, lse, self.sees) if self._at_once else None
         if weights is not None:
             rows = {one: one.queries(self._rows(one), {}) for one in self._at_once}
             self._add(sums.totals, weights, rows, first)
@@ -88,7 +97,7 @@ class Observer:
             return
         if sums.queries:
             query = torch.cat([*sums.queries, query], 2)
-            weights = Weights(query, key, scaling, bias, None) if self._later else None
+            weights = Weights(query, key, scaling, bias, None, self.sees) if self._later else None
         found: dict[Statistic, Tensor] = {one: one.measure(query, key) for one in self._of_queries}
         if self._of_plain:
             found |= self._before_rope(query)
@@ -135,7 +144,7 @@ class Observer:
         whole_rows = any(one.needs_whole_rows for one in rows)
         for begin, end in weights.blocks(start, whole_rows):
             for left, right, tile in weights.tiles(begin, end, whole_rows):
-                seen = Tile(tile, first + begin, weights.past - first, weights.absent)
+                seen = Tile(tile, first + begin, weights.visible[begin:end], weights.absent)
                 for one, wanted in here.items():
                     total = totals[one] if one.is_of_layer else totals[one][..., left:right]
                     one.add(total, seen, wanted[:, begin:end])

@@ -173,7 +173,7 @@ class SinceMajor(OfTokens):
         mean = tile.weights.mean(2) if total.shape[1] > 1 else tile.weights.mean((1, 2))[:, None]
         number = torch.arange(tile.first + 1, tile.first + 1 + mean.shape[2], device=mean.device, dtype=mean.dtype)
         number = number[:, None]
-        torch.maximum(total, ((mean * (number + tile.past) >= 1) * number).amax(2), out=total)
+        torch.maximum(total, ((mean * tile.visible[:, None] >= 1) * number).amax(2), out=total)
 
     def result(self, total: Tensor, queries: int) -> Tensor:
         """Queries since then."""

@@ -11,12 +11,25 @@ BLOCK = 128  # queries of a tile
 
 
 class Weights:
-    """Weights of causal attention, a tile at a time: exp(logit - lse), so that a tile needs none of its neighbours."""
+    """Weights of causal attention, a tile at a time: exp(logit - lse), so that a tile needs none of its neighbours.
 
-    def __init__(self, query: Tensor, key: Tensor, scaling: float, bias: Tensor | None, lse: Tensor | None) -> None:
+    Queries are the last tokens, or see the keys up to the one that `sees` (Q,) names, in ascending order.
+    """
+
+    def __init__(
+        self,
+        query: Tensor,
+        key: Tensor,
+        scaling: float,
+        bias: Tensor | None,
+        lse: Tensor | None,
+        sees: Tensor | None = None,
+    ) -> None:
         batch, heads, self.queries, dim = query.shape
         self.kv, keys = key.shape[1], key.shape[2]
-        self.shape, self.past = (batch, heads, keys), keys - self.queries
+        self.shape = batch, heads, keys
+        visible = torch.arange(keys - self.queries, keys) + 1 if sees is None else sees + 1
+        self._visible, self.visible = visible.tolist(), visible.to(key.device)
         # Two columns more bring bias and normalisation into the same matrix product: [q, 1, -lse] . [k, bias, 1].
         self.key = torch.ones(batch * self.kv, keys, dim + 2, device=key.device)
         self.key[..., :dim] = key.flatten(0, 1)
@@ -38,7 +51,7 @@ class Weights:
     def tiles(self, first: int, last: int, whole_rows: bool) -> Iterable[tuple[int, int, Tensor]]:
         """Ranges of keys with the weights (B, H_kv, G, q, k) that the queries of a block give them."""
         batch, heads, _ = self.shape
-        visible, rows = last + self.past, last - first
+        visible, rows = self._visible[last - 1], last - first
         size = max(64, self.tile // (batch * heads * rows))
         size = visible if whole_rows or not self.is_normalised else size
         query = self.query[:, :, first:last].flatten(1, 2)
@@ -50,7 +63,7 @@ class Weights:
             tile = self.buffer[:needed].view(len(query), -1, right - left)
             torch.bmm(query, self.key[:, left:right].mT, out=tile)
             tile = tile.view(batch, self.kv, -1, rows, right - left)
-            if right > first + self.past + 1:
-                row = torch.arange(first + self.past, visible, device=tile.device)[:, None]
-                tile.masked_fill_(torch.arange(left, right, device=tile.device) > row, -torch.inf)
+            if right > self._visible[first]:
+                seen = self.visible[first:last, None]
+                tile.masked_fill_(torch.arange(left, right, device=tile.device) >= seen, -torch.inf)
             yield left, right, tile.exp_() if self.is_normalised else tile.softmax(-1)

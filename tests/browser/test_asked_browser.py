@@ -40,21 +40,22 @@ def test_a_browser_says_of_each_policy_what_is_not_its_default_and_nothing_of_th
         other = [choice for choice in option.choices if choice != option.default]
         changes[option.name] = other[0] if other else not option.default if option.kind is bool else option.low
     values = ["full", name, *controls(**changes)]
-    said = in_browser(ask, {"path": "/a/b.png"}, "[]", 0, "What?", 64, 0.5, 7, 60, True, *values)
+    said = in_browser(ask, {"path": "/a/b.png"}, "[]", 0, "What?", 64, 0.5, 7, 60, True, "4", *values)
     assert said["sides"][0] == "full" and read_policy(said["sides"][1]) == POLICIES[name](**changes)
     assert (said["picture"], said["question"], said["tokens"], said["seed"]) == ("/a/b.png", "What?", 64, 7)
     asked = AskedQuestion.read(json.dumps(said))
-    assert asked.temperature == 0.5 and asked.before_question is True
+    assert asked.temperature == 0.5 and asked.before_question is True and asked.reuse == "4"
     sides = in_browser(tell, *values)["sides"]
     assert "keep=" not in sides[1] and name_of(read_policy(sides[1])) == name
 
 
 def test_a_browser_asks_what_was_not_touched_as_short_as_can_be(in_browser):
     ask, _, tell, _ = scripts(KEYS)
-    said = in_browser(ask, None, None, None, None, 128, 0, None, 50, False, "full", "elastic", *controls())
+    said = in_browser(ask, None, None, None, None, 128, 0, None, 50, False, "off", "full", "elastic", *controls())
     assert said["sides"] == ["full", "elastic"] == in_browser(tell, "full", "elastic", *controls())["sides"]
     assert said["before_question"] is False and said["picture"] is None and said["question"] == "" and said["seed"] == 0
-    assert in_browser(ask, None, "", 0, "", 8, 0, 1.6, 7, None, "h2o", "think", *controls())["sides"] == [
+    assert said["reuse"] == "off"
+    assert in_browser(ask, None, "", 0, "", 8, 0, 1.6, 7, None, None, "h2o", "think", *controls())["sides"] == [
         "h2o:keep=0.07",
         "think:keep=0.07",
     ]
@@ -62,7 +63,7 @@ def test_a_browser_asks_what_was_not_touched_as_short_as_can_be(in_browser):
 
 def test_a_browser_asks_about_the_list_of_pictures_where_there_is_one_and_with_the_tokens_that_were_chosen(in_browser):
     ask, _, _, _ = scripts(KEYS)
-    rest = "What?", 64, 0, 7, 60, False, "full", "elastic", *controls()
+    rest = "What?", 64, 0, 7, 60, False, "off", "full", "elastic", *controls()
     said = in_browser(ask, {"path": "/shown.png"}, json.dumps(["/b.png", "/a.png", "/c.png"]), "1,256", *rest)
     asked = AskedQuestion.read(json.dumps(said))
     assert asked.pictures == ("/b.png", "/a.png", "/c.png") and asked.picture_tokens == 1256

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from elastic.record.reuse import Reuse
 from tests.browser.panels_page import panels_in, set_step
 from tests.view_traces import NASTY, PAIR, whole
 
@@ -77,8 +78,10 @@ def test_the_picture_is_drawn_at_twice_the_size(show, theme, tmp_path):
 
 
 @pytest.mark.parametrize("asked_after", [0, 5])
-def test_the_picture_says_where_caches_were_compressed_before_the_question(show, asked_after):
-    page = show(whole([replace(side, asked_after=asked_after) for side in PAIR]))
+def test_the_picture_says_where_caches_were_compressed_before_the_question_or_a_picture_reused(show, asked_after):
+    a, b = (replace(side, asked_after=asked_after) for side in PAIR)
+    reuse = Reuse(b.patches[4:].tolist(), b.patches[:1].tolist(), 4) if asked_after else None
+    page = show(whole([a, replace(b, reuse=reuse)]))
     page.evaluate(
         """() => { window.written = []; const { prototype } = CanvasRenderingContext2D; const { fillText } = prototype;
         prototype.fillText = function (...all) { window.written.push(all[0]); fillText.apply(this, all); } }"""
@@ -87,6 +90,7 @@ def test_the_picture_says_where_caches_were_compressed_before_the_question(show,
         page.click('[data-save="png"]')
     said = " ".join(page.evaluate("window.written"))
     assert "Elastic" in said and ("compressed before the question" in said) == bool(asked_after)
+    assert ("picture reused on B, first 4 read anew" in said) == bool(asked_after)
 
 
 def link_of(text):

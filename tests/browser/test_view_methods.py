@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from elastic.picture import small_jpeg
+from elastic.record.reuse import Reuse
 from tests.browser.view_page import data, side_data, slide
 from tests.oracles import fates
 from tests.serving import ALL_LEVELS
@@ -207,3 +208,34 @@ def test_it_is_said_above_the_answers_where_caches_were_compressed_before_the_qu
     line = page.locator(".tv-before")
     assert line.inner_text().startswith(beginning) and line.is_visible() == bool(asked_after)
     assert not asked_after or line.bounding_box()["y"] < page.locator(".tv-answers").bounding_box()["y"]
+
+
+def painted(page, selector):
+    """A canvas as it stands, (h, w, 4)."""
+    width, height, bytes_of = page.locator(selector).evaluate(
+        """(canvas) => [canvas.width, canvas.height,
+            [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]]"""
+    )
+    return np.array(bytes_of, np.int16).reshape(height, width, 4)
+
+
+def test_what_was_taken_over_is_ruled_with_lines_and_named_and_nothing_else_changes(show):
+    patches = ELASTIC.patches.tolist()
+    reuse = Reuse(patches[3:], patches[:1], 3)
+    canvas = '.tv-patches[data-side="b"]'
+    with_it, without = show(replace(ELASTIC, reuse=reuse)), show(ELASTIC)
+    changed = np.abs(painted(with_it, canvas) - painted(without, canvas)).max(2) > 8
+    (view,) = ELASTIC.views
+    height, width = changed.shape
+    rows, columns = np.arange(height) * view.rows // height, np.arange(width) * view.columns // width
+    share = np.zeros(view.rows * view.columns)
+    np.add.at(share, rows[:, None] * view.columns + columns, changed)
+    # Where cells meet, a line of pixels is of both.
+    assert (share > 0.1 * changed.size / len(patches)).tolist() == [patch >= 3 for patch in range(len(patches))]
+    assert (
+        with_it.locator(".tv-key-reuse").first.is_visible() and not without.locator(".tv-key-reuse").first.is_visible()
+    )
+    text = with_it.inner_text(".tv-before")
+    assert "B takes" in text and f"{len(patches) - 3} of its tokens over and reads the first 3 anew" in text
+    assert with_it.locator('.tv-strip[data-side="b"] .tv-image.tv-reused').count() == 1
+    assert without.locator(".tv-strip .tv-reused").count() == 0 and without.inner_text(".tv-before") == ""

@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 from transformers.cache_utils import DynamicCache
 
-from benchmarks import compress, decode, kept, lengths, measure, methods, models, prefill, report
+from benchmarks import compress, decode, kept, lengths, link, measure, methods, models, prefill, report
 from benchmarks.measure import Timing, alternate, copy_bandwidth, free_bytes, peaks_in_children
 from benchmarks.models import SHAPES, Shape, hollow_model, llava_model, random_ids, random_prompt, text_model
 from benchmarks.printed import bits, heads, rehearsal
 from benchmarks.printed.sheet import Sheet
-from elastic.engine import prefill as read
+from elastic import engine
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
 from elastic.policies.streaming import Streaming
@@ -388,7 +388,7 @@ def test_the_picture_of_what_is_kept_fades_what_was_dropped(pocket, picture):
     assert full < merged < full + 0.6 * (255 - full)  # merged fades, half as far
 
 
-@pytest.mark.parametrize("program", [prefill, compress, decode, methods])
+@pytest.mark.parametrize("program", [prefill, compress, decode, link, methods])
 def test_help_and_wrong_options(program, capsys):
     with pytest.raises(SystemExit, match="0"):
         program.main(["--help"])
@@ -398,6 +398,30 @@ def test_help_and_wrong_options(program, capsys):
         if wrong:
             with pytest.raises(SystemExit, match="2"):
                 program.main(wrong)
+
+
+def test_what_is_linked_for_the_time_to_the_first_token_is_the_prompt_that_is_read_whole(monkeypatch):
+    monkeypatch.setitem(SHAPES, "tiny", TINY)
+    reader, given = link.random_case("tiny", "cpu", 8)
+    whole = engine.prefill(reader, given.whole)
+    linked = engine.link(reader, [given.before, given.chunk, given.behind], engine.ALL)
+    assert torch.equal(linked.ids, whole.ids) and torch.allclose(linked.logits, whole.logits, atol=1e-4)
+    rows = link.times("tiny", reader, given, 1)
+    assert [one.contender for one in rows] == [link.FULL, *link.KS] and all(one.median_s > 0 for one in rows)
+
+
+def test_shares_and_answers_of_linked_prompts_from_the_command_line(tiny, tiny_text, monkeypatch, tmp_path, capsys):
+    for reader, ways in ((tiny, 3), (tiny_text, 2)):
+        monkeypatch.setattr(link, "load", lambda *args, reader=reader, **options: reader)
+        monkeypatch.setattr(link, "ANSWER", 3)
+        link.main(["--prompts", "1", "--out", str(tmp_path / "link.json")])
+        rows = json.loads((tmp_path / "link.json").read_text())["rows"]
+        assert len(rows) == ways * (1 + len(link.KS)) and "answers alike" in capsys.readouterr().out
+        for case in {row["case"] for row in rows}:
+            found = {row["contender"]: row for row in rows if row["case"] == case}
+            assert found["k = all"]["first_share"] == pytest.approx(found[link.FULL]["first_share"], abs=1e-4)
+            assert found["k = all"]["equal"] == found[link.FULL]["equal"] == 1
+            assert found["k = 0"]["first_share"] != pytest.approx(found[link.FULL]["first_share"], abs=1e-4)
 
 
 def test_lengths_say_what_a_prompt_of_so_many_tokens_costs(tiny_text, tiny, monkeypatch, tmp_path, capsys):
@@ -456,7 +480,7 @@ def test_the_picture_of_a_rehearsal_asks_each_question_of_the_one_cache_that_was
     picture, questions = rehearsal.render(scene)[0], rehearsal.asked_of(scene)
     assert len({question for question, _ in questions}) == rehearsal.QUESTIONS
     question, right = questions[0]
-    context = read(pocket, pocket.halves(picture, question)[0], Full().needs, record_attention=False)
+    context = engine.prefill(pocket, pocket.halves(picture, question)[0], Full().needs, record_attention=False)
     seen = context.seen
     assert rehearsal.answered(pocket, context, picture, question) == right, "the full cache knows it"
     assert context.seen == context.cache.seen == seen, "the next question finds it as it was"

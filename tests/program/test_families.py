@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from transformers import AutoModelForImageTextToText, DynamicCache
 
 from elastic.cache import ElasticCache
-from elastic.engine import compress, extend, prefill, step
+from elastic.engine import ALL, compress, extend, prefill, step
 from elastic.model import load, together
 from elastic.models.idefics import Idefics
 from elastic.models.llava_next import LlavaNext, Onevision
@@ -19,6 +19,7 @@ from elastic.policies.base import Positions
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
 from elastic.policies.kvzip import KVzip
+from elastic.reusing import asked_before, linked
 from tests.families import MAKERS
 
 # A random model would write ends and places of pictures: what is written is bytes, by everybody alike.
@@ -370,6 +371,20 @@ def embedded(reader, reading):
         prefill(reader, reading)
     hook.remove()
     return given[0][0]
+
+
+def test_a_picture_read_before_is_linked_and_refused_where_tokens_have_three_positions(reader):
+    prompt, first = asked_before(reader, [WIDE], QUESTION)
+    assert torch.allclose(reader.embedded(prompt)[0], embedded(reader, prompt), atol=1e-5)
+    if prompt.positions is not None:
+        with pytest.raises(ValueError, match="three positions"):
+            linked(reader, prompt, first, 4, ())
+        return
+    full = prefill(reader, prompt)
+    everything, some = (linked(reader, prompt, first, k, ()) for k in (ALL, 4))
+    assert torch.allclose(everything.logits, full.logits, atol=1e-4)
+    assert not torch.allclose(some.logits, full.logits, atol=1e-2) and len(some.reuse.tokens) > 16
+    assert np.array_equal(some.place, full.place) and len(some.views) == len(full.views)
 
 
 @pytest.mark.parametrize("picture", [WIDE, TALL], ids=["wide", "tall"])

@@ -373,7 +373,7 @@ def test_the_compare_api_returns_both_answers_and_the_figures(client):
     assert set(described) == {"/compare", "/compare_all"}
     names = [p["parameter_name"] for p in described["/compare"]["parameters"]]
     wanted = ["image", "question", "policy_a", "policy_b", "keep", "max_new_tokens", "compress_before_question"]
-    assert names == [*wanted, "further_images", "image_tokens"]
+    assert names == [*wanted, "further_images", "image_tokens", "reuse"]
     a, b, figures = client.predict(
         handle_file(SCENE), "How many rabbits are there?", "full", "elastic", 0.2, 32, api_name="/compare"
     )
@@ -398,6 +398,17 @@ def test_the_compare_api_compresses_before_the_question_where_it_is_asked_to(cli
     assert unknown["b"]["slots_prompt"] == [int(0.2 * (tokens - asked)) + asked] * 6
 
 
+def test_the_compare_api_takes_a_picture_over_where_it_is_asked_to(client):
+    from gradio_client import handle_file
+
+    call = handle_file(SCENE), "How many rabbits are there?", "full", "full", 1.0, 32
+    found = {reuse: client.predict(*call, reuse=reuse, api_name="/compare")[2] for reuse in ("off", "0", "4", "all")}
+    assert {reuse: figures["a"]["reused_tokens"] for reuse, figures in found.items()} == dict.fromkeys(found, 0)
+    taken = {reuse: figures["b"]["reused_tokens"] for reuse, figures in found.items()}
+    assert taken == {"off": 0, "0": 260, "4": 256, "all": 0}
+    assert found["all"]["a"]["answer"] == found["all"]["b"]["answer"]
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -409,6 +420,7 @@ def test_the_compare_api_compresses_before_the_question_where_it_is_asked_to(cli
         ({"further_images": [str(SCENE)] * 9}, "A question has at most 8 pictures."),
         ({"further_images": ["/etc/passwd"]}, "This file is no upload of this page."),
         ({"image_tokens": 64}, "How many tokens a picture has is not for anybody to choose"),
+        ({"reuse": "some"}, "There is no reuse of 'some'. Send one of off, 0, 1, 4, 16, all."),
         ({"image_tokens": -1}, "image_tokens: a number from 0 to 16384 is needed"),
     ],
 )

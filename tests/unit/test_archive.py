@@ -16,8 +16,9 @@ from PIL import Image
 
 from elastic.picture import small_jpeg
 from elastic.record.archive import SCHEMA, open_run, read_run, save_run
+from elastic.record.places import ViewFrame, placed
 from elastic.record.steps import steps_csv
-from elastic.record.trace import ARRAYS, Run, Trace, ViewFrame, placed
+from elastic.record.trace import ARRAYS, Run, Trace
 from tests.older_traces import older, parts_of_file
 from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, PAIR, PLUS, TILED, cut, make, run_of
 

@@ -38,6 +38,7 @@ def uploads(tmp_path, monkeypatch):
         ({"temperature": -1}, "Temperature (0 is greedy): a number from 0 to 2 is needed, not -1."),
         ({"before_question": "yes"}, "Compress before the question: true or false is needed, not 'yes'."),
         ({"before_question": 1}, "Compress before the question: true or false is needed, not 1."),
+        ({"reuse": "8"}, "Reuse the picture: one of off, 0, 1, 4, 16, all is needed, not '8'."),
         ({"seed": "7"}, "Seed: a whole number is needed, not '7'."),
         ({"question": ["x"]}, "Question for both sides: a text of at most 20,000 characters is needed, not a list."),
         ({"sides": ["full"]}, "Sides: the texts of two policies is needed, not a list."),

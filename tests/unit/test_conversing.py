@@ -7,6 +7,7 @@ import pytest
 
 from elastic.options import options_of, read_policy, write_policy
 from elastic.policies import POLICIES
+from elastic.record.reuse import ALL
 from elastic.rereading import Asking
 from page.conversing import changes
 from page.store import ON_SCREEN
@@ -23,8 +24,8 @@ def page(tiny, tmp_path, picture):
     page.model.line.close("over")
 
 
-def asked(*sides, before=False, tokens=0):
-    return Asking("?", (), tuple(read_policy(side) for side in sides), before, 8, tokens)
+def asked(*sides, before=False, tokens=0, reuse=None):
+    return Asking("?", (), tuple(read_policy(side) for side in sides), before, 8, tokens, reuse=reuse)
 
 
 def questions(message):
@@ -82,6 +83,13 @@ def test_what_is_otherwise_is_said_of_each_side_and_of_both():
     assert changes(before, asked("full", "elastic:keep=0.5", before=True, tokens=64)) == [
         "From here caches are compressed before the question is read.",
         "From here a picture has at most 64 tokens.",
+    ]
+    reused = "From here the question stands before the picture, of which B reuses a reading and reads"
+    for number, words in ((0, "none"), (4, "the first 4"), (ALL, "all")):
+        now = asked("full", "elastic:keep=0.5", reuse=number)
+        assert changes(before, now) == [f"{reused} {words} of its tokens anew."]
+    assert changes(asked("full", "elastic:keep=0.5", reuse=4), before) == [
+        "From here both sides read the picture, before the question."
     ]
 
 

@@ -54,6 +54,14 @@ def test_the_conversation_its_caches_and_what_is_looked_at_stay(page):
     assert [turn.question for turn in second.turns] == ["What is here?", "And what else?"]
 
 
+def test_of_a_picture_that_one_side_took_over_nothing_is_erased(page):
+    first = page.ask("a", reuse="4")[-1]
+    assert [side.reuse is not None for side in first.opening.sides] == [False, True]
+    assert first.opening.sides[1].reuse.k == 4
+    with pytest.raises(gr.Error, match="Ask with Reuse the picture off, then erase"):
+        erase(page, first.run)
+
+
 def test_of_a_later_turn_nothing_is_erased_and_of_the_first_still(page):
     first = page.ask("a")[-1]
     second = page.ask("a", "And what else?")[-1]

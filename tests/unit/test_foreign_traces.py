@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from elastic.record.archive import CHECKSUM, PARTS, checksum, open_run, read_run, save_run
+from elastic.record.places import ViewFrame, cells_of
 from elastic.record.steps import steps_csv
-from elastic.record.trace import ViewFrame, cells_of
 from page.lesson import FOLDER
 from page.shown import TRACES
 from tests.older_traces import older

@@ -72,7 +72,7 @@ function slotsFound(side, number, layer) {
  * @param {number} layer
  * @param {number[]} tokens
  */
-function meanShares(side, numbers, layer, tokens) {
+export function meanShares(side, numbers, layer, tokens) {
   const known = numbers.filter((number) => lookedRow(side, number, layer));
   if (!known.length) return null;
   const all = known.map((number) => sharesOfWeight(side, tokens, lookedRow(side, number, layer), slotsFound(side, number, layer)));

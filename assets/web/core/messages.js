@@ -2,7 +2,7 @@
 
 import { noteMoves, startMoves } from './holders.js';
 
-export const MESSAGE_VERSION = 8;
+export const MESSAGE_VERSION = 9;
 
 // What a message carries of every step.
 const PER_STEP = /** @type {const} */ ([

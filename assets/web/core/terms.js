@@ -22,7 +22,7 @@ const NUMBER_TERMS = {
   slots: 'Slots that a layer holds at the end of the answer, the mean of all layers and heads. Each has room for one key and one value.',
   tokens: 'How many tokens the answer has: words, pieces of words and signs.',
   ms: 'How long one token of the answer took on average, in milliseconds (thousandths of a second).',
-  prefill: 'How long reading took, in milliseconds, before the first word: picture and question, once for both sides; in a later turn what is new, by each side for itself.',
+  prefill: 'How long reading took, in milliseconds, before the first word: picture and question, once for both sides; in a later turn what is new, and where a picture is reused all that is read, by each side for itself.',
   compressing: 'How long it took to choose what is kept, and to merge the rest, in milliseconds.',
   kept: 'A token with a slot of its own. Its key and value are as the model computed them, unless others were merged into it: then they are averages.',
   keeps: 'The share of the prompt’s tokens that have a slot after compressing, in percent of all its tokens.',

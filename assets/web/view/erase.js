@@ -15,6 +15,7 @@ import { choose, isOpen, redraw, state } from './state.js';
 const HOW = 'Brush over patches, or press words in the strips below. Keys: arrows move, E marks.';
 const LATER = 'Erasing is for a conversation’s first question: look at that turn, or ask this one first in a new conversation.';
 const OTHERS = 'Ask this yourself, then what the model saw can be erased, to see whether it mattered.';
+const REUSED = 'B has not read this picture: ask with Reuse the picture off, then parts of it can be erased.';
 const PLAIN = 'Brighter is not more important: erase it, and see.';
 
 /** @type {{ isOn: boolean, marked: Set<number>, adds: boolean | null, beside: Beside | null }} */
@@ -52,10 +53,11 @@ export function drawErase() {
   root.classList.toggle('tv-erasing', erasing.isOn);
   drawMarks();
   if (box.hidden) return;
-  const first = isFirst();
+  const isReused = state.sides.some((side) => side.reuse);
+  const first = isFirst() && !isReused;
   find('.tv-erase-begin').hidden = !first;
   find('.tv-erase-begin').setAttribute('aria-pressed', String(erasing.isOn));
-  setText(find('.tv-erase-why'), first ? PLAIN : state.sides[0].erasure ? '' : state.turns[0]?.run ? LATER : OTHERS);
+  setText(find('.tv-erase-why'), first ? PLAIN : isReused ? REUSED : state.sides[0].erasure ? '' : state.turns[0]?.run ? LATER : OTHERS);
   find('.tv-erase-marking').hidden = !erasing.isOn;
   const marked = erasedCount(state.sides[0], erasing.marked);
   setText(find('.tv-erase-says'), marked ? marked + ' marked.' : HOW);

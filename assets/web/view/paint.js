@@ -2,7 +2,7 @@
 
 import { cellsOf, eachPair, regionOf } from '../core/views.js';
 import { paintCells, paintLight, paintPattern } from './paint_cells.js';
-import { dots, hatching } from './patterns.js';
+import { dots, hatching, ruling } from './patterns.js';
 
 /**
  * The picture at the size of the canvases: scaling it anew for every frame is the dearest part of one.
@@ -39,6 +39,8 @@ export function paintBase(canvas, scene, ink) {
   });
   paintFill(context, scene, ink, ratio);
   paintLight(context, scene);
+  const { reused } = scene;
+  if (reused) paintPattern(context, scene, ruling(context, ratio), (patch) => (reused[patch] ? 0.45 : 0));
   if (scene.borders) paintBorders(context, scene, ratio);
   paintGone(context, scene, ink, ratio);
   if (scene.anchors !== 'none') paintAnchors(context, scene, ink, ratio);

@@ -36,6 +36,20 @@ export function hatching(context, ratio, colour, edge) {
 }
 
 /**
+ * Level lines, light above dark: they leave light and dark heat as it is.
+ * @param {CanvasRenderingContext2D} context
+ * @param {number} ratio
+ */
+export function ruling(context, ratio) {
+  return tile(context, Math.round(8 * ratio), (pen, size) => {
+    pen.fillStyle = 'rgba(255, 255, 255, 0.7)';
+    pen.fillRect(0, 0, size, ratio);
+    pen.fillStyle = 'rgba(0, 0, 0, 0.6)';
+    pen.fillRect(0, ratio, size, 0.6 * ratio);
+  });
+}
+
+/**
  * @param {CanvasRenderingContext2D} context
  * @param {number} ratio
  * @param {string} colour

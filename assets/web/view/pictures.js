@@ -4,6 +4,7 @@ import { PALETTE, groupColours, groupMeans } from '../core/colours.js';
 import { heatRange, layerSeen, patchGaze, patchScores } from '../core/gaze.js';
 import { holder, sharesOf } from '../core/holders.js';
 import { shortNumber } from '../core/numbers.js';
+import { reusedPatches } from '../core/reusing.js';
 import { drawWords } from './answers.js';
 import { drawChannels } from './channels.js';
 import { both, find, ofSide, root, setText } from './dom.js';
@@ -43,7 +44,7 @@ export function sceneOf(side, where, shares, { fill, groups, anchors, opacity, s
     layout, pictures, patches: side.patches, shares, at,
     colours: at && fill === 'colours' ? groupColours(side, where[0], after, layout, PALETTE) : null,
     means: at && fill === 'mean' && state.patchColours ? groupMeans(side, at, state.patchColours) : null,
-    fill, borders: groups, anchors, opacity, heat: null, range: [NaN, NaN],
+    fill, borders: groups, anchors, opacity, heat: null, range: [NaN, NaN], reused: reusedPatches(side),
   };
 }
 
@@ -128,12 +129,15 @@ const isList = (value) => Array.isArray(value) || ArrayBuffer.isView(value);
 /** @type {(value: any) => boolean} */
 const isPlain = (value) => value?.constructor === Object;
 
+// What was taken over from another reading asked there, and not here.
+const isReused = () => openSides().some((side) => side.reuse?.tokens.length);
+
 /**
  * The same for who asks for no numbers.
  * @param {Heat} heat
  */
 function plainUnit(heat) {
-  if (heat.kind !== 'looked') return 'looked at, by all of the prompt';
+  if (heat.kind !== 'looked') return 'looked at, by all ' + (isReused() ? 'that each side read' : 'of the prompt');
   return 'looked at, for this word';
 }
 
@@ -141,7 +145,7 @@ function plainUnit(heat) {
 function unitText(heat) {
   // Attention is recorded per layer, for all heads together.
   const perHead = headNow() ? ', mean of all heads' : '';
-  if (heat.kind !== 'looked') return 'attention received' + perHead;
+  if (heat.kind !== 'looked') return 'attention received' + (isReused() ? ' from what each side read' : '') + perHead;
   const [side] = openSides();
   const numbers = numbersOn(side, heat);
   const isMean = state.layer && openSides().some((each) => !layerSeen(each, numbersOn(each, heat), state.layer));

@@ -3,6 +3,7 @@
 
 import { bytesAfter, shortTitle } from '../core/charts.js';
 import { bytesText, keptWords } from '../core/numbers.js';
+import { reuseFacts } from '../core/reusing.js';
 import { differing, splitWords } from '../core/words.js';
 import { drawCertainty, drawMemory } from './charts.js';
 import { SVG, find, ofSide, root, svg } from './dom.js';
@@ -65,6 +66,7 @@ function viewFacts(state, sides) {
   const isPerHead = state.layer && sides.some((side) => side.heads > 1);
   const head = isPerHead ? [state.head ? 'head ' + state.head : 'mean of heads'] : [];
   const when = sides.some((side) => side.asked_after) ? ['compressed before the question'] : [];
+  when.push(...reuseFacts(sides));
   return [sides[0].model, ...sides.map((side) => side.title + (side.is_compressed ? ' ' + keptWords(side) : '')), ...when, single, ...head,
     'after answer token ' + state.step].filter(Boolean).join(' · ');
 }

@@ -1,7 +1,7 @@
 // Poster keys: the legend of the pictures, on the poster.
 
 import { lightColour } from '../core/colours.js';
-import { dots, hatching } from './patterns.js';
+import { dots, hatching, ruling } from './patterns.js';
 
 /**
  * The legend as the page shows it now, wrapped.
@@ -54,6 +54,10 @@ const POSTER_KEYS = {
   },
   'tv-key-text': (context, box, colours) => {
     paintBlock(context, box, colours.blank, dots(context, 1, colours.merged));
+    frameBlock(context, box, colours.line, 1);
+  },
+  'tv-key-reused': (context, box, colours) => {
+    paintBlock(context, box, '#6b6b74', ruling(context, 1));
     frameBlock(context, box, colours.line, 1);
   },
   'tv-key-merged': (context, box, colours) => paintBlock(context, box, colours.veil),

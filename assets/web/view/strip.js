@@ -1,5 +1,6 @@
 // Strip: the tokens in reading order, the image folded into one block, each with what became of it.
 
+import { reusedPatches } from '../core/reusing.js';
 import { imageSummary } from '../core/sentences.js';
 import { answerFate, fateOf, isMarker, pieceOf, tokenName, viewOf } from '../core/tokens.js';
 import { isDue, newGrowth, noteEnd } from './sight.js';
@@ -52,6 +53,8 @@ function newBlock(side, first) {
   const view = viewOf(side, first);
   let end = first;
   while (viewOf(side, end) === view) end++;
+  const isReused = reusedPatches(side);
+  box.classList.toggle('tv-reused', side.patches.some((token, patch) => token >= first && token < end && isReused?.[patch]));
   return { box, name: state.layout.views[view].name, first, end, patches: side.patches.filter((token) => token >= first && token < end), cells: null };
 }
 
@@ -63,6 +66,7 @@ function tokenBox(side, token) {
   const box = stripBox(token, isMarker(side, token) ? 'tv-token tv-marker' : 'tv-token');
   if (isMarker(side, token)) box.title = tokenName(side, token, state.layout);
   box.dataset.by = token >= side.tokens || !side.is_prompt[token] ? 'model' : 'prompt';
+  box.classList.toggle('tv-reused', Boolean(side.reuse?.tokens.includes(token)));
   const word = document.createElement('bdi');
   word.textContent = pieceOf(side, token);
   box.append(word);

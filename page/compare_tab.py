@@ -22,8 +22,8 @@ INTRODUCTION = (
     "*after* the question was read, whatever *Compress before the question* says."
 )
 SETTINGS = (
-    "Every method has its default settings here, except that those of side A and B apply to their methods. In fewer bits "
-    "come those once more that drop nothing while answering: as many more tokens as the same bytes have room for."
+    "Every method has its default settings here, except that those of side A and B apply to their methods. In fewer "
+    "bits come those once more that drop nothing while answering: as many more tokens as the same bytes have room for."
 )
 # Through the queue: without it an error does not reach the visitor.
 AT_ONCE = PRIVATE | {"queue": True, "concurrency_limit": None}

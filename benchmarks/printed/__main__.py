@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from benchmarks.printed import bits, heads, rehearsal
+from benchmarks.printed import bits, heads, linking, rehearsal
 from elastic.command_line import Options
 from elastic.files import one_sentence, whole
 from elastic.model import load
 
-PICTURES = {"rehearsal": rehearsal.draw, "heads": heads.draw, "bits": bits.draw}
+PICTURES = {"rehearsal": rehearsal.draw, "heads": heads.draw, "bits": bits.draw, "linking": linking.draw}
 
 
 def main() -> None:

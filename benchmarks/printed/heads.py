@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.printed.sheet import BLUE, INK, Sheet
+from benchmarks.printed.paper import BLUE, INK, Paper
 from elastic.engine import compress, prefill
 from elastic.model import Llava
 from elastic.options import read_policy
@@ -36,20 +36,20 @@ def draw(llava: Llava) -> Image.Image:
     most = max(numbers.max() for numbers, _ in found.values())
     layers, heads = next(iter(found.values()))[0].shape
     wide = max(heads * CELL[0], 440) + GAP
-    sheet = Sheet(GAP + len(found) * wide, 200 + layers * CELL[1] + 130)
+    paper = Paper(GAP + len(found) * wide, 200 + layers * CELL[1] + 130)
     seen = next(iter(found.values()))[1]
-    sheet.text((GAP, 24), f"Tokens that each head holds of a prompt of {seen}, with {KEEP:.0%} of the bytes in all", 34)
+    paper.text((GAP, 24), f"Tokens that each head holds of a prompt of {seen}, with {KEEP:.0%} of the bytes in all", 34)
     for number, (text, title) in enumerate(METHODS.items()):
         numbers, left = found[text][0], GAP + number * wide
-        sheet.text((left, 92), title, 24, INK, wide - GAP)
-        sheet.table((left, 170), numbers / most, CELL, BLUE)
+        paper.text((left, 92), title, 24, INK, wide - GAP)
+        paper.table((left, 170), numbers / most, CELL, BLUE)
         for layer, head in np.ndindex(numbers.shape):
             dark = numbers[layer, head] > 0.7 * most
             at = (left + head * CELL[0] + 26, 170 + layer * CELL[1] + 18)
-            sheet.text(at, f"{numbers[layer, head]:.0f}", 24, (255, 255, 255) if dark else INK)
+            paper.text(at, f"{numbers[layer, head]:.0f}", 24, (255, 255, 255) if dark else INK)
         below = 170 + layers * CELL[1] + 12
-        sheet.text(
+        paper.text(
             (left, below), f"{numbers.mean():.1f} on average, from {numbers.min():.0f} to {numbers.max():.0f}", 24
         )
-    sheet.text((GAP, sheet.image.height - 56), "A row is a layer, the first on top; a column is a head with keys.", 22)
-    return sheet.image
+    paper.text((GAP, paper.image.height - 56), "A row is a layer, the first on top; a column is a head with keys.", 22)
+    return paper.image

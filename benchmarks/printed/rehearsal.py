@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from benchmarks.kept import lost
-from benchmarks.printed.sheet import GREEN, INK, RED, Sheet
+from benchmarks.printed.paper import GREEN, INK, RED, Paper
 from elastic.engine import State, compress, decode, extend, prefill
 from elastic.model import Llava
 from elastic.policies import POLICIES
@@ -44,20 +44,20 @@ def draw(llava: Llava) -> Image.Image:
     chosen = [POLICIES[name](keep=KEEP) if name != "full" else POLICIES[name]() for name in METHODS]
     needs = frozenset().union(*(policy.needs for policy in chosen))
     start = prefill(llava, llava.halves(picture, questions[0][0])[0], needs, record_attention=False)
-    sheet = Sheet(GAP + len(chosen) * (SIDE + GAP), 1180)
+    paper = Paper(GAP + len(chosen) * (SIDE + GAP), 1180)
     title = f"Compressed to {KEEP:.0%} before any question was asked; then each is asked the same six"
-    sheet.text((GAP, 24), title, 34)
+    paper.text((GAP, 24), title, 34)
     for number, policy in enumerate(chosen):
         state, left = compress(start, policy), GAP + number * (SIDE + GAP)
         share, is_patch = lost(state), (state.cache.tables.kinds[0] == PATCH).numpy()
         view = state.views[0]
-        sheet.text((left, 92), policy.title, 30)
-        sheet.picture((left, 136), picture, SIDE, np.asarray(share[is_patch]).reshape(view.rows, view.columns))
+        paper.text((left, 92), policy.title, 30)
+        paper.picture((left, 136), picture, SIDE, np.asarray(share[is_patch]).reshape(view.rows, view.columns))
         top = 136 + SIDE + 24
         for question, right in questions:
             answer = answered(llava, state, picture, question)
-            top = sheet.text((left, top), question, 21, INK, SIDE)
+            top = paper.text((left, top), question, 21, INK, SIDE)
             is_right = answer == right
             told = answer if is_right else f"{answer}  (right: {right})"
-            top = sheet.text((left, top), told, 21, GREEN if is_right else RED, SIDE) + 10
-    return sheet.image
+            top = paper.text((left, top), told, 21, GREEN if is_right else RED, SIDE) + 10
+    return paper.image

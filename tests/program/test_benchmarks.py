@@ -15,7 +15,7 @@ from benchmarks import compress, decode, kept, lengths, link, measure, methods, 
 from benchmarks.measure import Timing, alternate, copy_bandwidth, free_bytes, peaks_in_children
 from benchmarks.models import SHAPES, Shape, hollow_model, llava_model, random_ids, random_prompt, text_model
 from benchmarks.printed import bits, heads, rehearsal
-from benchmarks.printed.sheet import Sheet
+from benchmarks.printed.paper import Paper
 from elastic import engine
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
@@ -487,7 +487,7 @@ def test_the_picture_of_a_rehearsal_asks_each_question_of_the_one_cache_that_was
 
 
 def test_a_printed_picture_fades_what_was_lost_and_nothing_else():
-    sheet = Sheet(40, 40)
+    sheet = Paper(40, 40)
     sheet.picture((4, 4), Image.new("RGB", (8, 8), (200, 40, 40)), 32, np.array([[0.0, 1.0], [0.5, 0.0]]))
     assert sheet.image.getpixel((10, 10)) == sheet.image.getpixel((30, 30)) == (200, 40, 40)
     gone, half = sheet.image.getpixel((30, 10)), sheet.image.getpixel((10, 30))

@@ -12,7 +12,7 @@ Colour = tuple[int, int, int]
 Place = tuple[float, float]
 
 
-class Sheet:
+class Paper:
     """A page of so many pixels; all places are of the upper left corner of what is put there."""
 
     def __init__(self, width: int, height: int) -> None:

@@ -72,6 +72,7 @@ interface SideOpening {
   compress_seconds: number | null;
   asked_after: number;
   erasure: Erasure | null;
+  remembers: boolean;
 }
 
 /** Which channels keys hold, a bit each, in the order of the shape: layers, key heads, channels. */
@@ -115,6 +116,7 @@ interface SideSteps {
   dropped: (number[] | null)[];
   joined: (number[] | null)[];
   looked: string[];
+  forgotten: number[][] | null;
 }
 
 /** A turn of a conversation, for who reads it. */

@@ -6,7 +6,6 @@ sides. Numbers and booleans travel as such, for the view to put into words; larg
 
 import base64
 import json
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,8 +13,9 @@ import numpy as np
 from elastic.record.erasure import Erasure
 from elastic.record.said import Coming, SaidTurn, share_of, turns_of
 from elastic.record.trace import Run, Trace
+from elastic.record.wire import in_base64, number, numbers
 
-VERSION = 8  # of the messages; a view ignores others
+VERSION = 9  # of the messages; a view ignores others
 LATE = 1_000_000  # the number of a last message: above that of every other
 
 
@@ -54,6 +54,7 @@ class SideOpening:
     compress_seconds: float | None
     asked_after: int  # tokens of the question that were read when the cache was compressed already; mostly none
     erasure: Erasure | None  # None where nothing was erased, as mostly
+    remembers: bool  # whether what is dropped goes into a memory, which gets a share of attention: see `SideSteps`
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,8 @@ class SideSteps:
     dropped: list[list[int] | None]  # layers x heads, None where nothing was
     joined: list[list[int] | None]
     looked: list[str]  # base64 of bytes of 255 sqrt(weight), mean of the layers, per token before the step
+    # Per layer the share of attention that went to what was forgotten, mean of heads; None: nothing remembers it.
+    forgotten: list[list[float]] | None
 
 
 @dataclass(frozen=True)
@@ -225,27 +228,28 @@ def _side(side: Trace, title: str) -> SideOpening:
         options=dict(side.options),
         model=side.model,
         pieces=["" if image else piece for piece, image in zip(side.pieces, side.is_image, strict=True)],
-        place=_base64(side.place.astype("<i2")),
+        place=in_base64(side.place.astype("<i2")),
         is_prompt=side.is_prompt.tolist(),
         layers=side.owner.shape[0],
         heads=side.owner.shape[1],
-        owner=_base64(side.owner.astype("<i2")),
-        score=_base64(side.score.astype("<f4")),
-        sparsity=_numbers(side.sparsity),
+        owner=in_base64(side.owner.astype("<i2")),
+        score=in_base64(side.score.astype("<f4")),
+        sparsity=numbers(side.sparsity),
         channels=_channels(side.channels),
         unseen=side.unseen,
         prompt_slots=side.prompt_slots.astype(float).round(3).tolist(),
         prompt_bytes=int(side.prompt_bytes.sum()),
         prompt_limit_bytes=int(side.limit_bytes[0]),
-        prefill_seconds=_number(side.prefill_seconds),
-        compress_seconds=_number(side.compress_seconds),
+        prefill_seconds=number(side.prefill_seconds),
+        compress_seconds=number(side.compress_seconds),
         asked_after=side.asked_after,
         erasure=side.erasure,
+        remembers=side.forgotten is not None,
     )
 
 
 def _channels(kept: np.ndarray) -> ChannelBits | None:
-    return None if kept.all() else ChannelBits(list(kept.shape), _base64(np.packbits(kept.astype(bool))))
+    return None if kept.all() else ChannelBits(list(kept.shape), in_base64(np.packbits(kept.astype(bool))))
 
 
 def steps_of(side: Trace, since: int) -> SideSteps:
@@ -254,12 +258,12 @@ def steps_of(side: Trace, since: int) -> SideSteps:
         answer=side.answer,
         finish=side.finish,
         steps=side.steps,
-        milliseconds_per_token=_number(side.milliseconds_per_token),
+        milliseconds_per_token=number(side.milliseconds_per_token),
         answer_pieces=side.answer_pieces[since:],
-        logprob=_numbers(side.logprob[since:]),
-        reference_logprob=_numbers(side.reference_logprob[since:]),
-        divergence=_numbers(side.divergence[since:]),
-        seconds=_numbers(side.seconds[since:]),
+        logprob=numbers(side.logprob[since:]),
+        reference_logprob=numbers(side.reference_logprob[since:]),
+        divergence=numbers(side.divergence[since:]),
+        seconds=numbers(side.seconds[since:]),
         bytes_held=side.bytes_held[since:].sum(1).tolist(),
         bytes_allocated=side.bytes_allocated[since:].tolist(),
         limit_bytes=side.limit_bytes[1 + since :].tolist(),
@@ -267,6 +271,7 @@ def steps_of(side: Trace, since: int) -> SideSteps:
         dropped=_given_up(side.dropped[since:]),
         joined=_given_up(side.joined[since:]),
         looked=_looked(side, since),
+        forgotten=None if side.forgotten is None else side.forgotten[since:].mean(2, np.float64).round(4).tolist(),
     )
 
 
@@ -283,17 +288,4 @@ def _looked(side: Trace, since: int, layer: int | None = None) -> list[str]:
     rows = side.looked[since:].astype(np.float32)
     rows = rows.mean(1) if layer is None else rows[:, layer]
     coded = np.sqrt(rows.clip(0, 1) * 255**2).round().astype(np.uint8)
-    return [_base64(row[: len(side.pieces) + since + step]) for step, row in enumerate(coded)]
-
-
-def _base64(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
-
-
-def _numbers(values: np.ndarray) -> list[float | None]:
-    return [_number(value) for value in values]
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN; five digits are more than anyone reads."""
-    return float(f"{value:.5g}") if math.isfinite(value) else None
+    return [in_base64(row[: len(side.pieces) + since + step]) for step, row in enumerate(coded)]

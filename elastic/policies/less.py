@@ -38,7 +38,7 @@ class LESS(Recipe):
     paper: ClassVar[str] = "arXiv 2402.09398"
     unseen: ClassVar[str] = (
         "What the memory holds is drawn as dropped, as no token can be told apart in it. Heat is attention to slots "
-        "alone; the rest of each word's attention, which went to the memory, is the bar below the picture."
+        "alone; how much of each word's attention went to the memory is said and drawn beside the pictures."
     )
 
     @property

@@ -184,6 +184,7 @@ def test_how_much_attention_went_to_what_was_forgotten_is_said_of_a_word_and_dra
     page, shares = show(REMEMBERS), REMEMBERS.forgotten.astype(float).mean(2)
     assert not page.is_visible('.tv-forgot[data-side="a"]')
     says, bars = '.tv-forgot[data-side="b"] .tv-forgot-says', page.locator('.tv-forgot[data-side="b"] i')
+    slide(page, ".tv-step", 7)
     mean = round(100 * shares[1:].mean())
     assert text(page, says) == f"On average {mean} % of each word’s attention went to the memory of what was dropped."
     for layer in (0, 2):

@@ -1,5 +1,5 @@
-// Forgotten: below a side's picture how much of the answer's attention went to its memory of what was dropped: of the word
-// that is looked at in words, and of all of them as bars.
+// Forgotten: how much of a side's attention went to its memory of what was dropped: of the word that is looked at in words,
+// and of all of its answer as bars.
 
 import { forgottenShares, forgottenText } from '../core/forgotten.js';
 import { percentText } from '../core/numbers.js';

@@ -86,7 +86,7 @@ TINY_SCALE = 1.0  # of its kernels: a memory gets a good part of the attention, 
 @pytest.fixture(scope="session")
 def tiny(tiny_folder):
     from elastic.model import load
-    from tests.kernels import given
+    from tests.drawn_kernels import given
 
     reader = load(tiny_folder, device="cpu")
     given(reader.model, scale=TINY_SCALE)
@@ -124,7 +124,7 @@ def tiny_text_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_text(tiny_text_folder):
     from elastic.model import load
-    from tests.kernels import given
+    from tests.drawn_kernels import given
 
     reader = load(tiny_text_folder, device="cpu")
     given(reader.model)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from elastic.cache.kernels import LayerKernels
 from elastic.cache.slots import SlotLayer
-from elastic.policies.base import Choice, Merged
+from elastic.policies.base import Choice, Merged, Policy
 
 TOGETHER = 1024  # slots that are taken in at once: their hidden numbers are many more than they have channels
 LEAST = torch.finfo(torch.float32).tiny
@@ -78,14 +78,14 @@ class RememberingLayer(SlotLayer):
         return self.keys, self.values, self.mass, self.sums
 
 
-def check_memories(remembers: bool, title: str, layers: list[SlotLayer]) -> None:
-    """See that a method can go on with what layers remember.
+def check_memories(policy: Policy, layers: list[SlotLayer]) -> None:
+    """See that a policy can go on with what layers remember.
 
     Raises:
         ValueError: if some do, and it does not.
     """
-    if not remembers and any(isinstance(layer, RememberingLayer) for layer in layers):
+    if not policy.memory and any(isinstance(layer, RememberingLayer) for layer in layers):
         raise ValueError(
-            f"This cache has a memory of what was dropped, which {title} cannot go on with: read the conversation into "
-            "a new cache."
+            f"This cache has a memory of what was dropped, which {policy.title} cannot go on with: read the "
+            "conversation into a new cache."
         )

@@ -32,7 +32,7 @@ def layer_views(
             what was dropped, and it does not.
     """
     check_padding(policy, tables)
-    check_memories(policy.memory > 0, policy.title, layers)
+    check_memories(policy, layers)
     device = layers[0].device
     reads = (tables.kinds != WRITTEN) & (tables.kinds != ERASED)
     later = reads.long().flip(1).cumsum(1).flip(1)  # prompt tokens from here on

@@ -21,7 +21,7 @@ from elastic.policies.h2o import H2O
 from elastic.policies.kivi import KIVI
 from elastic.policies.less import LESS
 from elastic.policies.parts import ByScore, Coded, NearestPosition, Oldest, Remembered, SimilarKey
-from tests.kernels import drawn, write
+from tests.drawn_kernels import drawn, write
 from tests.unit.plain_model import PlainModel, grouped, held_tokens
 
 ANSWER = [20 + 7 * number % 150 for number in range(14)]
@@ -200,7 +200,7 @@ def test_a_captured_step_is_not_taken_and_gives_the_same(start, tiny):
         assert torch.equal(*found)
 
 
-def test_the_librarys_generate_writes_what_the_engine_writes_also_where_it_is_compiled(tiny, asked):
+def test_the_librarys_generate_writes_what_the_engine_writes_with_a_memory(tiny, asked):
     policy = LESS(keep=0.3)
     state = compress(prefill(tiny, asked, policy.needs), policy)
     expected = [step.token for step in decode(state, 10)]

@@ -1,4 +1,7 @@
-"""Kernels for models of the tests: drawn at random, such that a memory gets some of the attention and not all of it."""
+"""Kernels for models of the tests: drawn at random, such that a memory gets some of the attention and not all of it.
+
+No file here may be called `kernels`: the library looks for a package of that name, and would take it.
+"""
 
 import torch
 from safetensors.torch import save_file

@@ -137,6 +137,7 @@ def train(llava: PictureReader, args: argparse.Namespace) -> tuple[dict[str, Ten
         if number % 50 == 0:
             print(f"{number} of {args.sequences} conversations read", flush=True)
     kernels, fits = [], []
+    print(f"| layer | slots alone | {memory} slots more | memory, as drawn | memory, learnt | learnt | more |")
     for number, block in enumerate(llava.model.get_decoder().layers):
         project = block.self_attn.o_proj.requires_grad_(False)
         own, fit = train_layer(by_layer[number], project, args.width, rank, args.epochs, args.halve)
@@ -148,7 +149,7 @@ def train(llava: PictureReader, args: argparse.Namespace) -> tuple[dict[str, Ten
 
 
 def row(name: str, fit: Fit) -> str:
-    """A line of the table: errors times 1000, and what is left of the slots' alone."""
+    """A line of the table: errors times 1000, and how much less than the slots' alone those with more are."""
     shown = [f"{1000 * getattr(fit, one.name):.3f}" for one in fields(fit)]
     gains = [f"{fit.after / fit.sparse - 1:+.0%}", f"{fit.more / fit.sparse - 1:+.0%}"]
     return f"| {name} | {' | '.join([*shown, *gains])} |"

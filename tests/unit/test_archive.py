@@ -98,6 +98,9 @@ def test_shares_that_no_memory_can_have_are_refused(wrong):
     object.__setattr__(side, "forgotten", wrong(REMEMBERS.forgotten))
     with pytest.raises(ValueError, match="is not a trace file"):
         opened(saved(run_of("run", [side])))
+    if wrong(REMEMBERS.forgotten).shape != REMEMBERS.forgotten.shape:
+        with pytest.raises(ValueError, match="Trace: forgotten has shape"):
+            replace(REMEMBERS, forgotten=wrong(REMEMBERS.forgotten))
 
 
 def test_a_hostile_text_stays_a_text():

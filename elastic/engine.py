@@ -16,7 +16,7 @@ from torch import Tensor
 
 from elastic.cache import ElasticCache
 from elastic.cache.forward import Forward
-from elastic.cache.views import attention_on_tokens
+from elastic.cache.views import attention_forgotten, attention_on_tokens
 from elastic.linking import Stretch, link
 from elastic.model import Reader, Reading
 from elastic.models.reading import View
@@ -38,6 +38,7 @@ class Step:
     logprobs: list[float]  # of these tokens, natural logarithm
     likeliest: int  # what greedy decoding would write in the first sequence
     looked: Tensor  # (L, seen) float32, attention of the query that wrote this token; a slot's goes to its anchor
+    forgotten: Tensor | None  # (L, R) float32, the rest of it, which went to what was forgotten; None: no memory
     seconds: float  # of the step alone
     slots: list[float]  # per layer, the mean of its heads
     bytes_held: list[int]  # per layer, slots in use
@@ -89,7 +90,7 @@ def extend(state: State, prompt: Reading, is_written: bool = False) -> None:
     state.places, state.views, state.script = place, views, script
     state.prefill_seconds, state.compress_seconds = now(llava) - began, 0.0
     if cache.records_attention:
-        state.looked = attention_on_tokens(cache.tables, forward)
+        _look(state, forward)
 
 
 @torch.inference_mode()
@@ -144,18 +145,19 @@ def decode(
             tokens = given[:, number]
         logprobs = state.logits.log_softmax(-1).gather(1, tokens[:, None])[:, 0].tolist()
         ended |= torch.tensor([token in state.llava.end_ids for token in tokens.tolist()])
-        looked, evicted = state.looked, None
+        looked, forgotten, evicted = state.looked, state.forgotten, None
         if not ended.all():
             # The last token of all is processed too: the next question of a conversation must find it in the cache.
             forward, evicted = step(state, tokens[:, None])
         seconds = now(state.llava) - began
         if state.cache.records_attention and not ended.all():
-            state.looked = attention_on_tokens(state.cache.tables, forward)
+            _look(state, forward)
         yield Step(
             tokens=tokens.tolist(),
             logprobs=logprobs,
             likeliest=likeliest,
             looked=looked,
+            forgotten=forgotten,
             seconds=seconds,
             slots=state.cache.slots,
             bytes_held=state.cache.bytes_held,
@@ -165,6 +167,12 @@ def decode(
         )
         if ended.all():
             return
+
+
+def _look(state: State, forward: Forward) -> None:
+    """Note what the newest query looked at."""
+    tables = state.cache.tables
+    state.looked, state.forgotten = attention_on_tokens(tables, forward), attention_forgotten(tables, forward)
 
 
 def _placed(state: State, prompt: Reading) -> tuple[np.ndarray, tuple[View, ...]]:

@@ -25,6 +25,7 @@ from elastic.models import smollm2
 from elastic.models.bounds import check_amount, check_settings
 from elastic.models.checkpoint import SMOLLM2, Unfit, check_files, reason_of
 from elastic.models.families import OWN_CODE, family_of
+from elastic.models.kernel_file import take_kernels
 from elastic.models.llava import Llava
 from elastic.models.pictures import PictureReader
 from elastic.models.precision import check_dtype, dtype_for, half, named
@@ -58,7 +59,8 @@ def load(
     Raises:
         ValueError: if none is named and none is embedded, a GPU is needed and there is none, the device does not
             compute in that type, the checkpoint cannot be read as one of these, its weights or its processor
-            are not whole, it reads otherwise than by the library, or packages are missing; one sentence.
+            are not whole, it reads otherwise than by the library, it has kernels of another model, or packages are
+            missing; one sentence.
     """
     if not name_or_path and not POCKET.is_dir():
         raise ValueError(
@@ -103,6 +105,7 @@ def _opened(name: str, device: str, four_bit: bool, dtype: str) -> PictureReader
         if "quantization_config" in settings and device == "cuda":
             options["device_map"] = {"": 0}  # weights in few bits are put in their place while they are read
         model = open_weights(kind, name, device, options)
+    take_kernels(model, Path(name))
     return family.reader(model.eval(), processor, name)
 
 

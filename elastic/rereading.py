@@ -11,6 +11,7 @@ from itertools import zip_longest
 import torch
 from PIL import Image
 
+from elastic.cache.kernels import check_kernels, kernels_of
 from elastic.engine import State, compress, decode, extend, prefill
 from elastic.erasing import without
 from elastic.events import Compressing, Encoding, Event, Prefilling, Read, Rereading
@@ -66,7 +67,8 @@ def read_from_start(llava: PictureReader, past: Sequence[PastTurn], asked: Askin
     had given up may be kept now. It holds as many slots as the method gives to a prompt of that length.
 
     Raises:
-        ValueError: if it is more than the model can read, or too much of it is erased.
+        ValueError: if it is more than the model can read, too much of it is erased, or the model lacks what a method
+            needs.
     """
     first = past[0].asked if past else asked
     if asked.reuse is not None:
@@ -206,6 +208,9 @@ def _encoded(llava: PictureReader, prompt: Reading, seen: list[bytes]) -> Genera
 
 
 def _check_room(llava: PictureReader, seen: int, asked: Asking) -> None:
+    """See that it fits, and that the model has what the methods need, before any work."""
+    for policy in asked.policies:
+        check_kernels(policy, kernels_of(llava.model.get_decoder()))
     if seen + asked.reserve > llava.room:
         raise ValueError(
             f"{seen} tokens and an answer of {asked.reserve} exceed the {llava.room} this model can read. "

@@ -81,11 +81,17 @@ def tiny_folder(tmp_path_factory):
     return folder
 
 
+TINY_SCALE = 1.0  # of its kernels: a memory gets a good part of the attention, and not all
+
+
 @pytest.fixture(scope="session")
 def tiny(tiny_folder):
     from elastic.model import load
+    from tests.drawn_kernels import given
 
-    return load(tiny_folder, device="cpu")
+    reader = load(tiny_folder, device="cpu")
+    given(reader.model, scale=TINY_SCALE)
+    return reader
 
 
 CHAT = (  # of the checkpoint below: what SmolLM2 and its kin write, without their words for special tokens
@@ -119,8 +125,11 @@ def tiny_text_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_text(tiny_text_folder):
     from elastic.model import load
+    from tests.drawn_kernels import given
 
-    return load(tiny_text_folder, device="cpu")
+    reader = load(tiny_text_folder, device="cpu")
+    given(reader.model)
+    return reader
 
 
 @pytest.fixture(scope="session")

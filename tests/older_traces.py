@@ -15,6 +15,7 @@ def older(parts: dict[str, bytes], schema: int, **shape: object) -> dict[str, by
     with np.load(io.BytesIO(parts["arrays.npz"])) as held:
         arrays = dict(held)
     for number, side in enumerate(plain["sides"]):
+        arrays.pop(f"{number}.forgotten", None)  # since schema 9
         for name in ("slots", "prompt_slots"):  # until schema 8 in whole numbers
             arrays[f"{number}.{name}"] = arrays[f"{number}.{name}"].astype(np.int32)
         del side["erasure"]  # since schema 7

@@ -5,6 +5,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from elastic.cache import ElasticCache
 from elastic.policies import POLICIES
+from tests.drawn_kernels import given
 
 SHAPE = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2}
 REHEARSING = [name for name, policy in POLICIES.items() if any(need.is_of_rehearsal for need in policy().needs)]
@@ -20,7 +21,7 @@ def text_model(layers=3, seed=0):
     )
     model = LlamaForCausalLM(config).eval()
     model.generation_config.pad_token_id = 0
-    return model
+    return given(model)
 
 
 def tokens(count, seed=1, batch=1):

@@ -157,6 +157,7 @@ def cut(trace: Trace, steps: int) -> Trace:
         finish="running" if steps < trace.steps else trace.finish,
         answer_pieces=pieces,
         limit_bytes=trace.limit_bytes[: steps + 1],
+        forgotten=None if trace.forgotten is None else trace.forgotten[:steps],
         looked=trace.looked[:steps, :, : len(trace.pieces) + steps],
         **{name: getattr(trace, name)[:steps] for name in names},
     )
@@ -164,6 +165,12 @@ def cut(trace: Trace, steps: int) -> Trace:
 
 FULL, ELASTIC = make(1, policy="full"), make(2)
 HEADS = make(3, policy="h2o", heads=2, words=("The", " picture", " shows", " a", " cat", ".", "</s>"))
+# What it drops goes into a memory, which gets a share of each word's attention but of the first one's.
+REMEMBERS = replace(
+    HEADS,
+    policy="less",
+    forgotten=(np.random.default_rng(9).random((7, 3, 2)) * np.arange(7)[:, None, None] / 8).astype(np.float16),
+)
 PLUS = make(6, policy="elastic-plus", heads=2)
 LONG = make(7, policy="elastic-plus", heads=2, words=tuple(f" w{number}" for number in range(80)))
 LARGE = make(5, grid=24, layers=2)

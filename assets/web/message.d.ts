@@ -73,6 +73,7 @@ interface SideOpening {
   asked_after: number;
   erasure: Erasure | null;
   reuse: Reuse | null;
+  remembers: boolean;
 }
 
 /** Which channels keys hold, a bit each, in the order of the shape: layers, key heads, channels. */
@@ -123,6 +124,7 @@ interface SideSteps {
   dropped: (number[] | null)[];
   joined: (number[] | null)[];
   looked: string[];
+  forgotten: number[][] | null;
 }
 
 /** A turn of a conversation, for who reads it. */

@@ -15,7 +15,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, eager_mask, sdpa_mask
 from transformers.models.llama.modeling_llama import eager_attention_forward
 
-from elastic.cache.forward import Forward
+from elastic.cache.beside import attend_beside
+from elastic.cache.forward import Attending, Forward
 
 Library = Callable[..., tuple[Tensor, Tensor | None]]  # an attention function as the library calls it
 KEYWORD = "elastic_forward"  # under which a model's forward passes it down to its layers' attention
@@ -97,19 +98,38 @@ def _attend_and_observe(
 ) -> Tensor:
     """The output (B, Q, H, D) of queries, the last of which is the last token; the forward learns what they saw."""
     layer = cast(int, module.layer_idx)
-    bias = forward.bias[layer]
     if query.shape[2] == 1 and forward.observer is None:
         # Whether or not somebody looks, so that looking changes nothing.
-        output, weights = one_query_attention(query, key, value, scaling, bias)
+        return attend_once(forward, layer, query, key, value, scaling)
+    bias, extra = forward.bias[layer], forward.extra(layer, query)
+    lse: Tensor | None
+    if extra is not None:
+        output, lse, share, weights = attend_beside(query, key, value, scaling, bias, extra)
+        forward.attended[layer], forward.forgotten[layer] = weights, share[..., -1]
+    else:
+        output, lse = _attend_causally(library, module, query, key, value, scaling, bias, forward.into, **kwargs)
         if forward.keeps_attention:
-            forward.attended[layer] = weights
-        return output
-    output, lse = _attend_causally(library, module, query, key, value, scaling, bias, forward.into, **kwargs)
+            forward.attended[layer] = one_query_attention(query[:, :, -1:], key, value, scaling, bias)[1]
     if forward.observer is not None:
         by_sequence = None if bias is None else bias.view(len(query), -1, key.shape[2])
+        # Statistics are of what the slots got among themselves, also where a part went to what is forgotten.
         forward.observer.see(layer, query, key, scaling, by_sequence, lse)
+    return output
+
+
+def attend_once(forward: Attending, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+    """One query per sequence over all that a layer holds: (B, H, 1, D), (B, H_kv, S, D) twice -> (B, 1, H, D).
+
+    The forward learns what was attended to.
+    """
+    bias, extra = forward.bias[layer], forward.extra(layer, query)
+    if extra is not None:
+        output, _, share, weights = attend_beside(query, key, value, scaling, bias, extra)
+        forward.forgotten[layer] = share[..., 0]
+    else:
+        output, weights = one_query_attention(query, key, value, scaling, bias)
     if forward.keeps_attention:
-        forward.attended[layer] = one_query_attention(query[:, :, -1:], key, value, scaling, bias)[1]
+        forward.attended[layer] = weights
     return output
 
 

@@ -19,7 +19,8 @@ from elastic.cache.history import History
 from elastic.cache.hooks import DrivenCache, prepare
 from elastic.cache.identity import MadeFor
 from elastic.cache.inner import library_model
-from elastic.cache.merging import merge_layers
+from elastic.cache.kernels import check_kernels, kernels_of
+from elastic.cache.merging import absorb, forget, merge_layers
 from elastic.cache.pieces import Pieces, observer_of
 from elastic.cache.positions import axes_of, axis_of_channels, behind, check_axes, check_steady, rope_of, steady_until
 from elastic.cache.report import INCOMPLETE, UNFINISHED
@@ -42,7 +43,7 @@ class ElasticCache(DrivenCache):
         reserve: tokens of an answer to make room for when compressing; beyond them, storage grows by doubling.
 
     Raises:
-        ValueError: if the model's attention is not known here, or there is not one such model.
+        ValueError: if the attention is not known here, there is not one such model, or it lacks what the policy needs.
     """
 
     def __init__(self, policy: Policy, model: nn.Module, needs: Iterable[Statistic] = (), reserve: int = 256) -> None:
@@ -50,6 +51,8 @@ class ElasticCache(DrivenCache):
         text = prepare(inner)
         self.axes = axes_of(text)
         check_axes(policy, self.axes)
+        self.kernels = kernels_of(text)
+        check_kernels(policy, self.kernels)
         super().__init__(layers=[SlotLayer() for _ in range(text.config.num_hidden_layers)])
         self.chosen, self.needs = policy, frozenset(needs) | policy.needs
         self.reserve = reserve
@@ -228,10 +231,12 @@ class ElasticCache(DrivenCache):
 
         Raises:
             ValueError: if the heads or sequences of a layer would hold different numbers of slots, and may not; if the
-                policy means nothing without a picture and there is none; or if pieces of the prompt are missing.
+                policy means nothing without a picture and there is none; if pieces of the prompt are missing; or if the
+                model has no kernels that the policy needs.
         """
         policy.check_batch(self.batch)
         check_axes(policy, self.axes)
+        check_kernels(policy, self.kernels)
         if self.pieces is not None and self.pieces.has_begun:
             raise ValueError(f"{INCOMPLETE} read them first, or begin with reset().")
         self.chosen, policy = policy, fitting(policy, self.tables.kinds)
@@ -242,7 +247,7 @@ class ElasticCache(DrivenCache):
         choices = [policy.compress(list(of_one), self.seen) for of_one in zip(*views, strict=True)]
         chosen_from = for_the_record(self.tables, [of_layer[0] for of_layer in views])
         joined = [Choice.joined(of_layer) for of_layer in zip(*choices, strict=True)]
-        self.tables.merge(merge_layers(self.layers, self.tables, policy, joined, self.inverse_frequency))
+        self.tables.merge(merge_layers(self.layers, self.tables, policy, joined, self.inverse_frequency, self.kernels))
         more = policy.limit(self.seen + reserve, self.prompt) - policy.limit(self.seen, self.prompt)
         for layer in self.layers:
             # A policy that holds a share of what is seen needs that share of the room, and a slot to write before.
@@ -263,7 +268,8 @@ class ElasticCache(DrivenCache):
             return None
         self.ready()
         tables = self.tables
-        if not self.policy.live and int(tables.held().max()) <= self.policy.limit(self.seen, self.prompt):
+        may_be_full = self.policy.live or self.policy.memory > 0  # which takes a part of the limit
+        if not may_be_full and int(tables.held().max()) <= self.policy.limit(self.seen, self.prompt):
             return None
         if not self.planned:
             view = step_view(self.policy, tables, self.layers, self.prompt, self.prompt_slots)
@@ -273,22 +279,15 @@ class ElasticCache(DrivenCache):
         eviction = self.planned.pop(0)
         slot = eviction.slot.expand(-1, tables.rows)
         if eviction.into is None:
+            forget(self.layers, slot)
             return tables.free(slot)
         into = eviction.into.expand(-1, tables.rows)
-        self._absorb(slot, into)
-        return tables.free(slot, into)
-
-    def _absorb(self, slot: Tensor, into: Tensor) -> None:
-        """Average slots (L, R), -1 for none, into others, each weighted by the number of tokens it stands for."""
-        count = self.tables.count
-        evicted, kept = (count.gather(2, at.clamp(min=0)[..., None])[..., 0] for at in (slot, into))
-        for layer, *of_layer in zip(self.layers, slot, into, evicted / (evicted + kept), strict=True):
-            if of_layer[0][0] >= 0:
-                layer.absorb(*of_layer)
+        count = absorb(self.layers, tables, slot, into)
         if self.policy.count_bias:
-            self.bias = self.bias or Bias(self.tables, True, self.layers[0].device)
-            self.bias.reserve(self.tables.capacity)
-            self.bias.absorb(into, evicted + kept, slot >= 0)
+            self.bias = self.bias or Bias(tables, True, self.layers[0].device)
+            self.bias.reserve(tables.capacity)
+            self.bias.absorb(into, count, slot >= 0)
+        return tables.free(slot, into)
 
     def fork(self) -> "ElasticCache":
         """The same contents with tables of its own, sharing keys and values until it compresses; sorts the slots."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 from torch import Tensor
 
@@ -11,6 +12,18 @@ from elastic.cache.rotary import turn_all
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import Tables
 from elastic.statistics import Observer
+
+
+class Attending(Protocol):
+    """What attention over one token more must know, and where it leaves what was attended to."""
+
+    bias: list[Tensor | None]
+    keeps_attention: bool
+    attended: dict[int, Tensor]
+    forgotten: dict[int, Tensor]
+
+    def extra(self, layer: int, query: Tensor) -> tuple[Tensor, Tensor] | None:
+        """What a layer has for queries (B, H, Q, D) beside its slots."""
 
 
 @dataclass
@@ -31,7 +44,10 @@ class Forward:
     observer: Observer | None  # sums up the attention of a prompt; None for a token of an answer
     is_whole: bool  # whether a prompt ends with these tokens; pieces of it may have come before
     keeps_attention: bool  # whether `attended` is wanted
-    attended: dict[int, Tensor] = field(default_factory=dict)  # per layer the last query's attention, (B, H, S)
+    attended: dict[int, Tensor] = field(default_factory=dict)  # per layer the last query's among slots, (B, H, S)
+    # Of layers that remember, the share (B, H) of the last query's attention that went to what was forgotten: the
+    # slots' part in all of it is `attended` times the rest.
+    forgotten: dict[int, Tensor] = field(default_factory=dict)
     passed: set[int] = field(default_factory=set)  # layers whose attention was handed this Forward
     written: set[int] = field(default_factory=set)  # layers whose keys came through the library's `update`
     plain_mask: Tensor | None = None  # the library's mask that was last looked at; layers share one
@@ -58,6 +74,10 @@ class Forward:
             storage.overwrite(keys, values, self.into)
         keys, values = storage.stored()
         return (keys if turns is None else turn_all(keys, turns, self.inverse_frequency)), values
+
+    def extra(self, layer: int, query: Tensor) -> tuple[Tensor, Tensor] | None:
+        """What a layer has for queries beside its slots: see `SlotLayer.extra`."""
+        return self.layers[layer].extra(query)
 
 
 def freed_slots(tables: Tables, layers: list[SlotLayer]) -> list[int | Tensor | None]:

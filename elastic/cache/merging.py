@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 
 from elastic.cache.coded import CodedLayer
+from elastic.cache.kernels import Kernels
+from elastic.cache.remembering import RememberingLayer
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import Tables, wide
 from elastic.cache.thin import ThinLayer
@@ -13,9 +15,16 @@ from elastic.policies.base import Choice, Merged, Policy
 
 
 def merge_layers(
-    layers: list[SlotLayer], tables: Tables, policy: Policy, choices: list[Choice], inverse_frequency: Tensor
+    layers: list[SlotLayer],
+    tables: Tables,
+    policy: Policy,
+    choices: list[Choice],
+    inverse_frequency: Tensor,
+    kernels: Kernels | None,
 ) -> list[Tensor]:
     """Merge every layer as chosen, in place; returns the owners of their slots, (R, S) each.
+
+    Where what is dropped is to be remembered, it is by the model's `kernels`.
 
     Raises:
         ValueError: if heads or sequences of a layer would hold different numbers, and may not.
@@ -26,6 +35,8 @@ def merge_layers(
             check_uneven(policy, kept, index, layer)
         if choice.channels is not None:
             layers[index] = ThinLayer(layer, choice.channels, layer.used - choice.whole)
+        if choice.memory and kernels is not None and not isinstance(layer, RememberingLayer):
+            layer = layers[index] = RememberingLayer(layer, kernels.layers[index])
         if int(kept.min()) < layer.used:
             _compress(layer, index, tables, policy, choice, inverse_frequency)
         if choice.bits is not None:
@@ -45,3 +56,22 @@ def _compress(
         turns = torch.where(owner >= 0, source.gather(1, owner.clamp(min=0)) - source, 0)
     weight = None if policy.merged == Merged.NOTHING else count
     layer.compress(choice, weight, turns, policy.merged, inverse_frequency)
+
+
+def absorb(layers: list[SlotLayer], tables: Tables, slot: Tensor, into: Tensor) -> Tensor:
+    """Average slots (L, R), -1 for none, into others, each weighted by the number of tokens it stands for.
+
+    Returns how many tokens the others then stand for, (L, R).
+    """
+    evicted, kept = (tables.count.gather(2, at.clamp(min=0)[..., None])[..., 0] for at in (slot, into))
+    for layer, *of_layer in zip(layers, slot, into, evicted / (evicted + kept), strict=True):
+        if of_layer[0][0] >= 0:
+            layer.absorb(*of_layer)
+    return evicted + kept
+
+
+def forget(layers: list[SlotLayer], slot: Tensor) -> None:
+    """Let layers that remember take in slots (L, R), -1 for none, before others take their places."""
+    for layer, of_layer in zip(layers, slot, strict=True):
+        if isinstance(layer, RememberingLayer):
+            layer.forget(of_layer)

@@ -13,6 +13,7 @@ from transformers.cache_utils import Cache
 from elastic.cache.forward import Forward
 from elastic.cache.history import History
 from elastic.cache.pieces import Pieces
+from elastic.cache.remembering import RememberingLayer
 from elastic.cache.report import INCOMPLETE, NOTHING_READ, UNFINISHED, CacheReport, full_bytes
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import Tables
@@ -30,6 +31,7 @@ class CacheProtocol(Cache, ABC):
     window: int | None  # tokens that a sliding window spans
     forward: Forward | None = None  # the one under way
     history: History  # the tokens it has read
+    prompt: int  # tokens seen when it was last compressed
     pieces: Pieces | None = None  # a prompt that is still to come, or the rest of one
 
     @abstractmethod
@@ -96,6 +98,9 @@ class CacheProtocol(Cache, ABC):
             return f"{INCOMPLETE} read them first, or begin with reset()."
         if not self.seen:
             return NOTHING_READ
+        has_memory = any(isinstance(layer, RememberingLayer) for layer in self.layers)
+        if self.policy.memory and self.policy.keep < 1 and self.prompt and not has_memory:
+            return f"{self.policy.title} has no memory here: it would take more than half of what may be held."
         return "" if self.policy == self.chosen else WORDS_NOT_PROTECTED
 
     def get_seq_length(self, layer_idx: int = 0) -> int:

@@ -144,6 +144,10 @@ class SlotLayer(CacheLayerMixin):
     def settle(self) -> None:
         """After a token of an answer: nothing, but for layers that hold older slots in another way."""
 
+    def extra(self, query: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Beside its slots, one more that depends on the queries (B, H, Q, D): logits (B, H, Q, 1), values; or None."""
+        return None
+
     def spread(self, slot: Tensor) -> Tensor:
         """Slots (R,) for every head of every sequence, on the layer's device."""
         heads = self.keys.shape[0] * self.keys.shape[1]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from elastic.cache.asking import ERASED
 from elastic.cache.forward import Forward
+from elastic.cache.remembering import check_memories
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import EMPTY, Tables, wide
 from elastic.cache.uneven import check_padding
@@ -27,9 +28,11 @@ def layer_views(
     `asked` tokens at the end are those that ask.
 
     Raises:
-        ValueError: if heads hold different numbers, and the policy cannot choose among such.
+        ValueError: if heads hold different numbers, and the policy cannot choose among such; or if layers remember
+            what was dropped, and it does not.
     """
     check_padding(policy, tables)
+    check_memories(policy, layers)
     device = layers[0].device
     reads = (tables.kinds != WRITTEN) & (tables.kinds != ERASED)
     reads[:, : len(tables.reused)] &= ~tables.reused
@@ -118,7 +121,10 @@ def check_driven(policy: Policy) -> None:
 
 
 def attended_scores(policy: Policy, tables: Tables, forward: Forward) -> Tensor | None:
-    """A live policy's score (L, R, C) with the attention of the token just read; None where no score goes on."""
+    """A live policy's score (L, R, C) with the attention of the token just read; None where no score goes on.
+
+    That is the attention among slots, as LESS has it (arXiv 2402.09398), whatever went to what is forgotten.
+    """
     if not policy.live or not forward.attended:
         return None
     old = score(policy, tables)
@@ -132,12 +138,34 @@ def attended_scores(policy: Policy, tables: Tables, forward: Forward) -> Tensor 
 
 
 def attention_on_tokens(tables: Tables, forward: Forward) -> Tensor:
-    """Attention of the first sequence's last query on every anchor, mean over heads, (L, seen)."""
+    """Attention of the first sequence's last query on every anchor, mean over heads, (L, seen).
+
+    With what `attention_forgotten` says of the same query it sums up to 1.
+    """
     total = torch.zeros(len(forward.layers), tables.seen)
     rows = tables.rows // tables.batch
     for index, weights in forward.attended.items():
         used = int(tables.used[index])
         source = tables.source[index, :rows, :used].clamp(max=tables.seen - 1)  # padding has no token, and no share
-        share = weights[0, :, :used].float().view(rows, -1, used).mean(1).cpu() / rows
+        share = weights[0, :, :used].float()
+        if index in forward.forgotten:
+            share = share * (1 - forward.forgotten[index][0, :, None])
+        share = share.view(rows, -1, used).mean(1).cpu() / rows
         total[index].scatter_add_(0, source.flatten(), share.flatten())
     return total
+
+
+def attention_forgotten(tables: Tables, forward: Forward) -> Tensor | None:
+    """Of the first sequence's last query the share that went to what was forgotten, (L, R / B); None without a memory.
+
+    Heads that share a row of the tables count as their mean. A layer that has no memory gave it nothing.
+    """
+    if not forward.forgotten:
+        return None
+    rows, device = tables.rows // tables.batch, forward.layers[0].device
+    nothing = torch.zeros(rows, device=device)
+    shares = [
+        forward.forgotten[index][0].view(rows, -1).mean(1).to(device) if index in forward.forgotten else nothing
+        for index in range(len(forward.layers))
+    ]
+    return torch.stack(shares).cpu()

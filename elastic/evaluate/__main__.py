@@ -29,6 +29,7 @@ from elastic.evaluate.methods import (
     methods,
     token_budgets,
     variants,
+    without_kernels,
     without_picture,
 )
 from elastic.evaluate.output import files_of, results_in, write_again, write_all
@@ -39,6 +40,7 @@ from elastic.evaluate.summary import Draws, rows
 from elastic.evaluate.workers import ModelSource, Results, in_pool, in_process
 from elastic.files import claimed, writable
 from elastic.model import POCKET
+from elastic.models.kernel_file import kernel_file
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -74,6 +76,8 @@ def _variants(args: argparse.Namespace) -> tuple[tuple[Variant, ...], dict[str, 
     tokens = token_budgets(args.keep_tokens) if args.keep_tokens else []
     chosen = methods(args.policies)
     found, left_out = variants(in_bits(chosen, args.bits) if args.bits else chosen, shares, tokens)
+    if kernel_file(Path(args.model or POCKET)) is None:
+        found, left_out = without_kernels(found, left_out)
     return without_picture(found, left_out) if reads_text(args.model) else (found, left_out)
 
 

@@ -2,11 +2,12 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from elastic.cache.kernels import check_kernels
 from elastic.options import name_of, options_of, read_choice, read_share, write_choice
 from elastic.policies import POLICIES, Policy
 from elastic.policies.full import Full
@@ -181,12 +182,25 @@ def adapted_to_text(found: Iterable[Variant]) -> dict[str, str]:
     return {each.label: WORDS_NOT_PROTECTED for each in found if for_text(each.policy) != each.policy}
 
 
-def without_picture(found: tuple[Variant, ...], left_out: dict[str, str]) -> tuple[tuple[Variant, ...], dict[str, str]]:
+Fitting = tuple[tuple[Variant, ...], dict[str, str]]  # those that can be judged, and why the others were left out
+
+
+def without_picture(found: tuple[Variant, ...], left_out: dict[str, str]) -> Fitting:
     """Those that mean something for a text, and why the others were left out."""
+    return _fitting(found, left_out, for_text)
+
+
+def without_kernels(found: tuple[Variant, ...], left_out: dict[str, str]) -> Fitting:
+    """Those that a model needs no kernels for, and why the others were left out."""
+    return _fitting(found, left_out, lambda policy: check_kernels(policy, None))
+
+
+def _fitting(found: tuple[Variant, ...], left_out: dict[str, str], check: Callable[[Policy], object]) -> Fitting:
+    """Those that pass a check, which says in a ValueError why others do not."""
     fit, why = [], dict(left_out)
     for variant in found:
         try:
-            for_text(variant.policy)
+            check(variant.policy)
         except ValueError as error:
             why[variant.label] = str(error)
         else:

@@ -54,7 +54,7 @@ def check_files(folder: Path) -> None:
     if not found:
         raise ValueError(f"{folder / 'model.safetensors'} is missing: there are no weights in this folder.")
     for path in found:
-        _check_weights(path)
+        check_weights(path)
 
 
 def sees_pictures(folder: Path) -> bool:
@@ -98,7 +98,12 @@ def _check_kind(path: Path) -> None:
         raise OSError(errno.EINVAL, "it is no file")
 
 
-def _check_weights(path: Path) -> None:
+def check_weights(path: Path) -> None:
+    """Look at a file of weights: everything but its numbers.
+
+    Raises:
+        ValueError: if it cannot be read, is damaged or only a pointer to another; one sentence that names it.
+    """
     try:
         _check_kind(path)
         with path.open("rb") as file:

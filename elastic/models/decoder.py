@@ -21,7 +21,7 @@ from transformers.models.qwen3 import modeling_qwen3 as qwen3
 from transformers.models.qwen3_vl import modeling_qwen3_vl as qwen3_vl
 
 from elastic.cache import ElasticCache
-from elastic.cache.attention import one_query_attention
+from elastic.cache.attention import attend_once
 from elastic.cache.forward import Forward
 from elastic.cache.identity import MOVING_FREQUENCIES
 from elastic.models.bypassed import Bypassed, is_as_published
@@ -185,10 +185,7 @@ class _Block:
             turned = torch.cat([_normed(norm, x) for norm, x in zip(self.norms, of_each, strict=True)], 1)
         turned = turned * cos + turned.roll(self.dim // 2, -1) * sin
         keys, values = forward.write(layer, turned[:, self.heads :], projected[:, self.heads + self.kv :])
-        queries, bias = turned[:, : self.heads], forward.bias[layer]
-        attended, weights = one_query_attention(queries, keys, values, self.attention.scaling, bias)
-        if forward.keeps_attention:
-            forward.attended[layer] = weights
+        attended = attend_once(forward, layer, turned[:, : self.heads], keys, values, self.attention.scaling)
         hidden = hidden + self.output(attended.view(batch, -1))
         gate, up = self.feed(_normed(self.after, hidden)).chunk(2, -1)
         fed: Tensor = self.down(self.activation(gate) * up)

@@ -46,10 +46,10 @@ class StaticForward:
         self.spans, self.shape = spans, cache.layers[0].keys.shape
         self.positions = torch.zeros(1, 1, dtype=torch.long, device=device)
         self.slots = torch.zeros(len(cache.layers), rows, dtype=torch.long, device=device)
-        self.bias = [table[layer, :, :span] for layer, span in enumerate(spans)]
+        self.bias: list[Tensor | None] = [table[layer, :, :span] for layer, span in enumerate(spans)]
         self.stored = [(layer.keys.flatten(0, 1), layer.values.flatten(0, 1)) for layer in cache.layers]
         self.row = torch.arange(rows, device=device)
-        self.keeps_attention, self.attended = keeps_attention, dict[int, Tensor]()
+        self.keeps_attention, self.attended, self.forgotten = keeps_attention, dict[int, Tensor](), dict[int, Tensor]()
 
     def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store one token per sequence, (B, H, 1, D) twice; the keys and values of the span, (B, H, S, D) each."""
@@ -59,6 +59,9 @@ class StaticForward:
             stored[self.row, self.slots[layer]] = new.flatten(0, 1)[:, 0]
             span.append(stored[:, : self.spans[layer]].view(batch, heads, -1, dim))
         return span[0], span[1]
+
+    def extra(self, layer: int, query: Tensor) -> None:
+        """Layers have nothing beside their slots: see `StaticStep.fits`."""
 
 
 class StaticStep:

@@ -17,6 +17,7 @@ from elastic.policies.keydiff import KeyDiff
 from elastic.policies.kivi import KIVI
 from elastic.policies.knorm import KNorm
 from elastic.policies.kvzip import KVzip
+from elastic.policies.less import LESS
 from elastic.policies.lookm import LookM
 from elastic.policies.mergingpress import MergingPress
 from elastic.policies.method import Method, Recipe
@@ -62,6 +63,7 @@ POLICIES: dict[str, type[Policy]] = {
     "sparsemm": SparseMM,
     "kivi": KIVI,
     "fp8": FP8,
+    "less": LESS,
     "random": Random,
     "combine": Combine,
 }

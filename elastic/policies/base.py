@@ -1,7 +1,7 @@
 """What a policy sees, and what it decides. A policy cannot see the model, the cache or another policy."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -114,9 +114,10 @@ class Choice:
     channels: Tensor | None = None  # (H, D') channels that keys keep, but for the last `whole` slots; None for all
     whole: int = 0
     bits: Bits | None = None  # how what is kept is stored; None for numbers as the model made them
+    memory: int = 0  # features of a key in a memory that takes in what is dropped, now and later; 0 for none
 
-    @classmethod
-    def joined(cls, of_sequences: Sequence["Choice"]) -> "Choice":
+    @staticmethod
+    def joined(of_sequences: Sequence["Choice"]) -> "Choice":
         """What becomes of the slots of all sequences of a batch: their rows one below the other."""
 
         def below(tables: list[Tensor | None]) -> Tensor | None:
@@ -124,13 +125,12 @@ class Choice:
             return torch.cat(known) if known else None
 
         pairs = [one.pairs for one in of_sequences if one.pairs is not None]
-        return cls(
-            torch.cat([one.owner for one in of_sequences]),
-            (torch.cat([members for members, _ in pairs]), torch.cat([to for _, to in pairs])) if pairs else None,
-            below([one.share for one in of_sequences]),
-            below([one.channels for one in of_sequences]),
-            of_sequences[0].whole,
-            of_sequences[0].bits,
+        return replace(
+            of_sequences[0],
+            owner=torch.cat([one.owner for one in of_sequences]),
+            pairs=(torch.cat([members for members, _ in pairs]), torch.cat([to for _, to in pairs])) if pairs else None,
+            share=below([one.share for one in of_sequences]),
+            channels=below([one.channels for one in of_sequences]),
         )
 
 
@@ -229,6 +229,7 @@ class Policy:
     growth = Growth.PROPORTIONAL
     live = False  # the score goes on while decoding, see `collect`
     batches = True  # a layer's slots do not depend on the prompt, so that sequences of a batch hold equally many
+    memory = 0  # features of a key in a memory of what is dropped, for which a model must have kernels; 0 for none
     uneven_heads = False  # heads of a layer may hold different numbers, and it can choose among what these hold
 
     def __post_init__(self) -> None:
@@ -268,9 +269,8 @@ class Policy:
         `prompt` of them had been seen when the cache was last compressed. Keeping everything is the full cache, however
         a budget grows.
         """
-        growth = self.growth
-        fixed = seen if growth == Growth.PROPORTIONAL or self.keep == 1 else prompt
-        return share_of(self.keep, fixed) + (seen - fixed if growth == Growth.EVERY_NEW_TOKEN else 0)
+        fixed = seen if self.growth == Growth.PROPORTIONAL or self.keep == 1 else prompt
+        return share_of(self.keep, fixed) + (seen - fixed if self.growth == Growth.EVERY_NEW_TOKEN else 0)
 
     def check_batch(self, sequences: int) -> None:
         """See that sequences can be held together.

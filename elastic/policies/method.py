@@ -27,6 +27,7 @@ from elastic.policies.base import (
 from elastic.policies.parts.assign import Assign, Drop
 from elastic.policies.parts.budget import Budget, Equal
 from elastic.policies.parts.decoding import Decoding, EvictNothing, Room
+from elastic.policies.parts.forgotten import Forgotten
 from elastic.policies.parts.heads import Alike, Heads, worth_of
 from elastic.policies.parts.numbers import Coded, Numbers
 from elastic.policies.parts.score import Received, Score
@@ -42,6 +43,7 @@ PARTS: dict[str, type] = {
     "merge": Assign,
     "decoding": Decoding,
     "numbers": Numbers,
+    "forgotten": Forgotten,
 }
 
 
@@ -55,6 +57,7 @@ class Method(Policy):
         budget: how layers share the slots.
         heads: how the heads of a layer share them.
         numbers: how those of what is kept are stored.
+        forgotten: what becomes of what is dropped.
         select: which slots become anchors.
         merge: which anchor the others join, and what of them is averaged; or that they are dropped.
         decoding: what is evicted while an answer is written.
@@ -64,7 +67,8 @@ class Method(Policy):
 
     Raises:
         ValueError: if a part is none of its kind, has a number out of its range, or goes by what is no statistic of
-            tokens; or if heads share slots, or numbers are stored in fewer bits, and the other parts cannot follow.
+            tokens; or if heads share slots, numbers are stored in fewer bits, or what is dropped is remembered, and the
+            other parts cannot follow.
     """
 
     keep: float = 0.5
@@ -75,6 +79,7 @@ class Method(Policy):
     decoding: Decoding = field(default_factory=EvictNothing)
     heads: Heads = field(default_factory=Alike, kw_only=True)
     numbers: Numbers = field(default_factory=Numbers, kw_only=True)
+    forgotten: Forgotten = field(default_factory=Forgotten, kw_only=True)
     growth: Growth | None = None  # type: ignore[assignment]  # None is replaced below
     positions: Positions = Positions.TRUE
 
@@ -108,6 +113,13 @@ class Method(Policy):
                 "give heads equally many (Alike), EvictNothing() while decoding, and keep every new token."
             )
 
+        drops = isinstance(self.merge, Drop) and not self.decoding.merge
+        if self.memory and (self.uneven_heads or not self.numbers.is_plain or not drops):
+            raise ValueError(
+                f"{type(self.forgotten).__name__} takes in what is dropped, of all heads alike: Drop() all else, "
+                "merge nothing while decoding, give heads equally many (Alike), and store Numbers() as they are."
+            )
+
     @property
     def statistic(self) -> Statistic:
         """What the score is made of; where it is of no attention, what the rule while decoding goes by."""
@@ -127,6 +139,7 @@ class Method(Policy):
     align = property(attrgetter("merge.align"))
     count_bias = property(attrgetter("merge.count_bias"))
     live = property(attrgetter("decoding.live"))
+    memory = property(attrgetter("forgotten.features"))
 
     @property
     def batches(self) -> bool:  # type: ignore[override]  # a field of policies is read only here
@@ -141,7 +154,8 @@ class Method(Policy):
         if isinstance(self.select, Ranked) and self.uneven_heads:
             return self._shared(layers, self.select, seen)
         scores, limit = self.score.of(layers), self.limit(seen, seen)
-        counts = self.budget.counts(layers, self.numbers.count(limit, layers[0]), seen)
+        beside_memory = self.forgotten.count(limit, seen, layers[0].keys)
+        counts = self.budget.counts(layers, self.numbers.count(beside_memory, layers[0]), seen)
         choices: list[Choice] = []
         # Heads that evict by scores of their own will hold tokens of their own, even if they begin with the same.
         heads_apart = self.select.heads_apart or self.merge.heads_apart
@@ -152,8 +166,9 @@ class Method(Policy):
                 part = slice(first, first + at_once)
                 stack = Stack.of(alike[part], scored[part], heads_apart or (self.evicts and len(alike[0].score) > 1))
                 choices += self.merge.join(stack, self.select.choose(stack, count), count)
-        bits = self.numbers.bits(limit, layers[0].slots)
-        return choices if bits is None else [replace(choice, bits=bits) for choice in choices]
+        bits, memory = self.numbers.bits(limit, layers[0].slots), self.forgotten.memory(limit, seen, layers[0].keys)
+        is_plain = bits is None and not memory
+        return choices if is_plain else [replace(choice, bits=bits, memory=memory) for choice in choices]
 
     def _shared(self, layers: list[LayerView], select: Ranked, seen: int) -> list[Choice]:
         """What heads keep that share their slots; the others are dropped."""
@@ -163,7 +178,11 @@ class Method(Policy):
 
     def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
         """What the rule while decoding says."""
-        return self.decoding.evict(slots, Room(self.limit(seen, prompt), self.limit(prompt, prompt), seen, prompt))
+        limit, prompt_limit = self.limit(seen, prompt), self.limit(prompt, prompt)
+        if self.memory:  # it takes as much as it did when the cache was compressed
+            taken = prompt_limit - self.forgotten.count(prompt_limit, prompt, slots.keys()[0])
+            limit, prompt_limit = limit - taken, prompt_limit - taken
+        return self.decoding.evict(slots, Room(limit, prompt_limit, seen, prompt))
 
 
 def _check_statistic(one: Statistic) -> None:
@@ -207,6 +226,7 @@ class Recipe(Policy):
     growth = property(attrgetter("_method.growth"))
     live = property(attrgetter("_method.live"))
     batches = property(attrgetter("_method.batches"))
+    memory = property(attrgetter("_method.memory"))
     uneven_heads = property(attrgetter("_method.uneven_heads"))
     evicts = property(attrgetter("_method.evicts"))
 

@@ -16,13 +16,14 @@ from pydantic_core import from_json
 
 from elastic.files import whole
 from elastic.picture import is_small_jpeg
+from elastic.record.arrays import ARRAYS, OPTIONAL, shape_of
 from elastic.record.bounded_zip import array_header, open_zip, read_array, read_part, sizes
 from elastic.record.erasure import Erasure
 from elastic.record.foreign import read_file
 from elastic.record.places import ViewFrame, placed
 from elastic.record.plain import MOST_TOKENS, MOST_VIEWS, PlainRun, PlainSide, Versioned
 from elastic.record.reuse import Reuse
-from elastic.record.trace import ARRAYS, Run, Trace, shape_of
+from elastic.record.trace import Run, Trace
 
 SCHEMA = 9
 OLDEST = 3  # schema that can still be read
@@ -44,11 +45,13 @@ def save_run(run: Run, file: str | Path | io.BytesIO) -> None:
         ValueError: if the file cannot be written; one that was there stays.
     """
     arrays: dict[str, np.ndarray] = {}
+    arrays_of = ARRAYS.keys() | OPTIONAL.keys()
     sides = []
     for number, side in enumerate(run.sides):
         values = {f.name: getattr(side, f.name) for f in fields(Trace)}
         arrays |= {f"{number}.{name}": value for name, value in values.items() if isinstance(value, np.ndarray)}
-        sides.append({name: value for name, value in values.items() if not isinstance(value, np.ndarray)})
+        plain_values = {name: value for name, value in values.items() if name not in arrays_of}
+        sides.append(plain_values)
     plain = {f.name: getattr(run, f.name) for f in fields(Run) if f.name not in ("sides", "pictures")}
     packed = io.BytesIO()
     np.savez_compressed(packed, allow_pickle=False, **arrays)
@@ -180,17 +183,19 @@ def _refuse_large(unpacked: int, packed: int, name: str) -> None:
 
 def _arrays(content: bytes, plain: PlainRun, name: str) -> list[dict[str, np.ndarray]]:
     """Every side's arrays; that their sizes are right, and bearable, is known before any of them is unpacked."""
-    wanted = _types(plain.number)
-    parts = {f"{side}.{array}.npy": (side, array) for side in range(len(plain.sides)) for array in wanted}
+    needed, legal = _types(plain.number), _types(plain.number) | (OPTIONAL if plain.number > 8 else {})
+    parts = {f"{side}.{array}.npy": (side, array) for side in range(len(plain.sides)) for array in legal}
     with open_zip(content, set(parts)) as archive:
         found = sizes(archive)
-        if set(found) != set(parts):
+        if any(part not in found for part, (_, array) in parts.items() if array in needed):
             raise ValueError("arrays are missing")
         _refuse_large(sum(found.values()), len(content), name)
         for side in range(len(plain.sides)):
-            _check_headers({array: array_header(archive, f"{side}.{array}.npy")[:2] for array in wanted}, wanted)
+            there = [array for array in legal if f"{side}.{array}.npy" in found]
+            _check_headers({array: array_header(archive, f"{side}.{array}.npy")[:2] for array in there}, legal)
         sides: list[dict[str, np.ndarray]] = [{} for _ in plain.sides]
-        for part, (side, array) in parts.items():
+        for part in found:
+            side, array = parts[part]
             sides[side][array] = read_array(archive, part)
     if plain.number == 3:
         shape = plain.shape.kv_heads, plain.shape.head_dim

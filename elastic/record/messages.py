@@ -56,6 +56,7 @@ class SideOpening:
     asked_after: int  # tokens of the question that were read when the cache was compressed already; mostly none
     erasure: Erasure | None  # None where nothing was erased, as mostly
     reuse: Reuse | None  # None where all of the prompt was read where it stands, as mostly
+    remembers: bool  # whether what is dropped goes into a memory, which gets a share of attention: see `SideSteps`
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ class SideSteps:
     dropped: list[list[int] | None]  # layers x heads, None where nothing was
     joined: list[list[int] | None]
     looked: list[str]  # base64 of bytes of 255 sqrt(weight), mean of the layers, per token before the step
+    # Per layer the share of attention that went to what was forgotten, mean of heads; None: nothing remembers it.
+    forgotten: list[list[float]] | None
 
 
 @dataclass(frozen=True)
@@ -244,6 +247,7 @@ def _side(side: Trace, title: str) -> SideOpening:
         asked_after=side.asked_after,
         erasure=side.erasure,
         reuse=side.reuse,
+        remembers=side.forgotten is not None,
     )
 
 
@@ -270,6 +274,7 @@ def steps_of(side: Trace, since: int) -> SideSteps:
         dropped=_given_up(side.dropped[since:]),
         joined=_given_up(side.joined[since:]),
         looked=_looked(side, since),
+        forgotten=None if side.forgotten is None else side.forgotten[since:].mean(2, np.float64).round(4).tolist(),
     )
 
 

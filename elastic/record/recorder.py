@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from elastic.cache.remembering import RememberingLayer
 from elastic.engine import State, Step
 from elastic.options import name_of
 from elastic.policies import LayerView
 from elastic.policies.base import WRITTEN
+from elastic.record.arrays import ARRAYS
 from elastic.record.places import ViewFrame
-from elastic.record.trace import ARRAYS, Trace
+from elastic.record.trace import Trace
 from elastic.statistics import Attention, Sparsity
 
 RECORDED = frozenset({Attention(), Sparsity()})  # statistics that a trace shows, whatever the policy goes by
@@ -50,6 +52,8 @@ class Recorder:
 
     def __post_init__(self) -> None:
         self.rows = {name: Rows(getattr(self.start, name)) for name in BY_STEP}
+        if self.start.forgotten is not None:
+            self.rows["forgotten"] = Rows(self.start.forgotten)
 
     @classmethod
     def of(cls, state: State, question: str) -> "Recorder":
@@ -95,6 +99,7 @@ class Recorder:
             looked=np.zeros((0, layers, state.seen), np.float16),
             reference_logprob=np.zeros(0, np.float32),
             divergence=np.zeros(0, np.float32),
+            forgotten=np.zeros((0, layers, heads), np.float16) if _remembers(state) else None,
             asked_after=state.seen - cache.prompt,
             reuse=state.reuse,
         )
@@ -125,6 +130,8 @@ class Recorder:
             "reference_logprob": reference_logprob,
             "divergence": divergence,
         }
+        if "forgotten" in self.rows:  # the query that wrote the first token has read a whole prompt
+            row["forgotten"] = 0 if step.forgotten is None else step.forgotten.numpy()
         for name, value in row.items():
             self.rows[name].add(value)
         self.pieces += self.state.llava.pieces([step.token])
@@ -152,6 +159,11 @@ class Recorder:
             looked=self.looked[:count, :, : len(self.start.pieces) + count] if count else self.start.looked,
             **rows,
         )
+
+
+def _remembers(state: State) -> bool:
+    """Whether what is dropped goes into a memory, which gets a share of attention."""
+    return any(isinstance(layer, RememberingLayer) for layer in state.cache.layers)
 
 
 def _limit(state: State, tokens: int) -> int:

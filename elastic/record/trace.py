@@ -8,56 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
+from elastic.record.arrays import ARRAYS, LIMITS, OPTIONAL, shape_of
 from elastic.record.erasure import Erasure
 from elastic.record.places import ViewFrame, cells_of, count_of
 from elastic.record.reuse import Reuse
-
-# Every array of a trace: its shape, in the letters of `Trace`, and its type.
-ARRAYS = {
-    "place": ("T,4", np.int32),
-    "is_prompt": ("T", np.bool_),
-    "owner": ("L,H,T", np.int32),
-    "score": ("L,T", np.float32),
-    "prompt_slots": ("L", np.float32),
-    "prompt_bytes": ("L", np.int64),
-    "answer_ids": ("N", np.int32),
-    "logprob": ("N", np.float32),
-    "seconds": ("N", np.float32),
-    "slots": ("N,L", np.float32),
-    "bytes_held": ("N,L", np.int64),
-    "bytes_allocated": ("N", np.int64),
-    "dropped": ("N,L,H", np.int32),
-    "joined": ("N,L,H", np.int32),
-    "limit_bytes": ("N+1", np.int64),
-    "sparsity": ("L", np.float32),
-    "channels": ("L,K,D", np.bool_),
-    "looked": ("N,L,T+N", np.float16),
-    "reference_logprob": ("N", np.float32),
-    "divergence": ("N", np.float32),
-}
-
-MOST_BYTES = 10**13  # more than any machine has
-# The lowest and the highest value of what is counted and measured, and whether it may be unknown (NaN).
-LIMITS = {
-    **dict.fromkeys(("prompt_bytes", "bytes_held", "bytes_allocated", "limit_bytes"), (0, MOST_BYTES, False)),
-    **dict.fromkeys(("prompt_slots", "slots", "seconds"), (0, 10**6, False)),
-    "answer_ids": (0, 10**7, False),
-    "score": (0, 1e9, True),
-    "sparsity": (0, 1, True),
-    "looked": (0, 1.01, False),
-    "logprob": (-1e6, 0.01, False),
-    "reference_logprob": (-1e6, 0.01, True),
-    "divergence": (-0.01, 1e6, True),
-}
-
-
-def shape_of(letters: str, sizes: dict[str, int]) -> tuple[int, ...] | None:
-    """The shape that those letters stand for, None where one is not among `sizes`: `N,T+N` is (N, T + N)."""
-    terms = [side.split("+") for side in letters.split(",")]
-    known = sizes | {"1": 1, "4": 4}
-    if not all(term in known for side in terms for term in side):
-        return None
-    return tuple(sum(known[term] for term in side) for side in terms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +52,9 @@ class Trace:
     looked: np.ndarray  # (N, L, T + N) float16: attention of the query that wrote the token; an anchor's for its group
     reference_logprob: np.ndarray  # (N,) float32, that this side gave to the first side's token; NaN once texts differ
     divergence: np.ndarray  # (N,) float32, KL(first side || this one) in nats; NaN once texts differ
+    # (N, L, H or 1) float16: of that query's attention the share that went to what was forgotten, with `looked` 1; None
+    # where nothing remembers it
+    forgotten: np.ndarray | None = None
     asked_after: int = 0  # the last of T that were read after compressing: the question, where it came later; else 0
     erasure: Erasure | None = None
     reuse: Reuse | None = None  # where some of it was taken over from another reading
@@ -105,10 +62,10 @@ class Trace:
     def __post_init__(self) -> None:
         layers, heads, tokens = self.owner.shape
         sizes = {"L": layers, "H": heads, "T": tokens, "N": len(self.answer_ids)}
-        for name, (shape, _) in ARRAYS.items():
-            expected = shape_of(shape, sizes)
-            if expected and getattr(self, name).shape != expected:
-                raise ValueError(f"Trace: {name} has shape {getattr(self, name).shape}, expected {expected}.")
+        for name, (shape, _) in (ARRAYS | OPTIONAL).items():
+            expected, array = shape_of(shape, sizes), getattr(self, name)
+            if array is not None and expected and array.shape != expected:
+                raise ValueError(f"Trace: {name} has shape {array.shape}, expected {expected}.")
         steps = sizes["N"]
         if self.channels.ndim != 3 or len(self.channels) != layers:
             raise ValueError(f"Trace: channels have shape {self.channels.shape}, expected ({layers}, heads, channels).")
@@ -207,6 +164,8 @@ class Trace:
             raise ValueError("more was read after compressing than there is")
         for name, (low, high, may_be_unknown) in LIMITS.items():
             values = getattr(self, name)
+            if values is None:
+                continue
             if may_be_unknown:
                 values = values[~np.isnan(values)]
             # Written so that what is no number is refused, too.

@@ -12,7 +12,7 @@ from elastic.record.reuse import Reuse
 from tests.browser.view_page import data, side_data, slide
 from tests.oracles import fates
 from tests.serving import ALL_LEVELS
-from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, THIN, make, run_of
+from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, REMEMBERS, THIN, make, run_of
 from viz.replay import replay_html
 
 # Of one colour: all that varies was painted over it.
@@ -176,6 +176,39 @@ def test_where_every_channel_is_held_nothing_is_said_of_them(show):
     page = show(ELASTIC)
     assert page.locator(".tv-thin:visible").count() == 0 and "channels" not in page.inner_text(".trace-view")
     assert page.inner_text('.tv-chip[data-name="merging"] dt') == "merging"
+
+
+# ---- a memory of what was dropped
+
+
+def test_how_much_attention_went_to_what_was_forgotten_is_said_of_a_word_and_drawn_of_all(show):
+    page, shares = show(REMEMBERS), REMEMBERS.forgotten.astype(float).mean(2)
+    assert not page.is_visible('.tv-forgot[data-side="a"]')
+    says, bars = '.tv-forgot[data-side="b"] .tv-forgot-says', page.locator('.tv-forgot[data-side="b"] i')
+    slide(page, ".tv-step", 7)
+    mean = round(100 * shares[1:].mean())
+    assert text(page, says) == f"On average {mean} % of each word’s attention went to the memory of what was dropped."
+    for layer in (0, 2):
+        slide(page, ".tv-layer", layer)
+        expected = shares[:, layer - 1] if layer else shares.mean(1)
+        slide(page, ".tv-step", 5)
+        where = ", in layer 2" if layer else ""
+        share = f"{round(100 * expected[4])} % of this word’s attention"
+        assert text(page, says) == f"“cat”: {share} went to the memory of what was dropped{where}."
+        heights = np.array(bars.evaluate_all("all => all.map(bar => bar.getBoundingClientRect().height)"))
+        assert len(heights) == 7 and np.allclose(heights / heights.max(), expected / expected.max(), atol=0.06)
+        now = bars.evaluate_all("all => all.map(bar => +bar.classList.contains('tv-forgot-now'))")
+        assert now == [0, 0, 0, 0, 1, 0, 0]
+    slide(page, ".tv-layer", 0)
+    page.hover('.tv-answer[data-side="b"] .tv-word >> nth=0')
+    assert text(page, says) == "“The”: chosen when nothing was dropped yet."
+
+
+def test_a_word_stays_a_text_where_its_share_is_said(show):
+    page = show(replace(REMEMBERS, answer_pieces=[NASTY, *REMEMBERS.answer_pieces[1:]]))
+    slide(page, ".tv-step", 1)
+    assert "window.hurt" in text(page, '.tv-forgot[data-side="b"] .tv-forgot-says')
+    assert page.evaluate("window.hurt") is None
 
 
 # ---- what is not shown

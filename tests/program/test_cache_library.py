@@ -405,14 +405,15 @@ def untraced(monkeypatch):
 
 
 @pytest.mark.usefixtures("untraced")
-def test_a_compiled_model_reads_what_it_reads_uncompiled():
+@pytest.mark.parametrize(("name", "slots"), [("h2o", 12), ("less", 7)])  # with a memory in the place of five
+def test_a_compiled_model_reads_what_it_reads_uncompiled(name, slots):
     """The cache's own work is left out of what is compiled: it decides in Python, anew for every token."""
     model, compiled = text_model(layers=1), torch.compile(text_model(layers=1), backend="eager")
-    cache, plain = made("h2o", compiled), made("h2o", model)
+    cache, plain = made(name, compiled), made(name, model)
     for ids in (tokens(20), tokens(1, 4), tokens(1, 5), tokens(1, 6)):
         torch.testing.assert_close(read(compiled, ids, cache), read(model, ids, plain), atol=1e-4, rtol=1e-4)
-    assert cache.tables.owners().equal(plain.tables.owners()) and cache.slots == plain.slots == [12]
-    assert write(compiled, tokens(20), made("h2o", compiled)) == write(model, tokens(20), made("h2o", model))
+    assert cache.tables.owners().equal(plain.tables.owners()) and cache.slots == plain.slots == [slots]
+    assert write(compiled, tokens(20), made(name, compiled)) == write(model, tokens(20), made(name, model))
 
 
 @pytest.mark.usefixtures("untraced")

@@ -48,11 +48,12 @@ class PlainModel:
         return torch.cat([first * cos - second * sin, second * cos + first * sin], 1)
 
     @torch.no_grad()
-    def step(self, token, held, side_by_side=False, channels=None, hidden=None):
+    def step(self, token, held, side_by_side=False, channels=None, hidden=None, memory=None):
         """Read one token that sees itself and `held[layer][kv head]`; returns every layer's weights, (L, H, seen).
 
         `side_by_side` gives tokens their places among those held; `channels[layer][kv head]` (tokens, D) are factors of
-        the first tokens' turned keys; `hidden` (D,) is what a patch is instead of a word.
+        the first tokens' turned keys; `hidden` (D,) is what a patch is instead of a word. `memory(layer, head, kv head,
+        query)` is a logit and a value (D,) beside those of tokens; its weights are not among those returned.
         """
         hidden = self.text.embed_tokens(torch.tensor([token])) if hidden is None else hidden[None]
         number = self.seen
@@ -72,10 +73,15 @@ class PlainModel:
                 keys = self.turned(self.keys[layer][kv, tokens], places)
                 if channels is not None:
                     keys[: len(channels[layer][kv])] *= channels[layer][kv]
-                logits = keys @ self.turned(query[head][None], places[-1:])[0] / self.dim**0.5
+                turned, values = self.turned(query[head][None], places[-1:])[0], self.values[layer][kv, tokens]
+                logits = keys @ turned / self.dim**0.5
+                if memory is not None:
+                    logit, value = memory(layer, head, kv, turned)
+                    logits = torch.cat([logits, torch.tensor([logit]).double()])
+                    values = torch.cat([values, torch.as_tensor(value)[None]])
                 weights = logits.softmax(0)
-                outputs.append(weights @ self.values[layer][kv, tokens])
-                rows[layer, head, tokens] = weights.numpy()
+                outputs.append(weights @ values)
+                rows[layer, head, tokens] = weights[: len(tokens)].numpy()
             hidden = hidden + attention.o_proj(torch.cat(outputs).float()[None])
             hidden = hidden + block.mlp(block.post_attention_layernorm(hidden))
         self.logits = self.head(self.text.norm(hidden))[0]

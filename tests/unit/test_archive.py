@@ -16,11 +16,12 @@ from PIL import Image
 
 from elastic.picture import small_jpeg
 from elastic.record.archive import SCHEMA, open_run, read_run, save_run
+from elastic.record.arrays import ARRAYS
 from elastic.record.places import ViewFrame, placed
 from elastic.record.steps import steps_csv
-from elastic.record.trace import ARRAYS, Run, Trace
+from elastic.record.trace import Run, Trace
 from tests.older_traces import older, parts_of_file
-from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, PAIR, PLUS, TILED, cut, make, run_of
+from tests.view_traces import ELASTIC, FULL, HEADS, NASTY, PAIR, PLUS, REMEMBERS, TILED, cut, make, run_of
 
 text = st.text(st.characters(blacklist_categories=["Cs"]), max_size=30)
 
@@ -75,6 +76,32 @@ def test_a_saved_run_is_the_same_when_opened(seed, layers, heads, grid, steps, p
     )
     run = run_of("name", [side], titles=[words[3]], history=[[(words[0], words[1])]], link={"q": words[2]})
     assert_same(run, opened(saved(run)))
+
+
+def test_what_went_to_a_memory_is_kept_of_sides_that_have_one_and_was_not_there_before():
+    run = run_of("run", [replace(HEADS, policy="full"), REMEMBERS])
+    again = opened(saved(run))
+    assert_same(run, again)
+    assert again.sides[0].forgotten is None and again.sides[1].forgotten.any()
+    parts = parts_of_file(saved(run))
+    plain = json.loads(parts["run.json"]) | {"schema": 8}
+    assert all("forgotten" not in side for side in plain["sides"])
+    with pytest.raises(ValueError, match="is not a trace file"):  # the array came later
+        opened(zipped(parts | {"run.json": json.dumps(plain).encode()}))
+    before = parts_of_file(saved(run_of("run", [HEADS])))
+    plain = json.loads(before["run.json"]) | {"schema": 8}
+    assert opened(zipped(before | {"run.json": json.dumps(plain).encode()})).sides[0].forgotten is None
+
+
+@pytest.mark.parametrize("wrong", [lambda a: a[:3], lambda a: a[..., :1], lambda a: a + 2, lambda a: a * np.nan])
+def test_shares_that_no_memory_can_have_are_refused(wrong):
+    side = replace(REMEMBERS)
+    object.__setattr__(side, "forgotten", wrong(REMEMBERS.forgotten))
+    with pytest.raises(ValueError, match="is not a trace file"):
+        opened(saved(run_of("run", [side])))
+    if wrong(REMEMBERS.forgotten).shape != REMEMBERS.forgotten.shape:
+        with pytest.raises(ValueError, match="Trace: forgotten has shape"):
+            replace(REMEMBERS, forgotten=wrong(REMEMBERS.forgotten))
 
 
 def test_a_hostile_text_stays_a_text():

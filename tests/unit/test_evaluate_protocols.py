@@ -11,7 +11,16 @@ from elastic.engine import compress, decode, extend, prefill
 from elastic.evaluate.data import Sample, Turn
 from elastic.evaluate.judged import AfterQuestion, BeforeQuestion, needed
 from elastic.evaluate.measure import Answered, Baseline, outcomes
-from elastic.evaluate.methods import FULL, Variant, budget_of, methods, token_budgets, variants, without_picture
+from elastic.evaluate.methods import (
+    FULL,
+    Variant,
+    budget_of,
+    methods,
+    token_budgets,
+    variants,
+    without_kernels,
+    without_picture,
+)
 from elastic.evaluate.ready import Ready, compressed, dropped_everywhere
 from elastic.evaluate.run import Chunk, chunks, run_chunk
 from elastic.evaluate.spelling import Wanted, led, spelled
@@ -171,6 +180,12 @@ def test_token_budgets_are_whole_numbers_and_not_for_methods_that_hold_every_tok
 def test_methods_that_need_a_picture_are_left_out_for_texts_with_their_sentence():
     found, left_out = without_picture(*variants(methods("tgvkv,h2o"), [0.5]))
     assert [variant.label for variant in found] == ["full", "h2o"] and "no picture" in left_out["tgvkv"]
+
+
+def test_methods_that_need_kernels_are_left_out_for_models_that_have_none_with_their_sentence():
+    found, left_out = without_kernels(*variants(methods("less,h2o"), [0.5]))
+    assert [variant.label for variant in found] == ["full", "h2o"]
+    assert "kernels that are trained for a model, and there are none for this one" in left_out["less"]
 
 
 def owners(*layers):

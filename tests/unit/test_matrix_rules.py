@@ -82,7 +82,8 @@ def test_the_token_with_the_highest_score_survives_in_every_head(name):
     for rows in layers:
         assert all(token in row for row, token in zip(rows, best * (len(rows) // len(best)), strict=True))
     kept = sum(sum(map(len, rows)) / len(rows) for rows in layers)
-    assert kept < 60 if name == "corm" else kept == 60  # CORM has no budget: 16 newest, and the one in favour
+    # CORM has no budget: 16 newest, and the one in favour. LESS has a memory in the place of five slots.
+    assert kept < 60 if name == "corm" else kept == {"less": 50}.get(name, 60)
 
 
 @pytest.mark.parametrize("name", INSTEAD)

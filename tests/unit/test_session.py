@@ -13,7 +13,8 @@ from elastic.options import MAX_QUESTION
 from elastic.policies.elastic import Elastic
 from elastic.policies.elastic_plus import ElasticPlus
 from elastic.policies.full import Full
-from elastic.record.trace import ARRAYS, first_difference
+from elastic.record.arrays import ARRAYS
+from elastic.record.trace import first_difference
 from elastic.session import Comparison, judge, run
 from elastic.statistics import Attention
 from page.shown import recording

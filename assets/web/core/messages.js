@@ -7,7 +7,7 @@ export const MESSAGE_VERSION = 9;
 // What a message carries of every step.
 const PER_STEP = /** @type {const} */ ([
   'answer_pieces', 'logprob', 'reference_logprob', 'divergence', 'seconds', 'bytes_held', 'bytes_allocated', 'limit_bytes', 'slots',
-  'dropped', 'joined',
+  'dropped', 'joined', 'forgotten',
 ]);
 
 /**
@@ -86,7 +86,7 @@ export function takeSteps(side, given, since) {
   for (const name of PER_STEP) while (lists[name].length < since) lists[name].push(null);
   given.answer_pieces.forEach((_, i) => {
     const step = since + i;
-    for (const name of PER_STEP) lists[name][step] = given[name][i];
+    for (const name of PER_STEP) lists[name][step] = given[name]?.[i] ?? null;
     side.looked[step] ??= decodeBase64(given.looked[i], Uint8Array);
     if (side.opened) noteMoves(side, step);
   });

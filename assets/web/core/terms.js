@@ -29,7 +29,7 @@ const NUMBER_TERMS = {
   overlap: 'How alike the anchors of this layer and of the one before are: those of both, in percent of those of either.',
   sparsity: 'The share of side A’s attention weights, in percent, that are so small that they add next to nothing.',
   head: 'A layer looks at the tokens in several ways at once. Each is a head, with a share of every key and value.',
-  looked: 'How much of a token’s attention a patch gets as that token is chosen: a share of 1. All that it looks at, words too, adds up to 1.',
+  looked: 'How much of a token’s attention a patch gets as that token is chosen: a share of 1. All that it looks at, words too, and a memory of what was dropped where there is one, adds up to 1.',
   received: 'The attention that a patch received from all tokens of the prompt after it, added up. It has no unit; early patches have more tokens after them.',
   certainty: 'The probability, in percent, that each side gives to the next token of side A’s answer, as long as both have written the same.',
 };

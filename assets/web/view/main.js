@@ -9,6 +9,7 @@ import { drawCertainty, drawMemory, roomIn } from './charts.js';
 import { fitCanvases, fitControls, fitTime, listen } from './controls.js';
 import { both, find, root } from './dom.js';
 import { drawErase } from './erase.js';
+import { drawForgotten } from './forgotten.js';
 import { drawHover } from './hover.js';
 import { forgetInk } from './ink.js';
 import { inspect } from './inspect.js';
@@ -41,6 +42,7 @@ function draw(due) {
 
 /** @param {Set<Part>} due */
 function drawPictures(due) {
+  drawForgotten();
   if (due.has('patches')) {
     drawPatches();
     drawWipe();

@@ -9,10 +9,11 @@ By the field of `Method` that takes them, with what each goes by in its docstrin
     merge     Drop, NearestPosition, SimilarKey, Attended
     decoding  EvictNothing, Oldest, FixedPoint, LowestScore, MostAlike, AlikeInTurn
     numbers   Numbers (as they are), Coded and Float8 (in fewer bits)
+    forgotten Forgotten (gone), Remembered (what is dropped goes into a memory)
 
 Parts are values and pure functions of views. A method that needs another one defines it in its own file: it derives
-from `Score`, `Budget`, `Heads`, `Select`, `Assign`, `Decoding` or `Numbers`. `Protect` says which slots a selection
-or a rule spares.
+from `Score`, `Budget`, `Heads`, `Select`, `Assign`, `Decoding`, `Numbers` or `Forgotten`. `Protect` says which slots a
+selection or a rule spares.
 """
 
 from elastic.policies.parts.assign import Assign, Attended, Drop, NearestPosition, SimilarKey
@@ -27,6 +28,7 @@ from elastic.policies.parts.decoding import (
     Oldest,
     Room,
 )
+from elastic.policies.parts.forgotten import Forgotten, Remembered
 from elastic.policies.parts.heads import Alike, ByLooks, ByScore, Heads
 from elastic.policies.parts.numbers import Coded, Float8, Numbers
 from elastic.policies.parts.protect import Protect
@@ -66,6 +68,7 @@ __all__ = [
     "EvictNothing",
     "FixedPoint",
     "Float8",
+    "Forgotten",
     "Heads",
     "KeyNorm",
     "LowestScore",
@@ -77,6 +80,7 @@ __all__ = [
     "Protect",
     "Pyramid",
     "Received",
+    "Remembered",
     "Room",
     "Score",
     "Select",

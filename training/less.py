@@ -83,6 +83,11 @@ def attended(kernels: LayerKernels, one: Forgetting, project: nn.Module) -> Tens
     return found
 
 
+def as_kept(tensors: dict[str, Tensor]) -> LayerKernels:
+    """Kernels of half precision, as they are used."""
+    return LayerKernels(**{name: tensor.float() for name, tensor in tensors.items()})
+
+
 def errors(kernels: LayerKernels, held_out: list[Forgetting], project: nn.Module) -> float:
     """The mean squared error over all positions of some sequences."""
     with torch.no_grad():
@@ -99,8 +104,8 @@ def train_layer(
     learnt, held_out = layer[:-count], layer[-count:]
     drawn = fresh(len(layer[0].query), kv, dim, width, rank)
     optimizer = torch.optim.Adam(drawn.values(), RATE)
-    before = best = errors(LayerKernels(**drawn), held_out, project)
     kept = {name: tensor.detach().half() for name, tensor in drawn.items()}
+    before = best = errors(as_kept(kept), held_out, project)
     learning = Learning(**drawn, left_out=LEFT_OUT)
     for epoch in range(epochs):
         for group in optimizer.param_groups:
@@ -113,7 +118,7 @@ def train_layer(
             loss.backward()
             optimizer.step()
         rounded = {name: tensor.detach().half() for name, tensor in drawn.items()}
-        now = errors(LayerKernels(**{name: tensor.float() for name, tensor in rounded.items()}), held_out, project)
+        now = errors(as_kept(rounded), held_out, project)
         if now < best:
             best, kept = now, rounded
     target = torch.cat([one.target for one in held_out])

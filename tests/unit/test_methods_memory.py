@@ -265,7 +265,7 @@ def test_a_checkpoints_kernels_are_read_with_it_and_are_none_of_its_weights(fold
 
 
 def test_without_kernels_the_method_is_refused_before_anything_is_read(folder, picture):
-    from elastic.session import Comparison, run
+    from elastic.session import Comparison
 
     plain = load(folder, device="cpu")
     says = "LESS remembers what it drops by kernels that are trained for a model, and there are none for this one"
@@ -276,7 +276,7 @@ def test_without_kernels_the_method_is_refused_before_anything_is_read(folder, p
         compress(state, LESS())
     comparison = Comparison(plain, picture, [POLICIES["full"](), LESS()])
     with pytest.raises(ValueError, match=says):
-        run(comparison, "What?", 2)
+        next(comparison.ask("What?", 2))
     assert not comparison.states and compress(state, H2O()).cache.seen
 
 

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from elastic.cache.beside import attend_beside
-from elastic.cache.kernels import NAMES, LayerKernels, kernels_of
+from elastic.cache.kernels import NAMES, kernels_of
 from elastic.cache.remembering import RememberingLayer
 from elastic.cache.slots import SlotLayer
 from elastic.engine import compress, prefill, step
 from elastic.policies.h2o import H2O
 from tests.unit.plain_model import held_tokens
 from training.forgotten import record, talk
-from training.less import attended, train_layer
+from training.less import as_kept, attended, train_layer
 
 KEEP, MEMORY = 0.2, 5
 
@@ -60,13 +60,14 @@ def test_what_is_learnt_to_be_right_is_what_a_cache_makes_of_slots_and_memory(ti
             torch.testing.assert_close(found[number], expected, atol=1e-4, rtol=1e-4)
 
 
-def test_a_layer_learns_and_keeps_what_does_best_on_what_it_has_not_seen(tiny, recorded):
-    torch.manual_seed(0)
+def test_a_layer_learns_and_keeps_what_does_best_on_what_it_has_not_seen(tiny, recorded, monkeypatch):
     project = tiny.model.get_decoder().layers[0].self_attn.o_proj
     layer = [record(tiny, number, KEEP, MEMORY)[0] for number in range(4)] + [recorded[0]]
-    kernels, fit = train_layer(layer, project, 8, 8, 6, 3)
-    assert set(kernels) == set(NAMES) and all(tensor.dtype == torch.float16 for tensor in kernels.values())
-    assert fit.after < fit.before and fit.more < fit.sparse
-    as_kept = LayerKernels(**{name: tensor.float() for name, tensor in kernels.items()})
-    error = (attended(as_kept, layer[-1], project) - layer[-1].target).square().mean().detach()
-    assert float(error) == pytest.approx(fit.after, rel=1e-4), "of the weights as they are kept"
+    for rate in (1e-3, 1e4):  # the other one makes it worse and worse
+        monkeypatch.setattr("training.less.RATE", rate)
+        torch.manual_seed(0)
+        kernels, fit = train_layer(layer, project, 8, 8, 6, 3)
+        assert set(kernels) == set(NAMES) and all(tensor.dtype == torch.float16 for tensor in kernels.values())
+        assert fit.more < fit.sparse and (fit.after < fit.before if rate < 1 else fit.after == fit.before)
+        error = (attended(as_kept(kernels), layer[-1], project) - layer[-1].target).square().mean().detach()
+        assert float(error) == pytest.approx(fit.after, rel=1e-4), "of the weights as they are kept"

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from elastic.cache import ElasticCache
 from elastic.cache.forward import Forward
-from elastic.cache.views import attention_on_tokens
+from elastic.cache.views import attention_on_tokens, reads_on_tokens
 from elastic.model import Reader, Reading
 from elastic.models.reading import View, words
 from elastic.policies import LayerView, Policy
@@ -33,6 +33,7 @@ class State:
     ids: Tensor  # (B, seen)
     logits: Tensor  # (B, V) float32, for the next token
     looked: Tensor  # (L, seen) float32, the attention of the query that `logits` come from, mean over heads
+    read: Tensor | None = None  # (L, seen) float32, share of key heads in which that query read each; None: all
     prefill_seconds: float = 0.0
     compress_seconds: float = 0.0
     chosen_from: list[LayerView] = field(default_factory=list)  # per layer, what the policy compressed; for the record
@@ -65,9 +66,12 @@ class Step:
     logprobs: list[float]  # of these tokens, natural logarithm
     likeliest: int  # what greedy decoding would write in the first sequence
     looked: Tensor  # (L, seen) float32, attention of the query that wrote this token; a slot's goes to its anchor
+    read: Tensor | None  # (L, seen) float32, what that query read, as in `State`
     seconds: float  # of the step alone
     slots: list[float]  # per layer, the mean of its heads
-    bytes_held: list[int]  # per layer, slots in use
+    bytes_held: list[int]  # per layer, slots in use, and an index of them where there is one
+    slots_read: list[float]  # per layer, of those; all of them, but for methods that read a part
+    bytes_read: list[int]  # per layer, of the slots that are read and of the index that says which
     bytes_allocated: int  # of the tensors, room for coming tokens included
     # (L, R) tokens given up after this step, and those that took them in, -1 for none; R as in `cache.tables`.
     evicted: tuple[Tensor, Tensor] | None
@@ -117,6 +121,7 @@ def extend(state: State, prompt: Reading, is_written: bool = False) -> None:
     state.prefill_seconds, state.compress_seconds = _now(llava) - began, 0.0
     if cache.records_attention:
         state.looked = attention_on_tokens(cache.tables, forward)
+        state.read = reads_on_tokens(cache.tables, forward)
 
 
 @torch.inference_mode()
@@ -171,21 +176,25 @@ def decode(
             tokens = given[:, number]
         logprobs = state.logits.log_softmax(-1).gather(1, tokens[:, None])[:, 0].tolist()
         ended |= torch.tensor([token in state.llava.end_ids for token in tokens.tolist()])
-        looked, evicted = state.looked, None
+        looked, read, evicted = state.looked, state.read, None
         if not ended.all():
             # The last token of all is processed too: the next question of a conversation must find it in the cache.
             forward, evicted = step(state, tokens[:, None])
         seconds = _now(state.llava) - began
         if state.cache.records_attention and not ended.all():
             state.looked = attention_on_tokens(state.cache.tables, forward)
+            state.read = reads_on_tokens(state.cache.tables, forward)
         yield Step(
             tokens=tokens.tolist(),
             logprobs=logprobs,
             likeliest=likeliest,
             looked=looked,
+            read=read,
             seconds=seconds,
             slots=state.cache.slots,
             bytes_held=state.cache.bytes_held,
+            slots_read=state.cache.slots_read,
+            bytes_read=state.cache.bytes_read,
             bytes_allocated=state.cache.bytes_allocated,
             evicted=evicted,
             is_last=bool(ended.all()) or number + 1 == max_new_tokens,

@@ -14,7 +14,7 @@ from elastic.cache.report import full_bytes
 from elastic.engine import State, Step, decode
 from elastic.erasing import judge_again
 from elastic.events import Compressed, Ended, Event, Stepped
-from elastic.fairness import beyond_share
+from elastic.fairness import beyond_read, beyond_share
 from elastic.model import PictureReader
 from elastic.options import MAX_QUESTION
 from elastic.policies import Policy
@@ -106,11 +106,17 @@ class Comparison:
 
     @property
     def beyond_share(self) -> str:
-        """What sides hold in the current turn beyond the share they were asked to keep, a sentence for each."""
+        """What sides hold, or read, in the current turn beyond the share they were asked for, a sentence for each."""
         said = []
         for state, recorder in zip(self.states, self.recorders, strict=False):
             # A question that a compressed cache reads is held whole by every method: its words count for none.
             layers, asked = state.cache.layers, recorder.start.asked_after
+            if state.policy.keep_is_read:
+                tokens = len(recorder.start.pieces) + 1
+                read = (sum(step.bytes_read) / full_bytes(layers, tokens + n) for n, step in enumerate(recorder.steps))
+                beyond = beyond_read(state.policy.keep, max(read, default=0.0))
+                said += [f"{state.policy.title} {beyond}."] if beyond else []
+                continue
             apart = full_bytes(layers, asked)
             full = [full_bytes(layers, tokens - asked) for tokens in (len(recorder.start.pieces), state.seen)]
             after_prompt = int(recorder.start.prompt_bytes.sum()) - apart

@@ -72,6 +72,7 @@ interface SideOpening {
   compress_seconds: number | null;
   asked_after: number;
   erasure: Erasure | null;
+  reads_part: boolean;
 }
 
 /** Which channels keys hold, a bit each, in the order of the shape: layers, key heads, channels. */
@@ -109,12 +110,14 @@ interface SideSteps {
   divergence: (number | null)[];
   seconds: (number | null)[];
   bytes_held: number[];
+  bytes_read: number[];
   bytes_allocated: number[];
   limit_bytes: number[];
   slots: number[][];
   dropped: (number[] | null)[];
   joined: (number[] | null)[];
   looked: string[];
+  read: string[];
 }
 
 /** A turn of a conversation, for who reads it. */
@@ -135,6 +138,7 @@ interface SaidSide {
   keep: number;
   is_compressed: boolean;
   bytes_held: number | null;
+  reads_part: boolean;
 }
 
 /** A question that nothing was answered to yet: where it comes in the conversation, and how it goes with it. */
@@ -146,7 +150,8 @@ interface Coming {
   time: string;
 }
 
-/** What answer steps looked at in one layer: per side, in the form of `SideSteps.looked`. */
+/** What answer steps looked at, and read, in one layer: per side, in the form of `SideSteps`. */
 interface LayerLooked {
   sides: string[][];
+  read: string[][];
 }

@@ -100,7 +100,8 @@ def _attend_and_observe(
     bias = forward.bias[layer]
     if query.shape[2] == 1 and forward.observer is None:
         # Whether or not somebody looks, so that looking changes nothing.
-        output, weights = one_query_attention(query, key, value, scaling, bias)
+        added = forward.added(layer, query, scaling)
+        output, weights = one_query_attention(query, key, value, scaling, added)
         if forward.keeps_attention:
             forward.attended[layer] = weights
         return output

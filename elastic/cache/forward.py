@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from elastic.cache.asking import ERASED
@@ -32,6 +33,7 @@ class Forward:
     is_whole: bool  # whether a prompt ends with these tokens; pieces of it may have come before
     keeps_attention: bool  # whether `attended` is wanted
     attended: dict[int, Tensor] = field(default_factory=dict)  # per layer the last query's attention, (B, H, S)
+    read: dict[int, Tensor] = field(default_factory=dict)  # what the query reads of a layer (B x H, S), where not all
     passed: set[int] = field(default_factory=set)  # layers whose attention was handed this Forward
     written: set[int] = field(default_factory=set)  # layers whose keys came through the library's `update`
     plain_mask: Tensor | None = None  # the library's mask that was last looked at; layers share one
@@ -53,6 +55,16 @@ class Forward:
         storage.write(keys, values, self.freed[layer])
         keys, values = storage.stored()
         return (keys if turns is None else turn_all(keys, turns, self.inverse_frequency)), values
+
+    def added(self, layer: int, query: Tensor, scaling: float) -> Tensor | None:
+        """What is added to the logits of a token's query (B, H', 1, D): (R, S), -inf for what it does not read."""
+        bias, reads = self.bias[layer], self.layers[layer].reads(query, scaling)
+        if reads is None:
+            return bias
+        self.read[layer] = reads
+        if bias is None:
+            bias = torch.zeros(1, reads.shape[1], device=reads.device)
+        return bias.repeat_interleave(len(reads) // len(bias), 0).masked_fill(~reads, -torch.inf)
 
 
 def freed_slots(tables: Tables, layers: list[SlotLayer]) -> list[int | Tensor | None]:

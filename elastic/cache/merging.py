@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from elastic.cache.coded import CodedLayer
+from elastic.cache.indexed import IndexedLayer
 from elastic.cache.slots import SlotLayer
 from elastic.cache.tables import Tables, wide
 from elastic.cache.thin import ThinLayer
@@ -18,9 +19,15 @@ def merge_layers(
     """Merge every layer as chosen, in place; returns the owners of their slots, (R, S) each.
 
     Raises:
-        ValueError: if heads or sequences of a layer would hold different numbers, and may not.
+        ValueError: if heads or sequences of a layer would hold different numbers, and may not; or if keys that an index
+            is made of would not be stored as they are.
     """
     for index, (layer, choice) in enumerate(zip(layers, choices, strict=True)):
+        if choice.index is not None and (choice.channels is not None or choice.bits is not None):
+            raise ValueError(
+                f"{type(policy).__name__} would have the keys of layer {index + 1} looked up in an index and hold them "
+                "in fewer channels or bits: one or the other."
+            )
         kept = anchors(choice.owner).sum(1)
         if (kept != kept[0]).any():
             check_uneven(policy, kept, index, layer)
@@ -30,6 +37,8 @@ def merge_layers(
             _compress(layer, index, tables, policy, choice, inverse_frequency)
         if choice.bits is not None:
             layers[index] = CodedLayer(layer, choice.bits)
+        if choice.index is not None:
+            layers[index] = IndexedLayer(layer, choice.index)
     return [choice.owner.cpu() for choice in choices]
 
 

@@ -185,8 +185,9 @@ class _Block:
             turned = torch.cat([_normed(norm, x) for norm, x in zip(self.norms, of_each, strict=True)], 1)
         turned = turned * cos + turned.roll(self.dim // 2, -1) * sin
         keys, values = forward.write(layer, turned[:, self.heads :], projected[:, self.heads + self.kv :])
-        queries, bias = turned[:, : self.heads], forward.bias[layer]
-        attended, weights = one_query_attention(queries, keys, values, self.attention.scaling, bias)
+        queries, scaling = turned[:, : self.heads], self.attention.scaling
+        added = forward.added(layer, queries, scaling)
+        attended, weights = one_query_attention(queries, keys, values, scaling, added)
         if forward.keeps_attention:
             forward.attended[layer] = weights
         hidden = hidden + self.output(attended.view(batch, -1))

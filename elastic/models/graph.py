@@ -60,6 +60,10 @@ class StaticForward:
             span.append(stored[:, : self.spans[layer]].view(batch, heads, -1, dim))
         return span[0], span[1]
 
+    def added(self, layer: int, query: Tensor, scaling: float) -> Tensor | None:
+        """What is added to the logits of the span, (R, S): the bias. What reads a part of its slots is not captured."""
+        return self.bias[layer]
+
 
 class StaticStep:
     """A decoder's step for one cache as long as nothing of it moves; `compute` is the decoder's own computation."""

@@ -13,15 +13,17 @@ from operator import attrgetter
 import torch
 from torch import Tensor
 
-from elastic.policies.base import Choice, Eviction, Growth, LayerView, Policy, Positions, StepView, check_numbers
+from elastic.policies.base import Choice, Eviction, Growth, LayerView, Policy, Positions, StepView
 from elastic.policies.parts.assign import Assign, Drop
 from elastic.policies.parts.budget import Budget, Equal
 from elastic.policies.parts.decoding import Decoding, EvictNothing, Room
 from elastic.policies.parts.heads import Alike, Heads, worth_of
 from elastic.policies.parts.numbers import Numbers
+from elastic.policies.parts.reads import Reads
 from elastic.policies.parts.score import Received, Score
 from elastic.policies.parts.select import Ranked, Select, Top
 from elastic.policies.parts.stack import Stack
+from elastic.policies.ranges import check_numbers
 from elastic.statistics import Attention, Statistic
 
 PARTS: dict[str, type] = {
@@ -32,6 +34,7 @@ PARTS: dict[str, type] = {
     "merge": Assign,
     "decoding": Decoding,
     "numbers": Numbers,
+    "reads": Reads,
 }
 
 
@@ -45,6 +48,7 @@ class Method(Policy):
         budget: how layers share the slots.
         heads: how the heads of a layer share them.
         numbers: how those of what is kept are stored.
+        reads: which of what is kept a token of an answer reads.
         select: which slots become anchors.
         merge: which anchor the others join, and what of them is averaged; or that they are dropped.
         decoding: what is evicted while an answer is written.
@@ -54,7 +58,8 @@ class Method(Policy):
 
     Raises:
         ValueError: if a part is none of its kind, has a number out of its range, or goes by what is no statistic of
-            tokens; or if heads share slots, or numbers are stored in fewer bits, and the other parts cannot follow.
+            tokens; or if heads share slots, numbers are stored in fewer bits, or a part of them is read, and the other
+            parts cannot follow.
     """
 
     keep: float = 0.5
@@ -65,6 +70,7 @@ class Method(Policy):
     decoding: Decoding = field(default_factory=EvictNothing)
     heads: Heads = field(default_factory=Alike, kw_only=True)
     numbers: Numbers = field(default_factory=Numbers, kw_only=True)
+    reads: Reads = field(default_factory=Reads, kw_only=True)
     growth: Growth | None = None  # type: ignore[assignment]  # None is replaced below
     positions: Positions = Positions.TRUE
 
@@ -96,6 +102,21 @@ class Method(Policy):
             raise ValueError(
                 f"{type(self.numbers).__name__} writes groups of slots together, so none can be evicted or be missing: "
                 "give heads equally many (Alike), EvictNothing() while decoding, and keep every new token."
+            )
+        if not self.reads.is_plain:
+            self._check_reads(evicts)
+
+    def _check_reads(self, evicts: bool) -> None:
+        """See that an index stays right: no slot is freed, missing, turned or written in another way."""
+        if self.uneven_heads or evicts or self.growth != Growth.EVERY_NEW_TOKEN:
+            raise ValueError(
+                f"{type(self.reads).__name__} looks slots up in an index to which new ones are only added: give heads "
+                "equally many (Alike), EvictNothing() while decoding, and keep every new token."
+            )
+        if not self.numbers.is_plain or self.positions == Positions.RE_ROTATED:
+            raise ValueError(
+                f"{type(self.reads).__name__} looks keys up as they are stored: store Numbers() as they are, and leave "
+                f'them where they stand (positions="{Positions.TRUE}").'
             )
 
     @property
@@ -143,7 +164,14 @@ class Method(Policy):
                 stack = Stack.of(alike[part], scored[part], heads_apart or (self.evicts and len(alike[0].score) > 1))
                 choices += self.merge.join(stack, self.select.choose(stack, count), count)
         bits = self.numbers.bits(limit, layers[0].slots)
-        return choices if bits is None else [replace(choice, bits=bits) for choice in choices]
+        if bits is not None:
+            choices = [replace(choice, bits=bits) for choice in choices]
+        return choices if self.reads.is_plain else self._indexed(choices)
+
+    def _indexed(self, choices: list[Choice]) -> list[Choice]:
+        """The choices, each with the index by which a token will find what it reads of its layer."""
+        indices = (self.reads.index(number, len(choices), choice.kept) for number, choice in enumerate(choices))
+        return [replace(choice, index=index) for choice, index in zip(choices, indices, strict=True)]
 
     def _shared(self, layers: list[LayerView], select: Ranked, seen: int) -> list[Choice]:
         """What heads keep that share their slots; the others are dropped."""

@@ -16,13 +16,15 @@ from pydantic_core import from_json
 
 from elastic.files import whole
 from elastic.picture import is_small_jpeg
+from elastic.record.arrays import ARRAYS, shape_of
 from elastic.record.bounded_zip import array_header, open_zip, read_array, read_part, sizes
 from elastic.record.erasure import Erasure
 from elastic.record.foreign import read_file
+from elastic.record.part_read import PART_ARRAYS, PartRead
 from elastic.record.plain import MOST_TOKENS, MOST_VIEWS, PlainRun, PlainSide, Versioned
-from elastic.record.trace import ARRAYS, Run, Trace, ViewFrame, placed, shape_of
+from elastic.record.trace import Run, Trace, ViewFrame, placed
 
-SCHEMA = 8
+SCHEMA = 9
 OLDEST = 3  # schema that can still be read
 MAX_BYTES = 100_000_000  # of a file once unpacked: a small file can unpack to anything
 MAX_RATIO = 100  # of unpacked to packed bytes; files that were saved here have 2 to 30
@@ -45,6 +47,8 @@ def save_run(run: Run, file: str | Path | io.BytesIO) -> None:
     sides = []
     for number, side in enumerate(run.sides):
         values = {f.name: getattr(side, f.name) for f in fields(Trace)}
+        part = values.pop("part_read")
+        values |= {} if part is None else vars(part)
         arrays |= {f"{number}.{name}": value for name, value in values.items() if isinstance(value, np.ndarray)}
         sides.append({name: value for name, value in values.items() if not isinstance(value, np.ndarray)})
     plain = {f.name: getattr(run, f.name) for f in fields(Run) if f.name not in ("sides", "pictures")}
@@ -178,15 +182,17 @@ def _refuse_large(unpacked: int, packed: int, name: str) -> None:
 
 def _arrays(content: bytes, plain: PlainRun, name: str) -> list[dict[str, np.ndarray]]:
     """Every side's arrays; that their sizes are right, and bearable, is known before any of them is unpacked."""
-    wanted = _types(plain.number)
-    parts = {f"{side}.{array}.npy": (side, array) for side in range(len(plain.sides)) for array in wanted}
-    with open_zip(content, set(parts)) as archive:
+    count = len(plain.sides)
+    possible = {f"{side}.{array}.npy" for side in range(count) for array in _types(plain.number, True)}
+    with open_zip(content, possible) as archive:
         found = sizes(archive)
+        wanted = [_types(plain.number, f"{side}.read_slots.npy" in found) for side in range(count)]
+        parts = {f"{side}.{array}.npy": (side, array) for side, own in enumerate(wanted) for array in own}
         if set(found) != set(parts):
             raise ValueError("arrays are missing")
         _refuse_large(sum(found.values()), len(content), name)
-        for side in range(len(plain.sides)):
-            _check_headers({array: array_header(archive, f"{side}.{array}.npy")[:2] for array in wanted}, wanted)
+        for side, own in enumerate(wanted):
+            _check_headers({array: array_header(archive, f"{side}.{array}.npy")[:2] for array in own}, own)
         sides: list[dict[str, np.ndarray]] = [{} for _ in plain.sides]
         for part, (side, array) in parts.items():
             sides[side][array] = read_array(archive, part)
@@ -200,9 +206,11 @@ def _arrays(content: bytes, plain: PlainRun, name: str) -> list[dict[str, np.nda
     return sides
 
 
-def _types(schema: int) -> dict[str, tuple[str, type]]:
-    """The arrays that a file of that schema holds."""
+def _types(schema: int, reads_part: bool) -> dict[str, tuple[str, type]]:
+    """The arrays that a file of that schema holds of a side, which may read a part of what it holds."""
     found = dict(ARRAYS)
+    if schema > 8 and reads_part:
+        found |= PART_ARRAYS
     if schema < 8:  # heads of a layer held equally many slots
         found |= {name: (found[name][0], np.int32) for name in ("prompt_slots", "slots")}
     if schema < 6:  # a picture was one view, so that whether a token was of it said all
@@ -241,6 +249,8 @@ def _build(plain: PlainRun, arrays: list[dict[str, np.ndarray]], pictures: list[
         # Of any type: that each field has its own was checked, of the plain ones by `PlainRun`, of arrays by `ARRAYS`.
         values: dict[str, Any] = given.model_dump(exclude={"grid", "erasure"}) | {"views": views} | own
         values["erasure"] = Erasure(**given.erasure.model_dump()) if given.erasure else None
+        part = {name: values.pop(name) for name in PART_ARRAYS if name in values}
+        values["part_read"] = PartRead(**part) if part else None
         sides.append(Trace(**values))
     for side in sides:
         side.check()

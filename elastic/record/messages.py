@@ -6,16 +6,16 @@ sides. Numbers and booleans travel as such, for the view to put into words; larg
 
 import base64
 import json
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from elastic.record.as_text import base64_of, given_up, looked_of, number_of, numbers_of, read_of
 from elastic.record.erasure import Erasure
 from elastic.record.said import Coming, SaidTurn, share_of, turns_of
 from elastic.record.trace import Run, Trace
 
-VERSION = 8  # of the messages; a view ignores others
+VERSION = 9  # of the messages; a view ignores others
 LATE = 1_000_000  # the number of a last message: above that of every other
 
 
@@ -54,6 +54,7 @@ class SideOpening:
     compress_seconds: float | None
     asked_after: int  # tokens of the question that were read when the cache was compressed already; mostly none
     erasure: Erasure | None  # None where nothing was erased, as mostly
+    reads_part: bool  # whether tokens of the answer read a part of what is held, as rarely
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,14 @@ class SideSteps:
     divergence: list[float | None]
     seconds: list[float | None]
     bytes_held: list[int]  # of all layers
+    bytes_read: list[int]  # of the token: what is held, or the part of it that is read, and the index that says which
     bytes_allocated: list[int]
     limit_bytes: list[int]
     slots: list[list[float]]  # per layer
     dropped: list[list[int] | None]  # layers x heads, None where nothing was
     joined: list[list[int] | None]
     looked: list[str]  # base64 of bytes of 255 sqrt(weight), mean of the layers, per token before the step
+    read: list[str]  # base64 of bytes of 255 x share of heads that read it, likewise; empty where all is read
 
 
 @dataclass(frozen=True)
@@ -146,9 +149,10 @@ class Message:
 
 @dataclass(frozen=True)
 class LayerLooked:
-    """What answer steps looked at in one layer: per side, in the form of `SideSteps.looked`."""
+    """What answer steps looked at, and read, in one layer: per side, in the form of `SideSteps`."""
 
     sides: list[list[str]]
+    read: list[list[str]]
 
 
 def as_json(message: Message | LayerLooked) -> str:
@@ -193,8 +197,9 @@ def of_status(line: str, awaits: float | None = None, coming: Coming | None = No
 
 
 def of_layer(run: Run, number: int, since: int = 0) -> LayerLooked:
-    """What the answer's steps from `since` on looked at in one layer, counted from 0."""
-    return LayerLooked([_looked(side, since, number) for side in run.sides])
+    """What the answer's steps from `since` on looked at, and read, in one layer, counted from 0."""
+    looked = [looked_of(side, since, number) for side in run.sides]
+    return LayerLooked(looked, [read_of(side, since, number) for side in run.sides])
 
 
 def opening(run: Run, show: Show | None = None) -> Opening:
@@ -225,27 +230,28 @@ def _side(side: Trace, title: str) -> SideOpening:
         options=dict(side.options),
         model=side.model,
         pieces=["" if image else piece for piece, image in zip(side.pieces, side.is_image, strict=True)],
-        place=_base64(side.place.astype("<i2")),
+        place=base64_of(side.place.astype("<i2")),
         is_prompt=side.is_prompt.tolist(),
         layers=side.owner.shape[0],
         heads=side.owner.shape[1],
-        owner=_base64(side.owner.astype("<i2")),
-        score=_base64(side.score.astype("<f4")),
-        sparsity=_numbers(side.sparsity),
+        owner=base64_of(side.owner.astype("<i2")),
+        score=base64_of(side.score.astype("<f4")),
+        sparsity=numbers_of(side.sparsity),
         channels=_channels(side.channels),
         unseen=side.unseen,
         prompt_slots=side.prompt_slots.astype(float).round(3).tolist(),
         prompt_bytes=int(side.prompt_bytes.sum()),
         prompt_limit_bytes=int(side.limit_bytes[0]),
-        prefill_seconds=_number(side.prefill_seconds),
-        compress_seconds=_number(side.compress_seconds),
+        prefill_seconds=number_of(side.prefill_seconds),
+        compress_seconds=number_of(side.compress_seconds),
         asked_after=side.asked_after,
         erasure=side.erasure,
+        reads_part=side.part_read is not None,
     )
 
 
 def _channels(kept: np.ndarray) -> ChannelBits | None:
-    return None if kept.all() else ChannelBits(list(kept.shape), _base64(np.packbits(kept.astype(bool))))
+    return None if kept.all() else ChannelBits(list(kept.shape), base64_of(np.packbits(kept.astype(bool))))
 
 
 def steps_of(side: Trace, since: int) -> SideSteps:
@@ -254,46 +260,19 @@ def steps_of(side: Trace, since: int) -> SideSteps:
         answer=side.answer,
         finish=side.finish,
         steps=side.steps,
-        milliseconds_per_token=_number(side.milliseconds_per_token),
+        milliseconds_per_token=number_of(side.milliseconds_per_token),
         answer_pieces=side.answer_pieces[since:],
-        logprob=_numbers(side.logprob[since:]),
-        reference_logprob=_numbers(side.reference_logprob[since:]),
-        divergence=_numbers(side.divergence[since:]),
-        seconds=_numbers(side.seconds[since:]),
+        logprob=numbers_of(side.logprob[since:]),
+        reference_logprob=numbers_of(side.reference_logprob[since:]),
+        divergence=numbers_of(side.divergence[since:]),
+        seconds=numbers_of(side.seconds[since:]),
         bytes_held=side.bytes_held[since:].sum(1).tolist(),
+        bytes_read=side.bytes_read[since:].sum(1).tolist(),
         bytes_allocated=side.bytes_allocated[since:].tolist(),
         limit_bytes=side.limit_bytes[1 + since :].tolist(),
         slots=side.slots[since:].astype(float).round(3).tolist(),
-        dropped=_given_up(side.dropped[since:]),
-        joined=_given_up(side.joined[since:]),
-        looked=_looked(side, since),
+        dropped=given_up(side.dropped[since:]),
+        joined=given_up(side.joined[since:]),
+        looked=looked_of(side, since),
+        read=read_of(side, since),
     )
-
-
-def _given_up(steps: np.ndarray) -> list[list[int] | None]:
-    """Per step the L x H tokens, None where there are none: in most steps most policies give nothing up."""
-    return [tokens.ravel().tolist() if (tokens >= 0).any() else None for tokens in steps]
-
-
-def _looked(side: Trace, since: int, layer: int | None = None) -> list[str]:
-    """Per step the attention on every token before it, of a layer or the mean of all.
-
-    The root gives small weights, which are most of them, the finer steps.
-    """
-    rows = side.looked[since:].astype(np.float32)
-    rows = rows.mean(1) if layer is None else rows[:, layer]
-    coded = np.sqrt(rows.clip(0, 1) * 255**2).round().astype(np.uint8)
-    return [_base64(row[: len(side.pieces) + since + step]) for step, row in enumerate(coded)]
-
-
-def _base64(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
-
-
-def _numbers(values: np.ndarray) -> list[float | None]:
-    return [_number(value) for value in values]
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN; five digits are more than anyone reads."""
-    return float(f"{value:.5g}") if math.isfinite(value) else None

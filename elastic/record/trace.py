@@ -9,54 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
+from elastic.record.arrays import ARRAYS, LIMITS, shape_of
 from elastic.record.erasure import Erasure
-
-# Every array of a trace: its shape, in the letters of `Trace`, and its type.
-ARRAYS = {
-    "place": ("T,4", np.int32),
-    "is_prompt": ("T", np.bool_),
-    "owner": ("L,H,T", np.int32),
-    "score": ("L,T", np.float32),
-    "prompt_slots": ("L", np.float32),
-    "prompt_bytes": ("L", np.int64),
-    "answer_ids": ("N", np.int32),
-    "logprob": ("N", np.float32),
-    "seconds": ("N", np.float32),
-    "slots": ("N,L", np.float32),
-    "bytes_held": ("N,L", np.int64),
-    "bytes_allocated": ("N", np.int64),
-    "dropped": ("N,L,H", np.int32),
-    "joined": ("N,L,H", np.int32),
-    "limit_bytes": ("N+1", np.int64),
-    "sparsity": ("L", np.float32),
-    "channels": ("L,K,D", np.bool_),
-    "looked": ("N,L,T+N", np.float16),
-    "reference_logprob": ("N", np.float32),
-    "divergence": ("N", np.float32),
-}
-
-MOST_BYTES = 10**13  # more than any machine has
-# The lowest and the highest value of what is counted and measured, and whether it may be unknown (NaN).
-LIMITS = {
-    **dict.fromkeys(("prompt_bytes", "bytes_held", "bytes_allocated", "limit_bytes"), (0, MOST_BYTES, False)),
-    **dict.fromkeys(("prompt_slots", "slots", "seconds"), (0, 10**6, False)),
-    "answer_ids": (0, 10**7, False),
-    "score": (0, 1e9, True),
-    "sparsity": (0, 1, True),
-    "looked": (0, 1.01, False),
-    "logprob": (-1e6, 0.01, False),
-    "reference_logprob": (-1e6, 0.01, True),
-    "divergence": (-0.01, 1e6, True),
-}
-
-
-def shape_of(letters: str, sizes: dict[str, int]) -> tuple[int, ...] | None:
-    """The shape that those letters stand for, None where one is not among `sizes`: `N,T+N` is (N, T + N)."""
-    terms = [side.split("+") for side in letters.split(",")]
-    known = sizes | {"1": 1, "4": 4}
-    if not all(term in known for side in terms for term in side):
-        return None
-    return tuple(sum(known[term] for term in side) for side in terms)
+from elastic.record.part_read import PART_ARRAYS, PartRead
 
 
 @dataclass(frozen=True)
@@ -140,6 +95,7 @@ class Trace:
     divergence: np.ndarray  # (N,) float32, KL(first side || this one) in nats; NaN once texts differ
     asked_after: int = 0  # the last of T that were read after compressing: the question, where it came later; else 0
     erasure: Erasure | None = None
+    part_read: PartRead | None = None  # where tokens of the answer read a part of what is held; mostly they read all
 
     def __post_init__(self) -> None:
         layers, heads, tokens = self.owner.shape
@@ -148,6 +104,9 @@ class Trace:
             expected = shape_of(shape, sizes)
             if expected and getattr(self, name).shape != expected:
                 raise ValueError(f"Trace: {name} has shape {getattr(self, name).shape}, expected {expected}.")
+        for name, (shape, _) in PART_ARRAYS.items() if self.part_read else ():
+            if getattr(self.part_read, name).shape != shape_of(shape, sizes):
+                raise ValueError(f"Trace: {name} has shape {getattr(self.part_read, name).shape}.")
         steps = sizes["N"]
         if self.channels.ndim != 3 or len(self.channels) != layers:
             raise ValueError(f"Trace: channels have shape {self.channels.shape}, expected ({layers}, heads, channels).")
@@ -200,12 +159,17 @@ class Trace:
         return np.concatenate([[self.prompt_bytes.sum()], self.bytes_held.sum(1)])
 
     @property
+    def bytes_read(self) -> np.ndarray:
+        """Bytes that each step's token read, (N, L) int64: all that was held, but for methods that read a part."""
+        return self.bytes_held if self.part_read is None else self.part_read.read_bytes
+
+    @property
     def milliseconds_per_token(self) -> float:
         """Median time of a decode step; NaN before the first."""
         return float(np.median(self.seconds) * 1000) if self.steps else float("nan")
 
     def figures(self) -> dict[str, object]:
-        """The numbers of this side, ready for JSON: bytes are of keys and values in use, times in (milli)seconds."""
+        """The numbers of this side, ready for JSON: bytes in use, or read at a step, and times in (milli)seconds."""
         total = self.total_bytes
         return {
             "policy": self.policy,
@@ -221,6 +185,7 @@ class Trace:
             "bytes_peak": int(total.max()),
             "bytes_end": int(total[-1]),
             "bytes_allocated": int(self.bytes_allocated.max(initial=0)),
+            "bytes_read": int(self.bytes_read.sum(1).max(initial=0)),
             "ms_per_token": self.milliseconds_per_token if self.steps else None,
             "prefill_seconds": self.prefill_seconds,
             "compress_seconds": self.compress_seconds,
@@ -233,6 +198,8 @@ class Trace:
         self._check_places()
         if self.erasure is not None:
             self.erasure.check(self.owner)
+        if self.part_read is not None:
+            self.part_read.check(self.slots)
         if not 0 <= self.asked_after < len(self.pieces):
             raise ValueError("more was read after compressing than there is")
         for name, (low, high, may_be_unknown) in LIMITS.items():

@@ -10,7 +10,8 @@ from elastic.policies.think import ThinK
 from tests.unit.plain_model import PlainModel, held_tokens
 
 ANSWER = [20 + 7 * number % 150 for number in range(16)]
-DROPPING = {name: policy(keep=0.3) for name, policy in POLICIES.items() if name not in ("full", "think", "kivi", "fp8")}
+DROP_NOTHING = ("full", "think", "kivi", "fp8", "quest", "pqcache")
+DROPPING = {name: policy(keep=0.3) for name, policy in POLICIES.items() if name not in DROP_NOTHING}
 DROPPING = {name: policy for name, policy in DROPPING.items() if policy.merged == "none"}
 DROPPING["elastic, no merging"] = Combine(keep=0.3, merge="none", protect_text=False)
 DROPPING["elastic, side by side"] = Combine(keep=0.3, merge="none", positions="re-rotated")

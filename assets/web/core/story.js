@@ -6,6 +6,7 @@ import { bytesAfter } from './charts.js';
 import { patchGaze } from './gaze.js';
 import { holder, planesOf } from './holders.js';
 import { shortNumber, unitFor } from './numbers.js';
+import { readSentence } from './reading.js';
 import { neverStored } from './tokens.js';
 import { cellOf, placeText } from './views.js';
 import { differing } from './words.js';
@@ -28,7 +29,7 @@ export function storyOf(sides, layout) {
   const differs = firstDifference(a, b);
   const isSame = differs === null || a.answer.trim() === b.answer.trim();
   const { text, patches } = isSame ? { text: sameSentence(a, b), patches: [] } : differenceText(a, b, differs, layout);
-  return { sentences: [text, ...sides.map(budgetSentence)].filter(Boolean), patches };
+  return { sentences: [text, ...sides.map(readSentence), ...sides.map(budgetSentence)].filter(Boolean), patches };
 }
 
 /**

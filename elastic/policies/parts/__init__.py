@@ -9,10 +9,11 @@ By the field of `Method` that takes them, with what each goes by in its docstrin
     merge     Drop, NearestPosition, SimilarKey, Attended
     decoding  EvictNothing, Oldest, FixedPoint, LowestScore, MostAlike, AlikeInTurn
     numbers   Numbers (as they are), Coded and Float8 (in fewer bits)
+    reads     Reads (all), BestPages and BestByCodes (a part, found by an index)
 
 Parts are values and pure functions of views. A method that needs another one defines it in its own file: it derives
-from `Score`, `Budget`, `Heads`, `Select`, `Assign`, `Decoding` or `Numbers`. `Protect` says which slots a selection
-or a rule spares.
+from `Score`, `Budget`, `Heads`, `Select`, `Assign`, `Decoding`, `Numbers` or `Reads`. `Protect` says which slots a
+selection or a rule spares.
 """
 
 from elastic.policies.parts.assign import Assign, Attended, Drop, NearestPosition, SimilarKey
@@ -30,6 +31,7 @@ from elastic.policies.parts.decoding import (
 from elastic.policies.parts.heads import Alike, ByLooks, ByScore, Heads
 from elastic.policies.parts.numbers import Coded, Float8, Numbers
 from elastic.policies.parts.protect import Protect
+from elastic.policies.parts.reads import BestByCodes, BestPages, Reads
 from elastic.policies.parts.score import Consensus, KeyNorm, Noise, Received, Score, Unscored
 from elastic.policies.parts.select import (
     Anchors,
@@ -51,6 +53,8 @@ __all__ = [
     "Anchors",
     "Assign",
     "Attended",
+    "BestByCodes",
+    "BestPages",
     "Budget",
     "ByLooks",
     "ByScore",
@@ -76,6 +80,7 @@ __all__ = [
     "Oldest",
     "Protect",
     "Pyramid",
+    "Reads",
     "Received",
     "Room",
     "Score",

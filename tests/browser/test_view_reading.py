@@ -83,10 +83,10 @@ def test_two_figures_stand_under_the_picture_in_the_chart_and_below_the_answer(s
     assert page.locator('.tv-answer[data-side="a"] .tv-chip[data-name="read"]').count() == 0
     assert page.locator('.tv-memory path.tv-read[data-side="b"]').count() == 1
     assert page.locator('.tv-memory path.tv-read[data-side="a"]').count() == 0
-    assert f"{read / 1024:.1f} KiB read per word" in page.locator(".tv-memory").text_content()
+    assert f"reads {read / 1024:.1f} KiB" in page.locator(".tv-memory").text_content()
     assert "of which a word reads" in page.get_attribute(".tv-memory", "aria-label")
     assert page.inner_text('.tv-answer[data-side="b"] .tv-kept') == "asked to read 40 %"
-    assert "B drops nothing: it holds" in page.inner_text(".tv-story")
+    assert "B drops nothing: of what it holds a word reads" in page.inner_text(".tv-story")
 
 
 def test_what_is_said_of_such_a_method_stays_a_text(show):

@@ -71,7 +71,7 @@ test('figures: bytes that a word reads beside those that are held', () => {
   assert.deepEqual(readPoints(side), [[1, 900], [2, 1000], [3, 1024]]);
   side.bytes_read[1] = null; // a message is missing
   assert.deepEqual(readPoints(side), [[1, 900], [3, 1024]]);
-  assert.equal(readSentence(side), 'B drops nothing: it holds 2.13 KiB, of which a word reads 1 KiB.');
+  assert.equal(readSentence(side), 'B drops nothing: of what it holds a word reads 1 KiB.');
   assert.equal(memoryWords(side, 3), 'Made 2.13 KiB, of which a word reads 1 KiB (aims at 4 KiB)');
   assert.equal(keptWords(side), 'asked to read 40 %');
   assert.equal(keptWords({ keep: 0.4, is_compressed: true }), 'asked to keep 40 %');

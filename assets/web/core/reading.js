@@ -11,7 +11,7 @@ const WHOLE = 255; // stands for all heads
  * @param {number[]} numbers
  * @param {number} asked
  */
-function rowsOf(side, numbers, asked) {
+function readRows(side, numbers, asked) {
   const own = asked ? side.layerRead.get(asked) : undefined;
   const layer = own && numbers.every((number) => own[number] || !side.read[number]) ? asked : 0;
   const rows = layer && own ? own : side.read;
@@ -28,7 +28,7 @@ function rowsOf(side, numbers, asked) {
  */
 export function readShares(side, numbers, asked, tokens) {
   if (!side.reads_part) return null;
-  const { rows } = rowsOf(side, numbers, asked);
+  const { rows } = readRows(side, numbers, asked);
   if (!rows.length) return null;
   return Float32Array.from(tokens, (token) => rows.reduce((sum, row) => sum + row[token], 0) / rows.length / WHOLE);
 }
@@ -44,7 +44,7 @@ export function readShares(side, numbers, asked, tokens) {
 export function readText(side, numbers, asked, token) {
   const shares = readShares(side, numbers, asked, token === null ? side.patches : [token]);
   if (!shares || (token !== null && token >= side.tokens)) return '';
-  const { layer } = rowsOf(side, numbers, asked);
+  const { layer } = readRows(side, numbers, asked);
   const where = layer ? 'the heads of this layer' : 'all layers';
   if (token !== null) return ' · ' + (shares[0] ? 'read for this word in ' + Math.round(shares[0] * 100) + ' % of ' + where : 'not read for this word');
   const sum = shares.reduce((total, share) => total + share, 0);
@@ -71,12 +71,11 @@ export function readPoints(side) {
 }
 
 /**
- * "B drops nothing: it holds 3.4 MiB, of which a word reads 1.2 MiB." Of a complete side; '' where all that is held is read.
+ * "B drops nothing: of what it holds a word reads 1.2 MiB." Of a complete side; '' where all that is held is read.
  * @param {Side} side
  */
 export function readSentence(side) {
   const bytes = bytesReadAt(side, side.steps);
   if (!side.is_compressed || !Number.isFinite(bytes)) return '';
-  return side.letter.toUpperCase() + ' drops nothing: it holds ' + bytesText(side.bytes_held[side.steps - 1]) + ', of which a word reads '
-    + bytesText(bytes) + '.';
+  return side.letter.toUpperCase() + ' drops nothing: of what it holds a word reads ' + bytesText(bytes) + '.';
 }

@@ -31,7 +31,7 @@ export function drawBytes(whole, way = 0) {
     const said = whole === undefined ? bytesText(bytes) : bytesSaid(side, whole, way);
     const read = whole === undefined ? bytesReadAt(side, stepOn(side)) : NaN;
     const part = Number.isFinite(read) ? ', ' + bytesText(read) + ' read per word' : '';
-    setText(box.firstElementChild, Number.isFinite(bytes) ? said + ' of memory' + part + when(side, whole) : '');
+    setText(box.firstElementChild, Number.isFinite(bytes) ? said + ' of memory' + when(side, whole) + part : '');
     box.lastElementChild.style.setProperty('--tv-share', String(bytes / most || 0));
     box.lastElementChild.style.setProperty('--tv-read', String(Number.isFinite(read) ? read / bytes : 1));
   });

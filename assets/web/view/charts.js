@@ -145,18 +145,17 @@ function limitKey({ width, em, scale, edge }, limited) {
 }
 
 /**
- * What a word reads at the marked step, below the line of it: above it lies what is held.
+ * What a word reads at the marked step, at the beginning of its line: at the ends are the names of what is held.
  * @param {Side[]} sides
  * @param {Plot} plot
  * @param {number} step
  */
 function readLabels(sides, plot, step) {
-  return sides.filter((side) => Number.isFinite(bytesReadAt(side, step))).map((side) => {
-    const below = plot.y(bytesReadAt(side, side.steps)) + 16 * plot.scale;
-    const at = below < plot.y(0) - 2 ? below : plot.y(bytesReadAt(side, side.steps)) - 7;
-    return svg('text', { class: 'tv-label', 'data-side': side.letter, x: plot.width - plot.edge.right - 9, y: at, 'text-anchor': 'end' },
-      bytesText(bytesReadAt(side, step)) + ' read per word');
-  });
+  const reading = sides.filter((side) => Number.isFinite(bytesReadAt(side, step)));
+  return reading.map((side) => svg(
+    'text', { class: 'tv-label', 'data-side': side.letter, x: plot.edge.left + 6, y: plot.y(bytesReadAt(side, 1)) - 7 },
+    (reading.length > 1 ? shortTitle(side) + ' ' : '') + 'reads ' + bytesText(bytesReadAt(side, step)),
+  ));
 }
 
 /**

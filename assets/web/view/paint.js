@@ -107,8 +107,8 @@ function paintUnread(context, { unread, ...scene }, ink, ratio) {
   if (!unread) return;
   const { dropped, evicted } = scene.shares;
   const share = (/** @type {number} */ patch) => Math.max(0, unread[patch] - dropped[scene.patches[patch]] - evicted[scene.patches[patch]]);
-  paintCells(context, scene, () => ink.blank, (patch) => 0.6 * share(patch));
-  paintPattern(context, scene, hatching(context, ratio, ink.hatch, 'transparent', true), (patch) => 0.75 * share(patch));
+  paintCells(context, scene, () => ink.blank, (patch) => 0.5 * share(patch));
+  paintPattern(context, scene, hatching(context, ratio, ink.hatch, 'transparent', true), (patch) => 0.5 * share(patch));
 }
 
 // Shapes that are equally strong are drawn together: thousands of strokes of their own take long.

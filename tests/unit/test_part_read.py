@@ -19,6 +19,7 @@ from elastic.record.part_read import PART_ARRAYS, PartRead
 from elastic.record.recorder import RECORDED, Recorder
 from elastic.record.said import turn_of
 from elastic.record.steps import steps_csv
+from elastic.session import Comparison, run
 from tests.older_traces import parts_of_file
 from tests.view_traces import ELASTIC, FULL, READING, cut, run_of
 
@@ -178,3 +179,15 @@ def test_the_table_of_steps_says_what_was_read():
     rows = list(csv.DictReader(io.StringIO(steps_csv(run_of("run", [FULL, READING])))))
     assert [int(row["bytes_read"]) for row in rows[:9]] == FULL.bytes_held.sum(1).tolist()
     assert [int(row["bytes_read"]) for row in rows[9:]] == READING.part_read.read_bytes.sum(1).tolist()
+
+
+def test_a_turn_says_which_side_reads_more_than_it_was_asked_to(tiny, picture):
+    """Of what such a side holds nothing is said: it was never asked to hold less."""
+    sides = [POLICIES["full"](), Quest(keep=0.1), Quest(keep=0.5)]
+    comparison = Comparison(tiny, picture, sides)
+    record = run(comparison, "Where is the dog?", 6)
+    full, read = record.sides[0].bytes_held.sum(1), record.sides[1].bytes_read.sum(1)
+    assert record.sides[1].steps == 6
+    assert comparison.beyond_share == (
+        f"Quest reads {(read / full).max():.1%} at a word, its index included, asked for 10%."
+    )

@@ -47,8 +47,8 @@ def beyond_share(keep: float, after_prompt: float | None, at_peak: float | None)
 def beyond_read(keep: float, share: float) -> str:
     """What a word reads beyond its share, of a method that holds everything and was asked to read `keep` of it.
 
-    As in "reads 24.8% at a word, its index included, asked for 15%"; empty where it is fair. `share` is of the bytes
-    that the full cache holds at that moment.
+    It is said in per cent of the full cache, and is empty where it is fair. `share` is of the bytes that the full cache
+    holds at that moment, the index that is read included.
     """
     if not exceeds(keep, share):
         return ""

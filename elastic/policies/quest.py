@@ -37,8 +37,8 @@ class Quest(Recipe):
     )
     paper: ClassVar[str] = "arXiv 2406.10774"
     unseen: ClassVar[str] = (
-        "Nothing is ever gone: what is hatched was not read for this word, and may be for the next. The picture shows "
-        "the mean of the heads, which read different pages."
+        "Nothing is ever gone: what is hatched was not read for this word, and may be for the next. Heads read "
+        "different pages; shown is their mean. With a few hundred tokens no time is saved."
     )
     keep_is_read = True
 

@@ -39,6 +39,7 @@ class CompareEvents:
         budgets: list[str],
         tokens: float,
         chosen: SidePolicies,
+        bits: list[str] | None = None,
         several: list[str] | None = None,
         picture_tokens: object = 0,
     ) -> tuple[dict, object, gr.Button, gr.Button]:
@@ -49,7 +50,7 @@ class CompareEvents:
             paths = several or [path for path in [picture] if path is not None]
             if not paths:
                 raise ValueError(NO_PICTURE)
-            plans = plan_rows(methods, read_budgets(budgets), _options(chosen))
+            plans = plan_rows(methods, read_budgets(budgets), _options(chosen), bits or ())
             if self.model.session:  # else it is looked at once the model is there
                 question = self.model.session.checked_question(question)
             for path in paths:
@@ -177,16 +178,18 @@ class CompareEvents:
         max_new_tokens: float,
         further_images: list[str],
         image_tokens: float,
+        bits: str,
         request: gr.Request,
     ) -> list:
         """Answer one question with many policies, the full cache first; `policies` and `keeps` (fractions kept,
         0.05 to 1) are separated by commas. One row of figures for each policy and fraction. `further_images` and
-        `image_tokens` are as in `/compare`."""
+        `image_tokens` are as in `/compare`. With `bits`, as in 8,4,2, policies that can be stored in fewer bits come
+        once more for each, at the same bytes."""
         with self.asking.errors_for_programs():
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
             budgets = read_budgets(_parts(keeps), read_share)
-            plans = plan_rows(_parts(policies), budgets, {})
+            plans = plan_rows(_parts(policies), budgets, {}, _parts(bits))
             opened = []
             for path in (image, *further_images):
                 self.asking.uploads.of_program(path)

@@ -74,6 +74,16 @@ class CompareTab:
                 min_width=260,
                 elem_id="compare-budgets",
             )
+            self.bits = gr.Dropdown(
+                [("8 bits", "8"), ("4 bits", "4"), ("2 bits", "2")],
+                value=[],
+                label="Also in fewer bits, at the same bytes",
+                info="Of methods that drop nothing while answering: more tokens, each rounded.",
+                multiselect=True,
+                scale=2,
+                min_width=220,
+                elem_id="compare-bits",
+            )
             self.tokens = gr.Slider(
                 1,
                 MOST_TOKENS,
@@ -97,7 +107,7 @@ class CompareTab:
         live, events = self.live, self.events
         shown = [self.table, self.figure, self.start, self.stop]
         asked = [live.inputs.picture, live.inputs.question, live.inputs.sent]
-        values = [*asked, self.methods, self.budgets, self.tokens, live.chosen]
+        values = [*asked, self.methods, self.budgets, self.tokens, live.chosen, self.bits]
         if live.inputs.several is not None:
             values += [live.inputs.several.pictures, live.inputs.several.tokens]
 
@@ -149,6 +159,7 @@ def compare_all_api(events: CompareEvents) -> None:
             gr.Textbox("0.5,0.2,0.1", label="keeps"),
             gr.Number(128, label="max_new_tokens", precision=0),
             *pictures_api(),
+            gr.Textbox("", label="bits"),
         ]
         gr.Button("Compare all").click(
             events.compare_all,

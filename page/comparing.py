@@ -22,8 +22,9 @@ from page.endings import out_of_memory
 
 MOST_ROWS = 120
 FIGURES = ("agreement", "kl", "rouge_l", "ms_per_token", "bytes_peak", "bytes_prompt", "bytes_full")
-FIGURES += ("agreement_before", "agreement_after", "repetition", "loss", "tokens", "compress_ms")
-COLUMNS = ("policy", "title", "keep", "settings", "answer", *FIGURES, "beyond_share", "refused")
+FIGURES += ("agreement_before", "agreement_after", "repetition", "loss", "tokens", "compress_ms", "slots", "prompt")
+BITS = "bits"  # the option of methods whose numbers can be stored in fewer
+COLUMNS = ("policy", "title", "keep", "bits", "settings", "answer", *FIGURES, "beyond_share", "refused")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,17 @@ class Plan:
     @property
     def line(self) -> str:
         """The row in a few words."""
-        return self.title if self.keep in (None, 1.0) else f"{self.title} at {percent(self.keep)} %"
+        return self.named if self.keep in (None, 1.0) else f"{self.named} at {percent(self.keep)} %"
+
+    @property
+    def named(self) -> str:
+        """The method, and in how many bits, where it has the choice and they are not its default."""
+        return f"{self.title} in {self.bits} bits" if self.bits else self.title
+
+    @property
+    def bits(self) -> str:
+        """In how many bits its numbers are stored, where the method has the choice and that is not its default."""
+        return "" if self.policy is None else str(changed(self.policy).get(BITS, ""))
 
 
 def read_budgets(given: Iterable[object], read: Callable[[object], float] = read_percent) -> list[float]:
@@ -57,24 +68,42 @@ def read_budgets(given: Iterable[object], read: Callable[[object], float] = read
     return sorted(budgets, reverse=True)
 
 
-def plan_rows(names: Sequence[str], budgets: Sequence[float], options: Mapping[str, dict]) -> list[Plan]:
+def plan_rows(
+    names: Sequence[str], budgets: Sequence[float], options: Mapping[str, dict], bits: Sequence[str] = ()
+) -> list[Plan]:
     """The full cache, then every method with every budget; `options` are settings by method, where not the defaults.
 
+    Methods that can be stored in fewer bits come once more for each of `bits`, with the same budgets of bytes.
+
     Raises:
-        ValueError: if a method does not exist, or there are none or too many rows.
+        ValueError: if a method does not exist, or there are none or too many rows; if fewer bits are asked for, and
+            none of the methods can be stored in them.
     """
     for name in names:
         policy_named(name)
     chosen = [name for name in POLICIES if name in names and name != "full"]
     if not chosen:
         raise ValueError("There is no method yet. Choose at least one to compare with the full cache.")
-    rows = [("full", None)]
+    rows: list[tuple[str, float | None, dict]] = [("full", None, {})]
     for name in chosen:
         has_choice = options_of(POLICIES[name])["keep"].is_free
-        rows += [(name, keep) for keep in (budgets if has_choice else [None])]
+        for keep in budgets if has_choice else [None]:
+            rows += [(name, keep, own) for own in _in_bits(name, options.get(name, {}), bits)]
+    if bits and not any(BITS in options_of(POLICIES[name]) for name in chosen):
+        can = ", ".join(policy.title for policy in POLICIES.values() if BITS in options_of(policy))
+        raise ValueError(f"None of these methods can be stored in fewer bits. These can: {can}.")
     if len(rows) > MOST_ROWS:
         raise ValueError(f"That would be {len(rows)} rows, at most {MOST_ROWS} are measured. Choose fewer.")
-    return [_plan(name, keep, options.get(name, {})) for name, keep in rows]
+    return [_plan(*row) for row in rows]
+
+
+def _in_bits(name: str, own: dict, bits: Sequence[str]) -> list[dict]:
+    """The settings of a method, and those with each number of bits, where it has the choice."""
+    option = options_of(POLICIES[name]).get(BITS)
+    if option is None:
+        return [own]
+    here = own.get(BITS, option.default)
+    return [own, *(own | {BITS: each} for each in bits if each != here)]
 
 
 def _plan(name: str, keep: float | None, options: dict) -> Plan:
@@ -133,7 +162,13 @@ class Table:
         for number, plan in enumerate(self.plans, 1):
             self.status = f"{number} of {len(self.plans)}: {plan.line}"
             yield self.status
-            row = {"policy": plan.name, "title": plan.title, "keep": plan.keep, "settings": settings_of(plan)}
+            row = {
+                "policy": plan.name,
+                "title": plan.named,
+                "keep": plan.keep,
+                "bits": plan.bits,
+                "settings": settings_of(plan),
+            }
             row |= _figures(plan, lambda policy: measure(start, policy, base, self.tokens))
             self.rows.append(row | {"beyond_share": self._beyond_share(plan, row)})
         self.status = f"All {len(self.plans)} rows are there."
@@ -200,11 +235,13 @@ def _check_room(llava: object, seen: int, tokens: int) -> None:
 
 
 def settings_of(plan: Plan) -> str:
-    """The settings of a row that are not the method's defaults, `keep` aside."""
+    """The settings of a row that are not the method's defaults, `keep` and bits aside."""
     if plan.policy is None:
         return ""
     options = options_of(type(plan.policy))
-    settings = {options[name].label: value for name, value in changed(plan.policy).items() if name != "keep"}
+    settings = {
+        options[name].label: value for name, value in changed(plan.policy).items() if name not in ("keep", BITS)
+    }
     return ", ".join(f"{label}: {_setting_value(value)}" for label, value in settings.items())
 
 

@@ -224,6 +224,24 @@ class Entrance:
 class Page(gr.Blocks):
     """Gradio's page, of which nobody is told more than a sentence when something in it fails."""
 
+    def __enter__(self) -> "Page":
+        """Begin with what is told how calls go."""
+        page = super().__enter__()
+        self.told = gr.Textbox(visible="hidden")
+        return page
+
+    def __exit__(self, *error: object) -> None:
+        """Have the browser tell that one component how calls go, and not every one that any call has ever filled.
+
+        Nothing here shows Gradio's progress. Gradio 6.31 looks for each component that it tells in the tree of all,
+        from the top, at every message of every call: where a hundred settings had been filled once, that took the
+        browser longer than all that the page draws.
+        """
+        for function in self.fns.values():
+            if function.show_progress == "hidden":
+                function.show_progress_on = [self.told]
+        super().__exit__(*error)
+
     async def process_api(self, *args: object, **kwargs: object) -> dict:
         """Run a function; whatever it stumbles over is noted here.
 

@@ -118,11 +118,13 @@ def one_picture(rows: list[dict], measures: dict[str, ReportedMeasure]) -> go.Fi
         label, style, leads = _named(row), looks[row["policy"]], row["policy"].startswith("elastic")
         agreement, *others = (f"{measures[name].short} {measures[name].value(row)}" for name in OF_POINT)
         lines = [f"<b>{label}</b>", agreement, _held(row), *others, *filter(None, [row.get("beyond_share")])]
-        marker = {"color": style.colour, "symbol": style.symbol, "size": 16 if leads else 12, "line": {"width": 0}}
+        symbol = f"{style.symbol}-open" if row.get("bits") else style.symbol  # the same method in fewer bits
+        size, edge = 16 if leads else 12, {"width": 2 if row.get("bits") else 0}
+        marker = {"color": style.colour, "symbol": symbol, "size": size, "line": edge}
         place = {"x": [number(row, "bytes_peak")], "y": [number(row, "agreement")], "cliponaxis": False}
         hover = {"hovertext": ["<br>".join(lines)], "hovertemplate": "%{hovertext}<extra></extra>"}
-        legend = {"legendgroup": escape(row["policy"]), "showlegend": row["policy"] not in listed}
-        listed.add(row["policy"])
+        legend = {"legendgroup": _method(row), "showlegend": _method(row) not in listed}
+        listed.add(_method(row))
         name = _method(row) if in_legend else label
         figure.add_scatter(**place, **hover, **legend, name=name, mode="markers", marker=marker)
     most = max((number(row, name) or 0 for row in drawn for name in ("bytes_peak", "bytes_full")), default=0) or 1.0

@@ -24,6 +24,7 @@ from elastic.evaluate.methods import (
     Variant,
     adapted_to_text,
     budget_of,
+    in_bits,
     keeps,
     methods,
     token_budgets,
@@ -71,7 +72,8 @@ def _variants(args: argparse.Namespace) -> tuple[tuple[Variant, ...], dict[str, 
     """Every method at every budget, and why some were left out."""
     shares = keeps(args.keep or KEEPS) if args.keep or not args.keep_tokens else []
     tokens = token_budgets(args.keep_tokens) if args.keep_tokens else []
-    found, left_out = variants(methods(args.policies), shares, tokens)
+    chosen = methods(args.policies)
+    found, left_out = variants(in_bits(chosen, args.bits) if args.bits else chosen, shares, tokens)
     return without_picture(found, left_out) if reads_text(args.model) else (found, left_out)
 
 

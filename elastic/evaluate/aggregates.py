@@ -82,6 +82,15 @@ MEASURES: dict[str, Measure] = {
     ),
     "share_peak": _share("bytes_peak", "full_peak", "Memory at the peak, share of full", "at the peak"),
     "share_prompt": _share("bytes_prompt", "bytes_full", "Memory after the prompt, share of full", "after prompt"),
+    # The two ways to save, whose product is the share of memory: fewer tokens, and fewer bytes for each.
+    "slots": _share("slots", "prompt", "Slots after the prompt, share of its tokens", "slots"),
+    "per_slot": Measure(
+        lambda answer: answer["bytes_prompt"] / answer["slots"],
+        lambda answer: answer["bytes_full"] / answer["prompt"],
+        title="Bytes of a slot, share of full",
+        short="per slot",
+        is_cost=True,
+    ),
     "ms_per_token": _milliseconds("ms_per_token", "Time per answer token", "ms/token"),
     "compress_ms": _milliseconds("compress_ms", "Time to compress the prompt, once", "ms once"),
     # What every method alike holds whole, words of a question that is read after compression, is no method's excess.

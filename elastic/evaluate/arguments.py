@@ -66,6 +66,12 @@ def _methods(parser: argparse.ArgumentParser) -> None:
         "what is held of the answer besides follows each method's own rule",
     )
     add(
+        "--bits",
+        type=not_empty,
+        help="numbers of bits, e.g. 8,4,2: methods that drop nothing while decoding are measured once more for each, "
+        "at the same budget of bytes, with as many more tokens as that leaves room for",
+    )
+    add(
         "--question",
         choices=(KNOWN, UNKNOWN),
         default=KNOWN,

@@ -55,7 +55,8 @@ class Outcome:
     prompt: int  # tokens that were compressed
     dropped: float  # share of them that no layer and no head holds, not even merged into another one
     dropped_needed: float | None  # that share of those the answer is taken from; None where they are not known
-    bytes_prompt: int  # keys and values in use when the prompt was compressed
+    slots: float  # on average over layers and heads, when the prompt was compressed
+    bytes_prompt: int  # keys and values in use then
     bytes_question: int  # what a question added that was read only then
     bytes_peak: int  # the most while the reference was fed
     bytes_full: int  # what the full cache holds of what was compressed
@@ -257,6 +258,7 @@ def _outcome(found: Answered, base: Baseline, row: int) -> Outcome:
         prompt=ready.prompt,
         dropped=ready.dropped[row].float().mean().item(),
         dropped_needed=ready.dropped[row, needs].float().mean().item() if needs else None,
+        slots=ready.slots,
         bytes_prompt=ready.bytes_prompt,
         bytes_question=ready.bytes_question,
         bytes_peak=max(found.held[: processed + 1]),

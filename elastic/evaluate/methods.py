@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from elastic.options import options_of, read_choice, read_share
+from elastic.options import name_of, options_of, read_choice, read_share, write_choice
 from elastic.policies import POLICIES, Policy
 from elastic.policies.full import Full
 from elastic.policies.picture import WORDS_NOT_PROTECTED, for_text
@@ -16,6 +16,8 @@ ABOUT_OPTIONS = (
     "Write a policy's options as elastic:protect_text=false;distance=10, or a budget of its own as think:keep=0.6."
 )
 
+
+BITS = "bits"  # the option of methods whose numbers can be stored in fewer
 
 VariantKey = tuple[str, float]  # label, and the budget: a share of the cache, or a whole number of tokens above 1
 
@@ -108,6 +110,30 @@ def methods(text: str) -> dict[str, dict[str, Any]]:
         return {label: read_choice(label)[1] for label in labels}
     except ValueError as error:
         raise ValueError(f"{error} {ABOUT_OPTIONS}") from error
+
+
+def in_bits(chosen: dict[str, dict[str, Any]], bits: str) -> dict[str, dict[str, Any]]:
+    """Every method, and each that can be stored in fewer bits once more for every number of them in `8,4,2`.
+
+    One whose label says its bits already, and one that cannot, stays as it is.
+
+    Raises:
+        ValueError: if that is no number of bits, or none of the methods can be stored in fewer.
+    """
+    found, widths = {}, [part.strip() for part in bits.split(",")]
+    for label, options in chosen.items():
+        found[label] = options
+        kind, _ = read_choice(label)
+        if BITS not in options_of(kind) or BITS in options:
+            continue
+        for width in widths:
+            with_bits = read_choice(f"{label}{';' if ':' in label else ':'}{BITS}={width}")[1]
+            if with_bits[BITS] != options_of(kind)[BITS].default:
+                found[write_choice(name_of(kind), with_bits)] = with_bits
+    if all(BITS not in options_of(read_choice(label)[0]) for label in chosen):
+        can = ", ".join(name for name, kind in POLICIES.items() if BITS in options_of(kind))
+        raise ValueError(f"--bits: none of these methods can be stored in fewer bits. These can: {can}.")
+    return found
 
 
 def _listed(part: str) -> list[str]:

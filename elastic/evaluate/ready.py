@@ -25,6 +25,7 @@ class Ready:
     state: State
     bytes_prompt: int  # of one of the sequences, when it was compressed
     dropped: Tensor  # (B, T) bool, which of the tokens compressed were dropped in every layer and head
+    slots: float  # that hold a token then, on average over layers and heads
     bytes_question: int = 0  # what the words of a question added that were read only then
 
     @property
@@ -39,7 +40,7 @@ Begin = Callable[[int], Ready]  # room for so many tokens -> a cache that may an
 def compressed(start: State, policy: Policy, reserve: int) -> Ready:
     """A cache of its own, compressed as the policy says, with room for what `reserve` more tokens need."""
     state = compress(start, policy, reserve)
-    return Ready(state, bytes_held(state), dropped_everywhere(state))
+    return Ready(state, bytes_held(state), dropped_everywhere(state), slots_held(state))
 
 
 @torch.inference_mode()
@@ -55,6 +56,11 @@ def asked(ready: Ready, question: Reading) -> Ready:
 def bytes_held(state: State) -> int:
     """Keys and values in use of one of the sequences."""
     return sum(state.cache.bytes_held) // len(state.ids)
+
+
+def slots_held(state: State) -> float:
+    """Slots that hold a token, on average over layers and heads."""
+    return sum(state.cache.slots) / len(state.cache.slots)
 
 
 def dropped_everywhere(state: State) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elastic.policies.base import Choice, Merged, option, within
-from elastic.policies.method import Method, Recipe
+from elastic.policies.method import Method, RecipeInBits
 from elastic.policies.parts import Assign, Received, Selection, Stack, Top
 from elastic.statistics import Attention, Queries, Statistic
 
@@ -15,7 +15,7 @@ LAST = Attention(rows=Queries.LAST, n=16, per_head=True)
 
 
 @dataclass(frozen=True)
-class CaM(Recipe):
+class CaM(RecipeInBits):
     """CaM, Cache Merging (Zhang et al., ICML 2024, OpenReview LCTmppB165).
 
     Kept: in every head the newest tokens and those that received most attention, summed over all queries; keys stay as

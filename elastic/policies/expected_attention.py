@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from elastic.policies.base import LayerView, option, within
-from elastic.policies.method import Method, Recipe
+from elastic.policies.method import Method, RecipeInBits
 from elastic.policies.parts import Drop, Score, TopAndSinks
 from elastic.statistics import ExpectedQuery, Statistic
 
 
 @dataclass(frozen=True)
-class ExpectedAttention(Recipe):
+class ExpectedAttention(RecipeInBits):
     """Expected Attention (Devoto et al., 2025, arXiv 2510.00636).
 
     Kept: in every head the first `sinks` tokens, and those that queries to come will look at most, times the length of

@@ -6,13 +6,13 @@ from typing import ClassVar
 import torch
 
 from elastic.policies.base import LayerView, option, within
-from elastic.policies.method import Method, Recipe
+from elastic.policies.method import Method, RecipeInBits
 from elastic.policies.parts import Budget, Drop, KeyNorm, Top
 from elastic.policies.parts.budget import share_out
 
 
 @dataclass(frozen=True)
-class KNorm(Recipe):
+class KNorm(RecipeInBits):
     """K-norm (Devoto et al., EMNLP 2024, arXiv 2406.11430).
 
     Kept: in every head the tokens whose keys have the lowest L2 norm, which tend to be those that receive attention;

@@ -31,10 +31,9 @@ class KVzip(Recipe):
     it adds to what the layer was given: times the length of the value behind the output projection, over the length of
     the layer's input. While decoding every token is kept.
 
-    A second reading on a copy of the cache: it takes longer than all that was read so far, in each turn
-    anew, and memory for that copy. Texts of more
-    than 2,048 tokens are repeated in chunks of that many, each of which looks at its own tokens, at the first four and
-    at what is being repeated.
+    A second reading on a copy of the cache: it takes longer than all that was read so far, in each turn anew, and
+    memory for that copy. Texts of more than 2,048 tokens are repeated in chunks of that many, each of which looks at
+    its own tokens, at the first four and at what is being repeated.
 
     Departs from the source where heads hold equally many, as they do unless slots are `shared`: in the source all heads
     share them (`all layers`). A picture is repeated by what the vision tower made of it, which is ours, as the source

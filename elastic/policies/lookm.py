@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from elastic.policies.base import PATCH, Choice, LayerView, option
-from elastic.policies.method import Method, Recipe
+from elastic.policies.method import Method, RecipeInBits
 from elastic.policies.parts import Assign, Received, Score, Selection, Stack, Top
 from elastic.policies.parts.groups import most_alike
 from elastic.policies.parts.select import strongest
@@ -24,7 +24,7 @@ class Merging(StrEnum):
 
 
 @dataclass(frozen=True)
-class LookM(Recipe):
+class LookM(RecipeInBits):
     """LOOK-M (Wan et al., EMNLP Findings 2024, arXiv 2406.18139).
 
     Kept: in every head the newest tokens and those that received most attention, summed over all queries, text being

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 
 from elastic.policies.base import Choice, Merged, option, within
-from elastic.policies.method import Method, Recipe
+from elastic.policies.method import Method, RecipeInBits
 from elastic.policies.parts import Assign, Drop, KeyNorm, Received, Selection, Stack, Top, Voted
 from elastic.policies.parts.groups import most_alike
 from elastic.policies.parts.select import strongest
@@ -24,7 +24,7 @@ class Chosen(StrEnum):
 
 
 @dataclass(frozen=True)
-class MergingPress(Recipe):
+class MergingPress(RecipeInBits):
     """MergingPress, of the library kvpress; after D2O (Wan et al., 2024, arXiv 2406.13035), and in no paper itself.
 
     Kept: in every head what another method keeps, SnapKV or K-norm, with its keys. Every other token's value is added

@@ -13,12 +13,12 @@ from operator import attrgetter
 import torch
 from torch import Tensor
 
-from elastic.policies.base import Choice, Eviction, Growth, LayerView, Policy, Positions, StepView
+from elastic.policies.base import Choice, Eviction, Growth, LayerView, Policy, Positions, StepView, option
 from elastic.policies.parts.assign import Assign, Drop
 from elastic.policies.parts.budget import Budget, Equal
 from elastic.policies.parts.decoding import Decoding, EvictNothing, Room
 from elastic.policies.parts.heads import Alike, Heads, worth_of
-from elastic.policies.parts.numbers import Numbers
+from elastic.policies.parts.numbers import Coded, Numbers
 from elastic.policies.parts.reads import Reads
 from elastic.policies.parts.score import Received, Score
 from elastic.policies.parts.select import Ranked, Select, Top
@@ -239,3 +239,23 @@ class Recipe(Policy):
     def evict(self, slots: StepView, seen: int, prompt: int) -> Eviction | None:
         """As its parts say."""
         return self._method.evict(slots, seen, prompt)
+
+
+WHOLE = "whole"
+
+
+@dataclass(frozen=True)
+class RecipeInBits(Recipe):
+    """A method that drops nothing while decoding: what it keeps may be stored in fewer bits besides.
+
+    A budget is one of bytes. In fewer bits a slot takes fewer of them, so that more slots are kept: the two ways to
+    save, fewer tokens and fewer bits, are compared at the same bytes.
+    """
+
+    bits: str = option(
+        WHOLE, "Bits of a number that is kept: fewer leave room for more tokens.", choices=(WHOLE, "8", "4", "2")
+    )
+
+    @cached_property
+    def _method(self) -> Method:
+        return self.recipe if self.bits == WHOLE else replace(self.recipe, numbers=Coded(int(self.bits)))

@@ -6,14 +6,14 @@ from typing import ClassVar
 from torch import Tensor
 
 from elastic.policies.base import option
-from elastic.policies.method import Method, Recipe
+from elastic.policies.method import Method, RecipeInBits
 from elastic.policies.parts import Drop, Received, Stack, Voted
 from elastic.policies.parts.groups import towards_mean
 from elastic.statistics import Attention, Queries
 
 
 @dataclass(frozen=True)
-class MixKV(Recipe):
+class MixKV(RecipeInBits):
     """MixKV (Liu et al., 2025, arXiv 2510.20707), on SnapKV.
 
     Kept: in every head the last `window` tokens of the prompt, and of the others those with the highest mixture of two

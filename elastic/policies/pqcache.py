@@ -13,7 +13,7 @@ class PQCache(Recipe):
     """PQCache (Zhang et al., SIGMOD 2025, arXiv 2407.12820).
 
     Kept: every token, and beside the keys a product quantisation of them. Keys of all but the first `sinks` tokens are
-    cut into two halves of their channels, and of each half, in every head, k-means finds 2 to the power of `bits`
+    cut into two halves of their channels, and of each half, in every head, k-means finds 2 to the power of `code_bits`
     centroids: a token's codes are the numbers of the nearest ones. While decoding every token is kept and reads the
     first `sinks`, the newest, and as many others: those with the largest approximate logits, a table of the query's
     products with the centroids looked up by codes; of heads that share a key, their softmaxes are added up. A token's
@@ -31,7 +31,7 @@ class PQCache(Recipe):
 
     keep: float = option(0.5, "Share of the tokens that a word reads; all of them are held, and an index.", 0.01, 1.0)
     sinks: int = option(32, "First tokens that are always read, as long as that is no more than a third.", 0, 256)
-    bits: int = option(6, "Bits of a code, of which a key has two: 2 to the power of it centroids.", 2, 8)
+    code_bits: int = option(6, "Bits of a code, of which a key has two: 2 to the power of it centroids.", 2, 8)
     rounds: int = option(10, "Rounds of k-means that find the centroids after the prompt.", 1, 50)
 
     title: ClassVar[str] = "PQCache"
@@ -54,5 +54,5 @@ class PQCache(Recipe):
             score=Unscored(),
             select=Everything(),
             merge=Drop(),
-            reads=BestByCodes(share=self.keep, sinks=self.sinks, bits=self.bits, rounds=self.rounds),
+            reads=BestByCodes(share=self.keep, sinks=self.sinks, bits=self.code_bits, rounds=self.rounds),
         )

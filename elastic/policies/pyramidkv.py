@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from elastic.policies.base import option
-from elastic.policies.method import Method, Recipe
+from elastic.policies.method import Method, RecipeInBits
 from elastic.policies.parts import Drop, Pyramid, Received, Voted
 from elastic.statistics import Attention, Queries
 
 
 @dataclass(frozen=True)
-class PyramidKV(Recipe):
+class PyramidKV(RecipeInBits):
     """PyramidKV (Cai et al., 2024, arXiv 2406.02069).
 
     Kept: as SnapKV, with budgets that fall linearly from the first layer to the last, whose share beyond the window is

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from elastic.policies.base import option
-from elastic.policies.method import Method, Recipe
+from elastic.policies.method import Method, RecipeInBits
 from elastic.policies.parts import Drop, Noise, Top
 
 
 @dataclass(frozen=True)
-class Random(Recipe):
+class Random(RecipeInBits):
     """Random eviction, the baseline any method must beat; from no paper.
 
     Kept: in every head tokens drawn at random, all with the same chance; the same `seed` draws the same tokens. While

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from elastic.policies.base import option
-from elastic.policies.method import Method, Recipe
+from elastic.policies.method import Method, RecipeInBits
 from elastic.policies.parts import Drop, Received, Voted
 from elastic.statistics import Attention, Queries
 
 
 @dataclass(frozen=True)
-class SnapKV(Recipe):
+class SnapKV(RecipeInBits):
     """SnapKV (Li et al., NeurIPS 2024, arXiv 2404.14469).
 
     Kept: in every head the last `window` tokens of the prompt and the others that these attend to most; scores are

@@ -6,14 +6,14 @@ from typing import ClassVar
 from torch import Tensor
 
 from elastic.policies.base import Merged, option, within
-from elastic.policies.method import Method, Recipe
+from elastic.policies.method import Method, RecipeInBits
 from elastic.policies.parts import Assign, Cover, Drop, Selection, Stack, Unscored
 from elastic.policies.parts.groups import join_closest
 from elastic.policies.parts.select import keys_of
 
 
 @dataclass(frozen=True)
-class SubGen(Recipe):
+class SubGen(RecipeInBits):
     """SubGen (Zandieh et al., 2024, arXiv 2402.06082), as it was evaluated.
 
     Kept: in every head the newest tokens, and of the others greedy k-centres of their keys: beginning with the oldest,

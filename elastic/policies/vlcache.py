@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from elastic.policies.base import option
-from elastic.policies.method import Method, Recipe
+from elastic.policies.method import Method, RecipeInBits
 from elastic.policies.parts import BySparsity, Drop, Received, Top
 from elastic.statistics import Attention, Queries
 
 
 @dataclass(frozen=True)
-class VLCache(Recipe):
+class VLCache(RecipeInBits):
     """VL-Cache (Tu et al., ICLR 2025, arXiv 2410.23317).
 
     Kept: in every head the newest tokens and those to which the queries after the image attend most, text and image

@@ -8,11 +8,15 @@ from itertools import count
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers.cache_utils import DynamicCache
 
 from benchmarks import compress, decode, kept, lengths, measure, methods, models, prefill, report
 from benchmarks.measure import Timing, alternate, copy_bandwidth, free_bytes, peaks_in_children
 from benchmarks.models import SHAPES, Shape, hollow_model, llava_model, random_ids, random_prompt, text_model
+from benchmarks.printed import bits, heads, rehearsal
+from benchmarks.printed.sheet import Sheet
+from elastic.engine import prefill as read
 from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
 from elastic.policies.streaming import Streaming
@@ -420,3 +424,47 @@ def test_peak_memory_of_a_length_is_that_of_a_process_that_has_loaded_the_model(
     (peak,) = peaks_in_children(lengths.prepared, [(str(tiny_text_folder), 800, Full(), 4)])
     held = 800 * 2 * 16 * 3 * 2 * 4
     assert peak is not None and held < peak < 2**29
+
+
+def test_the_picture_of_heads_shows_what_each_holds_and_all_hold_as_many_together(pocket):
+    tables = {text: heads.held(pocket, text) for text in heads.METHODS}
+    numbers, seen = tables["snapkv"]
+    layers, rows = numbers.shape
+    assert (numbers == int(heads.KEEP * seen)).all() and rows == pocket.model.config.text_config.num_key_value_heads
+    for text, (others, _) in tables.items():
+        assert others.shape == numbers.shape and others.sum() <= numbers.sum()
+        assert others.sum() > numbers.sum() - layers * rows
+        assert (len(np.unique(others)) > 1) == (text != "snapkv")
+
+
+def test_the_error_of_rounding_is_that_of_each_number_and_of_a_group_along_what_is_said():
+    torch.manual_seed(5)
+    numbers = torch.randn(2, 64, 32) * torch.logspace(-1, 1, 32)  # channels differ, as keys' do
+    off = {True: [], False: []}
+    for along_tokens, distances in off.items():
+        for head in numbers:
+            for group in (head.T if along_tokens else head).reshape(-1, 32).tolist():
+                low, step = min(group), (max(group) - min(group)) / 3
+                distances += [abs(low + step * round((number - low) / step) - number) for number in group]
+        expected = np.mean(distances) / numbers.abs().mean().item()
+        assert bits.error(numbers, 2, along_tokens) == pytest.approx(expected, rel=1e-3)
+    assert bits.error(numbers, 2, True) < bits.error(numbers, 2, False)
+
+
+def test_the_picture_of_a_rehearsal_asks_each_question_of_the_one_cache_that_was_compressed_before(pocket):
+    scene = rehearsal.random_scene(rehearsal.SEED)
+    picture, questions = rehearsal.render(scene)[0], rehearsal.asked_of(scene)
+    assert len({question for question, _ in questions}) == rehearsal.QUESTIONS
+    question, right = questions[0]
+    context = read(pocket, pocket.halves(picture, question)[0], Full().needs, record_attention=False)
+    seen = context.seen
+    assert rehearsal.answered(pocket, context, picture, question) == right, "the full cache knows it"
+    assert context.seen == context.cache.seen == seen, "the next question finds it as it was"
+
+
+def test_a_printed_picture_fades_what_was_lost_and_nothing_else():
+    sheet = Sheet(40, 40)
+    sheet.picture((4, 4), Image.new("RGB", (8, 8), (200, 40, 40)), 32, np.array([[0.0, 1.0], [0.5, 0.0]]))
+    assert sheet.image.getpixel((10, 10)) == sheet.image.getpixel((30, 30)) == (200, 40, 40)
+    gone, half = sheet.image.getpixel((30, 10)), sheet.image.getpixel((10, 30))
+    assert min(gone) > 235 and 40 < half[1] < gone[1]

@@ -100,7 +100,10 @@ def test_one_press_fills_a_table_that_is_sorted_saved_and_drawn(filled):
         assert memory.startswith(f"{float(row['bytes_peak']) / 2**20:.2f} MiB")
         assert float(agreement.removesuffix(" %")) == pytest.approx(100 * float(row["agreement"]), abs=0.5)
         share = float(row["bytes_peak"]) / full
-        assert row is rows[0] or float(memory.split("·")[1].strip(" %")) == pytest.approx(100 * share, abs=0.5)
+        said = memory.split("\n")
+        assert row is rows[0] or float(said[0].split("·")[1].strip(" %")) == pytest.approx(100 * share, abs=0.5)
+        tokens = 100 * float(row["slots"]) / float(row["prompt"])
+        assert row is rows[0] or float(said[1].removesuffix(" % of the tokens")) == pytest.approx(tokens, abs=0.5)
     # Other words than the full cache's are marked, and it is said in words.
     reference = set(rows[0]["answer"].split())
     for row in page.locator(".cp-table tbody tr").all()[1:]:
@@ -181,17 +184,45 @@ def test_two_visitors_at_once_get_their_own_tables(visit):
     assert second.inner_text(".cp-question") == "How many objects are there?" != first.inner_text(".cp-question")
 
 
+def test_a_method_comes_once_more_in_the_bits_that_are_chosen(visit):
+    page = visit()
+    choose(page, "SnapKV", "H2O")
+    page.click("#compare-bits input")
+    page.get_by_role("option", name="4 bits").click()
+    page.keyboard.press("Escape")
+    compare(page)
+    titles = [text.split("\n")[0] for text in column(page, "title")]
+    assert titles.count("SnapKV") == titles.count("SnapKV in 4 bits") == titles.count("H2O") == 3
+    ways = dict(zip(titles, column(page, "bytes_peak"), strict=True))
+    assert "of the tokens × " in ways["SnapKV in 4 bits"] and "×" not in ways["SnapKV"]
+    rows = [row for row in saved(page) if row["bits"]]
+    assert {row["title"] for row in rows} == {"SnapKV in 4 bits"}
+    page.wait_for_selector("#compare-figure .js-plotly-plot .main-svg", state="attached", timeout=60_000)
+
+
 def test_programs_get_all_rows(live):
     from gradio_client import Client, handle_file
 
     client = Client(live, verbose=False)
     described = client.view_api(return_format="dict")["named_endpoints"]["/compare_all"]
     names = [p["parameter_name"] for p in described["parameters"]]
-    assert names == ["image", "question", "policies", "keeps", "max_new_tokens", "further_images", "image_tokens"]
+    assert names == [
+        "image",
+        "question",
+        "policies",
+        "keeps",
+        "max_new_tokens",
+        "further_images",
+        "image_tokens",
+        "bits",
+    ]
     scene = handle_file(ROOT / "assets" / "scenes" / "scene-2057.png")
     rows = client.predict(scene, "Where?", "elastic,think", "0.6,0.2", 8, api_name="/compare_all")
     assert [(row["policy"], row["keep"]) for row in rows[:3]] == [("full", None), ("elastic", 0.6), ("elastic", 0.2)]
     assert rows[0]["agreement"] == 1 and rows[4]["refused"].startswith("keep must be between")
+    rows = client.predict(scene, "Where?", "snapkv", "0.2", 8, bits="4", api_name="/compare_all")
+    assert [row["title"] for row in rows] == ["Full cache", "SnapKV", "SnapKV in 4 bits"]
+    assert rows[2]["bytes_prompt"] <= rows[1]["bytes_prompt"] and rows[2]["slots"] > 2 * rows[1]["slots"]
     with pytest.raises(Exception, match="no policy named"):
         client.predict(scene, "Where?", "best", "0.5", 8, api_name="/compare_all")
     with pytest.raises(Exception, match="one picture at a time, not about 2"):
@@ -200,7 +231,7 @@ def test_programs_get_all_rows(live):
 
 def row_of(**change):
     figures = dict.fromkeys(FIGURES, 0.5) | {"bytes_peak": 2**20, "agreement": 0.9996, "kl": 1e-7}
-    plain = {"policy": "elastic", "title": "Elastic Cache", "keep": 0.2, "settings": "", "refused": ""}
+    plain = {"policy": "elastic", "title": "Elastic Cache", "keep": 0.2, "bits": "", "settings": "", "refused": ""}
     plain["beyond_share"] = ""
     return plain | {"answer": "Two small dogs.", **figures} | change
 

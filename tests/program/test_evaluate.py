@@ -18,7 +18,7 @@ from elastic.evaluate import __main__ as program
 from elastic.evaluate import run as running
 from elastic.evaluate import selection, workers
 from elastic.evaluate.data import Sample, Turn, registered_samples
-from elastic.evaluate.methods import FULL, Variant, keeps, methods, variants
+from elastic.evaluate.methods import FULL, Variant, in_bits, keeps, methods, variants
 from elastic.evaluate.run import Chunk, chunks, run_chunk
 from elastic.policies import POLICIES
 from scenes.evaluation import Drawing
@@ -296,6 +296,19 @@ def test_methods_and_budgets_from_words():
     assert found[3].policy == POLICIES["elastic"](keep=0.5, protect_text=False, distance=10)
     assert set(methods("all")) == set(POLICIES)
     assert [v.key for v in variants(methods("full"), keeps("1.0,0.2"))[0]] == [("full", 1.0)]
+
+
+def test_bits_make_of_each_method_that_has_them_one_more_for_each_number():
+    chosen = in_bits(methods("snapkv,h2o,kivi,mixkv:bits=8,snapkv:window=8"), "2,4")
+    assert [*chosen] == [
+        *("snapkv", "snapkv:bits=2", "snapkv:bits=4", "h2o", "kivi", "kivi:bits=4", "mixkv:bits=8"),
+        *("snapkv:window=8", "snapkv:window=8;bits=2", "snapkv:window=8;bits=4"),
+    ]
+    assert chosen["snapkv:window=8;bits=2"] == {"window": 8, "bits": "2"}
+    with pytest.raises(ValueError, match=r"none of these methods can be stored in fewer bits. These can: .*snapkv"):
+        in_bits(methods("h2o,full"), "4")
+    with pytest.raises(ValueError, match="bits must be one of whole, 8, 4, 2, got '3'"):
+        in_bits(methods("snapkv"), "3")
 
 
 def test_a_budget_that_a_method_cannot_hold_is_left_out_with_its_reason():

@@ -107,6 +107,23 @@ def test_methods_that_cannot_be_compared_get_a_sentence(names, budgets, expected
         plan_rows(names, budgets, {})
 
 
+def test_bits_make_rows_of_methods_that_have_them_and_are_named_and_held_by_the_same_bytes(tiny, picture):
+    plans = plan_rows(["snapkv", "h2o"], [0.5, 0.2], {"snapkv": {"window": 8}}, ["4", "2"])
+    lines = ["SnapKV at 50 %", "SnapKV in 4 bits at 50 %", "SnapKV in 2 bits at 50 %"]
+    assert [plan.line for plan in plans if plan.name == "snapkv"] == [
+        *lines,
+        *(line.replace("50", "20") for line in lines),
+    ]
+    assert [plan.line for plan in plans if plan.name == "h2o"] == ["H2O at 50 %", "H2O at 20 %"]
+    assert all(plan.policy.window == 8 for plan in plans if plan.name == "snapkv")
+    with pytest.raises(ValueError, match=r"None of these methods can be stored in fewer bits. These can: .*SnapKV"):
+        plan_rows(["h2o"], [0.5], {}, ["4"])
+    _, plain, coded = filled(Table("", picture, QUESTION, 4, plan_rows(["snapkv"], [0.2], {}, ["4"])), tiny)
+    assert (plain["settings"], coded["settings"], coded["title"]) == ("", "", "SnapKV in 4 bits")
+    assert coded["bytes_prompt"] <= plain["bytes_prompt"] * 1.01 and coded["slots"] > 2 * plain["slots"]
+    assert plain["slots"] / plain["prompt"] == pytest.approx(0.2, abs=0.01)
+
+
 def test_every_row_is_what_the_method_does_by_itself(tiny, picture):
     rows = filled(table_of(picture, ["elastic", "elastic-plus"]), tiny)
     assert [row["keep"] for row in rows] == [None, 0.5, 0.2, 0.5, 0.2]
@@ -243,9 +260,11 @@ class Page:
         self.events, self.scene = CompareEvents(Callbacks(self.model, Shown())), scene
         self.store = self.events.store
 
-    def begin(self, visitor="me", question=QUESTION, methods=("elastic",), budgets=("50", "20"), b="elastic"):
+    def begin(
+        self, visitor="me", question=QUESTION, methods=("elastic",), budgets=("50", "20"), b="elastic", bits=None
+    ):
         chosen = SidePolicies(sides=["elastic:distance=3", b])
-        return self.events.begin(asked_by(visitor), self.scene, question, methods, budgets, 8, chosen)
+        return self.events.begin(asked_by(visitor), self.scene, question, methods, budgets, 8, chosen, bits)
 
     def run(self, visitor="me", until=lambda now: False):
         """Messages of the table that is filled, until one of them is as is wanted: then nobody follows any more."""
@@ -262,7 +281,7 @@ class Page:
         return messages
 
     def compare_all(self, *values, **named):
-        further = {"further_images": [], "image_tokens": 0, "request": asked_by("program")}
+        further = {"further_images": [], "image_tokens": 0, "bits": "", "request": asked_by("program")}
         return run_alone(self.events.compare_all(*values, **further | named))
 
 

@@ -123,7 +123,7 @@ def test_divergence_by_hand(start, monkeypatch):
     found = torch.tensor([[[math.log(0.25), math.log(0.75)], [math.log(0.9), math.log(0.1)]]])
     base = Baseline([0, 1], "", [0, 1], None, logits, 0, Wanted(None), ())
     dropped = torch.tensor([[True, False, False, True]])
-    answered = Answered(Ready(start, 3, dropped), found, [3, 5, 4], [0.1, 0.3], [[0, 1]])
+    answered = Answered(Ready(start, 3, dropped, 2.0), found, [3, 5, 4], [0.1, 0.3], [[0, 1]])
     outcome = measuring._outcome(answered, base, 0)
     # Of 0.5, 0.5 against 0.25, 0.75; the second position is the same.
     assert outcome.kl == pytest.approx((0.5 * math.log(2) + 0.5 * math.log(2 / 3)) / 2)

@@ -207,7 +207,7 @@ def judged_by_hand(logits, reference, judged, dropped=None, needs=()):
     base = Baseline([], "", reference, "ab", tensor[0], 7, wanted, judged)
     llava = type("L", (), {"text": lambda self, ids: "".join("ab"[one] for one in ids), "end_ids": frozenset()})()
     state = type("S", (), {"llava": llava, "ids": torch.zeros(1, 5), "compress_seconds": 0.0})()
-    ready = Ready(state, 3, torch.zeros(1, 5, dtype=torch.bool) if dropped is None else dropped)
+    ready = Ready(state, 3, torch.zeros(1, 5, dtype=torch.bool) if dropped is None else dropped, 5.0)
     (found,) = outcomes(Answered(ready, tensor, [3] * 3, [0.1] * 2, [[]]), [base])
     return found
 

@@ -36,6 +36,7 @@ def answer(sample, policy, keep, skill="where", **figures):
             "agreement_after": None,
             "kl": 0.0,
             "repetition": 0.0,
+            "slots": 100 * keep,
             "bytes_prompt": int(BYTES * keep),
         },
         **{"bytes_peak": int(1.1 * BYTES * keep), "bytes_full": BYTES, "ms_per_token": 2.0, "compress_ms": 1.0},
@@ -64,6 +65,15 @@ def test_measures_are_means_and_perplexity_is_that_of_all_tokens():
     assert row["exact_by_skill"] == {"where": 0, "describe": 1}
     assert row["share_prompt"] == pytest.approx(0.2)
     assert row["share_peak"] == pytest.approx(0.2)
+
+
+def test_the_two_ways_to_save_are_told_apart_and_make_the_share_together():
+    answers = [answer(sample, "full", 1.0) for sample in "ab"]
+    # 80 of 100 slots, each of a quarter of the bytes.
+    answers += [answer(sample, "kivi", 0.2, slots=80, bytes_prompt=BYTES // 5) for sample in "ab"]
+    row = found(answers, "kivi", 0.2)
+    assert (row["slots"], row["per_slot"]) == (pytest.approx(0.8), pytest.approx(0.25))
+    assert row["slots"] * row["per_slot"] == pytest.approx(row["share_prompt"])
 
 
 def test_data_without_answers_has_no_share_of_right_ones():

@@ -17,6 +17,8 @@ from elastic.policies.base import Growth
 from elastic.policies.bits import Bits
 from elastic.policies.fp8 import FP8
 from elastic.policies.kivi import KIVI
+from elastic.policies.kvzip import KVzip
+from elastic.policies.method import RecipeInBits
 from elastic.policies.parts import ByScore, Coded, Everything, NearestPosition, Oldest, Unscored, Voted
 from elastic.policies.snapkv import SnapKV
 
@@ -239,3 +241,53 @@ def test_a_number_beyond_the_scale_is_the_largest_there_is_and_no_nan():
     floats.add(torch.tensor([[[[0.5, -1.0, 0.25, 0.0]]]]))
     floats.add(torch.tensor([[[[7.0, -9.0, 0.5, 1.0]]]]))
     assert floats.read()[0, 0].tolist() == [[0.5, -1.0, 0.25, 0.0], [1.0, -1.0, 0.5, 1.0]]
+
+
+IN_BITS = [name for name, policy in POLICIES.items() if issubclass(policy, RecipeInBits)]
+
+
+def test_every_method_that_drops_nothing_while_decoding_can_be_stored_in_fewer_bits():
+    """By what their parts say: heads that hold equally many, no eviction, every new token, all of a key, all read.
+
+    But for KVzip, whose heads share their slots if it is asked to.
+    """
+    could = []
+    for name, policy in POLICIES.items():
+        parts = getattr(policy(), "recipe", None)
+        if parts is not None and parts.numbers.is_plain and not (parts.evicts or parts.uneven_heads):
+            could += [name] * (parts.growth == Growth.EVERY_NEW_TOKEN and parts.reads.is_plain)
+    assert [name for name in could if name not in ("kvzip", "think")] == IN_BITS and len(IN_BITS) > 5
+
+
+@pytest.mark.parametrize("bits", ["8", "4", "2"])
+@pytest.mark.parametrize("name", IN_BITS)
+def test_in_fewer_bits_more_tokens_are_held_in_no_more_bytes(name, bits, tiny, asked):
+    whole, coded = POLICIES[name](keep=0.2), POLICIES[name](keep=0.2, bits=bits)
+    read = prefill(tiny, asked, whole.needs | coded.needs)
+    plain, state = compress(read, whole), compress(read, coded)
+    allowed = whole.limit(read.seen, read.seen) * len(state.cache.layers) * state.cache.layers[0].slot_bytes
+    # Where layers hold different numbers, groups end in each of them.
+    ends = sum(32 * layer.slot_bytes for layer in state.cache.layers if len(set(state.cache.slots)) > 1)
+    assert sum(state.cache.bytes_held) <= max(allowed + ends, sum(plain.cache.bytes_held))
+    assert sum(state.cache.slots) > sum(plain.cache.slots)
+    assert all(isinstance(layer, CodedLayer) for layer in state.cache.layers)
+    list(answer(state, 5, forced=ANSWER[:5]))
+    everything = compress(read, POLICIES[name](keep=1.0, bits=bits))
+    assert not any(isinstance(layer, CodedLayer) for layer in everything.cache.layers), "nothing is rounded in vain"
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.1])
+def test_snapkv_in_two_bits_is_kivi(keep, start):
+    """One is the other: tokens, codes and all that is held."""
+    mine, kivi = compress(start, SnapKV(keep=keep, bits="2")), compress(start, KIVI(keep=keep))
+    assert mine.cache.tables.source.equal(kivi.cache.tables.source)
+    for one, other in zip(mine.cache.layers, kivi.cache.layers, strict=True):
+        assert all(a.equal(b) for a, b in zip(one.stored(), other.stored(), strict=True))
+        assert one.bytes_of(one.used) == other.bytes_of(other.used)
+
+
+def test_a_choice_that_bits_cannot_go_with_is_refused_where_it_is_made():
+    with pytest.raises(TypeError, match="bits"):
+        KVzip(bits="4")
+    with pytest.raises(ValueError, match="bits must be one of whole, 8, 4, 2, got '3'"):
+        SnapKV(bits="3")

@@ -39,7 +39,7 @@ READING = {
     "quest, small pages": Quest(keep=0.2, page=5),
     "quest, first layer whole": Quest(keep=0.7),
     "pqcache": PQCache(keep=0.3),
-    "pqcache, short codes": PQCache(keep=0.15, bits=3, sinks=4, rounds=2),
+    "pqcache, short codes": PQCache(keep=0.15, code_bits=3, sinks=4, rounds=2),
 }
 
 
@@ -150,7 +150,9 @@ def test_pqcache_reads_the_ends_and_what_codes_promise(name, start, asking):
     policy, state = READING[name], compress(start, READING[name])
     sinks = min(policy.sinks, share(policy.keep, start.seen) // 3)
     rules = {
-        layer: [CodesByRule(of_head.numpy(), sinks, policy.bits, policy.rounds) for of_head in layer.stored()[0][0]]
+        layer: [
+            CodesByRule(of_head.numpy(), sinks, policy.code_bits, policy.rounds) for of_head in layer.stored()[0][0]
+        ]
         for layer in state.cache.layers
     }
     list(decode(state, 8, forced=ANSWER[:8]))
@@ -212,7 +214,7 @@ def test_bytes_are_those_of_keys_values_and_the_index(start):
     assert quest.bytes_held == [seen * slot + pages * bounds] * 3
     read = (int(0.3 * seen) // 10 - 1) * 10 + seen - 10 * (pages - 1)
     assert quest.slots_read == [read] * 3 and quest.bytes_read == [read * slot + (pages - 1) * bounds] * 3
-    codes = compress(start, PQCache(keep=0.3, bits=5, sinks=8)).cache
+    codes = compress(start, PQCache(keep=0.3, code_bits=5, sinks=8)).cache
     centroids, count = 2 * 32 * 16 * 4, int(0.3 * seen)
     assert codes.bytes_held == [seen * slot + centroids + 2 * 2 * (seen - 8)] * 3
     newest = -(-(count - 8) // 2)

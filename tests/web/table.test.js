@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { compare, comparedText, keptText, klText, percent, sorted } from '../../assets/web/table/rows.js';
+import { compare, comparedText, keptText, klText, percent, sorted, waysText } from '../../assets/web/table/rows.js';
 
 const FIRST = { title: 'Full cache', answer: 'a red ball and a dog', keep: 1 };
 const row = (answer, number = 1) => compare({ title: 'Other', answer, keep: 0.2 }, number, FIRST);
@@ -27,4 +27,10 @@ test('the reference stays on top, rows without the figure at the end, whatever t
   assert.deepEqual(order(true), [0, 3, 1, 4, 2]);
   const named = ['z', 'b', 'a'].map((title, number) => ({ number, title }));
   assert.deepEqual(sorted(named, (each) => each.title, false).map(({ title }) => title), ['z', 'a', 'b']);
+});
+
+test('a row tells by which of the two ways it saved', () => {
+  const full = { prompt: 200, bytes_full: 2000 };
+  assert.equal(waysText({ ...full, slots: 40, bytes_prompt: 400 }), '20 % of the tokens');
+  assert.equal(waysText({ ...full, slots: 160, bytes_prompt: 400 }), '80 % of the tokens × 25 % of the bytes each');
 });

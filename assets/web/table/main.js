@@ -4,7 +4,7 @@ import { bytesText } from '../core/numbers.js';
 import { splitWords } from '../core/words.js';
 import { frame } from '../frame.js';
 import { remember } from '../tab/memory.js';
-import { compare, comparedText, keptText, klText, percent, sorted } from './rows.js';
+import { compare, comparedText, keptText, klText, percent, sorted, waysText } from './rows.js';
 
 const MOST_QUESTION = 15_000; // of a question that the server is told
 const box = frame.element.querySelector('.compare');
@@ -27,7 +27,7 @@ const COLUMNS = [
   { key: 'title', label: 'Method', hint: 'Sort by name', of: (row) => row.title, fill: methodCell },
   { key: 'keep', label: 'Kept', hint: 'Share of the cache the method was given', of: (row) => row.keep, fill: keptCell },
   { key: 'answer', label: 'Answer', hint: 'Sort by the number of words that differ', of: (row) => row.differs, judges: true, fill: answerCell },
-  { key: 'bytes_peak', label: 'Peak memory', hint: 'Keys and values held at the most, and the share of the full cache’s', of: (row) => row.bytes_peak, fill: memoryCell },
+  { key: 'bytes_peak', label: 'Peak memory', hint: 'Keys and values held at the most, and the share of the full cache’s. Below, the two ways to save: fewer tokens, and fewer bytes for each', of: (row) => row.bytes_peak, fill: memoryCell },
   { key: 'ms_per_token', label: 'ms/token', hint: 'Median time of a token', of: (row) => row.ms_per_token, fill: timeCell },
   { key: 'agreement', label: 'Agreement', hint: 'Tokens that are the likeliest here too', of: (row) => row.agreement, judges: true, fill: agreementCell },
   { key: 'kl', label: 'KL', hint: 'Divergence from the full cache, in nats', of: (row) => row.kl, judges: true, fill: klCell },
@@ -106,6 +106,7 @@ function memoryCell(cell, row) {
   const full = shown.rows[0].bytes_peak;
   const share = row.bytes_peak / full;
   bar(cell, bytesText(row.bytes_peak) + (row.number > 0 ? ' · ' + percent(share) : ''), share);
+  if (row.number > 0) cell.append(node('small', '', waysText(row)));
   if (row.beyond_share) cell.append(node('small', 'cp-beyond', '! Not compared: ' + row.beyond_share));
 }
 

@@ -64,3 +64,13 @@ export function sorted(rows, figure, isDown) {
   });
   return [first, ...others];
 }
+
+/**
+ * How a method has saved, after the prompt: by holding fewer tokens, by holding each in fewer bytes, or both.
+ * @param {Row} row
+ */
+export function waysText(row) {
+  const tokens = percent(row.slots / row.prompt) + ' of the tokens';
+  const each = row.bytes_prompt / row.slots / (row.bytes_full / row.prompt);
+  return Math.abs(each - 1) < 0.005 ? tokens : tokens + ' × ' + percent(each) + ' of the bytes each';
+}

@@ -10,6 +10,10 @@ interface Row {
   settings: string;
   answer: string;
   bytes_peak: number;
+  bytes_prompt: number;
+  bytes_full: number;
+  slots: number;
+  prompt: number;
   ms_per_token: number | null;
   agreement: number | null;
   kl: number | null;

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from elastic.cache import ElasticCache
 from elastic.cache.forward import Forward
-from elastic.cache.views import attention_forgotten, attention_on_tokens
+from elastic.cache.views import attention_forgotten, attention_on_tokens, reads_on_tokens
 from elastic.linking import Stretch, link
 from elastic.model import Reader, Reading
 from elastic.models.reading import View
@@ -39,9 +39,12 @@ class Step:
     likeliest: int  # what greedy decoding would write in the first sequence
     looked: Tensor  # (L, seen) float32, attention of the query that wrote this token; a slot's goes to its anchor
     forgotten: Tensor | None  # (L, R) float32, the rest of it, which went to what was forgotten; None: no memory
+    read: Tensor | None  # (L, seen) float32, what that query read, as in `State`
     seconds: float  # of the step alone
     slots: list[float]  # per layer, the mean of its heads
-    bytes_held: list[int]  # per layer, slots in use
+    bytes_held: list[int]  # per layer, slots in use, and an index of them where there is one
+    slots_read: list[float]  # per layer, of those; all of them, but for methods that read a part
+    bytes_read: list[int]  # per layer, of the slots that are read and of the index that says which
     bytes_allocated: int  # of the tensors, room for coming tokens included
     # (L, R) tokens given up after this step, and those that took them in, -1 for none; R as in `cache.tables`.
     evicted: tuple[Tensor, Tensor] | None
@@ -145,7 +148,7 @@ def decode(
             tokens = given[:, number]
         logprobs = state.logits.log_softmax(-1).gather(1, tokens[:, None])[:, 0].tolist()
         ended |= torch.tensor([token in state.llava.end_ids for token in tokens.tolist()])
-        looked, forgotten, evicted = state.looked, state.forgotten, None
+        looked, forgotten, read, evicted = state.looked, state.forgotten, state.read, None
         if not ended.all():
             # The last token of all is processed too: the next question of a conversation must find it in the cache.
             forward, evicted = step(state, tokens[:, None])
@@ -158,9 +161,12 @@ def decode(
             likeliest=likeliest,
             looked=looked,
             forgotten=forgotten,
+            read=read,
             seconds=seconds,
             slots=state.cache.slots,
             bytes_held=state.cache.bytes_held,
+            slots_read=state.cache.slots_read,
+            bytes_read=state.cache.bytes_read,
             bytes_allocated=state.cache.bytes_allocated,
             evicted=evicted,
             is_last=bool(ended.all()) or number + 1 == max_new_tokens,
@@ -173,6 +179,7 @@ def _look(state: State, forward: Forward) -> None:
     """Note what the newest query looked at."""
     tables = state.cache.tables
     state.looked, state.forgotten = attention_on_tokens(tables, forward), attention_forgotten(tables, forward)
+    state.read = reads_on_tokens(tables, forward)
 
 
 def _placed(state: State, prompt: Reading) -> tuple[np.ndarray, tuple[View, ...]]:

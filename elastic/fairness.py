@@ -42,3 +42,14 @@ def beyond_share(keep: float, after_prompt: float | None, at_peak: float | None)
     if moment is None or not exceeds(keep, known[moment]):
         return ""
     return f"holds {known[moment]:.1%} {moment}, asked for {100 * keep:.3g}%"
+
+
+def beyond_read(keep: float, share: float) -> str:
+    """What a word reads beyond its share, of a method that holds everything and was asked to read `keep` of it.
+
+    It is said in per cent of the full cache, and is empty where it is fair. `share` is of the bytes that the full cache
+    holds at that moment, the index that is read included.
+    """
+    if not exceeds(keep, share):
+        return ""
+    return f"reads {share:.1%} at a word, its index included, asked for {100 * keep:.3g}%"

@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from PIL import Image
 from torch import Tensor
 
-from elastic.cache.report import full_bytes
 from elastic.engine import State, Step, decode
 from elastic.erasing import judge_again
 from elastic.events import Compressed, Ended, Event, Stepped
-from elastic.fairness import beyond_share
+from elastic.excess import excess
 from elastic.model import PictureReader
 from elastic.options import MAX_QUESTION
 from elastic.policies import Policy
@@ -106,18 +105,9 @@ class Comparison:
 
     @property
     def beyond_share(self) -> str:
-        """What sides hold in the current turn beyond the share they were asked to keep, a sentence for each."""
-        said = []
-        for state, recorder in zip(self.states, self.recorders, strict=False):
-            # A question that a compressed cache reads is held whole by every method: its words count for none.
-            layers, asked = state.cache.layers, recorder.start.asked_after
-            apart = full_bytes(layers, asked)
-            full = [full_bytes(layers, tokens - asked) for tokens in (len(recorder.start.pieces), state.seen)]
-            after_prompt = int(recorder.start.prompt_bytes.sum()) - apart
-            peak = max([after_prompt, *(sum(step.bytes_held) - apart for step in recorder.steps)])
-            beyond = beyond_share(state.policy.keep, after_prompt / full[0], peak / full[1])
-            said += [f"{state.policy.title} {beyond}."] if beyond else []
-        return " ".join(said)
+        """What sides hold, or read, in the current turn beyond the share they were asked for, a sentence for each."""
+        said = (excess(state, recorder) for state, recorder in zip(self.states, self.recorders, strict=False))
+        return " ".join(filter(None, said))
 
     def record(self) -> Run:
         """The current turn as it stands, without sides before the first prefill."""

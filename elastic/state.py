@@ -26,6 +26,7 @@ class State:
     logits: Tensor  # (B, V) float32, for the next token
     looked: Tensor  # (L, seen) float32, the attention of the query that `logits` come from, mean over heads
     forgotten: Tensor | None = None  # (L, R) float32, the share that it gave to what was forgotten; None: no memory
+    read: Tensor | None = None  # (L, seen) float32, share of key heads in which that query read each; None: all
     prefill_seconds: float = 0.0
     compress_seconds: float = 0.0
     chosen_from: list[LayerView] = field(default_factory=list)  # per layer, what the policy compressed; for the record

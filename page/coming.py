@@ -20,7 +20,8 @@ def coming_of(asked: AskedQuestion, conversation: Conversation | None, kept: int
     policies = [read_policy(side) for side in asked.sides]
     keeps = [policy.keep if options_of(type(policy))["keep"].is_free else 1.0 for policy in policies]
     sides = [
-        SaidSide("", "running", policy.title, keep, keep < 1) for policy, keep in zip(policies, keeps, strict=True)
+        SaidSide("", "running", policy.title, keep, keep < 1, reads_part=policy.keep_is_read)
+        for policy, keep in zip(policies, keeps, strict=True)
     ]
     after = conversation.said[kept - 1].run if conversation is not None and kept else ""
     return Coming(asked.question.strip(), after, sides)

@@ -179,6 +179,8 @@ class Table:
         full = (self.rows or [row])[0]
         if row["refused"] or full["refused"]:
             return ""
+        if plan.policy.keep_is_read and plan.policy.keep < 1:
+            return f"holds everything, and reads {100 * plan.policy.keep:.3g}\u00a0% of it at a word"
         after_prompt, at_peak = (row[name] / full[name] for name in ("bytes_prompt", "bytes_peak"))
         return beyond_share(plan.policy.keep, after_prompt, at_peak).replace("%", "\u00a0%")  # no line ends between
 

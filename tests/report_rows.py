@@ -16,7 +16,7 @@ LABELS = (
     *("full", "elastic", "elastic-plus", "elastic-released", "h2o", "streaming", "vlcache", "snapkv", "pyramidkv"),
     *("lookm", "prefixkv", "tgvkv", "corm", "think", "cascading", "knorm"),
     *("tova", "keydiff", "subgen", "expected-attention", "cam", "mergingpress", "mixkv", "kvzip", "adakv"),
-    *("sparsemm", "kivi", "fp8", "random"),
+    *("sparsemm", "kivi", "fp8", "quest", "pqcache", "random"),
 )
 KEEPS = (1.0, 0.5, 0.3, 0.2, 0.1, 0.05)
 SKILLS = ("colour", "count", "describe", "left of", "position", "shape", "size", "what is there", "yes or no")

@@ -7,6 +7,7 @@ from PIL import Image
 
 from elastic.picture import small_jpegs
 from elastic.record.messages import of_run
+from elastic.record.part_read import PartRead
 from elastic.record.places import ViewFrame
 from elastic.record.trace import Run, Trace
 
@@ -159,7 +160,43 @@ def cut(trace: Trace, steps: int) -> Trace:
         limit_bytes=trace.limit_bytes[: steps + 1],
         forgotten=None if trace.forgotten is None else trace.forgotten[:steps],
         looked=trace.looked[:steps, :, : len(trace.pieces) + steps],
+        part_read=trace.part_read and first_read(trace.part_read, steps, len(trace.pieces)),
         **{name: getattr(trace, name)[:steps] for name in names},
+    )
+
+
+def first_read(part: PartRead, steps: int, tokens: int) -> PartRead:
+    """What was read in the first steps."""
+    return PartRead(part.read_slots[:steps], part.read_bytes[:steps], part.read_tokens[:steps, :, : tokens + steps])
+
+
+def reads_part(side: Trace, seed: int) -> Trace:
+    """The trace as that of a method which holds an index, too, and reads blocks of four tokens, in two heads of them.
+
+    The first word read everything; the others the newest block and two of the others in each head.
+    """
+    rng = np.random.default_rng(seed)
+    steps, layers, tokens = side.steps, side.layers, len(side.pieces)
+    read = np.zeros((steps, layers, tokens + steps), np.uint8)
+    read[0, :, :tokens] = 255
+    for step, layer, head in np.ndindex(steps, layers, 2):
+        seen = tokens + step
+        older = seen // 4 - 1
+        chosen = [seen // 4 if seen % 4 else older, *rng.permutation(older)[:2]]
+        blocks = {token for block in chosen for token in range(4 * block, min(seen, 4 * block + 4))}
+        if step:
+            read[step, layer, sorted(blocks)] += 127 + head  # of both heads 255
+    slots = np.full((steps, layers), 12, np.float32)
+    held = side.bytes_held + 512
+    return replace(
+        side,
+        policy="quest",
+        options={"keep": 0.4},
+        unseen="Nothing & <b>never</b> gone",
+        bytes_held=held,
+        limit_bytes=(0.4 * side.limit_bytes).astype(np.int64),
+        prompt_bytes=side.prompt_bytes + 512,
+        part_read=PartRead(slots, slots.astype(np.int64) * 2048 + 512, read),
     )
 
 
@@ -182,6 +219,7 @@ THIN = replace(
     unseen="Keys & <b>channels</b>",
     channels=np.random.default_rng(8).random(FULL.channels.shape) < 0.6,
 )
+READING = reads_part(FULL, 11)
 PAIR = (FULL, ELASTIC)
 # A picture in two by two tiles of 3 x 3, then the whole of it; and one in a grid of 3 x 5 behind its whole.
 TILES = [ViewFrame(3, 3, (c / 2, r / 2, (c + 1) / 2, (r + 1) / 2)) for r in (0, 1) for c in (0, 1)] + [ViewFrame(3, 3)]
@@ -226,6 +264,7 @@ MESSAGES = {
     "two": [whole((ELASTIC, PLUS))],
     "tiled": [whole(TILED)],
     "thin": [whole((FULL, THIN), titles=["Full cache", "ThinK"])],
+    "reading": [whole((FULL, READING), name="reading", titles=["Full cache", "Quest"])],
     "young": list(steps_of("growing", (FULL, LONG), 0, 3, 40, 70))[:2],
     "grown": list(steps_of("growing", (FULL, LONG), 0, 3, 40, 70))[2:4],
     "nasty": [

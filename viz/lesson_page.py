@@ -15,9 +15,10 @@ TEACH = """
   const { value, layers } = record;
   const sidesOf = (run) => [...new Set([0, value.names.indexOf(run.split('/')[1])])];
   const server = {
-    fetch_layer: async (run, layer, since) => (
-      JSON.stringify({ sides: sidesOf(run).map((side) => layers[layer].sides[side].slice(since)) })
-    ),
+    fetch_layer: async (run, layer, since) => {
+      const of = (rows) => sidesOf(run).map((side) => rows[side].slice(since));
+      return JSON.stringify({ sides: of(layers[layer].sides), read: of(layers[layer].read) });
+    },
   };
   teach(document.querySelector('#replay'), { value: JSON.stringify(value) }, server, () => {}, () => {});
 """

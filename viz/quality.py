@@ -64,6 +64,8 @@ STYLES = {
     "sparsemm": Style(OLIVE, "longdash", "square-cross"),
     "kivi": Style(BROWN, "longdash", "square-x"),
     "fp8": Style(SLATE, "longdash", "diamond-x"),
+    "quest": Style(ROSE, "longdash", "diamond-cross"),
+    "pqcache": Style(BROWN, "longdashdot", "arrow-up"),
     "random": Style("#7A7A80", "dot", "x"),
 }
 # For names without a style of their own; variants of a method have its colour.

@@ -56,9 +56,10 @@ CLOSING = """
 SHOW = """
   const { message, layers } = record;
   const server = {
-    fetch_layer: async (run, layer, since) => (
-      JSON.stringify({ sides: layers[layer].sides.map((side) => side.slice(since)) })
-    ),
+    fetch_layer: async (run, layer, since) => {
+      const of = (rows) => rows.map((side) => side.slice(since));
+      return JSON.stringify({ sides: of(layers[layer].sides), read: of(layers[layer].read) });
+    },
   };
   show(document.querySelector('#replay'), { value: JSON.stringify(message) }, server, () => {}, () => {});
 """

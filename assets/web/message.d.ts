@@ -74,6 +74,7 @@ interface SideOpening {
   erasure: Erasure | null;
   reuse: Reuse | null;
   remembers: boolean;
+  reads_part: boolean;
 }
 
 /** Which channels keys hold, a bit each, in the order of the shape: layers, key heads, channels. */
@@ -118,6 +119,7 @@ interface SideSteps {
   divergence: (number | null)[];
   seconds: (number | null)[];
   bytes_held: number[];
+  bytes_read: number[];
   bytes_allocated: number[];
   limit_bytes: number[];
   slots: number[][];
@@ -125,6 +127,7 @@ interface SideSteps {
   joined: (number[] | null)[];
   looked: string[];
   forgotten: number[][] | null;
+  read: string[];
 }
 
 /** A turn of a conversation, for who reads it. */
@@ -145,6 +148,7 @@ interface SaidSide {
   keep: number;
   is_compressed: boolean;
   bytes_held: number | null;
+  reads_part: boolean;
 }
 
 /** A question that nothing was answered to yet: where it comes in the conversation, and how it goes with it. */
@@ -156,7 +160,8 @@ interface Coming {
   time: string;
 }
 
-/** What answer steps looked at in one layer: per side, in the form of `SideSteps.looked`. */
+/** What answer steps looked at, and read, in one layer: per side, in the form of `SideSteps`. */
 interface LayerLooked {
   sides: string[][];
+  read: string[][];
 }

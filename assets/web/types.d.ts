@@ -209,7 +209,7 @@ interface Channels {
 /** What a side's opening carries as it is; the rest of it is decoded. */
 type Opened = Omit<SideOpening, 'place' | 'owner' | 'score' | 'channels' | 'sparsity' | 'prefill_seconds' | 'compress_seconds'>;
 /** What its steps carry as it is: none of the numbers that there may be none of, nor what is decoded. */
-type Stepped = Omit<SideSteps, 'logprob' | 'reference_logprob' | 'divergence' | 'seconds' | 'looked' | 'forgotten'>;
+type Stepped = Omit<SideSteps, 'logprob' | 'reference_logprob' | 'divergence' | 'seconds' | 'looked' | 'forgotten' | 'read'>;
 
 /** One of the two answers: what the messages say of it, under their names, put together. Planes are layers x heads. */
 interface Side extends Opened, Stepped {
@@ -226,6 +226,8 @@ interface Side extends Opened, Stepped {
   looked: Uint8Array[];
   forgotten: (number[] | null)[]; // per layer the share of attention that went to a memory of what was dropped
   layerLooked: Map<number, Uint8Array[]>;
+  read: Uint8Array[]; // where a part of what is held is read
+  layerRead: Map<number, Uint8Array[]>;
   unfolded: boolean;
   // what is there of its answer, to tell what has to be drawn anew
   words?: ShownWord[];
@@ -375,6 +377,7 @@ interface Scene extends Cells {
   anchors: string;
   opacity: number;
   heat: Float32Array | null;
+  unread: Float32Array | null; // per patch the share of heads in which it is held and not read now
   range: number[];
   reused: boolean[] | null; // per patch, whether it was taken over from another reading; null where none was
 }

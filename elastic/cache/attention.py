@@ -122,7 +122,7 @@ def attend_once(forward: Attending, layer: int, query: Tensor, key: Tensor, valu
 
     The forward learns what was attended to.
     """
-    bias, extra = forward.bias[layer], forward.extra(layer, query)
+    bias, extra = forward.added(layer, query, scaling), forward.extra(layer, query)
     if extra is not None:
         output, _, share, weights = attend_beside(query, key, value, scaling, bias, extra)
         forward.forgotten[layer] = share[..., 0]

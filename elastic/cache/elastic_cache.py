@@ -248,7 +248,7 @@ class ElasticCache(DrivenCache):
         chosen_from = for_the_record(self.tables, [of_layer[0] for of_layer in views])
         joined = [Choice.joined(of_layer) for of_layer in zip(*choices, strict=True)]
         self.tables.merge(merge_layers(self.layers, self.tables, policy, joined, self.inverse_frequency, self.kernels))
-        more = policy.limit(self.seen + reserve, self.prompt) - policy.limit(self.seen, self.prompt)
+        more = policy.room(self.seen, reserve)
         for layer in self.layers:
             # A policy that holds a share of what is seen needs that share of the room, and a slot to write before.
             layer.resize(layer.used + more + 1)

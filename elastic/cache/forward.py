@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from elastic.cache.asking import ERASED
@@ -21,6 +22,9 @@ class Attending(Protocol):
     keeps_attention: bool
     attended: dict[int, Tensor]
     forgotten: dict[int, Tensor]
+
+    def added(self, layer: int, query: Tensor, scaling: float) -> Tensor | None:
+        """What is added to the logits of a token's query (B, H, 1, D): (R, S), -inf for what it does not read."""
 
     def extra(self, layer: int, query: Tensor) -> tuple[Tensor, Tensor] | None:
         """What a layer has for queries (B, H, Q, D) beside its slots."""
@@ -48,6 +52,7 @@ class Forward:
     # Of layers that remember, the share (B, H) of the last query's attention that went to what was forgotten: the
     # slots' part in all of it is `attended` times the rest.
     forgotten: dict[int, Tensor] = field(default_factory=dict)
+    read: dict[int, Tensor] = field(default_factory=dict)  # what the query reads of a layer (B x H, S), where not all
     passed: set[int] = field(default_factory=set)  # layers whose attention was handed this Forward
     written: set[int] = field(default_factory=set)  # layers whose keys came through the library's `update`
     plain_mask: Tensor | None = None  # the library's mask that was last looked at; layers share one
@@ -78,6 +83,16 @@ class Forward:
     def extra(self, layer: int, query: Tensor) -> tuple[Tensor, Tensor] | None:
         """What a layer has for queries beside its slots: see `SlotLayer.extra`."""
         return self.layers[layer].extra(query)
+
+    def added(self, layer: int, query: Tensor, scaling: float) -> Tensor | None:
+        """What is added to the logits of a token's query (B, H', 1, D): (R, S), -inf for what it does not read."""
+        bias, reads = self.bias[layer], self.layers[layer].reads(query, scaling)
+        if reads is None:
+            return bias
+        self.read[layer] = reads
+        if bias is None:
+            bias = torch.zeros(1, reads.shape[1], device=reads.device)
+        return bias.repeat_interleave(len(reads) // len(bias), 0).masked_fill(~reads, -torch.inf)
 
 
 def freed_slots(tables: Tables, layers: list[SlotLayer]) -> list[int | Tensor | None]:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from elastic.cache.coded import CodedLayer
+from elastic.cache.indexed import IndexedLayer
 from elastic.cache.kernels import Kernels
 from elastic.cache.remembering import RememberingLayer
 from elastic.cache.slots import SlotLayer
@@ -27,9 +28,15 @@ def merge_layers(
     Where what is dropped is to be remembered, it is by the model's `kernels`.
 
     Raises:
-        ValueError: if heads or sequences of a layer would hold different numbers, and may not.
+        ValueError: if heads or sequences of a layer would hold different numbers, and may not; or if keys that an index
+            is made of would not be stored as they are.
     """
     for index, (layer, choice) in enumerate(zip(layers, choices, strict=True)):
+        if choice.index is not None and (choice.channels is not None or choice.bits is not None):
+            raise ValueError(
+                f"{type(policy).__name__} would have the keys of layer {index + 1} looked up in an index and hold them "
+                "in fewer channels or bits: one or the other."
+            )
         kept = anchors(choice.owner).sum(1)
         if (kept != kept[0]).any():
             check_uneven(policy, kept, index, layer)
@@ -41,6 +48,8 @@ def merge_layers(
             _compress(layer, index, tables, policy, choice, inverse_frequency)
         if choice.bits is not None:
             layers[index] = CodedLayer(layer, choice.bits)
+        if choice.index is not None:
+            layers[index] = IndexedLayer(layer, choice.index)
     return [choice.owner.cpu() for choice in choices]
 
 

@@ -12,6 +12,7 @@ from transformers.cache_utils import Cache
 
 from elastic.cache.forward import Forward
 from elastic.cache.history import History
+from elastic.cache.indexed import IndexedLayer
 from elastic.cache.pieces import Pieces
 from elastic.cache.remembering import RememberingLayer
 from elastic.cache.report import INCOMPLETE, NOTHING_READ, UNFINISHED, CacheReport, full_bytes
@@ -67,8 +68,23 @@ class CacheProtocol(Cache, ABC):
 
     @property
     def bytes_held(self) -> list[int]:
-        """Bytes of the keys and values in use, per layer."""
+        """Bytes of the keys and values in use, and of what is kept beside them to find those to read, per layer."""
         return [layer.bytes_of(slots) for slots, layer in zip(self.slots, self.layers, strict=True)]
+
+    @property
+    def reads_part(self) -> bool:
+        """Whether a token of an answer reads a part of what some layer holds."""
+        return any(isinstance(layer, IndexedLayer) for layer in self.layers)
+
+    @property
+    def slots_read(self) -> list[float]:
+        """Slots that a token reads, the newest one written, per layer: the mean of its heads."""
+        return [layer.slots_read(slots) for slots, layer in zip(self.slots, self.layers, strict=True)]
+
+    @property
+    def bytes_read(self) -> list[int]:
+        """Bytes that a token reads, the newest one written, per layer: keys, values, and the index it finds them by."""
+        return [layer.bytes_read(slots) for slots, layer in zip(self.slots, self.layers, strict=True)]
 
     @property
     def bytes_allocated(self) -> int:
@@ -88,6 +104,7 @@ class CacheProtocol(Cache, ABC):
             bytes_allocated=self.bytes_allocated,
             note=self._note(),
             is_uneven=self.tables.padding is not None,
+            bytes_read=sum(self.bytes_read) if self.policy.keep_is_read else None,
         )
 
     def _note(self) -> str:

@@ -148,6 +148,10 @@ class SlotLayer(CacheLayerMixin):
         """Beside its slots, one more that depends on the queries (B, H, Q, D): logits (B, H, Q, 1), values; or None."""
         return None
 
+    def reads(self, query: Tensor, scaling: float) -> Tensor | None:
+        """Which slots a token's query (B, H', 1, D) reads, (B x H, S) bool; None for all: only with an index fewer."""
+        return None
+
     def spread(self, slot: Tensor) -> Tensor:
         """Slots (R,) for every head of every sequence, on the layer's device."""
         heads = self.keys.shape[0] * self.keys.shape[1]
@@ -163,6 +167,14 @@ class SlotLayer(CacheLayerMixin):
     def bytes_of(self, slots: float) -> int:
         """Bytes of that many slots in use, on average over heads."""
         return round(slots * self.slot_bytes)
+
+    def slots_read(self, slots: float) -> float:
+        """How many of so many slots in use a token of an answer reads: all, but for layers with an index."""
+        return slots
+
+    def bytes_read(self, slots: float) -> int:
+        """Bytes that a token of an answer reads of so many slots in use."""
+        return self.bytes_of(slots)
 
     @property
     def kept(self) -> Tensor:

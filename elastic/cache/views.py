@@ -169,3 +169,19 @@ def attention_forgotten(tables: Tables, forward: Forward) -> Tensor | None:
         for index in range(len(forward.layers))
     ]
     return torch.stack(shares).cpu()
+
+
+def reads_on_tokens(tables: Tables, forward: Forward) -> Tensor | None:
+    """Share of the first sequence's key heads in which its query read each anchor, (L, seen); None where all."""
+    if not forward.read:
+        return None
+    total = torch.zeros(len(forward.layers), tables.seen)
+    rows = tables.rows // tables.batch
+    for index in range(len(forward.layers)):
+        used, reads = int(tables.used[index]), forward.read.get(index)
+        share = torch.ones(rows, used)
+        if reads is not None:
+            share = reads[: len(reads) // tables.batch].view(rows, -1, used).float().mean(1).cpu()
+        source = tables.source[index, :rows, :used].clamp(max=tables.seen - 1)
+        total[index].scatter_add_(0, source.flatten(), share.flatten() / rows)
+    return total

@@ -63,6 +63,10 @@ class StaticForward:
     def extra(self, layer: int, query: Tensor) -> None:
         """Layers have nothing beside their slots: see `StaticStep.fits`."""
 
+    def added(self, layer: int, query: Tensor, scaling: float) -> Tensor | None:
+        """What is added to the logits of the span, (R, S): the bias. What reads a part of its slots is not captured."""
+        return self.bias[layer]
+
 
 class StaticStep:
     """A decoder's step for one cache as long as nothing of it moves; `compute` is the decoder's own computation."""

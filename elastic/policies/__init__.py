@@ -22,8 +22,10 @@ from elastic.policies.lookm import LookM
 from elastic.policies.mergingpress import MergingPress
 from elastic.policies.method import Method, Recipe
 from elastic.policies.mixkv import MixKV
+from elastic.policies.pqcache import PQCache
 from elastic.policies.prefixkv import PrefixKV
 from elastic.policies.pyramidkv import PyramidKV
+from elastic.policies.quest import Quest
 from elastic.policies.random import Random
 from elastic.policies.snapkv import SnapKV
 from elastic.policies.sparsemm import SparseMM
@@ -64,6 +66,8 @@ POLICIES: dict[str, type[Policy]] = {
     "kivi": KIVI,
     "fp8": FP8,
     "less": LESS,
+    "quest": Quest,
+    "pqcache": PQCache,
     "random": Random,
     "combine": Combine,
 }

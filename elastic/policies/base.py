@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from elastic.policies.bits import Bits
+from elastic.policies.index import Index
+from elastic.policies.ranges import WORDS, is_of_kind, share_of
 from elastic.statistics import Attention, Statistic
 
 NOTHING = torch.empty(0)  # keys and values of a view that is made for its scores
@@ -115,6 +117,13 @@ class Choice:
     whole: int = 0
     bits: Bits | None = None  # how what is kept is stored; None for numbers as the model made them
     memory: int = 0  # features of a key in a memory that takes in what is dropped, now and later; 0 for none
+    index: Index | None = None  # how a token finds the slots that it reads; None where it reads all
+
+    @property
+    def kept(self) -> int:
+        """Slots that stay, in the row where they are most."""
+        own = torch.arange(self.owner.shape[1], device=self.owner.device)
+        return int((self.owner == own).sum(1).max())
 
     @staticmethod
     def joined(of_sequences: Sequence["Choice"]) -> "Choice":
@@ -176,36 +185,6 @@ def within(default: Any, low: float, high: float) -> Any:
     return field(default=default, metadata={"low": low, "high": high})
 
 
-def check_numbers(part: Any) -> None:
-    """See that the numbers of a part are within their ranges.
-
-    Raises:
-        ValueError: if one is not.
-    """
-    for number in fields(part):
-        if number.metadata:
-            value, low, high = getattr(part, number.name), number.metadata["low"], number.metadata["high"]
-            if not _is_of_kind(value, type(number.default)) or not low <= value <= high:
-                kind, name = WORDS[type(number.default)], f"{number.name} of {type(part).__name__}"
-                raise ValueError(f"{name} must be {kind} between {low:g} and {high:g}, got {value!r}.")
-
-
-WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
-
-
-def _is_of_kind(value: Any, kind: type) -> bool:
-    """Whether a value can be that of a hyper-parameter whose default is of some kind."""
-    if kind in (int, float):
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return is_number and (kind is float or float(value).is_integer())
-    return isinstance(value, str if issubclass(kind, str) else kind)
-
-
-def share_of(keep: float, tokens: int) -> int:
-    """The slots that are a share of so many tokens, 1 at least. Decimal fractions are not exact: 0.3 x 10 must be 3."""
-    return max(1, int(keep * tokens + 1e-9))
-
-
 @dataclass(frozen=True)
 class Policy:
     """A method: what to keep after a prefill, and what to evict while decoding.
@@ -231,6 +210,7 @@ class Policy:
     batches = True  # a layer's slots do not depend on the prompt, so that sequences of a batch hold equally many
     memory = 0  # features of a key in a memory of what is dropped, for which a model must have kernels; 0 for none
     uneven_heads = False  # heads of a layer may hold different numbers, and it can choose among what these hold
+    keep_is_read = False  # `keep` is the share of the slots that a token of an answer reads: all of them are held
 
     def __post_init__(self) -> None:
         for option_field in fields(self):
@@ -240,7 +220,7 @@ class Policy:
             low, high, choices = about["low"], about["high"], about["choices"]
             within = "" if low is None else f" between {low:g} and {high:g}"
             kind: Any = type(option_field.default)
-            if not _is_of_kind(value, kind):
+            if not is_of_kind(value, kind):
                 raise ValueError(f"{name} must be {WORDS.get(kind, 'a word')}{within}, got {value!r}.")
             if low is not None and not low <= value <= high:
                 raise ValueError(f"{name} must be{within}, got {value:g}.")
@@ -264,13 +244,18 @@ class Policy:
         return type(self).evict is not Policy.evict
 
     def limit(self, seen: int, prompt: int) -> int:
-        """Slots a layer may hold, as the mean of all layers, after that many tokens.
+        """Slots a layer may hold, or that a token may read of it, as the mean of all layers, after that many tokens.
 
         `prompt` of them had been seen when the cache was last compressed. Keeping everything is the full cache, however
         a budget grows.
         """
-        fixed = seen if self.growth == Growth.PROPORTIONAL or self.keep == 1 else prompt
-        return share_of(self.keep, fixed) + (seen - fixed if self.growth == Growth.EVERY_NEW_TOKEN else 0)
+        growth = Growth.PROPORTIONAL if self.keep_is_read else self.growth
+        fixed = seen if growth == Growth.PROPORTIONAL or self.keep == 1 else prompt
+        return share_of(self.keep, fixed) + (seen - fixed if growth == Growth.EVERY_NEW_TOKEN else 0)
+
+    def room(self, seen: int, more: int) -> int:
+        """Slots that `more` tokens will need behind so many that were seen when the cache was compressed."""
+        return more if self.keep_is_read else self.limit(seen + more, seen) - self.limit(seen, seen)
 
     def check_batch(self, sequences: int) -> None:
         """See that sequences can be held together.

@@ -13,26 +13,18 @@ from operator import attrgetter
 import torch
 from torch import Tensor
 
-from elastic.policies.base import (
-    Choice,
-    Eviction,
-    Growth,
-    LayerView,
-    Policy,
-    Positions,
-    StepView,
-    check_numbers,
-    option,
-)
+from elastic.policies.base import Choice, Eviction, Growth, LayerView, Policy, Positions, StepView, option
 from elastic.policies.parts.assign import Assign, Drop
 from elastic.policies.parts.budget import Budget, Equal
 from elastic.policies.parts.decoding import Decoding, EvictNothing, Room
 from elastic.policies.parts.forgotten import Forgotten
 from elastic.policies.parts.heads import Alike, Heads, worth_of
 from elastic.policies.parts.numbers import Coded, Numbers
+from elastic.policies.parts.reads import Reads
 from elastic.policies.parts.score import Received, Score
 from elastic.policies.parts.select import Ranked, Select, Top
 from elastic.policies.parts.stack import Stack
+from elastic.policies.ranges import check_numbers
 from elastic.statistics import Attention, Statistic
 
 PARTS: dict[str, type] = {
@@ -44,6 +36,7 @@ PARTS: dict[str, type] = {
     "decoding": Decoding,
     "numbers": Numbers,
     "forgotten": Forgotten,
+    "reads": Reads,
 }
 
 
@@ -58,6 +51,7 @@ class Method(Policy):
         heads: how the heads of a layer share them.
         numbers: how those of what is kept are stored.
         forgotten: what becomes of what is dropped.
+        reads: which of what is kept a token of an answer reads.
         select: which slots become anchors.
         merge: which anchor the others join, and what of them is averaged; or that they are dropped.
         decoding: what is evicted while an answer is written.
@@ -67,8 +61,8 @@ class Method(Policy):
 
     Raises:
         ValueError: if a part is none of its kind, has a number out of its range, or goes by what is no statistic of
-            tokens; or if heads share slots, numbers are stored in fewer bits, or what is dropped is remembered, and the
-            other parts cannot follow.
+            tokens; or if heads share slots, numbers are stored in fewer bits, what is dropped is remembered, or a part
+            is read, and the other parts cannot follow.
     """
 
     keep: float = 0.5
@@ -80,6 +74,7 @@ class Method(Policy):
     heads: Heads = field(default_factory=Alike, kw_only=True)
     numbers: Numbers = field(default_factory=Numbers, kw_only=True)
     forgotten: Forgotten = field(default_factory=Forgotten, kw_only=True)
+    reads: Reads = field(default_factory=Reads, kw_only=True)
     growth: Growth | None = None  # type: ignore[assignment]  # None is replaced below
     positions: Positions = Positions.TRUE
 
@@ -112,12 +107,26 @@ class Method(Policy):
                 f"{type(self.numbers).__name__} writes groups of slots together, so none can be evicted or be missing: "
                 "give heads equally many (Alike), EvictNothing() while decoding, and keep every new token."
             )
-
         drops = isinstance(self.merge, Drop) and not self.decoding.merge
         if self.memory and (self.uneven_heads or not self.numbers.is_plain or not drops):
             raise ValueError(
                 f"{type(self.forgotten).__name__} takes in what is dropped, of all heads alike: Drop() all else, "
                 "merge nothing while decoding, give heads equally many (Alike), and store Numbers() as they are."
+            )
+        if not self.reads.is_plain:
+            self._check_reads(evicts)
+
+    def _check_reads(self, evicts: bool) -> None:
+        """See that an index stays right: no slot is freed, missing, turned or written in another way."""
+        if self.uneven_heads or evicts or self.growth != Growth.EVERY_NEW_TOKEN:
+            raise ValueError(
+                f"{type(self.reads).__name__} looks slots up in an index to which new ones are only added: give heads "
+                "equally many (Alike), EvictNothing() while decoding, and keep every new token."
+            )
+        if not self.numbers.is_plain or self.positions == Positions.RE_ROTATED:
+            raise ValueError(
+                f"{type(self.reads).__name__} looks keys up as they are stored: store Numbers() as they are, and leave "
+                f'them where they stand (positions="{Positions.TRUE}").'
             )
 
     @property
@@ -167,8 +176,14 @@ class Method(Policy):
                 stack = Stack.of(alike[part], scored[part], heads_apart or (self.evicts and len(alike[0].score) > 1))
                 choices += self.merge.join(stack, self.select.choose(stack, count), count)
         bits, memory = self.numbers.bits(limit, layers[0].slots), self.forgotten.memory(limit, seen, layers[0].keys)
-        is_plain = bits is None and not memory
-        return choices if is_plain else [replace(choice, bits=bits, memory=memory) for choice in choices]
+        if bits is not None or memory:
+            choices = [replace(choice, bits=bits, memory=memory) for choice in choices]
+        return choices if self.reads.is_plain else self._indexed(choices)
+
+    def _indexed(self, choices: list[Choice]) -> list[Choice]:
+        """The choices, each with the index by which a token will find what it reads of its layer."""
+        indices = (self.reads.index(number, len(choices), choice.kept) for number, choice in enumerate(choices))
+        return [replace(choice, index=index) for choice, index in zip(choices, indices, strict=True)]
 
     def _shared(self, layers: list[LayerView], select: Ranked, seen: int) -> list[Choice]:
         """What heads keep that share their slots; the others are dropped."""

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from elastic.policies.base import Choice, LayerView, Merged, option, share_of
+from elastic.policies.base import Choice, LayerView, Merged, option
 from elastic.policies.method import Method, Recipe
 from elastic.policies.parts import Assign, Everything, Selection, Stack, Unscored
+from elastic.policies.ranges import share_of
 from elastic.statistics import QueryEnergy, Statistic
 
 

@@ -20,6 +20,7 @@ from elastic.record.arrays import ARRAYS, OPTIONAL, shape_of
 from elastic.record.bounded_zip import array_header, open_zip, read_array, read_part, sizes
 from elastic.record.erasure import Erasure
 from elastic.record.foreign import read_file
+from elastic.record.part_read import PART_ARRAYS, PartRead
 from elastic.record.places import ViewFrame, placed
 from elastic.record.plain import MOST_TOKENS, MOST_VIEWS, PlainRun, PlainSide, Versioned
 from elastic.record.reuse import Reuse
@@ -45,10 +46,12 @@ def save_run(run: Run, file: str | Path | io.BytesIO) -> None:
         ValueError: if the file cannot be written; one that was there stays.
     """
     arrays: dict[str, np.ndarray] = {}
-    arrays_of = ARRAYS.keys() | OPTIONAL.keys()
+    arrays_of = ARRAYS.keys() | OPTIONAL.keys() | PART_ARRAYS.keys()
     sides = []
     for number, side in enumerate(run.sides):
         values = {f.name: getattr(side, f.name) for f in fields(Trace)}
+        part = values.pop("part_read")
+        values |= {} if part is None else vars(part)
         arrays |= {f"{number}.{name}": value for name, value in values.items() if isinstance(value, np.ndarray)}
         plain_values = {name: value for name, value in values.items() if name not in arrays_of}
         sides.append(plain_values)
@@ -183,16 +186,20 @@ def _refuse_large(unpacked: int, packed: int, name: str) -> None:
 
 def _arrays(content: bytes, plain: PlainRun, name: str) -> list[dict[str, np.ndarray]]:
     """Every side's arrays; that their sizes are right, and bearable, is known before any of them is unpacked."""
-    needed, legal = _types(plain.number), _types(plain.number) | (OPTIONAL if plain.number > 8 else {})
-    parts = {f"{side}.{array}.npy": (side, array) for side in range(len(plain.sides)) for array in legal}
-    with open_zip(content, set(parts)) as archive:
+    sides_there = range(len(plain.sides))
+    optional = OPTIONAL if plain.number > 8 else {}
+    possible = {f"{side}.{array}.npy" for side in sides_there for array in _types(plain.number, True) | optional}
+    with open_zip(content, possible) as archive:
         found = sizes(archive)
-        if any(part not in found for part, (_, array) in parts.items() if array in needed):
+        wanted = [_types(plain.number, f"{side}.read_slots.npy" in found) for side in sides_there]
+        for side, own in enumerate(wanted):
+            own |= {array: kind for array, kind in optional.items() if f"{side}.{array}.npy" in found}
+        parts = {f"{side}.{array}.npy": (side, array) for side, own in enumerate(wanted) for array in own}
+        if set(found) != set(parts):
             raise ValueError("arrays are missing")
         _refuse_large(sum(found.values()), len(content), name)
-        for side in range(len(plain.sides)):
-            there = [array for array in legal if f"{side}.{array}.npy" in found]
-            _check_headers({array: array_header(archive, f"{side}.{array}.npy")[:2] for array in there}, legal)
+        for side, own in enumerate(wanted):
+            _check_headers({array: array_header(archive, f"{side}.{array}.npy")[:2] for array in own}, own)
         sides: list[dict[str, np.ndarray]] = [{} for _ in plain.sides]
         for part in found:
             side, array = parts[part]
@@ -207,9 +214,11 @@ def _arrays(content: bytes, plain: PlainRun, name: str) -> list[dict[str, np.nda
     return sides
 
 
-def _types(schema: int) -> dict[str, tuple[str, type]]:
-    """The arrays that a file of that schema holds."""
+def _types(schema: int, reads_part: bool) -> dict[str, tuple[str, type]]:
+    """The arrays that a file of that schema holds of a side, which may read a part of what it holds."""
     found = dict(ARRAYS)
+    if schema > 8 and reads_part:
+        found |= PART_ARRAYS
     if schema < 8:  # heads of a layer held equally many slots
         found |= {name: (found[name][0], np.int32) for name in ("prompt_slots", "slots")}
     if schema < 6:  # a picture was one view, so that whether a token was of it said all
@@ -249,6 +258,8 @@ def _build(plain: PlainRun, arrays: list[dict[str, np.ndarray]], pictures: list[
         values: dict[str, Any] = given.model_dump(exclude={"grid", "erasure", "reuse"}) | {"views": views} | own
         values["erasure"] = Erasure(**given.erasure.model_dump()) if given.erasure else None
         values["reuse"] = Reuse(**given.reuse.model_dump()) if given.reuse else None
+        part = {name: values.pop(name) for name in PART_ARRAYS if name in values}
+        values["part_read"] = PartRead(**part) if part else None
         sides.append(Trace(**values))
     for side in sides:
         side.check()

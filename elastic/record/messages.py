@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from elastic.record.as_text import given_up, looked_of, read_of
 from elastic.record.coding import as_base64, as_number, as_numbers
 from elastic.record.erasure import Erasure
 from elastic.record.reuse import Reuse
@@ -57,6 +58,7 @@ class SideOpening:
     erasure: Erasure | None  # None where nothing was erased, as mostly
     reuse: Reuse | None  # None where all of the prompt was read where it stands, as mostly
     remembers: bool  # whether what is dropped goes into a memory, which gets a share of attention: see `SideSteps`
+    reads_part: bool  # whether tokens of the answer read a part of what is held, as rarely
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ class SideSteps:
     divergence: list[float | None]
     seconds: list[float | None]
     bytes_held: list[int]  # of all layers
+    bytes_read: list[int]  # of the token: what is held, or the part of it that is read, and the index that says which
     bytes_allocated: list[int]
     limit_bytes: list[int]
     slots: list[list[float]]  # per layer
@@ -127,6 +130,7 @@ class SideSteps:
     looked: list[str]  # base64 of bytes of 255 sqrt(weight), mean of the layers, per token before the step
     # Per layer the share of attention that went to what was forgotten, mean of heads; None: nothing remembers it.
     forgotten: list[list[float]] | None
+    read: list[str]  # base64 of bytes of 255 x share of heads that read it, likewise; empty where all is read
 
 
 @dataclass(frozen=True)
@@ -151,9 +155,10 @@ class Message:
 
 @dataclass(frozen=True)
 class LayerLooked:
-    """What answer steps looked at in one layer: per side, in the form of `SideSteps.looked`."""
+    """What answer steps looked at, and read, in one layer: per side, in the form of `SideSteps`."""
 
     sides: list[list[str]]
+    read: list[list[str]]
 
 
 def as_json(message: Message | LayerLooked) -> str:
@@ -198,8 +203,9 @@ def of_status(line: str, awaits: float | None = None, coming: Coming | None = No
 
 
 def of_layer(run: Run, number: int, since: int = 0) -> LayerLooked:
-    """What the answer's steps from `since` on looked at in one layer, counted from 0."""
-    return LayerLooked([_looked(side, since, number) for side in run.sides])
+    """What the answer's steps from `since` on looked at, and read, in one layer, counted from 0."""
+    looked = [looked_of(side, since, number) for side in run.sides]
+    return LayerLooked(looked, [read_of(side, since, number) for side in run.sides])
 
 
 def opening(run: Run, show: Show | None = None) -> Opening:
@@ -248,6 +254,7 @@ def _side(side: Trace, title: str) -> SideOpening:
         erasure=side.erasure,
         reuse=side.reuse,
         remembers=side.forgotten is not None,
+        reads_part=side.part_read is not None,
     )
 
 
@@ -268,27 +275,13 @@ def steps_of(side: Trace, since: int) -> SideSteps:
         divergence=as_numbers(side.divergence[since:]),
         seconds=as_numbers(side.seconds[since:]),
         bytes_held=side.bytes_held[since:].sum(1).tolist(),
+        bytes_read=side.bytes_read[since:].sum(1).tolist(),
         bytes_allocated=side.bytes_allocated[since:].tolist(),
         limit_bytes=side.limit_bytes[1 + since :].tolist(),
         slots=side.slots[since:].astype(float).round(3).tolist(),
-        dropped=_given_up(side.dropped[since:]),
-        joined=_given_up(side.joined[since:]),
-        looked=_looked(side, since),
+        dropped=given_up(side.dropped[since:]),
+        joined=given_up(side.joined[since:]),
+        looked=looked_of(side, since),
         forgotten=None if side.forgotten is None else side.forgotten[since:].mean(2, np.float64).round(4).tolist(),
+        read=read_of(side, since),
     )
-
-
-def _given_up(steps: np.ndarray) -> list[list[int] | None]:
-    """Per step the L x H tokens, None where there are none: in most steps most policies give nothing up."""
-    return [tokens.ravel().tolist() if (tokens >= 0).any() else None for tokens in steps]
-
-
-def _looked(side: Trace, since: int, layer: int | None = None) -> list[str]:
-    """Per step the attention on every token before it, of a layer or the mean of all.
-
-    The root gives small weights, which are most of them, the finer steps.
-    """
-    rows = side.looked[since:].astype(np.float32)
-    rows = rows.mean(1) if layer is None else rows[:, layer]
-    coded = np.sqrt(rows.clip(0, 1) * 255**2).round().astype(np.uint8)
-    return [as_base64(row[: len(side.pieces) + since + step]) for step, row in enumerate(coded)]

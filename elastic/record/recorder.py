@@ -11,33 +11,15 @@ from elastic.options import name_of
 from elastic.policies import LayerView
 from elastic.policies.base import WRITTEN
 from elastic.record.arrays import ARRAYS
+from elastic.record.part_read import WHOLE, PartRead
 from elastic.record.places import ViewFrame
+from elastic.record.rows import Rows, TokenRows
 from elastic.record.trace import Trace
 from elastic.statistics import Attention, Sparsity
 
 RECORDED = frozenset({Attention(), Sparsity()})  # statistics that a trace shows, whatever the policy goes by
 # Arrays of a trace that get one row more with every step; `looked`, whose rows get longer as well, is kept by itself.
 BY_STEP = [name for name, (shape, _) in ARRAYS.items() if shape[0] == "N" and name != "looked"]
-
-
-class Rows:
-    """An array that grows at its end; what was handed out of it stays as it is."""
-
-    def __init__(self, rows: np.ndarray) -> None:
-        self._room, self._count = rows, len(rows)
-
-    def add(self, row: object) -> None:
-        """One row more; the room for it is doubled now and then."""
-        if self._count == len(self._room):
-            room = np.zeros((max(64, 2 * self._count), *self._room.shape[1:]), self._room.dtype)
-            room[: self._count] = self._room
-            self._room = room
-        self._room[self._count] = row
-        self._count += 1
-
-    def first(self, count: int) -> np.ndarray:
-        """The first rows, (count, ...), without a copy."""
-        return self._room[:count]
 
 
 @dataclass
@@ -48,12 +30,16 @@ class Recorder:
     state: State
     steps: list[Step] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)  # of the answer
-    looked: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0), np.float16))  # grows by doubling
 
     def __post_init__(self) -> None:
         self.rows = {name: Rows(getattr(self.start, name)) for name in BY_STEP}
         if self.start.forgotten is not None:
             self.rows["forgotten"] = Rows(self.start.forgotten)
+        layers, _, tokens = self.start.owner.shape
+        self.looked = TokenRows(layers, tokens, np.float16)
+        reads_part = self.state.policy.keep_is_read or self.state.cache.reads_part
+        self.read = TokenRows(layers, tokens, np.uint8) if reads_part else None
+        self.how_much = [Rows(np.zeros((0, layers), kind)) for kind in (np.float32, np.int64)]
 
     @classmethod
     def of(cls, state: State, question: str) -> "Recorder":
@@ -107,17 +93,14 @@ class Recorder:
 
     def add(self, step: Step, reference_logprob: float = np.nan, divergence: float = np.nan) -> None:
         """Note one more answer token, and what this side thought of the first side's token while the texts agreed."""
-        layers, seen = step.looked.shape
         number, tokens = len(self.steps), len(self.start.pieces)
-        if number == len(self.looked):
-            room = max(64, 2 * number)
-            grown = np.zeros((room, layers, tokens + room), np.float16)
-            if number:
-                grown[:number, :, : self.looked.shape[2]] = self.looked
-            self.looked = grown
-        self.looked[number, :, :seen] = step.looked.numpy()
+        self.looked.add(step.looked.numpy())
+        if self.read is not None:
+            self.read.add(_in_255ths(step))
+            for rows, row in zip(self.how_much, (step.slots_read, step.bytes_read), strict=True):
+                rows.add(row)
         dropped, joined = (-1, -1) if step.evicted is None else step.evicted
-        row = {
+        row: dict[str, Any] = {
             "answer_ids": step.token,
             "logprob": step.logprob,
             "seconds": step.seconds,
@@ -140,7 +123,8 @@ class Recorder:
     @property
     def nbytes(self) -> int:
         """Bytes of memory held by what was noted, the cache aside."""
-        return self.looked.nbytes + self.start.owner.nbytes + sum(step.looked.nbytes for step in list(self.steps))
+        read = 0 if self.read is None else self.read.nbytes
+        return self.looked.nbytes + read + self.start.owner.nbytes + sum(map(_bytes_of, list(self.steps)))
 
     @property
     def answer(self) -> str:
@@ -156,9 +140,17 @@ class Recorder:
             answer=self.state.llava.text(rows["answer_ids"].tolist()),
             finish=finish,
             answer_pieces=self.pieces[:count],
-            looked=self.looked[:count, :, : len(self.start.pieces) + count] if count else self.start.looked,
+            looked=self.looked.first(count),
+            part_read=self._part_read(count),
             **rows,
         )
+
+    def _part_read(self, count: int) -> PartRead | None:
+        """What the first steps read of what was held; None where that is all."""
+        if self.read is None:
+            return None
+        slots, of_bytes = (rows.first(count) for rows in self.how_much)
+        return PartRead(slots, of_bytes, self.read.first(count))
 
 
 def _remembers(state: State) -> bool:
@@ -179,3 +171,15 @@ def _mean_score(view: LayerView, seen: int) -> np.ndarray:
     np.add.at(total, position[is_there], score[is_there])
     np.add.at(heads, position[is_there], 1)
     return np.divide(total, heads, out=np.full(seen, np.nan, np.float32), where=heads > 0)
+
+
+def _in_255ths(step: Step) -> np.ndarray:
+    """Of 255, in how many key heads the query that wrote a token read each one, (L, seen) uint8."""
+    if step.read is None:
+        return np.full(step.looked.shape, WHOLE, np.uint8)
+    return (step.read * WHOLE).round().byte().numpy()
+
+
+def _bytes_of(step: Step) -> int:
+    """Bytes of memory of what a step says of tokens."""
+    return step.looked.nbytes + (0 if step.read is None else step.read.nbytes)

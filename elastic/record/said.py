@@ -15,6 +15,7 @@ class SaidSide:
     keep: float = 1.0
     is_compressed: bool = False
     bytes_held: int | None = None  # of all layers
+    reads_part: bool = False  # whether `keep` is the share of it that a token reads
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,15 @@ def turns_of(run: Run) -> list[SaidTurn]:
 def turn_of(run: Run, changes: list[str] | None = None, temperature: float = 0.0, seed: int = 0) -> SaidTurn:
     """A run as the turn of a conversation."""
     sides = [
-        SaidSide(side.answer, side.finish, title, share_of(side), share_of(side) < 1, int(side.total_bytes[-1]))
+        SaidSide(
+            side.answer,
+            side.finish,
+            title,
+            share_of(side),
+            share_of(side) < 1,
+            int(side.total_bytes[-1]),
+            side.part_read is not None,
+        )
         for side, title in zip(run.sides, run.titles, strict=True)
     ]
     return SaidTurn(run.name, run.sides[0].question, sides, changes or [], temperature, seed)

@@ -11,6 +11,7 @@ from elastic.record.trace import Run, Trace
 
 COLUMNS = ["side", "policy", "keep", "step", "token", "piece", "logprob", "reference_logprob", "divergence", "seconds"]
 COLUMNS += ["slots_mean", "bytes_held", "bytes_allocated", "limit_bytes", "evicted", "merged", "asked_after"]
+COLUMNS += ["bytes_read"]
 
 
 def steps_csv(run: Run) -> str:
@@ -20,6 +21,7 @@ def steps_csv(run: Run) -> str:
     `evicted` lists layer:token pairs, layers from 1, tokens from 0 at the beginning of the conversation; `merged` lists
     what another slot took in, as layer:token>token of that slot. Where heads decide for themselves, each has its own.
     `asked_after` counts the question's tokens that were read when the cache was compressed already, 0 in most runs.
+    `bytes_read` is less than `bytes_held` where a token reads a part of what is held.
     """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
@@ -41,6 +43,7 @@ def steps_csv(run: Run) -> str:
                 + ["" if math.isnan(value) else f"{value:.6g}" for value in numbers]
                 + [f"{side.slots[step].mean():.6g}", side.bytes_held[step].sum(), side.bytes_allocated[step]]
                 + [side.limit_bytes[step + 1], " ".join(evicted), " ".join(merged), side.asked_after]
+                + [side.bytes_read[step].sum()]
             )
     return table.getvalue()
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from elastic.record.arrays import ARRAYS, LIMITS, OPTIONAL, shape_of
 from elastic.record.erasure import Erasure
+from elastic.record.part_read import PART_ARRAYS, PartRead
 from elastic.record.places import ViewFrame, cells_of, count_of
 from elastic.record.reuse import Reuse
 
@@ -58,6 +59,7 @@ class Trace:
     asked_after: int = 0  # the last of T that were read after compressing: the question, where it came later; else 0
     erasure: Erasure | None = None
     reuse: Reuse | None = None  # where some of it was taken over from another reading
+    part_read: PartRead | None = None  # where tokens of the answer read a part of what is held; mostly they read all
 
     def __post_init__(self) -> None:
         layers, heads, tokens = self.owner.shape
@@ -66,6 +68,9 @@ class Trace:
             expected, array = shape_of(shape, sizes), getattr(self, name)
             if array is not None and expected and array.shape != expected:
                 raise ValueError(f"Trace: {name} has shape {array.shape}, expected {expected}.")
+        for name, (shape, _) in PART_ARRAYS.items() if self.part_read else ():
+            if getattr(self.part_read, name).shape != shape_of(shape, sizes):
+                raise ValueError(f"Trace: {name} has shape {getattr(self.part_read, name).shape}.")
         steps = sizes["N"]
         if self.channels.ndim != 3 or len(self.channels) != layers:
             raise ValueError(f"Trace: channels have shape {self.channels.shape}, expected ({layers}, heads, channels).")
@@ -124,12 +129,17 @@ class Trace:
         return np.concatenate([[self.prompt_bytes.sum()], self.bytes_held.sum(1)])
 
     @property
+    def bytes_read(self) -> np.ndarray:
+        """Bytes that each step's token read, (N, L) int64: all that was held, but for methods that read a part."""
+        return self.bytes_held if self.part_read is None else self.part_read.read_bytes
+
+    @property
     def milliseconds_per_token(self) -> float:
         """Median time of a decode step; NaN before the first."""
         return float(np.median(self.seconds) * 1000) if self.steps else float("nan")
 
     def figures(self) -> dict[str, object]:
-        """The numbers of this side, ready for JSON: bytes are of keys and values in use, times in (milli)seconds."""
+        """The numbers of this side, ready for JSON: bytes in use, or read at a step, and times in (milli)seconds."""
         total = self.total_bytes
         return {
             "policy": self.policy,
@@ -146,6 +156,7 @@ class Trace:
             "bytes_peak": int(total.max()),
             "bytes_end": int(total[-1]),
             "bytes_allocated": int(self.bytes_allocated.max(initial=0)),
+            "bytes_read": int(self.bytes_read.sum(1).max(initial=0)),
             "ms_per_token": self.milliseconds_per_token if self.steps else None,
             "prefill_seconds": self.prefill_seconds,
             "compress_seconds": self.compress_seconds,
@@ -160,6 +171,8 @@ class Trace:
             self.erasure.check(self.owner)
         if self.reuse is not None:
             self.reuse.check(len(self.pieces))
+        if self.part_read is not None:
+            self.part_read.check(self.slots)
         if not 0 <= self.asked_after < len(self.pieces):
             raise ValueError("more was read after compressing than there is")
         for name, (low, high, may_be_unknown) in LIMITS.items():

@@ -162,6 +162,14 @@ def test_a_row_that_begins_with_more_than_its_share_says_so(tiny, picture, monke
     assert "after the prompt, asked for 50" in row["beyond_share"]
 
 
+def test_a_row_of_a_method_that_reads_a_part_says_that_it_holds_everything(tiny, picture):
+    rows = filled(table_of(picture, ["quest"], (0.5, 0.2), tokens=2), tiny)
+    assert [row["beyond_share"] for row in rows] == [
+        "",
+        *(f"holds everything, and reads {share}\u00a0% of it at a word" for share in (50, 20)),
+    ]
+
+
 def test_the_status_says_which_row_comes(tiny, picture):
     table = table_of(picture, ["elastic"])
     said = [table.status for _ in table.fill(tiny)]

@@ -11,7 +11,7 @@ from tests.unit.plain_model import PlainModel, held_tokens
 
 ANSWER = [20 + 7 * number % 150 for number in range(16)]
 # What loses channels or bits, or nothing altogether, has tests of its own.
-OTHERS = ("full", "think", "kivi", "fp8", "less")
+OTHERS = ("full", "think", "kivi", "fp8", "less", "quest", "pqcache")
 DROPPING = {name: policy(keep=0.3) for name, policy in POLICIES.items() if name not in OTHERS}
 DROPPING = {name: policy for name, policy in DROPPING.items() if policy.merged == "none"}
 DROPPING["elastic, no merging"] = Combine(keep=0.3, merge="none", protect_text=False)

@@ -62,6 +62,8 @@ INSTEAD = {
     "think": lambda layer: [EVERY],  # loses channels, not tokens
     "kivi": lambda layer: [EVERY] * 2,  # loses bits
     "fp8": lambda layer: [EVERY] * 2,
+    "quest": lambda layer: [EVERY],  # loses nothing, and reads a part
+    "pqcache": lambda layer: [EVERY],
     "streaming": lambda layer: [{*range(4), *range(34, TOKENS)}],
     "cascading": lambda layer: [{*range(4), *range(53, TOKENS)}] * 2,  # sinks, and the newest window of four
     "knorm": smallest_keys,

@@ -63,12 +63,12 @@ def forbidden(path):
         )
     if path.parent.name == "policies" and path.stem not in ("__init__", "base"):
         # A method knows its parts and no other method.
-        shared = ("policies.base", "policies.method", "policies.parts", "elastic.statistics")
+        shared = ("policies.base", "policies.method", "policies.parts", "policies.ranges", "elastic.statistics")
         found |= {name for name in uses(path, "elastic") if not any(module in name for module in shared)}
         found |= uses(path, "transformers")
     if path.parent.name in ("parts", "statistics"):
         known = (
-            ("elastic.policies.base", "elastic.policies.bits", "elastic.policies.parts")
+            ("elastic.policies.base", "elastic.policies.bits", "elastic.policies.index", "elastic.policies.parts")
             if path.parent.name == "parts"
             else ()
         )

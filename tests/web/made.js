@@ -37,7 +37,7 @@ export function openingOf(owner, { layers = 2, heads = 1, ...more } = {}) {
     place: encoded(placesOf(VIEWS)), is_prompt: Array(TOKENS).fill(true), layers, heads,
     owner: encoded(Int16Array.from(owner)), score: encoded(score),
     prompt_slots: Array(layers).fill(TOKENS), prompt_bytes: 2048, prompt_limit_bytes: 4096, sparsity: Array(layers).fill(0.5),
-    prefill_seconds: 0.1, compress_seconds: 0.02, channels: null, unseen: '', asked_after: 0, ...more,
+    prefill_seconds: 0.1, compress_seconds: 0.02, channels: null, unseen: '', asked_after: 0, reads_part: false, ...more,
   };
 }
 
@@ -48,7 +48,8 @@ export function stepsOf(dropped, joined, looked, more = {}) {
   return {
     answer: each((step) => 'a' + step).join(' '), finish: 'limit', steps, milliseconds_per_token: 1,
     answer_pieces: each((step) => (step ? ' a' : 'a') + step), logprob: each(-0.5), reference_logprob: each(-0.6), divergence: each(0.1),
-    seconds: each(0.001), bytes_held: each((step) => 2048 + 64 * step), bytes_allocated: each(8192), limit_bytes: each(4096), slots: each([1, 1]),
+    seconds: each(0.001), bytes_held: each((step) => 2048 + 64 * step), bytes_read: each((step) => 2048 + 64 * step), bytes_allocated: each(8192),
+    limit_bytes: each(4096), slots: each([1, 1]), read: [],
     dropped, joined, looked: looked.map((row) => encoded(Uint8Array.from(row))), ...more,
   };
 }

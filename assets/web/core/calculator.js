@@ -2,6 +2,7 @@
 
 import { bytesAfter } from './charts.js';
 import { bytesText, percentText, shortNumber } from './numbers.js';
+import { bytesReadAt } from './reading.js';
 
 export const CALCULATED_SHAPES = [
   // Weights of the language model that a step reads, 16 bits each: of the embedding table it reads one row only.
@@ -104,13 +105,23 @@ export function fitSentence(full, kept, { batch, keep }, gpu) {
 }
 
 /**
+ * Bytes of the cache that a step reads: all that is held, or of methods that read a part that.
+ * @param {Side} side
+ * @param {number} step
+ */
+function readNow(side, step) {
+  const part = bytesReadAt(side, step);
+  return Number.isFinite(part) ? part : bytesAfter(side, step);
+}
+
+/**
  * Of what a step reads, the share that is each side's cache.
  * @param {Side[]} sides
  * @param {Shape} shape
  * @param {number} step
  */
 export function trafficShares(sides, shape, step) {
-  return sides.map((side) => bytesAfter(side, step) / (shape.weight_bytes + bytesAfter(side, step)));
+  return sides.map((side) => readNow(side, step) / (shape.weight_bytes + readNow(side, step)));
 }
 
 /**
@@ -121,6 +132,6 @@ export function trafficShares(sides, shape, step) {
 export function trafficText(sides, shape, step) {
   const shares = trafficShares(sides, shape, step);
   return 'At this step the model reads ' + bytesText(shape.weight_bytes) + ' of weights and a cache of '
-    + sides.map((side, i) => bytesText(bytesAfter(side, step)) + ' (' + side.title + ': ' + percentText(shares[i]) + ' of the traffic)').join(' or ')
+    + sides.map((side, i) => bytesText(readNow(side, step)) + ' (' + side.title + ': ' + percentText(shares[i]) + ' of the traffic)').join(' or ')
     + '.';
 }

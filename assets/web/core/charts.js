@@ -1,6 +1,7 @@
 // Charts: the points of their lines, where things are in them, and what they say.
 
 import { bytesText, percentText, shortTick } from './numbers.js';
+import { bytesReadAt } from './reading.js';
 
 // ---- memory
 
@@ -53,7 +54,9 @@ export function shortTitle(side) {
  */
 export function memoryWords(side, step) {
   const aim = limitPoints(side)[Math.min(step, side.steps)]?.[1];
-  return side.title + ' ' + bytesText(bytesAfter(side, step)) + (aim === undefined ? '' : ' (aims at ' + bytesText(aim) + ')');
+  const read = bytesReadAt(side, step);
+  return side.title + ' ' + bytesText(bytesAfter(side, step)) + (Number.isFinite(read) ? ', of which a word reads ' + bytesText(read) : '')
+    + (aim === undefined ? '' : ' (aims at ' + bytesText(aim) + ')');
 }
 
 // ---- certainty

@@ -6,8 +6,8 @@ export const MESSAGE_VERSION = 9;
 
 // What a message carries of every step.
 const PER_STEP = /** @type {const} */ ([
-  'answer_pieces', 'logprob', 'reference_logprob', 'divergence', 'seconds', 'bytes_held', 'bytes_allocated', 'limit_bytes', 'slots',
-  'dropped', 'joined', 'forgotten',
+  'answer_pieces', 'logprob', 'reference_logprob', 'divergence', 'seconds', 'bytes_held', 'bytes_read', 'bytes_allocated', 'limit_bytes',
+  'slots', 'dropped', 'joined', 'forgotten',
 ]);
 
 /**
@@ -33,6 +33,7 @@ export function newSide(number) {
     known: 0, // steps that have arrived without a gap
     looked: [], // per step the bytes of what its query looked at, the mean over layers
     layerLooked: new Map(), // the same per layer (from 1), where the server was asked
+    reads_part: false, read: [], layerRead: new Map(), // likewise which of what is held it read, on sides that read a part
     unfolded: false,
   });
 }
@@ -88,6 +89,7 @@ export function takeSteps(side, given, since) {
     const step = since + i;
     for (const name of PER_STEP) lists[name][step] = given[name]?.[i] ?? null;
     side.looked[step] ??= decodeBase64(given.looked[i], Uint8Array);
+    if (given.read[i]) side.read[step] ??= decodeBase64(given.read[i], Uint8Array);
     if (side.opened) noteMoves(side, step);
   });
   while (typeof side.answer_pieces[side.known] === 'string') side.known++;

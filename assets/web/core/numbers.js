@@ -31,11 +31,12 @@ export function shortNumber(value) {
 }
 
 /**
- * How much of the cache a side was asked to keep, '' where that is all of it. What it really holds stands beside it in bytes.
- * @param {{ keep: number, is_compressed: boolean }} side
+ * How much of the cache a side was asked to keep, or a word of it to read, '' where that is all of it. What it really holds stands
+ * beside it in bytes.
+ * @param {{ keep: number, is_compressed: boolean, reads_part?: boolean }} side
  */
-export function keptWords({ keep, is_compressed }) {
-  return is_compressed ? 'asked to keep ' + Number((keep * 100).toPrecision(6)) + ' %' : '';
+export function keptWords({ keep, is_compressed, reads_part }) {
+  return is_compressed ? 'asked to ' + (reads_part ? 'read ' : 'keep ') + Number((keep * 100).toPrecision(6)) + ' %' : '';
 }
 
 /** @param {number} share */

@@ -7,6 +7,7 @@ import { patchGaze } from './gaze.js';
 import { holder, planesOf } from './holders.js';
 import { sinkText } from './reusing.js';
 import { shortNumber, unitFor } from './numbers.js';
+import { readSentence } from './reading.js';
 import { neverStored } from './tokens.js';
 import { cellOf, placeText } from './views.js';
 import { differing } from './words.js';
@@ -29,7 +30,8 @@ export function storyOf(sides, layout) {
   const differs = firstDifference(a, b);
   const isSame = differs === null || a.answer.trim() === b.answer.trim();
   const { text, patches } = isSame ? { text: sameSentence(a, b), patches: [] } : differenceText(a, b, differs, layout);
-  return { sentences: [text, sinkText(sides), ...sides.map(budgetSentence)].filter(Boolean), patches };
+  const more = [sinkText(sides), ...sides.map(readSentence), ...sides.map(budgetSentence)];
+  return { sentences: [text, ...more].filter(Boolean), patches };
 }
 
 /**

@@ -18,6 +18,7 @@ const GLOSSARY = {
 /** @type {Record<string, string>} */
 const NUMBER_TERMS = {
   memory: 'Bytes of keys and values that this side holds: its KV cache. 1 MiB is 1024 KiB, or 1,048,576 bytes.',
+  read: 'Bytes that a word of the answer reads of what this side holds, with the index that says which. The rest stays for the next word.',
   saved: 'How much less memory than side A this side holds at the end, in percent.',
   slots: 'Slots that a layer holds at the end of the answer, the mean of all layers and heads. Each has room for one key and one value.',
   tokens: 'How many tokens the answer has: words, pieces of words and signs.',

@@ -50,7 +50,7 @@ export function turnText({ question, sides }) {
  */
 export function withAnswers(turns, { run, opening, sides }, isNew) {
   const known = isNew ? undefined : turns.at(-1);
-  const blank = { title: '', keep: 1, is_compressed: false, bytes_held: null, answer: '', finish: 'running' };
+  const blank = { title: '', keep: 1, is_compressed: false, bytes_held: null, reads_part: false, answer: '', finish: 'running' };
   const last = {
     run, changes: [], temperature: 0, seed: 0, ...known,
     question: known?.question || opening?.question || '',

@@ -3,6 +3,7 @@
 import { alignPieces, answerWords, firstDifference, linkTokens } from '../core/answers.js';
 import { bytesAfter } from '../core/charts.js';
 import { bytesText, shortNumber } from '../core/numbers.js';
+import { bytesReadAt } from '../core/reading.js';
 import { differing } from '../core/words.js';
 import { ofSide, setText, tag } from './dom.js';
 import { isDue, newGrowth, noteEnd } from './sight.js';
@@ -103,10 +104,12 @@ function chipsOf(side, first) {
   const mean = (/** @type {number[]} */ list) => list.reduce((sum, value) => sum + value, 0) / list.length;
   const bytes = side.opened ? bytesAfter(side, side.steps) : NaN;
   const saved = side !== first && side.opened ? 1 - bytes / bytesAfter(first, first.steps) : NaN;
+  const read = bytesReadAt(side, side.steps);
   const slots = side.steps ? side.slots[side.steps - 1] : side.prompt_slots;
   /** @type {AnswerChip[]} */
   const chips = [
     { name: 'bytes', term: 'memory', label: 'memory', value: Number.isFinite(bytes) ? bytesText(bytes) : '–' },
+    { name: 'read', term: 'read', label: 'read per word', value: Number.isFinite(read) ? bytesText(read) : null },
     { name: 'saved', term: 'saved', label: saved < 0 ? 'more' : 'saved', value: Number.isFinite(saved) ? Math.round(Math.abs(saved) * 100) + ' %' : null },
     { name: 'slots', term: 'slots', from: 2, label: 'slots held', value: slots ? shortNumber(mean(slots)) : '–' },
     { name: 'tokens', term: 'tokens', from: 2, label: side.steps === 1 ? 'token' : 'tokens', value: String(side.steps) },

@@ -1,7 +1,9 @@
-// Bytes: what each side holds at the shown step, as a bar under its picture; while the telling goes on, how it came to it.
+// Bytes: what each side holds at the shown step, as a bar under its picture, and what a word reads of it, its full part; while
+// the telling goes on, how it came to it.
 
 import { bytesAfter } from '../core/charts.js';
 import { bytesText } from '../core/numbers.js';
+import { bytesReadAt } from '../core/reading.js';
 import { bytesOnTheWay, bytesSaid } from '../core/telling.js';
 import { ofSide, root, setText } from './dom.js';
 import { openSides, state, stepOn } from './state.js';
@@ -27,7 +29,10 @@ export function drawBytes(whole, way = 0) {
   held.forEach(({ side, bytes }) => {
     const box = ofSide('.tv-bytes', side);
     const said = whole === undefined ? bytesText(bytes) : bytesSaid(side, whole, way);
-    setText(box.firstElementChild, Number.isFinite(bytes) ? said + ' of memory' + when(side, whole) : '');
+    const read = whole === undefined ? bytesReadAt(side, stepOn(side)) : NaN;
+    const part = Number.isFinite(read) ? ', ' + bytesText(read) + ' read per word' : '';
+    setText(box.firstElementChild, Number.isFinite(bytes) ? said + ' of memory' + when(side, whole) + part : '');
     box.lastElementChild.style.setProperty('--tv-share', String(bytes / most || 0));
+    box.lastElementChild.style.setProperty('--tv-read', String(Number.isFinite(read) ? read / bytes : 1));
   });
 }

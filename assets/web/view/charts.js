@@ -5,6 +5,7 @@ import {
   sureWords,
 } from '../core/charts.js';
 import { bytesText, niceSteps, percentText, shortTick, unitFor } from '../core/numbers.js';
+import { bytesReadAt, readPoints } from '../core/reading.js';
 import { visiblePiece } from '../core/words.js';
 import { svg } from './dom.js';
 
@@ -94,7 +95,7 @@ export function drawMemory(box, sides, step, last) {
   const open = sides.filter((side) => side.opened);
   if (!open.length) { empty(box); return; }
   const { plot, moving } = onLayers(box, open, last, () => memoryLines(box, open, last));
-  moving.replaceChildren(...last ? [nowLine(plot, step)] : [], ...endLabels(open, plot, step));
+  moving.replaceChildren(...last ? [nowLine(plot, step)] : [], ...readLabels(open, plot, step), ...endLabels(open, plot, step));
   box.setAttribute('aria-label', 'Bytes of keys and values after ' + step + ' answer tokens: '
     + open.map((side) => memoryWords(side, step)).join(', '));
 }
@@ -112,7 +113,7 @@ function empty(box) {
  */
 function memoryLines(box, open, last) {
   const lines = open.flatMap((side) => /** @type {[Side, string, number[][]][]} */ ([
-    [side, 'tv-room', roomPoints(side)], [side, 'tv-limit', limitPoints(side)], [side, 'tv-line', memoryPoints(side)],
+    [side, 'tv-room', roomPoints(side)], [side, 'tv-limit', limitPoints(side)], [side, 'tv-read', readPoints(side)], [side, 'tv-line', memoryPoints(side)],
   ])).filter(([, , points]) => points.length);
   const high = lines.flatMap(([, , points]) => points).reduce((most, [, bytes]) => Math.max(most, bytes), 1);
   const [unit, size] = unitFor(high);
@@ -141,6 +142,20 @@ function limitKey({ width, em, scale, edge }, limited) {
     svg('line', { class: 'tv-limit', 'data-side': limited[0].letter, x1: left, x2: left + 30, y1: 7 * scale, y2: 7 * scale }),
     svg('text', { class: 'tv-tick', x: left + 37, y: 11 * scale }, text),
   ];
+}
+
+/**
+ * What a word reads at the marked step, at the beginning of its line: at the ends are the names of what is held.
+ * @param {Side[]} sides
+ * @param {Plot} plot
+ * @param {number} step
+ */
+function readLabels(sides, plot, step) {
+  const reading = sides.filter((side) => Number.isFinite(bytesReadAt(side, step)));
+  return reading.map((side) => svg(
+    'text', { class: 'tv-label', 'data-side': side.letter, x: plot.edge.left + 6, y: plot.y(bytesReadAt(side, 1)) - 7 },
+    (reading.length > 1 ? shortTitle(side) + ' ' : '') + 'reads ' + bytesText(bytesReadAt(side, step)),
+  ));
 }
 
 /**

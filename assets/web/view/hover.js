@@ -3,12 +3,14 @@
 import { topAnswer, topPrompt } from '../core/gaze.js';
 import { holder, membersOf } from '../core/holders.js';
 import { shortNumber } from '../core/numbers.js';
+import { readText } from '../core/reading.js';
 import { idleSentence, lookedText, lookersText, sentence } from '../core/sentences.js';
 import { tokenName } from '../core/tokens.js';
 import { ofSide, setClass, setText } from './dom.js';
 import { ink } from './ink.js';
 import { litTokens } from './light.js';
 import { paintHover } from './paint_hover.js';
+import { heatNow, numbersOn } from './pictures.js';
 import { hoveredNumbers, openSides, planes, planesName, state, stepOn } from './state.js';
 import { lightTokens } from './strip.js';
 
@@ -51,7 +53,8 @@ export function hoverOf(side, numbers) {
   const text = state.blind ? (token === null ? '' : tokenName(side, token, state.layout)) : token === null
     ? idleSentence(side, side.scene.shares, where)
     : sentence(side, token, where, step, state.layout) + received(side, token);
-  return { side, token, at, members, lookers, seen, numbers, text: text + lookText };
+  const read = state.blind ? '' : readText(side, numbersOn(side, heatNow()), state.layer, token);
+  return { side, token, at, members, lookers, seen, numbers, text: text + read + lookText };
 }
 
 /** @param {Side} side */

@@ -32,11 +32,12 @@ export function inspect() {
  * @param {Side} side
  */
 function shownOf(side) {
-  const { shares, patches, colours, means, at, heat } = side.scene;
+  const { shares, patches, colours, means, at, heat, unread } = side.scene;
   const letterOf = (/** @type {number} */ token) => FATE_LETTERS.find(([name]) => shares[name][token] > 0.5)?.[1];
   return {
     fates: at ? patches.map(letterOf).join('') : '', shares: patches.map((token) => shares.kept[token]), colours, means,
     looked: heat && heatNow().kind === 'looked' ? [...heat] : null,
+    unread: unread && [...unread], readLayers: [...side.layerRead.keys()],
     channels: side.channels ? [...channelShares(side, state.layer)] : null,
     traffic: state.shape ? trafficShares([side], state.shape, state.step)[0] : null,
   };

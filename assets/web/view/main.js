@@ -18,7 +18,7 @@ import { drawLevels, listenLevels } from './levels.js';
 import { drawHeat, drawPatches, heatKey, heatNow } from './pictures.js';
 import { drawReadout, timeSummary } from './readout.js';
 import { fetchLayer } from './requests.js';
-import { choose, isOpen, lastStep, onChoice, onFrame, redraw, state } from './state.js';
+import { choose, isOpen, lastStep, onChoice, onFrame, openSides, redraw, state } from './state.js';
 import { drawStory } from './story.js';
 import { listenTelling, stopTelling } from './telling.js';
 import { listenTerms } from './terms.js';
@@ -68,7 +68,7 @@ function drawCharts() {
 
 // What a picture would show and lacks is asked for once the picture stands.
 function fetchMissing() {
-  if (isOpen() && (state.hover || heatNow().kind === 'looked')) fetchLayer();
+  if (isOpen() && (state.hover || heatNow().kind === 'looked' || openSides().some((side) => side.reads_part))) fetchLayer();
 }
 
 // The page's theme and size may change while a picture stands.

@@ -42,6 +42,7 @@ export function paintBase(canvas, scene, ink) {
   const { reused } = scene;
   if (reused) paintPattern(context, scene, ruling(context, ratio), (patch) => (reused[patch] ? 0.45 : 0));
   if (scene.borders) paintBorders(context, scene, ratio);
+  paintUnread(context, scene, ink, ratio);
   paintGone(context, scene, ink, ratio);
   if (scene.anchors !== 'none') paintAnchors(context, scene, ink, ratio);
   if (scene.layout.views.length > 1) paintEdges(context, scene, ratio);
@@ -95,6 +96,21 @@ function paintGone(context, scene, ink, ratio) {
   const isUnlit = (/** @type {number} */ patch) => !scene.heat || Number.isNaN(scene.heat[patch]);
   paintCells(context, scene, () => ink.blank, (patch) => (isUnlit(patch) ? 0.7 * gone(patch) : 0));
   paintPattern(context, scene, hatching(context, ratio, ink.hatch, scene.heat ? ink.edge : 'transparent'), gone);
+}
+
+/**
+ * What is held and not read now: under a grey veil with lines that lean the other way than those of what is gone.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Scene} scene
+ * @param {Ink} ink
+ * @param {number} ratio
+ */
+function paintUnread(context, { unread, ...scene }, ink, ratio) {
+  if (!unread) return;
+  const { dropped, evicted } = scene.shares;
+  const share = (/** @type {number} */ patch) => Math.max(0, unread[patch] - dropped[scene.patches[patch]] - evicted[scene.patches[patch]]);
+  paintCells(context, scene, () => ink.blank, (patch) => 0.5 * share(patch));
+  paintPattern(context, scene, hatching(context, ratio, ink.hatch, 'transparent', true), (patch) => 0.5 * share(patch));
 }
 
 // Shapes that are equally strong are drawn together: thousands of strokes of their own take long.

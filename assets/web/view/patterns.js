@@ -19,16 +19,17 @@ function tile(context, size, draw) {
  * @param {number} ratio
  * @param {string} colour
  * @param {string} edge
+ * @param {boolean} [isMirrored]
  */
-export function hatching(context, ratio, colour, edge) {
+export function hatching(context, ratio, colour, edge, isMirrored = false) {
   return tile(context, Math.round(8 * ratio), (pen, size) => {
     for (const [line, tint] of /** @type {[number, string][]} */ ([[3, edge], [1.4, colour]])) {
       pen.strokeStyle = tint;
       pen.lineWidth = line * ratio;
       for (const shift of [-size, 0, size]) {
         pen.beginPath();
-        pen.moveTo(shift - 2, size + 2);
-        pen.lineTo(shift + size + 2, -2);
+        pen.moveTo(shift - 2, isMirrored ? -2 : size + 2);
+        pen.lineTo(shift + size + 2, isMirrored ? size + 2 : -2);
         pen.stroke();
       }
     }

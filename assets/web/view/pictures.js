@@ -5,6 +5,7 @@ import { heatRange, layerSeen, patchGaze, patchScores } from '../core/gaze.js';
 import { holder, sharesOf } from '../core/holders.js';
 import { shortNumber } from '../core/numbers.js';
 import { reusedPatches } from '../core/reusing.js';
+import { readShares } from '../core/reading.js';
 import { drawWords } from './answers.js';
 import { drawChannels } from './channels.js';
 import { both, find, ofSide, root, setText } from './dom.js';
@@ -44,7 +45,7 @@ export function sceneOf(side, where, shares, { fill, groups, anchors, opacity, s
     layout, pictures, patches: side.patches, shares, at,
     colours: at && fill === 'colours' ? groupColours(side, where[0], after, layout, PALETTE) : null,
     means: at && fill === 'mean' && state.patchColours ? groupMeans(side, at, state.patchColours) : null,
-    fill, borders: groups, anchors, opacity, heat: null, range: [NaN, NaN], reused: reusedPatches(side),
+    fill, borders: groups, anchors, opacity, heat: null, unread: null, range: [NaN, NaN], reused: reusedPatches(side),
   };
 }
 
@@ -62,7 +63,7 @@ export function heatNow() {
 }
 
 // On a side that has ended the last token counts; before the first, the first.
-const numbersOn = (/** @type {Side} */ side, /** @type {Heat} */ heat) => heat.numbers ?? [Math.max(0, stepOn(side) - 1)];
+export const numbersOn = (/** @type {Side} */ side, /** @type {Heat} */ heat) => heat.numbers ?? [Math.max(0, stepOn(side) - 1)];
 
 /** @param {Heat} heat */
 export function heatKey(heat) {
@@ -75,6 +76,10 @@ export function drawHeat(heat) {
   open.forEach((side) => {
     side.scene.heat = heat.kind === 'importance' ? patchScores(side, state.layer)
       : heat.kind === 'looked' ? patchGaze(side, numbersOn(side, heat), state.layer) : null;
+  });
+  open.forEach((side) => {
+    const shares = readShares(side, numbersOn(side, heat), state.layer, side.patches);
+    side.scene.unread = shares && shares.map((share) => 1 - share);
   });
   // What a token looked at is seen through nothing else.
   open.forEach((side) => { side.scene.fill = heat.numbers ? 'none' : state.fill; });
@@ -162,5 +167,6 @@ function fitLegend(heat, fill) {
   const shown = new Set([fill, state.anchors]);
   if (heat !== 'none') shown.add('heat');
   if (state.groups) shown.add('borders');
+  if (openSides().some((side) => side.scene.unread?.some((share) => share > 0))) shown.add('unread');
   both('.tv-legend [data-for]').forEach((key) => { key.hidden = !shown.has(key.dataset.for); });
 }

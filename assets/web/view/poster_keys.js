@@ -52,6 +52,10 @@ const POSTER_KEYS = {
     paintBlock(context, box, colours.blank, hatching(context, 1, colours.hatch, 'transparent'));
     frameBlock(context, box, colours.line, 1);
   },
+  'tv-key-unread': (context, box, colours) => {
+    paintBlock(context, box, colours.blank, hatching(context, 1, colours.hatch, 'transparent', true));
+    frameBlock(context, box, colours.line, 1);
+  },
   'tv-key-text': (context, box, colours) => {
     paintBlock(context, box, colours.blank, dots(context, 1, colours.merged));
     frameBlock(context, box, colours.line, 1);

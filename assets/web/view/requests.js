@@ -21,7 +21,7 @@ export async function askServer(name, ...values) {
   }
 }
 
-// What the answer looked at in the chosen layer, as far as it is not here yet.
+// What the answer looked at, and read, in the chosen layer, as far as it is not here yet.
 export async function fetchLayer() {
   const { run, layer } = state;
   const lengthOf = (/** @type {Side} */ side) => side.layerLooked.get(layer)?.length ?? 0;
@@ -43,12 +43,23 @@ export async function fetchLayer() {
  */
 function takeLayerRows(layer, given, since) {
   state.sides.forEach((side, number) => {
-    const rows = side.layerLooked.get(layer) ?? [];
-    given.sides[number]?.forEach((text, i) => { rows[since + i] ??= decodeBase64(text, Uint8Array); });
-    side.layerLooked.delete(layer);
-    side.layerLooked.set(layer, rows);
-    // A run of many steps and layers would fill the tab: the layers looked at last stay.
-    if (side.layerLooked.size > 6) side.layerLooked.delete([...side.layerLooked.keys()][0]);
+    keepRows(side.layerLooked, layer, given.sides[number], since);
+    if (side.reads_part) keepRows(side.layerRead, layer, given.read[number], since);
   });
   redraw('heat');
+}
+
+/**
+ * @param {Map<number, Uint8Array[]>} known
+ * @param {number} layer
+ * @param {string[] | undefined} texts
+ * @param {number} since
+ */
+function keepRows(known, layer, texts, since) {
+  const rows = known.get(layer) ?? [];
+  texts?.forEach((text, i) => { rows[since + i] ??= decodeBase64(text, Uint8Array); });
+  known.delete(layer);
+  known.set(layer, rows);
+  // A run of many steps and layers would fill the tab: the layers looked at last stay.
+  if (known.size > 6) known.delete([...known.keys()][0]);
 }

@@ -10,10 +10,11 @@ By the field of `Method` that takes them, with what each goes by in its docstrin
     decoding  EvictNothing, Oldest, FixedPoint, LowestScore, MostAlike, AlikeInTurn
     numbers   Numbers (as they are), Coded and Float8 (in fewer bits)
     forgotten Forgotten (gone), Remembered (what is dropped goes into a memory)
+    reads     Reads (all), BestPages and BestByCodes (a part, found by an index)
 
 Parts are values and pure functions of views. A method that needs another one defines it in its own file: it derives
-from `Score`, `Budget`, `Heads`, `Select`, `Assign`, `Decoding`, `Numbers` or `Forgotten`. `Protect` says which slots a
-selection or a rule spares.
+from `Score`, `Budget`, `Heads`, `Select`, `Assign`, `Decoding`, `Numbers`, `Forgotten` or `Reads`. `Protect` says which
+slots a selection or a rule spares.
 """
 
 from elastic.policies.parts.assign import Assign, Attended, Drop, NearestPosition, SimilarKey
@@ -32,6 +33,7 @@ from elastic.policies.parts.forgotten import Forgotten, Remembered
 from elastic.policies.parts.heads import Alike, ByLooks, ByScore, Heads
 from elastic.policies.parts.numbers import Coded, Float8, Numbers
 from elastic.policies.parts.protect import Protect
+from elastic.policies.parts.reads import BestByCodes, BestPages, Reads
 from elastic.policies.parts.score import Consensus, KeyNorm, Noise, Received, Score, Unscored
 from elastic.policies.parts.select import (
     Anchors,
@@ -53,6 +55,8 @@ __all__ = [
     "Anchors",
     "Assign",
     "Attended",
+    "BestByCodes",
+    "BestPages",
     "Budget",
     "ByLooks",
     "ByScore",
@@ -79,6 +83,7 @@ __all__ = [
     "Oldest",
     "Protect",
     "Pyramid",
+    "Reads",
     "Received",
     "Remembered",
     "Room",

@@ -97,8 +97,8 @@ class Recorder:
         self.looked.add(step.looked.numpy())
         if self.read is not None:
             self.read.add(_in_255ths(step))
-            for rows, row in zip(self.how_much, (step.slots_read, step.bytes_read), strict=True):
-                rows.add(row)
+            for rows, much in zip(self.how_much, (step.slots_read, step.bytes_read), strict=True):
+                rows.add(much)
         dropped, joined = (-1, -1) if step.evicted is None else step.evicted
         row: dict[str, Any] = {
             "answer_ids": step.token,

@@ -3,6 +3,7 @@
 import gradio as gr
 
 from page.callbacks import Callbacks
+from page.optional import OptionalText
 from page.picture import Picture
 from page.pictures import pictures_api
 
@@ -19,7 +20,7 @@ def compare_api(events: Callbacks) -> None:
             gr.Number(128, label="max_new_tokens", precision=0),
             gr.Checkbox(False, label="compress_before_question"),
             *pictures_api(),
-            gr.Textbox("off", label="reuse"),
+            OptionalText("off", label="reuse"),
         ]
         outputs = [gr.Textbox(label="answer_a"), gr.Textbox(label="answer_b"), gr.JSON(label="figures")]
         gr.Button("Compare").click(events.compare, inputs, outputs, api_name="compare", concurrency_limit=None)

@@ -9,6 +9,7 @@ from page.asking import MOST_TOKENS
 from page.compare_events import CompareEvents, describe
 from page.live import Live
 from page.looking import PRIVATE
+from page.optional import OptionalText
 from page.picture import Picture
 from page.pictures import pictures_api
 from page.scripted import Scripted
@@ -161,7 +162,7 @@ def compare_all_api(events: CompareEvents) -> None:
             gr.Textbox("0.5,0.2,0.1", label="keeps"),
             gr.Number(128, label="max_new_tokens", precision=0),
             *pictures_api(),
-            gr.Textbox("", label="bits"),
+            OptionalText("", label="bits"),
         ]
         gr.Button("Compare all").click(
             events.compare_all,

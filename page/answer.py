@@ -77,7 +77,7 @@ class Answer:
             raise
         waited = self.model.line.waited
         if waited > WORTH_SAYING:
-            comparison.note = f"{comparison.note} It waited {waited:.1f} s in line for the model.".strip()
+            comparison.note = f"{comparison.note} The question waited {waited:.1f} s in line for the model.".strip()
         # The whole record of the turn, so that a view that missed messages is complete again.
         run = comparison.record()
         self.shown.update(run)

@@ -20,11 +20,12 @@ GOOD = ("elastic", "elastic-plus", "h2o", "snapkv", "lookm", "streaming")  # to 
 INTRODUCTION = (
     "**Any number of methods, side by side.** All answer the question below about the chosen picture, which are "
     "read once for all of them. The full cache answers first: the others are judged by it. Every row is compressed "
-    "*after* the question was read, whatever *Compress before the question* says."
+    "*after* the question was read, whatever *Compress before the question* and *Reuse the picture* say."
 )
 SETTINGS = (
-    "Every method has its default settings here, except that those of side A and B apply to their methods. In fewer "
-    "bits come those once more that drop nothing while answering: as many more tokens as the same bytes have room for."
+    "Every method has its default settings here, except that those of side A and B apply to their methods. Methods "
+    "with a bits setting come once more for each number of bits: in at most the same bytes, so with as many tokens as "
+    "fit. KIVI has 2 bits by default; in 4 it keeps what SnapKV in 4 bits keeps."
 )
 # Through the queue: without it an error does not reach the visitor.
 AT_ONCE = PRIVATE | {"queue": True, "concurrency_limit": None}

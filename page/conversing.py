@@ -128,13 +128,14 @@ def _reuse(first: int | None) -> str:
     if first is None:
         return "both sides read the picture, before the question"
     anew = "all" if first == ALL else f"the first {first}" if first else "none"
-    return f"the question stands before the picture, of which B reuses a reading and reads {anew} of its tokens anew"
+    return f"the first question stands before the picture, of which B reuses a reading, {anew} of its tokens read anew"
 
 
 def _change(old: Policy, new: Policy) -> str:
     """What a side does otherwise, behind its letter."""
     options = options_of(type(new))
-    keeps = f"keeps {percent(new.keep)} %" if options["keep"].is_free else "keeps everything"
+    verb = "reads" if new.keep_is_read else "keeps"
+    keeps = f"{verb} {percent(new.keep)} %" if options["keep"].is_free else "keeps everything"
     if type(old) is not type(new):
         return f"is {new.title} and {keeps}"
     parts = [keeps] if old.keep != new.keep else []

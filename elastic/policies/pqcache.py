@@ -42,7 +42,7 @@ class PQCache(Recipe):
     paper: ClassVar[str] = "arXiv 2407.12820"
     unseen: ClassVar[str] = (
         "Nothing is ever gone: what is hatched was not read for this word, and may be for the next. Heads read "
-        "different tokens; shown is their mean. With a few hundred tokens no time is saved."
+        "different tokens; shown is their mean. No time is saved here."
     )
     keep_is_read = True
 

@@ -38,7 +38,7 @@ class Quest(Recipe):
     paper: ClassVar[str] = "arXiv 2406.10774"
     unseen: ClassVar[str] = (
         "Nothing is ever gone: what is hatched was not read for this word, and may be for the next. Heads read "
-        "different pages; shown is their mean. With a few hundred tokens no time is saved."
+        "different pages; shown is their mean. No time is saved here."
     )
     keep_is_read = True
 

@@ -5,7 +5,7 @@ import pytest
 from tests.program.test_before_question_browser import link_of
 from tests.serving import answers, ask, visitors
 
-SAYS = "The question stands before the picture, which was read before, with a beginning of its own: A reads it once"
+SAYS = "Here the first question comes before the picture, which had been read without it, as the beginning of a text: A"
 
 
 @pytest.fixture

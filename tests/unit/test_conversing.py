@@ -84,10 +84,11 @@ def test_what_is_otherwise_is_said_of_each_side_and_of_both():
         "From here caches are compressed before the question is read.",
         "From here a picture has at most 64 tokens.",
     ]
-    reused = "From here the question stands before the picture, of which B reuses a reading and reads"
+    assert changes(before, asked("full", "quest:keep=0.3")) == ["From here B is Quest and reads 30 %."]
+    reused = "From here the first question stands before the picture, of which B reuses a reading,"
     for number, words in ((0, "none"), (4, "the first 4"), (ALL, "all")):
         now = asked("full", "elastic:keep=0.5", reuse=number)
-        assert changes(before, now) == [f"{reused} {words} of its tokens anew."]
+        assert changes(before, now) == [f"{reused} {words} of its tokens read anew."]
     assert changes(asked("full", "elastic:keep=0.5", reuse=4), before) == [
         "From here both sides read the picture, before the question."
     ]

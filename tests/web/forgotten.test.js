@@ -32,6 +32,10 @@ test('the first word was chosen when all was there, unless the question came lat
   assert.equal(forgottenText(later, 0, [0]), '“An”: 20 % of this word’s attention went to the memory of what was dropped.');
 });
 
+test('of a later turn the first word was chosen beside what had been dropped before', () => {
+  assert.equal(forgottenText(remembering([[0.3, 0.1], [0.2, 0.4]]), 0, [0]), '“An”: 20 % of this word’s attention went to the memory of what was dropped.');
+});
+
 test('of a whole answer the mean is said, without the word that found everything', () => {
   assert.match(forgottenText(remembering(SHARES), 0, null), /^On average 30 % of each word’s attention went to/);
   assert.equal(forgottenText(remembering([]), 0, null), 'What was dropped stays in a memory, which each word can look at.');

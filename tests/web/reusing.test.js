@@ -33,15 +33,15 @@ test('patches that were taken over are told from those that were read anew, and 
 });
 
 for (const [k, words] of [
-  [0, 'takes 9 of its tokens over as they are.'],
-  [1, 'takes 8 of its tokens over and reads the first one anew.'],
-  [4, 'takes 5 of its tokens over and reads the first 4 anew.'],
-  [null, 'too, but by the way in which it would take some of it over.'],
+  [0, 'reuses 9 of its tokens as they were.'],
+  [1, 'reuses 8 of its tokens and reads the first one anew.'],
+  [4, 'reuses 5 of its tokens and reads the first 4 anew.'],
+  [null, 'as well, by the code that could reuse it: a control.'],
 ]) {
   test('it is said above the answers what side B took over, where ' + k + ' were read anew', () => {
     const sides = [sideOf(0, rowsOf(1), null), sideOf(1, rowsOf(2), reuseOf(k))];
-    assert.equal(reuseText(sides), 'The question stands before the picture, which was read before, with a beginning of its own: '
-      + 'A reads it once more, B ' + words);
+    assert.equal(reuseText(sides), 'Here the first question comes before the picture, which had been read without it, as the beginning of '
+      + 'a text: A reads it again behind the question, B ' + words);
     assert.equal(reuseFacts(sides).length, 1);
   });
 }

@@ -26,7 +26,7 @@ const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / value
  * @param {Side} side
  * @param {number} number
  */
-const foundAll = (side, number) => number === 0 && !side.asked_after;
+const foundAll = (side, number) => number === 0 && !side.asked_after && !side.forgotten[0]?.some((share) => share > 0);
 
 /**
  * What is said of some answer tokens, a word, or (null) of all there are.

@@ -30,10 +30,10 @@ export function reuseText(sides) {
   const side = reusingSide(sides);
   if (!side) return '';
   const { tokens, k } = /** @type {Reuse} */ (side.reuse);
-  const begin = 'The question stands before the picture, which was read before, with a beginning of its own: A reads it once more, '
-    + side.letter.toUpperCase() + ' ';
-  if (!tokens.length) return begin + 'too, but by the way in which it would take some of it over.';
-  return begin + 'takes ' + tokens.length + ' of its tokens over' + (k ? ' and reads the first ' + (k === 1 ? 'one' : k) + ' anew.' : ' as they are.');
+  const begin = 'Here the first question comes before the picture, which had been read without it, as the beginning of a text: A reads it '
+    + 'again behind the question, ' + side.letter.toUpperCase() + ' ';
+  if (!tokens.length) return begin + 'as well, by the code that could reuse it: a control.';
+  return begin + 'reuses ' + tokens.length + ' of its tokens' + (k ? ' and reads the first ' + (k === 1 ? 'one' : k) + ' anew.' : ' as they were.');
 }
 
 /**

@@ -103,7 +103,7 @@ def _in_bits(name: str, own: dict, bits: Sequence[str]) -> list[dict]:
     if option is None:
         return [own]
     here = own.get(BITS, option.default)
-    return [own, *(own | {BITS: each} for each in bits if each != here)]
+    return [own, *(own | {BITS: each} for each in dict.fromkeys(bits) if each != here)]
 
 
 def _plan(name: str, keep: float | None, options: dict) -> Plan:

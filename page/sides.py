@@ -17,9 +17,9 @@ BEFORE = (
 )
 
 REUSE = (
-    "The first question stands before the picture. A reads both; B takes over what was read of the picture before, turned "
-    "to its new place, and reads as many of its first tokens anew as chosen (EPIC, MPIC). To see reuse alone choose one "
-    "method on both sides."
+    "The first question stands before the picture. A reads both; B takes over what was read of the picture before, "
+    "turned to its new place, and reads as many of its first tokens anew as chosen (EPIC, MPIC). To see reuse alone "
+    "choose one method on both sides."
 )
 
 

@@ -123,6 +123,11 @@ class Method(Policy):
                 f"{type(self.reads).__name__} looks slots up in an index to which new ones are only added: give heads "
                 "equally many (Alike), EvictNothing() while decoding, and keep every new token."
             )
+        if self.memory:
+            raise ValueError(
+                f"{type(self.reads).__name__} has layers with an index, and {type(self.forgotten).__name__} layers with "
+                "a memory: one or the other."
+            )
         if not self.numbers.is_plain or self.positions == Positions.RE_ROTATED:
             raise ValueError(
                 f"{type(self.reads).__name__} looks keys up as they are stored: store Numbers() as they are, and leave "
@@ -164,7 +169,8 @@ class Method(Policy):
             return self._shared(layers, self.select, seen)
         scores, limit = self.score.of(layers), self.limit(seen, seen)
         beside_memory = self.forgotten.count(limit, seen, layers[0].keys)
-        counts = self.budget.counts(layers, self.numbers.count(beside_memory, layers[0]), seen)
+        longest = max(layers, key=attrgetter("slots"))  # in a later turn layers may hold different numbers
+        counts = self.budget.counts(layers, self.numbers.count(beside_memory, longest), seen)
         choices: list[Choice] = []
         # Heads that evict by scores of their own will hold tokens of their own, even if they begin with the same.
         heads_apart = self.select.heads_apart or self.merge.heads_apart
@@ -175,7 +181,7 @@ class Method(Policy):
                 part = slice(first, first + at_once)
                 stack = Stack.of(alike[part], scored[part], heads_apart or (self.evicts and len(alike[0].score) > 1))
                 choices += self.merge.join(stack, self.select.choose(stack, count), count)
-        bits, memory = self.numbers.bits(limit, layers[0].slots), self.forgotten.memory(limit, seen, layers[0].keys)
+        bits, memory = self.numbers.bits(limit, longest.slots), self.forgotten.memory(limit, seen, layers[0].keys)
         if bits is not None or memory:
             choices = [replace(choice, bits=bits, memory=memory) for choice in choices]
         return choices if self.reads.is_plain else self._indexed(choices)

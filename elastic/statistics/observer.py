@@ -118,12 +118,19 @@ class Observer:
     def _add_later(self, weights: Weights, found: dict[Statistic, Tensor]) -> None:
         """Add up what weighs its queries by other statistics of the whole prompt, once those are among the `found`."""
         waiting = set(self._later)
+        # What queries received themselves is looked up among the last keys: theirs, unless `sees` names others.
         while waiting:
             ready = {one for one in waiting if one.known_first in found}
             totals: dict[OfAttention, Tensor] = {}
-            self._add(totals, weights, {one: one.queries(self._rows(one), found) for one in ready}, 0)
+            self._add(totals, weights, {one: one.queries(self._rows(one), self._own(found)) for one in ready}, 0)
             found |= self._results(totals)
             waiting -= ready
+
+    def _own(self, found: dict[Statistic, Tensor]) -> dict[Statistic, Tensor]:
+        """What is known of the queries' own tokens, where these are not the last ones; else of all."""
+        if self.sees is None:
+            return found
+        return {one: table[..., self.sees.to(table.device)] for one, table in found.items() if not one.is_of_layer}
 
     def _rows(self, one: OfAttention) -> Tensor:
         return self.asking if one.only_asking else self.after_image

@@ -115,6 +115,7 @@ def test_bits_make_rows_of_methods_that_have_them_and_are_named_and_held_by_the_
         *(line.replace("50", "20") for line in lines),
     ]
     assert [plan.line for plan in plans if plan.name == "h2o"] == ["H2O at 50 %", "H2O at 20 %"]
+    assert len(plan_rows(["snapkv"], [0.5], {}, ["2", "2"])) == 3, "the full cache, and one row for each number"
     assert all(plan.policy.window == 8 for plan in plans if plan.name == "snapkv")
     with pytest.raises(ValueError, match=r"None of these methods can be stored in fewer bits. These can: .*SnapKV"):
         plan_rows(["h2o"], [0.5], {}, ["4"])

@@ -2,6 +2,7 @@
 
 import math
 from copy import deepcopy
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -19,7 +20,19 @@ from elastic.policies.fp8 import FP8
 from elastic.policies.kivi import KIVI
 from elastic.policies.kvzip import KVzip
 from elastic.policies.method import RecipeInBits
-from elastic.policies.parts import ByScore, Coded, Everything, NearestPosition, Oldest, Unscored, Voted
+from elastic.policies.parts import (
+    BestPages,
+    ByScore,
+    Coded,
+    Everything,
+    NearestPosition,
+    Oldest,
+    Pyramid,
+    Remembered,
+    Top,
+    Unscored,
+    Voted,
+)
 from elastic.policies.snapkv import SnapKV
 
 ANSWER = [20 + 7 * number % 150 for number in range(40)]
@@ -291,3 +304,28 @@ def test_a_choice_that_bits_cannot_go_with_is_refused_where_it_is_made():
         KVzip(bits="4")
     with pytest.raises(ValueError, match="bits must be one of whole, 8, 4, 2, got '3'"):
         SnapKV(bits="3")
+
+
+@dataclass(frozen=True)
+class PyramidUpsideDown(Pyramid):
+    """The first layer holds fewest."""
+
+    def counts(self, layers, limit, seen):
+        return super().counts(layers[::-1], limit, seen)[::-1]
+
+
+def test_in_a_later_turn_what_the_first_layer_has_left_limits_no_other(pocket, picture):
+    method = Method(
+        keep=0.1, score=KIVI().recipe.score, budget=PyramidUpsideDown(), select=Top(), numbers=Coded(width=2)
+    )
+    state = compress(prefill(pocket, pocket.first_turn(picture, "What is here?"), method.needs), method)
+    first = state.cache.report().share
+    extend(state, pocket.next_turn("How many?"))
+    state = compress(state, method)
+    assert state.cache.slots[0] < state.cache.slots[-1], "the first layer held fewest"
+    assert state.cache.report().share > 0.9 * first and isinstance(state.cache.layers[-1], CodedLayer)
+
+
+def test_an_index_and_a_memory_are_refused_together():
+    with pytest.raises(ValueError, match="one or the other"):
+        Method(keep=0.3, forgotten=Remembered(), reads=BestPages(share=0.5))

@@ -125,8 +125,8 @@ class Method(Policy):
             )
         if self.memory:
             raise ValueError(
-                f"{type(self.reads).__name__} has layers with an index, and {type(self.forgotten).__name__} layers with "
-                "a memory: one or the other."
+                f"{type(self.reads).__name__} has layers with an index, {type(self.forgotten).__name__} layers with a "
+                "memory: one or the other."
             )
         if not self.numbers.is_plain or self.positions == Positions.RE_ROTATED:
             raise ValueError(

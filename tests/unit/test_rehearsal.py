@@ -216,6 +216,6 @@ def test_what_a_rehearsal_costs_is_part_of_compressing(read, monkeypatch):
         clock[0] += 9
         own(*given)
 
-    monkeypatch.setattr(engine, "_now", lambda llava: clock[0])
+    monkeypatch.setattr(engine, "now", lambda llava: clock[0])
     monkeypatch.setattr(engine, "rehearse", rehearsed)
     assert compress(read, KVzip()).compress_seconds == 9

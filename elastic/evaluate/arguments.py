@@ -68,8 +68,8 @@ def _methods(parser: argparse.ArgumentParser) -> None:
     add(
         "--bits",
         type=not_empty,
-        help="numbers of bits, e.g. 8,4,2: methods that drop nothing while decoding are measured once more for each, "
-        "at the same budget of bytes, with as many more tokens as that leaves room for",
+        help="numbers of bits, e.g. 8,4,2: methods that have a bits setting are measured once more for each, "
+        "at the same budget of bytes, with as many tokens as then fit",
     )
     add(
         "--question",

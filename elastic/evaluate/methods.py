@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from elastic.cache.kernels import check_kernels
-from elastic.options import name_of, options_of, read_choice, read_share, write_choice
+from elastic.options import name_of, options_of, read_choice, read_option, read_share, write_choice
 from elastic.policies import POLICIES, Policy
 from elastic.policies.full import Full
 from elastic.policies.picture import WORDS_NOT_PROTECTED, for_text
@@ -128,7 +128,7 @@ def in_bits(chosen: dict[str, dict[str, Any]], bits: str) -> dict[str, dict[str,
         if BITS not in options_of(kind) or BITS in options:
             continue
         for width in widths:
-            with_bits = read_choice(f"{label}{';' if ':' in label else ':'}{BITS}={width}")[1]
+            with_bits = options | {BITS: read_option(kind, BITS, width)}
             if with_bits[BITS] != options_of(kind)[BITS].default:
                 found[write_choice(name_of(kind), with_bits)] = with_bits
     if all(BITS not in options_of(read_choice(label)[0]) for label in chosen):

@@ -309,6 +309,8 @@ def test_bits_make_of_each_method_that_has_them_one_more_for_each_number():
         in_bits(methods("h2o,full"), "4")
     with pytest.raises(ValueError, match="bits must be one of whole, 8, 4, 2, got '3'"):
         in_bits(methods("snapkv"), "3")
+    with pytest.raises(ValueError, match="bits must be one of"):
+        in_bits(methods("snapkv"), "2;window=3")
 
 
 def test_a_budget_that_a_method_cannot_hold_is_left_out_with_its_reason():

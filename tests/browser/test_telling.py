@@ -127,8 +127,6 @@ def test_bars_hold_the_bytes_of_the_step(show):
     data(page)
     held = f"{ELASTIC.total_bytes[-1] / 1024:.0f} KiB of memory"
     assert page.inner_text('.tv-bytes[data-side="b"]') == held
-    wide = [
-        page.evaluate(f"document.querySelector('.tv-bytes[data-side=\"{side}\"] i').style.cssText") for side in "ab"
-    ]
-    shares = [float(text.partition("--tv-share:")[2].strip(" ;")) for text in wide]
+    style = "bar => parseFloat(bar.style.getPropertyValue('--tv-share'))"
+    shares = [page.eval_on_selector(f'.tv-bytes[data-side="{side}"] i', style) for side in "ab"]
     assert shares[0] == 1 and shares[1] == pytest.approx(ELASTIC.total_bytes[-1] / PAIR[0].total_bytes[-1], abs=1e-3)

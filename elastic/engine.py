@@ -23,6 +23,7 @@ from elastic.models.reading import View
 from elastic.policies import Policy
 from elastic.policies.full import Full
 from elastic.record.reuse import ALL
+from elastic.record.shortened import Shortened
 from elastic.rehearsal import rehearse
 from elastic.state import State, now
 from elastic.statistics import Statistic
@@ -83,6 +84,7 @@ def extend(state: State, prompt: Reading, is_written: bool = False) -> None:
     summed up.
     """
     llava, cache, began = state.llava, state.cache, now(state.llava)
+    shortened = _shortened(state, prompt)
     place, views = _placed(state, prompt)
     positions = None if prompt.positions is None else prompt.positions + cache.seen + cache.offset
     script = state.script if is_written else state.script.followed_by(cache.seen, prompt)
@@ -90,7 +92,7 @@ def extend(state: State, prompt: Reading, is_written: bool = False) -> None:
     state.logits = llava.read(prompt, cache, forward)
     cache.observe(forward)
     state.ids = torch.cat([state.ids, prompt.ids.cpu()], 1)
-    state.places, state.views, state.script = place, views, script
+    state.places, state.views, state.script, state.shortened = place, views, script, shortened
     state.prefill_seconds, state.compress_seconds = now(llava) - began, 0.0
     if cache.records_attention:
         _look(state, forward)
@@ -184,10 +186,24 @@ def _look(state: State, forward: Forward) -> None:
 
 def _placed(state: State, prompt: Reading) -> tuple[np.ndarray, tuple[View, ...]]:
     """Places and views of all that was read, those of a prompt numbered behind the ones before."""
-    views, pictures = len(state.views), 1 + max((view.picture for view in state.views), default=-1)
-    more = np.where(prompt.place >= 0, prompt.place + np.array([pictures, views, 0, 0], np.int32), -1)
+    pictures = 1 + max((view.picture for view in state.views), default=-1)
     later = tuple(replace(view, picture=view.picture + pictures) for view in prompt.views)
-    return np.concatenate([state.place, more.astype(np.int32)]), state.views + later
+    return np.concatenate([state.place, _shifted(state, prompt.place)]), state.views + later
+
+
+def _shifted(state: State, place: np.ndarray) -> np.ndarray:
+    """Places (n, 4) of a prompt, with its pictures and views numbered behind those that a state has."""
+    pictures, views = 1 + max((view.picture for view in state.views), default=-1), len(state.views)
+    return np.where(place >= 0, place + np.array([pictures, views, 0, 0], np.int32), -1).astype(np.int32)
+
+
+def _shortened(state: State, prompt: Reading) -> Shortened | None:
+    """What fronts left out of all that a state has read, and of a prompt behind it."""
+    if state.shortened is None and prompt.shortened is None:
+        return None
+    before = (state.shortened or Shortened.nothing(state.place)).up_to(state.seen)
+    new = prompt.shortened or Shortened.nothing(prompt.place)
+    return before.followed_by(replace(new, place=_shifted(state, new.place)))
 
 
 def _given(state: State, forced: Sequence[int] | Sequence[Sequence[int]]) -> Tensor:

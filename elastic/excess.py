@@ -4,6 +4,7 @@ from elastic.cache.report import full_bytes
 from elastic.engine import State
 from elastic.fairness import beyond_read, beyond_share
 from elastic.record.recorder import Recorder
+from elastic.record.said import share_of
 
 
 def excess(state: State, recorder: Recorder) -> str:
@@ -16,13 +17,14 @@ def _held(state: State, recorder: Recorder) -> str:
     # A question that a compressed cache reads is held whole by every method: its words count for none.
     layers, asked = state.cache.layers, recorder.start.asked_after
     apart = full_bytes(layers, asked)
-    full = [full_bytes(layers, tokens - asked) for tokens in (len(recorder.start.pieces), state.seen)]
+    read = recorder.shortened.among_all(state.seen)
+    full = [full_bytes(layers, tokens - asked) for tokens in (len(recorder.start.pieces), read)]
     after_prompt = int(recorder.start.prompt_bytes.sum()) - apart
     peak = max([after_prompt, *(sum(step.bytes_held) - apart for step in recorder.steps)])
-    return beyond_share(state.policy.keep, after_prompt / full[0], peak / full[1])
+    return beyond_share(share_of(recorder.start), after_prompt / full[0], peak / full[1])
 
 
 def _read(state: State, recorder: Recorder) -> str:
     layers, tokens = state.cache.layers, len(recorder.start.pieces) + 1
     read = (sum(step.bytes_read) / full_bytes(layers, tokens + n) for n, step in enumerate(recorder.steps))
-    return beyond_read(state.policy.keep, max(read, default=0.0))
+    return beyond_read(share_of(recorder.start), max(read, default=0.0))

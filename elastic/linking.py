@@ -80,6 +80,11 @@ class Stretch:
             raise ValueError(
                 f"There are no tokens {self.begin} to {self.stop} of {self.state.seen}: name some that were read."
             )
+        if self.state.shortened is not None:
+            raise ValueError(
+                f"{self.state.shortened.front} left tokens of a picture out, and a chunk is linked whole: read it "
+                "without that, and link it then."
+            )
         if not cache.made_for.is_same(llava.model.get_decoder()):
             raise ValueError("A chunk was read by another model, whose keys mean nothing to this one: read it anew.")
         is_whole = all(type(layer) is SlotLayer and layer.used == self.state.seen for layer in cache.layers)

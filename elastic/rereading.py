@@ -15,6 +15,7 @@ from elastic.cache.kernels import check_kernels, kernels_of
 from elastic.engine import State, compress, decode, extend, prefill
 from elastic.erasing import without
 from elastic.events import Compressing, Encoding, Event, Prefilling, Read, Rereading
+from elastic.fronts import Front
 from elastic.model import PictureReader, Reading
 from elastic.picture import small_jpegs
 from elastic.policies import Policy
@@ -22,6 +23,7 @@ from elastic.policies.full import Full
 from elastic.record.recorder import RECORDED
 from elastic.rehearsal import extent
 from elastic.reusing import asked_before, linked
+from elastic.shortening import of_what_is_read, shorten
 
 Reads = Generator[Event, None, list[State]]
 
@@ -39,10 +41,11 @@ class Asking:
     erased: tuple[int, ...] = ()  # tokens of a first question, by their numbers, which nothing behind them looks at
     # The last side takes the first question's picture over, but for so many first tokens; None: every side reads it.
     reuse: int | None = None
+    front: Front | None = None  # by which the last side is given fewer tokens of pictures
 
     def fits(self, other: "Asking") -> bool:
         """Whether a cache that was made for one of them can go on with the other."""
-        of_each = [(one.policies, one.picture_tokens, one.reuse) for one in (self, other)]
+        of_each = [(one.policies, one.picture_tokens, one.reuse, one.front) for one in (self, other)]
         return of_each[0] == of_each[1]
 
 
@@ -95,6 +98,8 @@ def read_from_start(llava: PictureReader, past: Sequence[PastTurn], asked: Askin
     yield Read(begun[0].prefill_seconds)
     if asked.reuse is not None:
         begun[-1] = linked(llava, start, begins, asked.reuse, needs)
+    if asked.front is not None:
+        begun[-1] = prefill(llava, shorten(llava, start, asked.front), needs)
     question = nexts.pop() if asked.before_question else None
     reserve = asked.reserve + (0 if question is None else question.ids.shape[1])
     if question is not None:
@@ -104,12 +109,18 @@ def read_from_start(llava: PictureReader, past: Sequence[PastTurn], asked: Askin
     for side, policy in enumerate(asked.policies):
         said = tuple(turn.answers[side] for turn in past)
         if (known := (id(begun[side]), said)) not in read:
-            read[known] = yield from _read_on(begun[side], said, nexts)
+            read[known] = yield from _read_on(begun[side], said, [_given(llava, one, asked, side) for one in nexts])
         yield Compressing(side)
-        states.append(compress(read[known], policy, reserve))
+        states.append(compress(read[known], of_what_is_read(policy, read[known]), reserve))
         if question is not None:
             _ask_compressed(states[-1], question, states[-1].prefill_seconds)
     return states
+
+
+def _given(llava: PictureReader, prompt: Reading, asked: Asking, side: int) -> Reading:
+    """What a side reads of a prompt: fewer tokens of its pictures where a front stands before the side."""
+    is_fronted = asked.front is not None and side == len(asked.policies) - 1 and prompt.has_pictures
+    return shorten(llava, prompt, asked.front) if is_fronted else prompt
 
 
 def _check_reuse(asked: Asking, is_first: bool) -> None:
@@ -120,6 +131,10 @@ def _check_reuse(asked: Asking, is_first: bool) -> None:
         )
     if asked.erased:
         raise ValueError("Tokens are erased of a prompt that both sides read: ask with Reuse the picture off.")
+    if asked.front is not None:
+        raise ValueError(
+            "A picture that is reused was read whole: switch either Reuse the picture or Fewer picture tokens off."
+        )
 
 
 def _first_turn(llava: PictureReader, first: Asking, reuse: int | None) -> tuple[Reading, int]:
@@ -165,14 +180,15 @@ def go_on(llava: PictureReader, states: Sequence[State], asked: Asking, seen: li
     yield Prefilling(new, together=False)
     found = []
     for side, (state, policy) in enumerate(zip(states, asked.policies, strict=True)):
+        given = _given(llava, rest, asked, side)
         if asked.before_question:
             yield Compressing(side)
-            found.append(compress(state, policy, asked.reserve + new))
-            _ask_compressed(found[-1], rest, 0.0)
+            found.append(compress(state, of_what_is_read(policy, state), asked.reserve + new))
+            _ask_compressed(found[-1], given, 0.0)
         else:
-            extend(state, rest)
+            extend(state, given)
             yield Compressing(side)
-            found.append(compress(state, policy, asked.reserve))
+            found.append(compress(state, of_what_is_read(policy, state), asked.reserve))
     return found
 
 

@@ -14,6 +14,7 @@ from elastic.engine import State, Step, decode
 from elastic.erasing import judge_again
 from elastic.events import Compressed, Ended, Event, Stepped
 from elastic.excess import excess
+from elastic.fronts import Front
 from elastic.model import PictureReader
 from elastic.options import MAX_QUESTION
 from elastic.policies import Policy
@@ -62,7 +63,7 @@ class Comparison:
         if self._asked is None or not self.recorders:
             return list(self.past)
         answers = tuple(
-            tuple(state.ids[0, len(recorder.start.pieces) :].tolist())
+            tuple(state.ids[0, len(recorder.shortened.number) :].tolist())
             for state, recorder in zip(self.states, self.recorders, strict=True)
         )
         texts = tuple(recorder.answer for recorder in self.recorders)
@@ -134,6 +135,7 @@ class Comparison:
         erased: Sequence[int] = (),
         earlier: Sequence[Trace] = (),
         reuse: int | None = None,
+        front: Front | None = None,
     ) -> Generator[Event]:
         """Answer a question on all sides, one step of each in turn, yielding what happens; last of all that it ended.
 
@@ -141,6 +143,7 @@ class Comparison:
         with tokens `erased`, see `elastic.models.reading.erase`; `earlier` are the sides of the run without that. Where
         `reuse` says how many first tokens of the picture are read anew, the last side takes over all others of it from
         an earlier reading, see `elastic.reusing`; that is so for the whole conversation, which is read again otherwise.
+        So it is with a `front`, by which the last side is given fewer tokens of pictures, see `elastic.shortening`.
 
         Closing the generator stops within a step; what was written by then stays part of the conversation.
 
@@ -170,9 +173,10 @@ class Comparison:
         self._remember()
         shown = tuple(pictures if self.past else [*self.pictures, *pictures])
         settings = tuple(self.policies), before_question, max_new_tokens, self.picture_tokens
-        yield from self._read(Asking(question, shown, *settings, erased=tuple(erased), reuse=reuse))
+        yield from self._read(Asking(question, shown, *settings, erased=tuple(erased), reuse=reuse, front=front))
         self.pictures, self.source = [*self.pictures, *pictures], self.source + source
-        self.recorders = [Recorder.of(state, question) for state in self.states]
+        sides = zip(self.states, self.policies, strict=True)
+        self.recorders = [Recorder.of(state, question, policy) for state, policy in sides]
         for recorder, side in zip(self.recorders, earlier, strict=False):
             yield from judge_again(recorder, erased, side)
         yield from self._write(max_new_tokens, temperature, seed)

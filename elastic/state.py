@@ -12,6 +12,7 @@ from elastic.model import Reader
 from elastic.models.reading import View, words
 from elastic.policies import LayerView, Policy
 from elastic.record.reuse import Reuse
+from elastic.record.shortened import Shortened
 from elastic.rehearsal import Script
 from elastic.statistics import Statistic
 
@@ -34,6 +35,7 @@ class State:
     views: tuple[View, ...] = ()  # every picture that the first sequence was shown, as the model saw it
     places: np.ndarray = field(default_factory=lambda: words(0))  # (up to seen, 4) of prompts, see `Reading.place`
     reuse: Reuse | None = None  # what of it was read elsewhere, see `elastic.linking`
+    shortened: Shortened | None = None  # what a front left out of it; None: nothing
     script: Script = field(default_factory=Script)  # the prompts, to be read again where a policy has them rehearsed
 
     @property

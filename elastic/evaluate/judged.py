@@ -18,6 +18,7 @@ from elastic.evaluate.methods import FULL, Variant
 from elastic.evaluate.ready import Begin, Ready, asked, compressed
 from elastic.evaluate.spelling import Wanted, led
 from elastic.model import Reader, Reading, together
+from elastic.shortening import of_what_is_read, shorten
 from elastic.statistics import Statistic
 
 
@@ -30,9 +31,15 @@ class Judged:
 
     def begin(self, prompts: Sequence[Reading], needs: frozenset[Statistic]) -> None:
         """Read what is read before a cache is compressed."""
-        prompt = self.llava.encode_image(together(prompts))
+        self.prompt, self.needs = self.llava.encode_image(together(prompts)), needs
         self.prompts = list(prompts)
-        self.start = prefill(self.llava, prompt, needs, record_attention=False)
+        self.start = prefill(self.llava, self.prompt, needs, record_attention=False)
+
+    def _started(self, variant: Variant) -> State:
+        """What a method compresses: the prompts as they were read, or, with a front, fewer tokens of them."""
+        if variant.front is None:
+            return self.start
+        return prefill(self.llava, shorten(self.llava, self.prompt, variant.front), self.needs, record_attention=False)
 
     def lines(self, variant: Variant, is_timed: bool) -> list[Record]:
         """One line per sample and turn."""
@@ -72,7 +79,7 @@ class Judged:
 
     def _line(self, variant: Variant, is_timed: bool, sample: Sample, number: int, outcome: Outcome) -> Record:
         turn, base = sample.turns[number], self.bases[sample.name, number]
-        keep = variant.at(outcome.prompt).keep
+        keep = variant.keep if variant.tokens is None else variant.at(outcome.prompt).keep
         line = {"sample": sample.name, "skill": turn.skill, "policy": variant.label, "keep": keep}
         line |= {"budget": variant.tokens, "unit": self._unit(sample)}
         if variant.key == FULL.key:
@@ -90,11 +97,11 @@ class AfterQuestion(Judged):
 
         Every method hears the same answers, those of the data, as its history.
         """
-        start = self.start
+        start = self._started(variant)
         for number, turn in enumerate(self.samples[0].turns):
             if number:
                 extend(start, self._next(turn))
-            begin = partial(compressed, start, variant.at(start.seen))
+            begin = partial(compressed, start, of_what_is_read(variant.at(start.seen), start))
             found, answers = self._judge(self.samples, number, begin, variant)
             start = answers.ready.state
             yield from ((sample, number, outcome) for sample, outcome in zip(self.samples, found, strict=True))
@@ -109,7 +116,8 @@ class BeforeQuestion(Judged):
 
     def outcomes(self, variant: Variant) -> Iterable[tuple[Sample, int, Outcome]]:
         """What a method makes of every sample and turn, each sample asked of a copy of the one compressed cache."""
-        context = compressed(self.start, variant.at(self.start.seen), self.most_tokens)
+        start = self._started(variant)
+        context = compressed(start, of_what_is_read(variant.at(start.seen), start), self.most_tokens)
         for sample in self.samples:
             ready = context
             for number, turn in enumerate(sample.turns):
@@ -129,7 +137,7 @@ class BeforeQuestion(Judged):
 
     def _compressed_again(self, state: State, variant: Variant) -> Ready:
         """After an answer, before the next question."""
-        return compressed(state, variant.at(state.seen), self.most_tokens)
+        return compressed(state, of_what_is_read(variant.at(state.seen), state), self.most_tokens)
 
 
 def _asking(ready: Ready, question: Reading) -> Begin:

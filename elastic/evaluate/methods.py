@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from elastic.cache.kernels import check_kernels
+from elastic.fronts import FRONTS, Front, front_of
 from elastic.options import name_of, options_of, read_choice, read_option, read_share, write_choice
 from elastic.policies import POLICIES, Policy
 from elastic.policies.full import Full
@@ -27,6 +28,9 @@ VariantKey = tuple[str, float]  # label, and the budget: a share of the cache, o
 class Variant:
     """A method at a budget, by the name that it has in all results.
 
+    Where a `front` stands before it, that leaves picture tokens out before anything is read; with the full cache behind
+    it, it is the front's share that counts.
+
     A budget in `tokens` is what the method is asked to hold of a prompt, whatever its length: of one of T tokens it
     keeps the share tokens / T, or all of it. While an answer is written it holds more by the method's own rule of
     growth, which knows of shares alone.
@@ -35,14 +39,20 @@ class Variant:
     label: str
     policy: Policy
     tokens: int | None = None
+    front: Front | None = None
 
     @property
     def keep(self) -> float:
-        return self.policy.keep
+        return min(self.policy.keep, self.front.keep if self.front else 1.0)
 
     @property
     def key(self) -> VariantKey:
-        return self.label, self.tokens or self.policy.keep
+        return self.label, self.tokens or self.keep
+
+    @property
+    def batches(self) -> bool:
+        """Whether several prompts can be read together: of a front, each record knows what it did to one."""
+        return self.policy.batches and self.front is None
 
     def at(self, seen: int) -> Policy:
         """The policy for a cache that has seen so many tokens.
@@ -100,17 +110,33 @@ def token_budgets(text: str) -> list[int]:
 def methods(text: str) -> dict[str, dict[str, Any]]:
     """Per label, such as `elastic:distance=10`, the options it sets; `all` is every policy, `@FILE` what a file lists.
 
+    A front is written before a policy, as in `visionzip+snapkv`, or alone.
+
     Raises:
         ValueError: if there is no such policy, option or file, or a value is not legal.
     """
     asked = [label for part in map(str.strip, text.split(",")) if part for label in _listed(part)]
     labels = [name for part in asked for name in (POLICIES if part == "all" else (part,))]
     if not labels:
-        raise ValueError(f"--policies names no policy. Choose from: {', '.join(POLICIES)}.")
+        raise ValueError(f"--policies names no policy. Choose from: {', '.join([*POLICIES, *FRONTS])}.")
     try:
-        return {label: read_choice(label)[1] for label in labels}
+        return {label: _read(label)[2] for label in labels}
     except ValueError as error:
         raise ValueError(f"{error} {ABOUT_OPTIONS}") from error
+
+
+def _read(label: str) -> tuple[str, type[Policy], dict[str, Any]]:
+    """The front that a label names, empty where there is none, the policy behind it and the options that it sets.
+
+    Raises:
+        ValueError: if there is no such front, policy or option, or a value is not legal.
+    """
+    front, plus, policy = label.rpartition("+")
+    if label in FRONTS:
+        return label, Full, {}
+    if plus and front not in FRONTS:
+        raise ValueError(f"There is no front {front[:40]!r}. Choose from: {', '.join(FRONTS)}.")
+    return front, *read_choice(policy)
 
 
 def in_bits(chosen: dict[str, dict[str, Any]], bits: str) -> dict[str, dict[str, Any]]:
@@ -124,14 +150,14 @@ def in_bits(chosen: dict[str, dict[str, Any]], bits: str) -> dict[str, dict[str,
     found, widths = {}, [part.strip() for part in bits.split(",")]
     for label, options in chosen.items():
         found[label] = options
-        kind, _ = read_choice(label)
+        front, kind, _ = _read(label)
         if BITS not in options_of(kind) or BITS in options:
             continue
         for width in widths:
             with_bits = options | {BITS: read_option(kind, BITS, width)}
             if with_bits[BITS] != options_of(kind)[BITS].default:
-                found[write_choice(name_of(kind), with_bits)] = with_bits
-    if all(BITS not in options_of(read_choice(label)[0]) for label in chosen):
+                found[f"{front}+" * bool(front) + write_choice(name_of(kind), with_bits)] = with_bits
+    if all(BITS not in options_of(_read(label)[1]) for label in chosen):
         can = ", ".join(name for name, kind in POLICIES.items() if BITS in options_of(kind))
         raise ValueError(f"--bits: none of these methods can be stored in fewer bits. These can: {can}.")
     return found
@@ -156,7 +182,14 @@ def variants(
     """Every method at every budget it can hold, `full` first and once; and why the others were left out."""
     found, left_out = {FULL.key: FULL}, {}
     for label, options in chosen.items():
-        kind, _ = read_choice(label)
+        front, kind, _ = _read(label)
+        if front:
+            for keep in budgets if "keep" not in options else [options["keep"]]:
+                variant = _with_front(label, front, kind, options, keep)
+                found.setdefault(variant.key, variant)
+            if tokens:
+                left_out[label] = "A front leaves a share of a prompt, not a number of tokens: give --keep."
+            continue
         of_keep = options_of(kind)["keep"]
         only = options.get("keep") if of_keep.is_free else of_keep.default
         for keep in budgets if only is None else [only]:
@@ -177,6 +210,12 @@ def variants(
     return tuple(found.values()), left_out
 
 
+def _with_front(label: str, front: str, kind: type[Policy], options: Mapping[str, Any], keep: float) -> Variant:
+    is_alone = kind is Full
+    policy = kind(**options) if is_alone else kind(**{**options, "keep": keep})
+    return Variant(label, policy, front=front_of(front, keep, is_alone))
+
+
 def adapted_to_text(found: Iterable[Variant]) -> dict[str, str]:
     """By label what methods do otherwise where there is no picture."""
     return {each.label: WORDS_NOT_PROTECTED for each in found if for_text(each.policy) != each.policy}
@@ -187,20 +226,26 @@ Fitting = tuple[tuple[Variant, ...], dict[str, str]]  # those that can be judged
 
 def without_picture(found: tuple[Variant, ...], left_out: dict[str, str]) -> Fitting:
     """Those that mean something for a text, and why the others were left out."""
-    return _fitting(found, left_out, for_text)
+
+    def check(variant: Variant) -> None:
+        for_text(variant.policy)
+        if variant.front is not None:
+            raise ValueError(f"{variant.front.title} leaves tokens of a picture out, and a text has none.")
+
+    return _fitting(found, left_out, check)
 
 
 def without_kernels(found: tuple[Variant, ...], left_out: dict[str, str]) -> Fitting:
     """Those that a model needs no kernels for, and why the others were left out."""
-    return _fitting(found, left_out, lambda policy: check_kernels(policy, None))
+    return _fitting(found, left_out, lambda variant: check_kernels(variant.policy, None))
 
 
-def _fitting(found: tuple[Variant, ...], left_out: dict[str, str], check: Callable[[Policy], object]) -> Fitting:
+def _fitting(found: tuple[Variant, ...], left_out: dict[str, str], check: Callable[[Variant], object]) -> Fitting:
     """Those that pass a check, which says in a ValueError why others do not."""
     fit, why = [], dict(left_out)
     for variant in found:
         try:
-            check(variant.policy)
+            check(variant)
         except ValueError as error:
             why[variant.label] = str(error)
         else:

@@ -64,8 +64,12 @@ def slots_held(state: State) -> float:
 
 
 def dropped_everywhere(state: State) -> Tensor:
-    """Which tokens no layer and no head holds any more, not even merged into another one: (B, seen) bool."""
-    owner = state.cache.tables.owners()
+    """Which tokens no layer and no head holds any more, not even merged into another one: (B, seen) bool.
+
+    Where a front left tokens out, which one of a batch only knows, they count.
+    """
+    owner, batch = state.cache.tables.owners(), len(state.ids)
+    if state.shortened is not None:
+        owner = torch.from_numpy(state.shortened.up_to(state.seen).owners(owner.numpy()))
     layers, rows, seen = owner.shape
-    batch = len(state.ids)
     return (owner.view(layers, batch, rows // batch, seen) == -1).all(2).all(0)

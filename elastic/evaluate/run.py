@@ -86,7 +86,7 @@ def _sharing(variants: list[Variant], batch: int) -> list[tuple[tuple[Variant, .
     """
     if batch == 1:
         return [(tuple(variants), 1)]
-    kinds = (tuple(v for v in variants if v.policy.batches is of_kind) for of_kind in (True, False))
+    kinds = (tuple(v for v in variants if v.batches is of_kind) for of_kind in (True, False))
     return [(of_kind, size) for of_kind, size in zip(kinds, (batch, 1), strict=True) if of_kind]
 
 

@@ -9,9 +9,11 @@ from math import isqrt
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
+from elastic.fronts.base import PictureCells
 from elastic.models.pictures import PictureReader, shown
 from elastic.models.reading import PIXELS, WHOLE, Box, Reading, View
 from elastic.models.stills import PixtralStills
@@ -37,6 +39,51 @@ class Llava(PictureReader):
     def most_pictures(self) -> int:
         """One for towers of CLIP's: of this code only llava-interleave, whose tower is SigLIP's, was shown several."""
         return 1 if self.model.config.vision_config.model_type == "clip_vision_model" else super().most_pictures
+
+    @torch.inference_mode()
+    def picture_cells(self, prompt: Reading) -> list[PictureCells]:
+        """What the vision tower makes of the cells of each picture, all sequences' behind each other.
+
+        Raises:
+            ValueError: if several of its layers are read, or it has more tokens than cells and a class token.
+        """
+        model: Any = self.model.model
+        number, tower = self.model.config.vision_feature_layer, model.vision_tower
+        blocks = getattr(tower, "vision_model", tower).encoder.layers
+        if not isinstance(number, int):
+            raise ValueError(
+                f"{self.title} reads several layers of its vision tower, and fronts go by one: compress its cache "
+                "instead."
+            )
+        # Outputs of layers are counted from what the first one is given.
+        block = blocks[number if number < 0 else number - 1].self_attn
+        noted: dict[str, Tensor] = {}
+        hooks = [
+            block.q_proj.register_forward_hook(lambda _, given, made: noted.update(queries=made)),
+            block.k_proj.register_forward_hook(lambda _, given, made: noted.update(keys=made)),
+            model.multi_modal_projector.register_forward_pre_hook(lambda _, given: noted.update(hidden=given[0])),
+        ]
+        try:
+            model.get_image_features(**self._tower_inputs(prompt), return_dict=True)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        hidden, heads = noted["hidden"], block.num_heads
+        queries, keys = (noted[name].float().unflatten(-1, (heads, -1)) for name in ("queries", "keys"))
+        classes = keys.shape[1] - hidden.shape[1]  # class tokens, which stand first
+        if classes not in (0, 1):
+            raise ValueError(
+                f"The vision tower of {self.title} has {keys.shape[1]} tokens for {hidden.shape[1]} cells, so that "
+                "nobody knows which is which: compress its cache instead."
+            )
+        looking = queries[:, :classes] if classes else queries
+        weights = (torch.einsum("bqhd,bkhd->bhqk", looking, keys) * block.scale).softmax(-1)
+        looked = weights.mean(2).sum(1)[:, classes:]
+        projector = model.multi_modal_projector
+        return [
+            PictureCells(of[0], of[1].mean(1), of[2], projector)
+            for of in zip(hidden, keys[:, classes:], looked, strict=True)
+        ]
 
     def _tower_inputs(self, prompt: Reading) -> dict[str, Any]:
         config = self.model.config
@@ -72,6 +119,12 @@ class Pixtral(Llava):
             seen = shown(pixels[:, :height, :width], processor)
             views.append(View(seen, height // patch, width // patch, WHOLE, number))
         return views
+
+    def picture_cells(self, prompt: Reading) -> list[PictureCells]:
+        """Of no use here: a picture's cells are of the rows that it has."""
+        raise ValueError(
+            f"{self.title} sees pictures of any size, and fronts know squares: compress its cache instead."
+        )
 
     def _cap(self, images: Any, most: int) -> None:
         self._check_cap(most, 1)

@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from elastic.cache.positions import behind
+from elastic.record.shortened import Shortened
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
@@ -56,7 +57,8 @@ class Reading:
 
     `views` and `place` are of the first sequence. `place` (T, 4) int32 is each token's picture, view (its number in
     `views`), row and column: all -1 for words; a token of a view without a cell, such as the end of a row, has the
-    view, the row it ends or -1, and column -1.
+    view, the row it ends or -1, and column -1. `shortened` says what a front left out, see `elastic.shortening`; such a
+    prompt is read as it is, and neither cut nor joined.
     """
 
     ids: Tensor
@@ -67,6 +69,7 @@ class Reading:
     views: tuple[View, ...] = ()
     place: np.ndarray = field(default_factory=lambda: words(0))
     erased: tuple[int, ...] = ()
+    shortened: Shortened | None = None
 
     def __post_init__(self) -> None:
         if not len(self.place):  # nothing said: words

@@ -24,6 +24,7 @@ from elastic.record.part_read import PART_ARRAYS, PartRead
 from elastic.record.places import ViewFrame, placed
 from elastic.record.plain import MOST_TOKENS, MOST_VIEWS, PlainRun, PlainSide, Versioned
 from elastic.record.reuse import Reuse
+from elastic.record.shortened import Fewer
 from elastic.record.trace import Run, Trace
 
 SCHEMA = 9
@@ -35,6 +36,7 @@ MOST_CHANNELS = 20_000_000  # of all layers and sides: a model of 80 layers with
 MOST_DROPPED = 2_000_000  # steps x layers x heads, of which each is told to the browser
 MAX_PLAIN, MAX_PICTURE = 2_000_000, 100_000
 MAX_PICTURES = 2_000_000  # of all views: they travel to every browser
+WHERE_THERE = {"erasure": Erasure, "reuse": Reuse, "fewer": Fewer}  # what most traces have nothing of
 PARTS = ("run.json", "arrays.npz", "picture.jpg")
 CHECKSUM = "checksum"  # of the parts; a file without it was edited, or is not of this program
 
@@ -53,8 +55,7 @@ def save_run(run: Run, file: str | Path | io.BytesIO) -> None:
         part = values.pop("part_read")
         values |= {} if part is None else vars(part)
         arrays |= {f"{number}.{name}": value for name, value in values.items() if isinstance(value, np.ndarray)}
-        plain_values = {name: value for name, value in values.items() if name not in arrays_of}
-        sides.append(plain_values)
+        sides.append({name: value for name, value in values.items() if name not in arrays_of})
     plain = {f.name: getattr(run, f.name) for f in fields(Run) if f.name not in ("sides", "pictures")}
     packed = io.BytesIO()
     np.savez_compressed(packed, allow_pickle=False, **arrays)
@@ -255,9 +256,8 @@ def _build(plain: PlainRun, arrays: list[dict[str, np.ndarray]], pictures: list[
         if plain.number < 8:
             own |= {name: own[name].astype(np.float32) for name in ("prompt_slots", "slots")}
         # Of any type: that each field has its own was checked, of the plain ones by `PlainRun`, of arrays by `ARRAYS`.
-        values: dict[str, Any] = given.model_dump(exclude={"grid", "erasure", "reuse"}) | {"views": views} | own
-        values["erasure"] = Erasure(**given.erasure.model_dump()) if given.erasure else None
-        values["reuse"] = Reuse(**given.reuse.model_dump()) if given.reuse else None
+        values: dict[str, Any] = given.model_dump(exclude={"grid"}) | {"views": views} | own
+        values |= {name: kind(**values[name]) for name, kind in WHERE_THERE.items() if values[name] is not None}
         part = {name: values.pop(name) for name in PART_ARRAYS if name in values}
         values["part_read"] = PartRead(**part) if part else None
         sides.append(Trace(**values))

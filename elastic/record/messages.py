@@ -15,6 +15,7 @@ from elastic.record.coding import as_base64, as_number, as_numbers
 from elastic.record.erasure import Erasure
 from elastic.record.reuse import Reuse
 from elastic.record.said import Coming, SaidTurn, share_of, turns_of
+from elastic.record.shortened import Fewer
 from elastic.record.trace import Run, Trace
 
 VERSION = 9  # of the messages; a view ignores others
@@ -57,6 +58,7 @@ class SideOpening:
     asked_after: int  # tokens of the question that were read when the cache was compressed already; mostly none
     erasure: Erasure | None  # None where nothing was erased, as mostly
     reuse: Reuse | None  # None where all of the prompt was read where it stands, as mostly
+    fewer: Fewer | None  # None where the language model was given all tokens of its pictures, as mostly
     remembers: bool  # whether what is dropped goes into a memory, which gets a share of attention: see `SideSteps`
     reads_part: bool  # whether tokens of the answer read a part of what is held, as rarely
 
@@ -253,6 +255,7 @@ def _side(side: Trace, title: str) -> SideOpening:
         asked_after=side.asked_after,
         erasure=side.erasure,
         reuse=side.reuse,
+        fewer=side.fewer,
         remembers=side.forgotten is not None,
         reads_part=side.part_read is not None,
     )

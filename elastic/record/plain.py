@@ -80,6 +80,14 @@ class PlainReuse(PlainPart):
     k: Count | None
 
 
+class PlainFewer(PlainPart):
+    """What a front left out."""
+
+    front: Name
+    keep: Annotated[float, Field(gt=0, le=1)]
+    tokens: Annotated[list[Count], Field(min_length=1, max_length=MOST_TOKENS)]
+
+
 class PlainSide(PlainPart):
     """A trace without its arrays."""
 
@@ -99,6 +107,7 @@ class PlainSide(PlainPart):
     asked_after: Count = 0  # schema 4 has none: all was read before the cache was compressed
     erasure: PlainErasure | None = None  # schema 6 has none
     reuse: PlainReuse | None = None  # schema 8 has none
+    fewer: PlainFewer | None = None  # nor this
 
     @field_validator("options")
     @classmethod

@@ -4,16 +4,18 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from elastic.cache.remembering import RememberingLayer
 from elastic.engine import State, Step
 from elastic.options import name_of
-from elastic.policies import LayerView
+from elastic.policies import LayerView, Policy
 from elastic.policies.base import WRITTEN
 from elastic.record.arrays import ARRAYS
 from elastic.record.part_read import WHOLE, PartRead
 from elastic.record.places import ViewFrame
 from elastic.record.rows import Rows, TokenRows
+from elastic.record.shortened import Shortened
 from elastic.record.trace import Trace
 from elastic.statistics import Attention, Sparsity
 
@@ -28,6 +30,7 @@ class Recorder:
 
     start: Trace
     state: State
+    shortened: Shortened  # of all that was read before the answer; mostly nothing is left out
     steps: list[Step] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)  # of the answer
 
@@ -42,33 +45,36 @@ class Recorder:
         self.how_much = [Rows(np.zeros((0, layers), kind)) for kind in (np.float32, np.int64)]
 
     @classmethod
-    def of(cls, state: State, question: str) -> "Recorder":
+    def of(cls, state: State, question: str, policy: Policy | None = None) -> "Recorder":
         """A recorder for the answer to come; `state` is compressed and not yet decoded.
 
-        What it has read since it was compressed are words of the question, which hold a slot each.
+        What it has read since it was compressed are words of the question, which hold a slot each. `policy` is what was
+        asked for, where a front had its part in the share.
         """
-        cache = state.cache
-        owner = cache.tables.owners()
-        layers, heads, _ = owner.shape
-        kinds = cache.tables.kinds[0]
+        cache, policy = state.cache, policy or state.policy
+        shortened = (state.shortened or Shortened.nothing(state.place)).up_to(state.seen)
+        owner = shortened.owners(cache.tables.owners().numpy())
+        layers, heads, tokens = owner.shape
+        is_written = shortened.spread((cache.tables.kinds[0] == WRITTEN).numpy())
         score = np.stack([_mean_score(view, state.seen) for view in state.chosen_from])
+        ids = shortened.spread(state.ids[0].numpy(), state.cache.image_id or 0)
         start = Trace(
             model=state.llava.title,
-            policy=name_of(state.policy),
-            options=asdict(state.policy),
-            unseen=state.policy.unseen,
+            policy=name_of(policy),
+            options=asdict(policy),
+            unseen=policy.unseen,
             question=question,
             answer="",
             finish="running",
-            pieces=state.llava.pieces(state.ids[0].tolist()),
+            pieces=state.llava.pieces(ids.tolist()),
             answer_pieces=[],
             views=[ViewFrame(view.rows, view.columns, view.box, view.picture) for view in state.views],
             prefill_seconds=state.prefill_seconds,
             compress_seconds=state.compress_seconds,
-            place=state.place,
-            is_prompt=(kinds != WRITTEN).numpy(),
-            owner=owner.numpy().astype(np.int32),
-            score=score,
+            place=shortened.place,
+            is_prompt=~is_written,
+            owner=owner.astype(np.int32),
+            score=shortened.spread(score, np.nan),
             prompt_slots=np.array(cache.slots, np.float32),
             prompt_bytes=np.array(cache.bytes_held, np.int64),
             answer_ids=np.zeros(0, np.int32),
@@ -82,24 +88,25 @@ class Recorder:
             limit_bytes=np.array([_limit(state, state.seen)], np.int64),
             sparsity=state.chosen_by[Sparsity()][:, 0].numpy(),
             channels=np.stack([layer.kept[0].cpu().numpy() for layer in cache.layers]),
-            looked=np.zeros((0, layers, state.seen), np.float16),
+            looked=np.zeros((0, layers, tokens), np.float16),
             reference_logprob=np.zeros(0, np.float32),
             divergence=np.zeros(0, np.float32),
             forgotten=np.zeros((0, layers, heads), np.float16) if _remembers(state) else None,
             asked_after=state.seen - cache.prompt,
             reuse=state.reuse,
+            fewer=shortened.fewer(policy.keep),
         )
-        return cls(start, state)
+        return cls(start, state, shortened)
 
     def add(self, step: Step, reference_logprob: float = np.nan, divergence: float = np.nan) -> None:
         """Note one more answer token, and what this side thought of the first side's token while the texts agreed."""
-        number, tokens = len(self.steps), len(self.start.pieces)
-        self.looked.add(step.looked.numpy())
+        number, tokens = len(self.steps), len(self.shortened.number)
+        self.looked.add(self.shortened.spread(step.looked.numpy()))
         if self.read is not None:
-            self.read.add(_in_255ths(step))
+            self.read.add(self.shortened.shared(_in_255ths(step)))
             for rows, much in zip(self.how_much, (step.slots_read, step.bytes_read), strict=True):
                 rows.add(much)
-        dropped, joined = (-1, -1) if step.evicted is None else step.evicted
+        dropped, joined = (-1, -1) if step.evicted is None else map(self._among_all, step.evicted)
         row: dict[str, Any] = {
             "answer_ids": step.token,
             "logprob": step.logprob,
@@ -125,6 +132,10 @@ class Recorder:
         """Bytes of memory held by what was noted, the cache aside."""
         read = 0 if self.read is None else self.read.nbytes
         return self.looked.nbytes + read + self.start.owner.nbytes + sum(map(_bytes_of, list(self.steps)))
+
+    def _among_all(self, tokens: Tensor) -> np.ndarray:
+        """Numbers of tokens that were read as those of all that there are in the record."""
+        return self.shortened.numbered(tokens.numpy())
 
     @property
     def answer(self) -> str:

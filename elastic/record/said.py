@@ -67,5 +67,5 @@ def turn_of(run: Run, changes: list[str] | None = None, temperature: float = 0.0
 
 
 def share_of(side: Trace) -> float:
-    """Share of the cache that a side's policy is to keep."""
-    return float(side.options.get("keep", 1.0))
+    """Share of the cache that a side's policy is to keep, together with a front where there is one."""
+    return float(side.options.get("keep", 1.0)) if side.fewer is None else side.fewer.keep

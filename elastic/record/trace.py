@@ -13,6 +13,7 @@ from elastic.record.erasure import Erasure
 from elastic.record.part_read import PART_ARRAYS, PartRead
 from elastic.record.places import ViewFrame, cells_of, count_of
 from elastic.record.reuse import Reuse
+from elastic.record.shortened import Fewer
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,7 @@ class Trace:
     asked_after: int = 0  # the last of T that were read after compressing: the question, where it came later; else 0
     erasure: Erasure | None = None
     reuse: Reuse | None = None  # where some of it was taken over from another reading
+    fewer: Fewer | None = None  # where a front left tokens of pictures out, which nobody ever read
     part_read: PartRead | None = None  # where tokens of the answer read a part of what is held; mostly they read all
 
     def __post_init__(self) -> None:
@@ -95,6 +97,7 @@ class Trace:
         asks[len(asks) - self.asked_after :] = False
         asks[[] if self.erasure is None else self.erasure.tokens] = False
         asks &= ~self.reused
+        asks[[] if self.fewer is None else self.fewer.tokens] = False
         return asks[::-1].cumsum()[::-1]
 
     @property
@@ -148,6 +151,7 @@ class Trace:
             "finish": self.finish,
             "prompt_tokens": len(self.pieces),
             "question_tokens_after_compressing": self.asked_after,
+            "picture_tokens_left_out": 0 if self.fewer is None else len(self.fewer.tokens),
             "reused_tokens": int(self.reused.sum()),
             "answer_tokens": self.steps,
             "slots_prompt": self.prompt_slots.tolist(),
@@ -171,6 +175,8 @@ class Trace:
             self.erasure.check(self.owner)
         if self.reuse is not None:
             self.reuse.check(len(self.pieces))
+        if self.fewer is not None:
+            self.fewer.check(self.owner)
         if self.part_read is not None:
             self.part_read.check(self.slots)
         if not 0 <= self.asked_after < len(self.pieces):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
+from elastic.fronts import Front
 from elastic.policies import POLICIES, Policy
 
 LOW, HIGH = 5, 100  # percent of the cache that people choose between
@@ -231,3 +232,12 @@ def read_share(text: str, least: float = LEAST) -> float:
             f"{number[:20]!r} is no share of the cache that is kept. Give numbers from {least:g} to 1, such as 0.5,0.2."
         )
     return float(number)
+
+
+def title_of(policy: Policy, front: Front | None = None) -> str:
+    """What a side with that policy, and a front before it, is called: with its bits, where they are not the usual."""
+    bits = changed(policy).get("bits")
+    title = f"{policy.title} in {bits} bits" if bits else policy.title
+    if front is None:
+        return title
+    return front.title if name_of(policy) == "full" else f"{front.title}, then {title}"

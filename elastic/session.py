@@ -16,7 +16,7 @@ from elastic.events import Compressed, Ended, Event, Stepped
 from elastic.excess import excess
 from elastic.fronts import Front
 from elastic.model import PictureReader
-from elastic.options import MAX_QUESTION
+from elastic.options import MAX_QUESTION, title_of
 from elastic.policies import Policy
 from elastic.record.recorder import Recorder
 from elastic.record.trace import Run, Trace
@@ -105,6 +105,13 @@ class Comparison:
         return 3 * pixels + shared + caches + sum(recorder.nbytes for recorder in list(self.recorders))
 
     @property
+    def _titles(self) -> list[str]:
+        """What the sides are called, of which a front stands before the last one, if before any."""
+        front = self._asked.front if self._asked is not None else None
+        *others, last = self.policies
+        return [*map(title_of, others), title_of(last, front)]
+
+    @property
     def beyond_share(self) -> str:
         """What sides hold, or read, in the current turn beyond the share they were asked for, a sentence for each."""
         said = (excess(state, recorder) for state, recorder in zip(self.states, self.recorders, strict=False))
@@ -116,7 +123,7 @@ class Comparison:
             name=self._name,
             sides=[recorder.trace(finish) for recorder, finish in zip(self.recorders, self.finish, strict=True)],
             pictures=list(self._seen),
-            titles=[policy.title for policy in self.policies],
+            titles=self._titles,
             history=self.history,
             shape=self.llava.shape,
             about=self.llava.about | {"recorded": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")},

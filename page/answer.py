@@ -16,7 +16,7 @@ from elastic.record import messages
 from elastic.record.messages import Message
 from elastic.record.reuse import CHOICES
 from elastic.record.trace import Run
-from page.asking import AskedQuestion
+from page.asking import AskedQuestion, front_before
 from page.conversing import Conversation, changes
 from page.endings import Latest, how_it_ended, line_of
 from page.job import Progress
@@ -64,7 +64,9 @@ class Answer:
         try:
             wanted = asked.question, asked.tokens, asked.temperature, asked.seed, asked.before_question
             source = asked.pictures[len(comparison.source) :] if self.pictures else ()
-            with closing(comparison.ask(*wanted, self.pictures, source, reuse=CHOICES[asked.reuse])) as events:
+            front = front_before(asked.front, asked.share, self.policies[-1])
+            how = {"reuse": CHOICES[asked.reuse], "front": front}
+            with closing(comparison.ask(*wanted, self.pictures, source, **how)) as events:
                 yield from self._followed(visitor, comparison, events)
         except BaseException:
             if latest.run:  # ended in the midst: what was written since it was last seen belongs to it

@@ -7,9 +7,11 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError
 
+from elastic.fronts import FRONTS, Front, front_of
 from elastic.options import options_of, percent, read_policy
 from elastic.policies import POLICIES
 from elastic.policies.base import Policy
+from elastic.policies.full import Full
 from elastic.record.reuse import CHOICES
 from page import incoming
 from page.gate import MAX_TEXT, Refused, RequestPart, in_few_words
@@ -18,6 +20,8 @@ from page.scripted import Scripted
 MOST_TOKENS, HOTTEST = 512, 2  # of an answer
 MOST_TOKENS_ERASED = 32_000  # of a prompt: as many as a record may have
 MOST_PICTURES, MOST_PICTURE_TOKENS = 8, 16_384  # of a conversation, and of each picture
+OFF = "off"
+ANY_FRONT = (OFF, *FRONTS)
 PATH = Annotated[str, Field(max_length=incoming.MAX_PATH)]
 TOKEN = Annotated[int, Field(ge=0, lt=MOST_TOKENS_ERASED)]
 SIDE = Annotated[str, Field(max_length=1000)]  # the text of a policy, see `elastic.options`
@@ -64,6 +68,8 @@ class AskedQuestion(SidePolicies):
         "again": "The turn that is asked again: the name of its run",
         "before_question": "Compress before the question: true or false",
         "reuse": f"Reuse the picture: one of {', '.join(CHOICES)}",
+        "front": f"Fewer picture tokens: one of {', '.join(ANY_FRONT)}",
+        "share": "Cache kept: a share above 0 and at most 1",
     }
 
     picture: PATH | None
@@ -81,6 +87,9 @@ class AskedQuestion(SidePolicies):
     before_question: bool = False  # whether caches are compressed before it is read
     # Of a picture that side B takes over as it was read before, the first tokens that it reads anew; off: it reads all.
     reuse: Literal[tuple(CHOICES)] = "off"
+    # What leaves tokens of pictures out before side B reads, and the share that is kept, which B's policy may not say.
+    front: Literal[ANY_FRONT] = OFF
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
     number: float = Field(default_factory=time.time)
 
     @property
@@ -130,6 +139,15 @@ def reused(choice: str) -> int | None:
     return CHOICES[choice]
 
 
+def front_before(name: str, share: float, policy: Policy) -> Front | None:
+    """What stands before a side with that policy, so that both together keep a share; None where nothing does.
+
+    Raises:
+        ValueError: if there is no such front.
+    """
+    return None if name == OFF else front_of(name, share, is_alone=isinstance(policy, Full))
+
+
 # What the inputs say as texts of two policies: of each, what is not its default.
 SIDES = """const keys = @keys@, defaults = @defaults@;
   const sides = [a, b].map((policy, side) => {
@@ -139,7 +157,7 @@ SIDES = """const keys = @keys@, defaults = @defaults@;
     return changed.length ? policy + ':' + changed.map((option) => option + '=' + chosen[option]).join(';') : policy;
   });"""
 ASK = """(picture, pictures, picture_tokens, question, tokens, temperature, seed, keep, before_question, reuse,
-  a, b, ...values) => {
+  front, a, b, ...values) => {
   const shared = { keep: keep / 100 };
   @sides@
   const whole = Math.round(seed ?? 0);
@@ -149,7 +167,8 @@ ASK = """(picture, pictures, picture_tokens, question, tokens, temperature, seed
   const most = /^\\d+$/.test(typed) ? Number(typed) : typed;
   const shown = { picture: first ?? picture?.path ?? null, further, picture_tokens: most };
   const asked = { ...shown, question: question ?? '', tokens, temperature, seed: whole, sides };
-  const value = { ...asked, before_question: Boolean(before_question), reuse: reuse || 'off', number: Date.now() };
+  const of_picture = { reuse: reuse || 'off', front: front || 'off', share: shared.keep };
+  const value = { ...asked, ...of_picture, before_question: Boolean(before_question), number: Date.now() };
   @send@
 }"""
 # What was typed is sent and leaves its box, which is given it back where it is refused, or where it has not come. Who
@@ -211,8 +230,8 @@ def scripts(keys: Sequence[tuple[int, str, str]]) -> tuple[str, str, str, str]:
     browser.
 
     The inputs are, of a question, picture, several pictures, tokens of each, text, longest answer, temperature, seed,
-    percent kept, whether to compress before it and what is reused; of `SidePolicies`, which keep their defaults, none
-    of these; then both policies, and the value of each option in `keys`: side, policy, name.
+    percent kept, whether to compress before it, what is reused and what leaves tokens out; of `SidePolicies`, which
+    keep their defaults, none of these; then both policies, and the value of each option in `keys`: side, policy, name.
     """
     defaults = {
         name: {option.name: option.default for option in options_of(policy).values() if option.is_free}

@@ -11,7 +11,7 @@ from elastic.options import build_policy
 from elastic.record import messages
 from elastic.record.messages import Message
 from page.answer import Answer
-from page.asking import AskedQuestion, policy_of, reused
+from page.asking import AskedQuestion, front_before, policy_of, reused
 from page.coming import coming_of
 from page.compared import compared
 from page.controls import example_of
@@ -140,7 +140,7 @@ class Callbacks:
         latest.note = self._lost(visitor, conversation)
         # A conversation's later questions cannot be asked by an address: it would begin a new one.
         example = None if kept else await aside(example_of, paths, self.model.name is None)
-        wanted = asked.before_question, asked.picture_tokens, kept > 0, asked.reuse
+        wanted = asked.before_question, asked.picture_tokens, kept > 0, asked.reuse, asked.front, asked.share
         link = link_of(example, asked.question, policies, *wanted)
         return Answer(self.model, self.shown, visitor, asked, policies, conversation, kept, new, link, latest).steps()
 
@@ -239,13 +239,15 @@ class Callbacks:
         further_images: list[str],
         image_tokens: float,
         reuse: str,
+        front: str,
         request: gr.Request,
     ) -> tuple[str, str, dict]:
         """Answer one question with two policies; `keep` is the fraction kept, 0 < keep <= 1. The cache is compressed
         after the question was read, or, with `compress_before_question`, before it. Where the model can, the question
         is about `further_images` as well, and each has at most `image_tokens` tokens (0: as the model likes). With
         `reuse` the question stands before the picture, which B takes over as it was read before but for so many first
-        tokens (0, 1, 4, 16 or all), and A reads; `off`: both read the picture, and then the question."""
+        tokens (0, 1, 4, 16 or all), and A reads; `off`: both read the picture, and then the question. With `front`
+        (visionzip or divprune) B is given fewer tokens of pictures, so that it keeps `keep`; `off`: all of them."""
         with self.errors_for_programs():
             if image is None:
                 raise ValueError("There is no picture. Send one as the first argument.")
@@ -255,7 +257,8 @@ class Callbacks:
                 self.uploads.of_program(path)
                 pictures.append(await aside(picture_of, path))
             wanted = question, int(max_new_tokens), compress_before_question, reused(reuse)
-            steps = compared(self.model, pictures, int(image_tokens), policies, *wanted)
+            before_b = front_before(front, keep, policies[1])
+            steps = compared(self.model, pictures, int(image_tokens), policies, *wanted, before_b)
             return await self.for_program(request, steps, lambda: "a program's question", kind="question")
 
     async def for_program(

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from elastic.options import options_of, read_policy
+from elastic.options import options_of, read_policy, title_of
 from elastic.record.said import Coming, SaidSide
-from page.asking import AskedQuestion
+from page.asking import AskedQuestion, front_before
 from page.conversing import Conversation
 from page.job import Progress
 
@@ -20,9 +20,11 @@ def coming_of(asked: AskedQuestion, conversation: Conversation | None, kept: int
     policies = [read_policy(side) for side in asked.sides]
     keeps = [policy.keep if options_of(type(policy))["keep"].is_free else 1.0 for policy in policies]
     sides = [
-        SaidSide("", "running", policy.title, keep, keep < 1, reads_part=policy.keep_is_read)
+        SaidSide("", "running", title_of(policy), keep, keep < 1, reads_part=policy.keep_is_read)
         for policy, keep in zip(policies, keeps, strict=True)
     ]
+    if (front := front_before(asked.front, asked.share, policies[-1])) is not None:
+        sides[-1] = replace(sides[-1], title=title_of(policies[-1], front), keep=asked.share, is_compressed=True)
     after = conversation.said[kept - 1].run if conversation is not None and kept else ""
     return Coming(asked.question.strip(), after, sides)
 

@@ -21,6 +21,7 @@ def compare_api(events: Callbacks) -> None:
             gr.Checkbox(False, label="compress_before_question"),
             *pictures_api(),
             OptionalText("off", label="reuse"),
+            OptionalText("off", label="front"),
         ]
         outputs = [gr.Textbox(label="answer_a"), gr.Textbox(label="answer_b"), gr.JSON(label="figures")]
         gr.Button("Compare").click(events.compare, inputs, outputs, api_name="compare", concurrency_limit=None)

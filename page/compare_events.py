@@ -5,6 +5,7 @@ from contextlib import aclosing
 
 import gradio as gr
 
+from elastic.fronts import FRONTS
 from elastic.options import name_of, read_choice, read_share, write_policy
 from elastic.policies import POLICIES
 from page.asking import AskedQuestion, SidePolicies
@@ -167,6 +168,9 @@ class CompareEvents:
         sides = [write_policy(table.plans[row].policy) for row in (0, number)]
         pictures = {"picture": table.picture, "further": [path for path, _ in table.further]}
         pictures |= {"picture_tokens": table.picture_tokens}
+        plan = table.plans[number]
+        if plan.front is not None:
+            pictures |= {"front": plan.name, "share": plan.keep}
         return AskedQuestion(**pictures, question=table.question, sides=sides, tokens=table.tokens)
 
     async def compare_all(
@@ -182,7 +186,8 @@ class CompareEvents:
         request: gr.Request,
     ) -> list:
         """Answer one question with many policies, the full cache first; `policies` and `keeps` (fractions kept,
-        0.05 to 1) are separated by commas. One row of figures for each policy and fraction. `further_images` and
+        0.05 to 1) are separated by commas. One row of figures for each policy and fraction. Among the policies may be
+        visionzip and divprune, which leave picture tokens out before anything is read. `further_images` and
         `image_tokens` are as in `/compare`. With `bits`, as in 8,4,2, policies that can be stored in fewer bits come
         once more for each, at the same bytes."""
         with self.asking.errors_for_programs():
@@ -257,5 +262,6 @@ def _ended(table: Table, how: str, why: str) -> dict:
 
 def describe(names: list[str]) -> str:
     """What some methods do and where they are from, as Markdown."""
-    lines = [f"**{POLICIES[name].title}** · {with_links(POLICIES[name])}" for name in POLICIES if name in names]
+    every = POLICIES | FRONTS
+    lines = [f"**{every[name].title}** · {with_links(every[name])}" for name in every if name in names]
     return "\n\n".join(lines) or "Choose a method: what it does stands here."

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from elastic.fronts import FRONTS
 from elastic.policies import POLICIES
 from page.asking import MOST_TOKENS
 from page.compare_events import CompareEvents, describe
@@ -60,7 +61,7 @@ class CompareTab:
         self.live = live
         self.events = CompareEvents(live.events)
         gr.Markdown(INTRODUCTION, elem_id="compare-about")
-        choices = [(policy.title, name) for name, policy in POLICIES.items() if name != "full"]
+        choices = [(policy.title, name) for name, policy in (POLICIES | FRONTS).items() if name != "full"]
         begin_with = [name for name in GOOD if name in POLICIES]
         self.methods = gr.CheckboxGroup(
             choices, value=begin_with, label="Methods", show_select_all=True, elem_id="compare-methods"

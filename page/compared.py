@@ -5,6 +5,7 @@ from contextlib import closing
 
 from PIL.Image import Image
 
+from elastic.fronts import Front
 from elastic.policies import Policy
 from elastic.record.trace import first_difference
 from page.model import Model
@@ -19,10 +20,12 @@ def compared(
     tokens: int,
     before_question: bool,
     reuse: int | None,
+    front: Front | None,
 ) -> Generator[None, None, tuple[str, str, dict]]:
     """The steps of it, for the line; they come to both answers and the figures."""
     comparison = model.session.Comparison(model.heeding(picture_tokens), pictures, policies)
-    with closing(comparison.ask(question, tokens, before_question=before_question, reuse=reuse)) as events:
+    how = {"before_question": before_question, "reuse": reuse, "front": front}
+    with closing(comparison.ask(question, tokens, **how)) as events:
         for _ in events:
             yield
     a, b = comparison.record().sides

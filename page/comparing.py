@@ -11,14 +11,19 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from elastic.fairness import beyond_share
+from elastic.fronts import FRONTS, Front, front_of
 from elastic.options import build_policy, changed, options_of, percent, policy_named, read_percent
 from elastic.policies import POLICIES, Policy
 from elastic.record.steps import no_formula
 from page.endings import out_of_memory
+
+if TYPE_CHECKING:  # which imports torch
+    from elastic.state import State
 
 MOST_ROWS = 120
 FIGURES = ("agreement", "kl", "rouge_l", "ms_per_token", "bytes_peak", "bytes_prompt", "bytes_full")
@@ -35,10 +40,11 @@ class Plan:
     keep: float | None
     policy: Policy | None  # None where the method refuses, for the reason in `refused`
     refused: str = ""
+    front: Front | None = None  # where the row is of one, with the full cache behind it
 
     @property
     def title(self) -> str:
-        return POLICIES[self.name].title
+        return (FRONTS | POLICIES)[self.name].title
 
     @property
     def line(self) -> str:
@@ -80,16 +86,17 @@ def plan_rows(
             none of the methods can be stored in them.
     """
     for name in names:
-        policy_named(name)
-    chosen = [name for name in POLICIES if name in names and name != "full"]
+        if name not in FRONTS:
+            policy_named(name)
+    chosen = [name for name in [*POLICIES, *FRONTS] if name in names and name != "full"]
     if not chosen:
         raise ValueError("There is no method yet. Choose at least one to compare with the full cache.")
     rows: list[tuple[str, float | None, dict]] = [("full", None, {})]
     for name in chosen:
-        has_choice = options_of(POLICIES[name])["keep"].is_free
+        has_choice = name in FRONTS or options_of(POLICIES[name])["keep"].is_free
         for keep in budgets if has_choice else [None]:
             rows += [(name, keep, own) for own in _in_bits(name, options.get(name, {}), bits)]
-    if bits and not any(BITS in options_of(POLICIES[name]) for name in chosen):
+    if bits and not any(BITS in options_of(POLICIES[name]) for name in chosen if name in POLICIES):
         can = ", ".join(policy.title for policy in POLICIES.values() if BITS in options_of(policy))
         raise ValueError(f"None of these methods can be stored in fewer bits. These can: {can}.")
     if len(rows) > MOST_ROWS:
@@ -99,7 +106,7 @@ def plan_rows(
 
 def _in_bits(name: str, own: dict, bits: Sequence[str]) -> list[dict]:
     """The settings of a method, and those with each number of bits, where it has the choice."""
-    option = options_of(POLICIES[name]).get(BITS)
+    option = None if name in FRONTS else options_of(POLICIES[name]).get(BITS)
     if option is None:
         return [own]
     here = own.get(BITS, option.default)
@@ -108,6 +115,8 @@ def _in_bits(name: str, own: dict, bits: Sequence[str]) -> list[dict]:
 
 def _plan(name: str, keep: float | None, options: dict) -> Plan:
     try:
+        if name in FRONTS:
+            return Plan(name, keep, build_policy("full", 1.0, {}), front=front_of(name, keep, is_alone=True))
         return Plan(name, keep, build_policy(name, 1.0 if keep is None else keep, options))
     except ValueError as error:
         return Plan(name, keep, None, str(error))
@@ -149,6 +158,7 @@ class Table:
         from elastic.engine import prefill
         from elastic.evaluate.measure import baseline, measure
         from elastic.session import check_pictures, checked_question
+        from elastic.shortening import shorten
 
         check_pictures(llava, 1 + len(self.further))
         self.question = checked_question(self.question)
@@ -158,6 +168,13 @@ class Table:
         prompt = llava.first_turn([self.image, *(image for _, image in self.further)], self.question)
         _check_room(llava, prompt.ids.shape[1], self.tokens)
         start = prefill(llava, prompt, needs, record_attention=False)
+
+        def started(plan: Plan) -> "State":
+            """What a row's method compresses: all that was read, or fewer tokens of it."""
+            if plan.front is None:
+                return start
+            return prefill(llava, shorten(llava, prompt, plan.front), needs, record_attention=False)
+
         base = baseline(start, None, self.tokens)
         for number, plan in enumerate(self.plans, 1):
             self.status = f"{number} of {len(self.plans)}: {plan.line}"
@@ -169,7 +186,7 @@ class Table:
                 "bits": plan.bits,
                 "settings": settings_of(plan),
             }
-            row |= _figures(plan, lambda policy: measure(start, policy, base, self.tokens))
+            row |= _figures(plan, lambda plan: measure(started(plan), plan.policy, base, self.tokens))
             self.rows.append(row | {"beyond_share": self._beyond_share(plan, row)})
         self.status = f"All {len(self.plans)} rows are there."
         yield self.status
@@ -182,7 +199,7 @@ class Table:
         if plan.policy.keep_is_read and plan.policy.keep < 1:
             return f"holds everything, and reads {100 * plan.policy.keep:.3g}\u00a0% of it at a word"
         after_prompt, at_peak = (row[name] / full[name] for name in ("bytes_prompt", "bytes_peak"))
-        return beyond_share(plan.policy.keep, after_prompt, at_peak).replace("%", "\u00a0%")  # no line ends between
+        return beyond_share(plan.keep or 1.0, after_prompt, at_peak).replace("%", "\u00a0%")  # no line ends between
 
     @property
     def nbytes(self) -> int:
@@ -208,12 +225,12 @@ class Table:
         return [row for row in self.rows if not row["refused"]]
 
 
-def _figures(plan: Plan, measure: Callable[[Policy], object]) -> dict:
+def _figures(plan: Plan, measure: Callable[[Plan], object]) -> dict:
     """What a method makes of the question, or why it makes nothing of it."""
     if plan.policy is None:
         return _refusal(plan.refused)
     try:
-        outcome = asdict(measure(plan.policy))
+        outcome = asdict(measure(plan))
     except ValueError as error:
         return _refusal(str(error))
     except Exception as error:  # whatever is wrong with one method, the others go on

@@ -117,6 +117,9 @@ def changes(before: "Asking", now: "Asking") -> list[str]:
         said.append(f"From here caches are compressed {when} the question is read.")
     if now.reuse != before.reuse:
         said.append(f"From here {_reuse(now.reuse)}.")
+    if now.front != before.front:
+        tokens = "all tokens of pictures" if now.front is None else f"what {now.front.title} leaves of pictures"
+        said.append(f"From here B is given {tokens}.")
     if now.picture_tokens != before.picture_tokens:
         most = f"at most {now.picture_tokens:,} tokens" if now.picture_tokens else "as many tokens as the model likes"
         said.append(f"From here a picture has {most}.")

@@ -20,6 +20,7 @@ ONLY_FIRST = (
     "Only of a conversation's first question something can be erased. Ask this one first, in a new conversation."
 )
 NOT_OF_REUSED = "B has not read this picture but taken it over. Ask with Reuse the picture off, then erase."
+NOT_OF_FEWER = "B was given fewer tokens of this picture. Ask with Fewer picture tokens off, then erase."
 SHARE = "A side that compresses may hold as many slots as of the whole prompt."
 NOT_HELD = "The record of this answer was put away to make room for other visitors. Ask the question again, then erase."
 
@@ -50,6 +51,8 @@ class ErasedAnswer:
         self.asking, self.said = conversation.turns[0].asked, conversation.said[0]
         if self.asking.reuse is not None:
             raise ValueError(NOT_OF_REUSED)
+        if self.asking.front is not None:
+            raise ValueError(NOT_OF_FEWER)
         self.erased, self.before, self.latest = erased, before, latest
 
     def steps(self) -> Iterator[Message | Progress | None]:

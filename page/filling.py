@@ -8,7 +8,7 @@ import gradio as gr
 from elastic.options import name_of, options_of, percent, read_percent, read_policy, write_choice
 from elastic.policies import POLICIES
 from page import incoming
-from page.asking import AskedQuestion
+from page.asking import OFF, AskedQuestion
 from page.controls import Ask, example_of, find_example, show_example
 from page.links import DEFAULTS, read_link
 from page.misspelt import SIDES
@@ -27,8 +27,8 @@ class Filling:
         self, inputs: Ask, sides: SideControls, answer: list[gr.components.Component], shown: Shown, pocket: bool
     ) -> None:
         self.inputs, self.sides, self.shown, self.pocket = inputs, sides, shown, pocket
-        # How much of the cache is kept, since when, and what of it was read elsewhere.
-        self.budget = [inputs.keep, sides.before_question, sides.reuse]
+        # How much of the cache is kept, since when, what of it was read elsewhere, and what not at all.
+        self.budget = [inputs.keep, sides.before_question, sides.reuse, sides.front]
         self.side_inputs = [*sides.names, *sides.options]
         self.filled = [inputs.picture, inputs.question, inputs.suggested, inputs.scene_seed, inputs.belongs]
         self.filled += [*self.budget, *self.side_inputs]
@@ -79,7 +79,8 @@ class Filling:
         picture = str(incoming.keep(incoming.content_of(picture), Path(picture).name))
         before, tokens = bool(found.get("compress", False)), found.get(TOKENS_PART, 0)
         asked = {"question": found.get("q", question), "before_question": before, "picture_tokens": tokens}
-        asked |= {"reuse": found.get("reuse", "off")}
+        asked |= {"reuse": found.get("reuse", "off"), "front": found.get("front", OFF)}
+        asked |= {"share": found.get("keep", read_percent(self.inputs.keep.value))}
         return AskedQuestion(picture=picture, sides=sides, **asked)
 
     def inputs_of(self, asked: AskedQuestion) -> list:
@@ -91,8 +92,8 @@ class Filling:
             getattr(policies[side], option) if names[side] == name else gr.skip()
             for side, name, option in self.sides.keys
         ]
-        keep = float(percent(kept[0])) if kept else gr.skip()
-        budget = [keep, asked.before_question, asked.reuse]
+        keep = float(percent(kept[0] if kept else asked.share))
+        budget = [keep, asked.before_question, asked.reuse, asked.front]
         return [asked.picture, asked.question, asked.tokens, asked.temperature, *budget, *names, *settings]
 
     def as_typed(self, asked: AskedQuestion) -> list:
@@ -106,7 +107,7 @@ class Filling:
     def of_link(self, asked: Mapping[str, str], found: Mapping[str, object]) -> list:
         """Values of all inputs for what a link asks about one of the pictures."""
         picture, question, suggestions, seed = show_example(self.example(asked))
-        settings = self.settings(DEFAULTS | {"compress": False, "reuse": "off"} | found)
+        settings = self.settings(DEFAULTS | {"compress": False, "reuse": OFF, "front": OFF} | found)
         return [
             picture,
             found.get("q", question),
@@ -133,5 +134,5 @@ class Filling:
             for side, policy, field in self.sides.keys
         ]
         keep = float(percent(found["keep"])) if "keep" in found else gr.skip()
-        budget = [keep, found.get("compress", gr.skip()), found.get("reuse", gr.skip())]
-        return [*budget, *(policies.get(side, gr.skip()) for side in SIDES), *settings]
+        budget = [found.get(name, gr.skip()) for name in ("compress", "reuse", "front")]
+        return [keep, *budget, *(policies.get(side, gr.skip()) for side in SIDES), *settings]

@@ -16,7 +16,7 @@ from elastic.options import (
 )
 from elastic.policies import Policy
 from elastic.record.reuse import CHOICES
-from page.asking import MOST_PICTURE_TOKENS
+from page.asking import ANY_FRONT, MOST_PICTURE_TOKENS, OFF
 from page.misspelt import SIDES, misspelt
 
 DEFAULTS = {"a": "full", "b": "elastic"}
@@ -36,7 +36,9 @@ def link_of(
     before_question: bool = False,
     picture_tokens: int = 0,
     is_later: bool = False,
-    reuse: str = "off",
+    reuse: str = OFF,
+    front: str = OFF,
+    share: float = 1.0,
 ) -> dict[str, str]:
     """The parameters that ask a question about a bundled picture again; else they say what they come without.
 
@@ -44,14 +46,15 @@ def link_of(
     """
     if len(policies) != len(SIDES):
         return {}
-    keep = max((policy.keep for policy in policies if policy.keep < 1), default=1.0)
+    keep = max((policy.keep for policy in policies if policy.keep < 1), default=1.0 if front == OFF else share)
     about = {"without": "conversation" if is_later else "picture"} if example is None else {"example": example}
     link = about | {"q": question, "keep": percent(keep)}
     for side, policy in zip(SIDES, policies, strict=True):
         link[side] = name_of(policy)
         link |= {f"{side}.{name}": write_value(value) for name, value in changed(policy).items() if name != "keep"}
     link |= {"picture_tokens": str(picture_tokens)} if picture_tokens else {}
-    link |= {"reuse": reuse} if reuse != "off" else {}
+    link |= {"reuse": reuse} if reuse != OFF else {}
+    link |= {"front": front} if front != OFF else {}
     return link | ({"compress": "before"} if before_question else {})
 
 
@@ -61,12 +64,12 @@ def read_link(asked: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
     Also for what it is without.
     Of what it names: `q`, `keep` as a share of the cache, `a` and `b` as policies' names, `a.field` as options' values,
     `compress` as whether that is before the question, `picture_tokens` as the most that a picture may have, `reuse` as
-    which first tokens of a reused picture are read anew.
+    which first tokens of a reused picture are read anew, `front` as what leaves tokens of it out.
     """
     found: dict[str, object] = {}
     wrong = misspelt(asked)
     readers: dict[str, Callable[[str], object]] = {"q": _question, "keep": _keep, "compress": _compress}
-    readers |= {"picture_tokens": _picture_tokens, "reuse": _reuse}
+    readers |= {"picture_tokens": _picture_tokens, "reuse": _reuse, "front": _front}
     if "without" in asked:
         wrong.append(WITHOUT.get(asked["without"], WITHOUT["picture"]))
     for name in readers.keys() & asked.keys():
@@ -123,6 +126,15 @@ def _reuse(text: str) -> str:
         raise ValueError(
             f"The link sets reuse to {text[:20]!r}: write one of {', '.join(CHOICES)} there, for how many first tokens "
             "of a reused picture are read anew, or leave it out."
+        )
+    return text
+
+
+def _front(text: str) -> str:
+    if text not in ANY_FRONT:
+        raise ValueError(
+            f"The link sets front to {text[:20]!r}: write one of {', '.join(ANY_FRONT)} there, for what leaves tokens "
+            "of the picture out on side B, or leave it out."
         )
     return text
 

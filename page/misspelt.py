@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 SIDES = "ab"
 # All parts that are read: by `links`, by the view in the browser, by the lesson.
-KNOWN = ("example", "without", "q", "keep", "compress", "reuse", "picture_tokens", *SIDES)
+KNOWN = ("example", "without", "q", "keep", "compress", "reuse", "front", "picture_tokens", *SIDES)
 KNOWN += ("layer", "head", "t", "mode", "level", "tab", "present", "lesson", "lang", "handout")
 
 

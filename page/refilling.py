@@ -1,9 +1,11 @@
 """What a run was asked with, as its record tells it, for the inputs beside it: picture, question and settings."""
 
+from elastic.fronts import FRONTS
 from elastic.options import percent, write_value
 from elastic.record.places import ViewFrame
 from elastic.record.trace import Run, Trace
 from page import incoming
+from page.asking import OFF
 from page.links import read_link
 from page.misspelt import SIDES
 
@@ -45,7 +47,9 @@ def settings_of_run(run: Run) -> dict[str, object]:
     """The settings as `read_link` finds them in a link; of a foreign record what cannot be is left out."""
     asked = {"compress": "before" if any(side.asked_after for side in run.sides) else "after"}
     reuse = next((side.reuse.choice for side in run.sides if side.reuse is not None), "off")
-    asked |= {"reuse": reuse}
+    fronts = {kind.title: name for name, kind in FRONTS.items()}
+    front = next((fronts.get(side.fewer.front, OFF) for side in run.sides if side.fewer is not None), OFF)
+    asked |= {"reuse": reuse, "front": front}
     for name, side in zip(SIDES, run.sides, strict=False):
         asked[name] = side.policy
         asked |= {f"{name}.{option}": write_value(value) for option, value in side.options.items() if option != "keep"}
@@ -56,5 +60,5 @@ def settings_of_run(run: Run) -> dict[str, object]:
 
 
 def _keep(side: Trace) -> float:
-    keep = side.options.get("keep", 1.0)
+    keep = side.options.get("keep", 1.0) if side.fewer is None else side.fewer.keep
     return keep if isinstance(keep, float) else 1.0

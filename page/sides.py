@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from elastic.fronts import FRONTS, Front
 from elastic.options import Option, options_of
 from elastic.policies import POLICIES, Policy
 from elastic.record.reuse import CHOICES
-from page.asking import HOTTEST, MOST_TOKENS
+from page.asking import HOTTEST, MOST_TOKENS, OFF
 from page.looking import PRIVATE
 
 BEFORE = (
@@ -23,6 +24,14 @@ REUSE = (
 )
 
 
+FRONT = (
+    "B's language model is never given the rest of the picture; what the vision tower saw decides, before any question. "
+    "With Full cache on side B this alone leaves the share that is kept. With another method both leave the same share "
+    "of what they are given, and together as much as is kept. VisionZip keeps what the tower looked at and merges the "
+    "rest into a few tokens; DivPrune keeps tokens that are unlike each other."
+)
+
+
 @dataclass(frozen=True)
 class SideControls:
     """Each side's policy, when both compress, and every option's (side, policy, field) with its control."""
@@ -30,6 +39,7 @@ class SideControls:
     names: list[gr.Dropdown]
     before_question: gr.Checkbox
     reuse: gr.Dropdown
+    front: gr.Dropdown
     keys: list[tuple[int, str, str]]
     options: list[gr.components.Component]
 
@@ -58,6 +68,13 @@ def side_controls() -> SideControls:
         info=REUSE,
         elem_id="reuse",
     )
+    front = gr.Dropdown(
+        [("off: it is given all of them", OFF), *((kind.title, name) for name, kind in FRONTS.items())],
+        value=OFF,
+        label="Fewer picture tokens for side B",
+        info=FRONT,
+        elem_id="front",
+    )
     for side, chosen in enumerate(names):
         with gr.Accordion(f"Settings of side {'AB'[side]}", open=False):
             groups = []
@@ -70,7 +87,7 @@ def side_controls() -> SideControls:
                             options.append(option_control(option))
                 groups.append(group)
             chosen.change(lambda now: [gr.Group(visible=name == now) for name in POLICIES], chosen, groups, **PRIVATE)
-    return SideControls(names, before_question, reuse, keys, options)
+    return SideControls(names, before_question, reuse, front, keys, options)
 
 
 def _reuse_label(name: str) -> str:
@@ -81,8 +98,8 @@ def _reuse_label(name: str) -> str:
     return f"reused, {tokens} read anew"
 
 
-def with_links(policy: type[Policy]) -> str:
-    """What a policy does and where it is from, as Markdown; papers on arXiv and OpenReview are links."""
+def with_links(policy: type[Policy] | type[Front]) -> str:
+    """What a policy or a front does and where it is from, as Markdown; papers on arXiv and OpenReview are links."""
     paper = re.sub(r"arXiv[ :]\s*(\d{4}\.\d{4,5})", r"[arXiv \1](https://arxiv.org/abs/\1)", policy.paper)
     paper = re.sub(r"OpenReview (\w{10})", r"[OpenReview](https://openreview.net/forum?id=\1)", paper)
     return f"{policy.about} {paper}".strip()

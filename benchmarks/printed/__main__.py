@@ -2,12 +2,20 @@
 
 from pathlib import Path
 
-from benchmarks.printed import bits, heads, linking, rehearsal
+from benchmarks.printed import bits, fronts, heads, linking, memory, reading, rehearsal
 from elastic.command_line import Options
 from elastic.files import one_sentence, whole
 from elastic.model import load
 
-PICTURES = {"rehearsal": rehearsal.draw, "heads": heads.draw, "bits": bits.draw, "linking": linking.draw}
+PICTURES = {
+    "rehearsal": rehearsal.draw,
+    "heads": heads.draw,
+    "bits": bits.draw,
+    "reading": reading.draw,
+    "memory": memory.draw,
+    "linking": linking.draw,
+    "fronts": fronts.draw,
+}
 
 
 def main() -> None:

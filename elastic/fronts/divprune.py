@@ -1,11 +1,4 @@
-"""DivPrune: tokens that are as unlike each other as possible (arXiv 2503.02175, CVPR 2025).
-
-By what the language model would be given for each cell, and the cosine of the angle between two. First comes the cell
-whose nearest neighbour is farthest; then, again and again, the one that is farthest from all that were taken (a greedy
-solution of the max-min diversity problem). They stand in the order of the picture; nothing is merged.
-
-Departure: of several pictures each is thinned by itself, where the authors' code knows one.
-"""
+"""DivPrune: tokens that are as unlike each other as possible."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,7 +11,15 @@ from elastic.fronts.base import FewerCells, Front, PictureCells
 
 @dataclass(frozen=True)
 class DivPrune(Front):
-    """The cells that are farthest from each other."""
+    """DivPrune (Alvar et al., CVPR 2025, arXiv 2503.02175).
+
+    By what the language model would be given for each cell, and the cosine of the angle between two. First comes the
+    cell whose nearest neighbour is farthest; then, again and again, the one that is farthest from all that were taken:
+    a greedy solution of the max-min diversity problem. They stand in the order of the picture; nothing is merged.
+    While decoding nothing happens.
+
+    Departure: of several pictures each is thinned by itself, where the authors' code knows one.
+    """
 
     title: ClassVar[str] = "DivPrune"
     about: ClassVar[str] = (

@@ -1,15 +1,4 @@
-"""VisionZip: tokens that the vision tower looked at, and a few that stand for the rest (arXiv 2412.04467, CVPR 2025).
-
-Kept are the *dominant* cells, which the tower's class token gave the most attention to, summed over heads, in the layer
-whose output is read. Of the others every so-maniest is a *contextual* one: each cell that is left joins the contextual
-one with the most similar key (cosine, mean over heads), and a contextual token is its own hidden state and the mean of
-those that joined it, added up, as in the authors' code. Then all go through the projector, the dominant ones first.
-
-Departures. The class token itself, which the authors keep as one more token, is not: LLaVA reads patches alone, and it
-has no place in the picture. The authors have three settings of LLaVA-1.5, 54 + 10, 108 + 20 and 162 + 30 tokens of
-576; here a share of 10 in 64 is contextual, whatever the number. In a tower without a class token (SigLIP) all cells
-look, as in the authors' code for such towers.
-"""
+"""VisionZip: what the vision tower looked at, and a few tokens that stand for the rest."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,7 +11,19 @@ from elastic.fronts.base import FewerCells, Front, PictureCells
 
 @dataclass(frozen=True)
 class VisionZip(Front):
-    """The cells that the tower looked at most, and some into which the others are merged."""
+    """VisionZip (Yang et al., CVPR 2025, arXiv 2412.04467).
+
+    Kept are the *dominant* cells, which the tower's class token gave the most attention to, summed over heads, in the
+    layer whose output is read. Of the others every so-maniest is a *contextual* one: each cell that is left joins the
+    contextual one with the most similar key (cosine, mean over heads), and a contextual token is its own hidden state
+    and the mean of those that joined it, added up, as in the authors' code. All go through the projector, the dominant
+    ones first. While decoding nothing happens: a front has done its work before the language model reads.
+
+    Departures. The class token itself, which the authors keep as one more token, is not kept: LLaVA reads patches
+    alone, and it has no place in the picture. The authors have three settings of LLaVA-1.5, 54 + 10, 108 + 20 and 162 +
+    30 tokens of 576; here a share of 10 in 64 is contextual, whatever the number. In a tower without a class token
+    (SigLIP) all cells look, as in the authors' code for such towers.
+    """
 
     title: ClassVar[str] = "VisionZip"
     about: ClassVar[str] = (

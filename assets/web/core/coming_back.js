@@ -1,7 +1,7 @@
 // Coming back: what a tab keeps to find its way back after it was loaded anew, and what its address says of it.
 
 // Parts of an address that say what is shown; others are how it is shown, or none of ours.
-const OWN = /^(example|q|keep|compress|reuse|picture_tokens|without|layer|head|t|mode|level|[ab](\..*)?)$/;
+const OWN = /^(example|q|keep|compress|reuse|front|picture_tokens|without|layer|head|t|mode|level|[ab](\..*)?)$/;
 const MOST_LETTERS = 200_000; // of a conversation that is kept as words
 const CUT = 'What was said before is too long to be kept in this tab.';
 

@@ -2,6 +2,7 @@
 
 import { MESSAGE_VERSION, newSide, openSide, takeSteps } from '../core/messages.js';
 import { keptWords } from '../core/numbers.js';
+import { fewerText } from '../core/fewer.js';
 import { reuseText } from '../core/reusing.js';
 import { askedAfterText } from '../core/sentences.js';
 import { isMarker } from '../core/tokens.js';
@@ -201,7 +202,7 @@ function open(opening) {
   if (show && state.wanted?.isWrong) Object.assign(state.wanted, { mode: show.mode, isWrong: false });
   state.layer = Math.min(state.layer, state.sides[0].layers);
   state.sides.forEach(openPanels);
-  setText(find('.tv-before'), [askedAfterText(opening.sides[0]), reuseText(state.sides)].filter(Boolean).join(' '));
+  setText(find('.tv-before'), [askedAfterText(opening.sides[0]), reuseText(state.sides), fewerText(state.sides)].filter(Boolean).join(' '));
   both('.tv-key-reuse').forEach((key) => { key.hidden = !state.sides.some((side) => side.reuse?.tokens.length); });
   setText(find('.tv-seen-as'), seenText(views));
   buildCalculator(find('.tv-calculator-box'), state.shape);

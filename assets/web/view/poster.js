@@ -3,6 +3,7 @@
 
 import { bytesAfter, shortTitle } from '../core/charts.js';
 import { bytesText, keptWords } from '../core/numbers.js';
+import { fewerFacts } from '../core/fewer.js';
 import { reuseFacts } from '../core/reusing.js';
 import { differing, splitWords } from '../core/words.js';
 import { drawCertainty, drawMemory } from './charts.js';
@@ -66,7 +67,7 @@ function viewFacts(state, sides) {
   const isPerHead = state.layer && sides.some((side) => side.heads > 1);
   const head = isPerHead ? [state.head ? 'head ' + state.head : 'mean of heads'] : [];
   const when = sides.some((side) => side.asked_after) ? ['compressed before the question'] : [];
-  when.push(...reuseFacts(sides));
+  when.push(...reuseFacts(sides), ...fewerFacts(sides));
   return [sides[0].model, ...sides.map((side) => side.title + (side.is_compressed ? ' ' + keptWords(side) : '')), ...when, single, ...head,
     'after answer token ' + state.step].filter(Boolean).join(' · ');
 }

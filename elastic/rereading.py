@@ -98,7 +98,7 @@ def read_from_start(llava: PictureReader, past: Sequence[PastTurn], asked: Askin
     yield Read(begun[0].prefill_seconds)
     if asked.reuse is not None:
         begun[-1] = linked(llava, start, begins, asked.reuse, needs)
-    if asked.front is not None:
+    if asked.front is not None:  # which takes little time beside the tower's, and neither is the state's
         begun[-1] = prefill(llava, shorten(llava, start, asked.front), needs)
     question = nexts.pop() if asked.before_question else None
     reserve = asked.reserve + (0 if question is None else question.ids.shape[1])
@@ -119,8 +119,10 @@ def read_from_start(llava: PictureReader, past: Sequence[PastTurn], asked: Askin
 
 def _given(llava: PictureReader, prompt: Reading, asked: Asking, side: int) -> Reading:
     """What a side reads of a prompt: fewer tokens of its pictures where a front stands before the side."""
-    is_fronted = asked.front is not None and side == len(asked.policies) - 1 and prompt.has_pictures
-    return shorten(llava, prompt, asked.front) if is_fronted else prompt
+    is_last = side == len(asked.policies) - 1
+    if asked.front is None or not is_last or not prompt.has_pictures:
+        return prompt
+    return shorten(llava, prompt, asked.front)
 
 
 def _check_reuse(asked: Asking, is_first: bool) -> None:

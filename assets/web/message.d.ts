@@ -73,6 +73,7 @@ interface SideOpening {
   asked_after: number;
   erasure: Erasure | null;
   reuse: Reuse | null;
+  fewer: Fewer | null;
   remembers: boolean;
   reads_part: boolean;
 }
@@ -97,6 +98,13 @@ interface Reuse {
   tokens: number[];
   begins: number[];
   k: number | null;
+}
+
+/** For a record: whose doing it was that tokens were never read, and which ones these are. */
+interface Fewer {
+  front: string;
+  keep: number;
+  tokens: number[];
 }
 
 /** What a view opens with, where its address asks for nothing else; layer and head count from 1, `t` is a step. */

@@ -64,7 +64,8 @@ class Shortened:
     @property
     def left_out(self) -> list[int]:
         """Those of the W that are not read."""
-        return np.setdiff1d(np.arange(len(self.place)), self.number).tolist()
+        unread: list[int] = np.setdiff1d(np.arange(len(self.place)), self.number).tolist()
+        return unread
 
     def fewer(self, keep: float) -> Fewer | None:
         """For the record of a side whose policy was asked to keep a share; None where nothing was left out."""

@@ -112,6 +112,7 @@ def checkpoints(tmp_path_factory):
     return made
 
 
+@torch.inference_mode()
 @pytest.mark.parametrize("name", ["llava_15", "llava_interleave"])
 def test_cells_are_what_the_library_makes_of_the_picture_in_the_layer_that_is_read(name, checkpoints, picture):
     llava = checkpoints[name]
@@ -130,6 +131,7 @@ def test_cells_are_what_the_library_makes_of_the_picture_in_the_layer_that_is_re
     assert torch.allclose(cells.hidden, seen.hidden_states[number][0, classes:], atol=1e-5)
 
 
+@torch.inference_mode()
 @pytest.mark.parametrize("kind", EVERY)
 def test_the_model_reads_words_and_chosen_tokens_one_behind_the_other(kind, pocket, picture):
     prompt = pocket.first_turn(picture, QUESTION)
@@ -175,6 +177,7 @@ def ask(comparison, question, front, tokens=10, **how):
     return comparison.record()
 
 
+@torch.inference_mode()
 @pytest.mark.parametrize("kind", EVERY)
 def test_the_record_shows_what_was_left_out_as_merged_or_dropped_in_every_layer(kind, pocket, picture):
     run = ask(Comparison(pocket, picture, [Full(), Full()]), QUESTION, kind(keep=0.3))
@@ -277,10 +280,9 @@ def test_a_picture_of_a_later_turn_is_thinned_as_well(checkpoints, picture):
 def test_the_text_after_a_shorter_prompt_goes_on_as_any_other(pocket, picture):
     prompt = shorten(pocket, pocket.first_turn(picture, QUESTION), DivPrune(keep=0.3))
     state = prefill(pocket, prompt)
-    answer = [step.token for step in decode(state, 8)]
+    list(decode(state, 8))
     extend(state, pocket.next_turn(LATER))
-    every = torch.cat([prompt.ids, torch.tensor([[*answer]]), pocket.next_turn(LATER).ids], 1)
-    at_once = prefill(pocket, replace(prompt, ids=every, place=np.zeros((0, 4), np.int32), shortened=None))
+    at_once = prefill(pocket, replace(prompt, ids=state.ids, place=np.zeros((0, 4), np.int32), shortened=None))
     assert torch.allclose(state.logits, at_once.logits, atol=1e-3)
     assert (state.cache.tables.kinds == PATCH).sum() == (prompt.ids == pocket.image_id).sum()
 

@@ -25,10 +25,10 @@ REUSE = (
 
 
 FRONT = (
-    "B's language model is never given the rest of the picture; what the vision tower saw decides, before any question. "
-    "With Full cache on side B this alone leaves the share that is kept. With another method both leave the same share "
-    "of what they are given, and together as much as is kept. VisionZip keeps what the tower looked at and merges the "
-    "rest into a few tokens; DivPrune keeps tokens that are unlike each other."
+    "B's language model is never given the rest of the picture; what the vision tower saw decides, before any "
+    "question. With Full cache on side B this alone leaves the share that is kept. With another method both leave the "
+    "same share of what they are given, and together as much as is kept. VisionZip keeps what the tower looked at and "
+    "merges the rest into a few tokens; DivPrune keeps tokens that are unlike each other."
 )
 
 

@@ -373,7 +373,7 @@ def test_the_compare_api_returns_both_answers_and_the_figures(client):
     assert set(described) == {"/compare", "/compare_all"}
     names = [p["parameter_name"] for p in described["/compare"]["parameters"]]
     wanted = ["image", "question", "policy_a", "policy_b", "keep", "max_new_tokens", "compress_before_question"]
-    assert names == [*wanted, "further_images", "image_tokens", "reuse"]
+    assert names == [*wanted, "further_images", "image_tokens", "reuse", "front"]
     a, b, figures = client.predict(
         handle_file(SCENE), "How many rabbits are there?", "full", "elastic", 0.2, 32, api_name="/compare"
     )
@@ -409,6 +409,18 @@ def test_the_compare_api_takes_a_picture_over_where_it_is_asked_to(client):
     assert found["all"]["a"]["answer"] == found["all"]["b"]["answer"]
 
 
+def test_the_compare_api_leaves_picture_tokens_out_where_it_is_asked_to(client):
+    from gradio_client import handle_file
+
+    call = handle_file(SCENE), "How many rabbits are there?", "full", "full", 0.3, 32
+    for front in ("visionzip", "divprune"):
+        figures = client.predict(*call, front=front, api_name="/compare")[2]
+        tokens = figures["a"]["prompt_tokens"]
+        assert figures["b"]["prompt_tokens"] == tokens and figures["a"]["picture_tokens_left_out"] == 0
+        assert figures["b"]["slots_prompt"] == [int(0.3 * tokens)] * 6
+        assert figures["b"]["picture_tokens_left_out"] == tokens - int(0.3 * tokens)
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -421,6 +433,7 @@ def test_the_compare_api_takes_a_picture_over_where_it_is_asked_to(client):
         ({"further_images": ["/etc/passwd"]}, "This file is no upload of this page."),
         ({"image_tokens": 64}, "How many tokens a picture has is not for anybody to choose"),
         ({"reuse": "some"}, "There is no reuse of 'some'. Send one of off, 0, 1, 4, 16, all."),
+        ({"front": "some"}, "There is no front 'some'. Choose from: visionzip, divprune."),
         ({"image_tokens": -1}, "image_tokens: a number from 0 to 16384 is needed"),
     ],
 )

@@ -39,6 +39,8 @@ def uploads(tmp_path, monkeypatch):
         ({"before_question": "yes"}, "Compress before the question: true or false is needed, not 'yes'."),
         ({"before_question": 1}, "Compress before the question: true or false is needed, not 1."),
         ({"reuse": "8"}, "Reuse the picture: one of off, 0, 1, 4, 16, all is needed, not '8'."),
+        ({"front": "zip"}, "Fewer picture tokens: one of off, visionzip, divprune is needed, not 'zip'."),
+        ({"share": 0}, "Cache kept: a share above 0 and at most 1 is needed, not 0."),
         ({"seed": "7"}, "Seed: a whole number is needed, not '7'."),
         ({"question": ["x"]}, "Question for both sides: a text of at most 20,000 characters is needed, not a list."),
         ({"sides": ["full"]}, "Sides: the texts of two policies is needed, not a list."),

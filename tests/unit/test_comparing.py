@@ -13,6 +13,7 @@ import gradio as gr
 import pytest
 
 from elastic.evaluate.measure import measure
+from elastic.fronts.visionzip import VisionZip
 from elastic.options import build_policy
 from elastic.policies import POLICIES, Policy
 from elastic.policies.base import option
@@ -169,6 +170,17 @@ def test_a_row_of_a_method_that_reads_a_part_says_that_it_holds_everything(tiny,
         "",
         *(f"holds everything, and reads {share}\u00a0% of it at a word" for share in (50, 20)),
     ]
+
+
+def test_rows_of_fronts_are_what_they_leave_at_the_same_bytes_as_methods(pocket, picture):
+    rows = filled(table_of(picture, ["divprune", "snapkv", "visionzip"], [0.3]), pocket)
+    assert [row["title"] for row in rows] == ["Full cache", "SnapKV", "VisionZip", "DivPrune"]
+    assert [row["keep"] for row in rows] == [None, 0.3, 0.3, 0.3]
+    assert len({row["bytes_prompt"] for row in rows[1:]}) == 1 and not any(row["beyond_share"] for row in rows[1:])
+    run = Comparison(pocket, picture, [build_policy("full", 1.0, {})] * 2)
+    for _ in run.ask(QUESTION, 8, front=VisionZip(keep=0.3)):
+        pass
+    assert run.record().sides[1].answer == rows[2]["answer"]
 
 
 def test_the_status_says_which_row_comes(tiny, picture):

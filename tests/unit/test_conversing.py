@@ -7,6 +7,7 @@ import pytest
 
 from elastic.options import options_of, read_policy, write_policy
 from elastic.policies import POLICIES
+from elastic.fronts.visionzip import VisionZip
 from elastic.record.reuse import ALL
 from elastic.rereading import Asking
 from page.conversing import changes
@@ -24,8 +25,8 @@ def page(tiny, tmp_path, picture):
     page.model.line.close("over")
 
 
-def asked(*sides, before=False, tokens=0, reuse=None):
-    return Asking("?", (), tuple(read_policy(side) for side in sides), before, 8, tokens, reuse=reuse)
+def asked(*sides, before=False, tokens=0, reuse=None, front=None):
+    return Asking("?", (), tuple(read_policy(side) for side in sides), before, 8, tokens, reuse=reuse, front=front)
 
 
 def questions(message):
@@ -92,6 +93,9 @@ def test_what_is_otherwise_is_said_of_each_side_and_of_both():
     assert changes(asked("full", "elastic:keep=0.5", reuse=4), before) == [
         "From here both sides read the picture, before the question."
     ]
+    now = asked("full", "elastic:keep=0.5", front=VisionZip())
+    assert changes(before, now) == ["From here B is given what VisionZip leaves of pictures."]
+    assert changes(now, before) == ["From here B is given all tokens of pictures."]
 
 
 @pytest.mark.parametrize("name", POLICIES)

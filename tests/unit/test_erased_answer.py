@@ -62,6 +62,14 @@ def test_of_a_picture_that_one_side_took_over_nothing_is_erased(page):
         erase(page, first.run)
 
 
+def test_of_a_picture_of_which_one_side_was_given_less_nothing_is_erased(page):
+    first = page.ask("a", front="divprune", share=0.3)[-1]
+    assert [side.fewer is not None for side in first.opening.sides] == [False, True]
+    assert first.opening.sides[1].fewer.front == "DivPrune"
+    with pytest.raises(gr.Error, match="Ask with Fewer picture tokens off, then erase"):
+        erase(page, first.run)
+
+
 def test_of_a_later_turn_nothing_is_erased_and_of_the_first_still(page):
     first = page.ask("a")[-1]
     second = page.ask("a", "And what else?")[-1]

@@ -24,9 +24,13 @@ from elastic.evaluate.methods import (
 from elastic.evaluate.ready import Ready, compressed, dropped_everywhere
 from elastic.evaluate.run import Chunk, chunks, run_chunk
 from elastic.evaluate.spelling import Wanted, led, spelled
+from elastic.fronts.divprune import DivPrune
+from elastic.fronts.visionzip import VisionZip
 from elastic.models.reading import Reading, View, cells, words
 from elastic.models.text import TextModel
 from elastic.policies import POLICIES
+from elastic.policies.full import Full
+from elastic.policies.snapkv import SnapKV
 from scenes.evaluation import Drawing
 
 STORY = "The dog is in the center. The cat is at the top. " * 8 + "The number is 53. The bus is left of the tree."
@@ -180,6 +184,39 @@ def test_token_budgets_are_whole_numbers_and_not_for_methods_that_hold_every_tok
 def test_methods_that_need_a_picture_are_left_out_for_texts_with_their_sentence():
     found, left_out = without_picture(*variants(methods("tgvkv,h2o"), [0.5]))
     assert [variant.label for variant in found] == ["full", "h2o"] and "no picture" in left_out["tgvkv"]
+
+
+def test_fronts_stand_alone_or_before_a_method_and_both_keep_as_much_together():
+    found, left_out = variants(methods("visionzip,divprune+snapkv:window=8"), [0.25], [64])
+    shown = [(each.label, each.policy, each.front, each.keep) for each in found[1:]]
+    assert shown == [
+        ("visionzip", Full(), VisionZip(keep=0.25), 0.25),
+        ("divprune+snapkv:window=8", SnapKV(keep=0.25, window=8), DivPrune(keep=0.5), 0.25),
+    ]
+    assert set(left_out) == {"visionzip", "divprune+snapkv:window=8"} and "give --keep" in left_out["visionzip"]
+    assert without_picture(found, {})[0] == found[:1] and not any(each.batches for each in found[1:])
+    with pytest.raises(ValueError, match="There is no front 'visionzap'"):
+        methods("visionzap+snapkv")
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_front_is_judged_as_a_method_beside_the_same_full_cache(pocket, is_known):
+    chosen, _ = variants(methods("visionzip,snapkv,divprune+snapkv"), [0.3])
+    talk = about(Drawing("protocols"))[-1]
+    talk = replace(talk, turns=(replace(talk.turns[0], needs=((0.5, 0.5),)), *talk.turns[1:]))
+    found = run_chunk(pocket, Chunk((talk,), chosen, 8, is_known=is_known))[1:]
+    assert not [line for line in found if "error" in line]
+    by_label = {each.label: [line for line in found if line["policy"] == each.label] for each in chosen}
+    assert all(len(of_one) == 2 for of_one in by_label.values())
+    full = by_label["full"][0]
+    for label in ("visionzip", "snapkv", "divprune+snapkv"):
+        first = by_label[label][0]
+        assert (
+            first["keep"] == 0.3 and first["prompt"] == full["prompt"] and first["bytes_full"] == full["bytes_prompt"]
+        )
+        assert first["bytes_prompt"] / full["bytes_prompt"] == pytest.approx(int(0.3 * full["prompt"]) / full["prompt"])
+    assert by_label["visionzip"][0]["dropped"] == 0, "VisionZip merges, and drops nothing"
+    assert by_label["divprune+snapkv"][0]["dropped"] > 0.3
 
 
 def test_methods_that_need_kernels_are_left_out_for_models_that_have_none_with_their_sentence():

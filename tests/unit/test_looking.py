@@ -18,6 +18,7 @@ from elastic.policies.elastic import Elastic
 from elastic.policies.full import Full
 from elastic.record.archive import open_run
 from elastic.record.reuse import CHOICES
+from page.asking import ANY_FRONT, OFF
 from page.links import link_of, read_link
 from page.looking import ViewEvents
 from page.shown import RUN, Shown, held_bytes, recording, recordings
@@ -143,9 +144,10 @@ def test_a_saved_run_has_a_harmless_name_and_its_content(kind, tmp_path):
     st.text(st.characters(blacklist_categories=["Cs"]), max_size=50),
     st.booleans(),
     st.sampled_from([*CHOICES]),
+    st.sampled_from(ANY_FRONT),
 )
-def test_a_link_says_what_it_was_made_from(a, b, question, before, reuse):
-    link = link_of("scene-2057", question, [a, b], before, reuse=reuse)
+def test_a_link_says_what_it_was_made_from(a, b, question, before, reuse, front):
+    link = link_of("scene-2057", question, [a, b], before, reuse=reuse, front=front, share=0.3)
     found, wrong = read_link(link)
     assert link["q"] == question and link["example"] == "scene-2057"
     assert bool(wrong) == (not question.strip()) and ("q" in found) != bool(wrong)
@@ -155,8 +157,9 @@ def test_a_link_says_what_it_was_made_from(a, b, question, before, reuse):
             if field.name != "keep":
                 assert found.get(f"{side}.{field.name}", field.default) == getattr(policy, field.name)
     kept = [policy.keep for policy in (a, b) if policy.keep < 1]
-    assert found["keep"] == max(kept, default=1)
-    assert found.get("compress", False) is before and found.get("reuse", "off") == reuse
+    assert found["keep"] == max(kept, default=1 if front == OFF else 0.3)
+    assert found.get("compress", False) is before and found.get("reuse", OFF) == reuse
+    assert found.get("front", OFF) == front
 
 
 @pytest.mark.parametrize(("is_later", "said"), [(False, "a picture that was not"), (True, "a conversation that was")])
@@ -174,6 +177,7 @@ def test_a_link_says_that_it_is_about_what_cannot_travel_with_it(is_later, said)
         ({"compress": "later"}, "The link compresses 'later': write compress=before there"),
         ({"compress": ""}, "The link compresses ''"),
         ({"reuse": "<b>"}, "The link sets reuse to '<b>': write one of off, 0, 1, 4, 16, all there"),
+        ({"front": "<b>"}, "The link sets front to '<b>': write one of off, visionzip, divprune there"),
         ({"reuze": "4"}, "Is 'reuse' meant?"),
         ({"picture_tokens": "0"}, "The link sets picture_tokens to '0': write a whole number from 1 to 16,384 there"),
         ({"picture_tokens": "many"}, "The link sets picture_tokens to 'many'"),

@@ -5,9 +5,9 @@ import json
 import gradio as gr
 import pytest
 
+from elastic.fronts.visionzip import VisionZip
 from elastic.options import options_of, read_policy, write_policy
 from elastic.policies import POLICIES
-from elastic.fronts.visionzip import VisionZip
 from elastic.record.reuse import ALL
 from elastic.rereading import Asking
 from page.conversing import changes

@@ -10,7 +10,6 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from elastic.fronts import Front
 from elastic.fronts.base import FewerCells
 from elastic.model import Reader, Reading
-from elastic.models.llava import Llava
 from elastic.policies import Policy
 from elastic.policies.ranges import share_of
 from elastic.record.shortened import Shortened
@@ -29,11 +28,6 @@ def shorten(llava: Reader, prompt: Reading, front: Front) -> Reading:
         ValueError: if it has no picture, tokens were erased of it, or the model's vision tower is not one that can be
             looked into.
     """
-    if not isinstance(llava, Llava):
-        raise ValueError(
-            f"{front.title} looks into the vision tower of LLaVA, and {llava.title} has another one, or none: "
-            "compress its cache instead."
-        )
     if not prompt.has_pictures:
         raise ValueError(f"{front.title} leaves tokens of a picture out, and this prompt has none: give one with it.")
     if prompt.erased:
@@ -43,7 +37,7 @@ def shorten(llava: Reader, prompt: Reading, front: Front) -> Reading:
     of_each = [len(one.looked) for one in cells[: len(cells) // rows]]  # alike in all sequences
     sizes = _sizes(of_each, share_of(front.keep, every) - (every - sum(of_each)))
     chosen = [front.choose(one, size) for one, size in zip(cells, sizes * rows, strict=True)]
-    image_id, pictures = int(llava.image_id), len(of_each)
+    image_id, pictures = int(llava.model.config.image_token_id), len(of_each)
     picks = [
         _numbers(prompt.ids[row], image_id, of_each, chosen[row * pictures : (row + 1) * pictures])
         for row in range(rows)

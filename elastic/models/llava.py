@@ -121,10 +121,8 @@ class Pixtral(Llava):
         return views
 
     def picture_cells(self, prompt: Reading) -> list[PictureCells]:
-        """Of no use here: a picture's cells are of the rows that it has."""
-        raise ValueError(
-            f"{self.title} sees pictures of any size, and fronts know squares: compress its cache instead."
-        )
+        """Refused: a picture has as many rows as it has, and ends of rows between its cells."""
+        return PictureReader.picture_cells(self, prompt)
 
     def _cap(self, images: Any, most: int) -> None:
         self._check_cap(most, 1)

@@ -21,6 +21,7 @@ from elastic import __version__
 from elastic.cache import ElasticCache
 from elastic.cache.forward import Forward
 from elastic.cache.hooks import given_to_text, read
+from elastic.fronts.base import PictureCells
 from elastic.models.checkpoint import Unfit
 from elastic.models.decoder import Decoder
 from elastic.models.reading import Reading, View
@@ -97,6 +98,17 @@ class Reader(ABC):
     def encode_image(self, prompt: Reading) -> Reading:
         """The prompt with its picture gone through the vision tower, which `prefill` would do otherwise."""
         return prompt
+
+    def picture_cells(self, prompt: Reading) -> list[PictureCells]:
+        """What the vision tower makes of the cells of each picture, all sequences' behind each other.
+
+        Raises:
+            ValueError: if the model's tower is none that can be looked into so.
+        """
+        raise ValueError(
+            f"{self.title} has another vision tower than LLaVA, or none, and what leaves picture tokens out looks into "
+            "that one: compress its cache instead."
+        )
 
     def read(self, prompt: Reading, cache: ElasticCache, forward: Forward) -> Tensor:
         """Logits (B, V) in float32 after a prompt that was entered into the cache as `forward`."""

@@ -229,7 +229,8 @@ def owners(*layers):
     """A state of one sequence whose tokens have these owners, by layer and head."""
     table = torch.tensor(layers)
     tables = type("T", (), {"owners": lambda self: table})()
-    return type("S", (), {"cache": type("C", (), {"tables": tables})(), "ids": torch.zeros(1, table.shape[2])})()
+    parts = {"cache": type("C", (), {"tables": tables})(), "ids": torch.zeros(1, table.shape[2]), "shortened": None}
+    return type("S", (), parts)()
 
 
 def test_a_token_counts_as_dropped_only_where_no_layer_and_no_head_holds_it():

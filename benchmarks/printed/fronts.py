@@ -27,7 +27,9 @@ def draw(llava: Llava) -> Image.Image:
     policies = [POLICIES[name](keep=KEEP) for name in AFTER]
     needs = frozenset().union(*(policy.needs for policy in policies))
     paper = Paper(GAP + (len(BEFORE) + len(AFTER)) * (SIDE + GAP), 1060)
-    paper.text((GAP, 24), f"{KEEP:.0%} of the bytes: left out before the language model reads, or compressed after", 34)
+    paper.text(
+        (GAP, 24), f"{KEEP:.0%} of the bytes: tokens left out before the language model reads, or compressed after", 34
+    )
     for row, question in enumerate(QUESTIONS):
         prompt = llava.first_turn(picture, question)
         start = prefill(llava, prompt, needs, record_attention=False)
@@ -50,7 +52,7 @@ def draw(llava: Llava) -> Image.Image:
             top = 96
             if not row:
                 read = prompt.ids.shape[1] if column >= len(BEFORE) else state.seen
-                paper.text((left, top), f"{title}: {share:.1%} held, {read} tokens read", 24)
+                paper.text((left, top), f"{title}: {share:.1%} held, {read} read", 24)
                 cells = 1 - np.asarray(held, np.float32)[is_patch].reshape(view.rows, view.columns)
                 paper.picture((left, top + 40), picture, SIDE, cells)
             said = llava.text([step.token for step in decode(state, 96)])

@@ -25,7 +25,7 @@ def draw(llava: Llava) -> Image.Image:
     shares = torch.stack([step.forgotten.mean(1) for step in steps if step.forgotten is not None], 1).numpy()
     words = [llava.pieces([step.token])[0] for step in steps if step.forgotten is not None]
     most = float(shares.max())
-    paper = Paper(2 * GAP + 110 + CELL[0] * MOST, 860)
+    paper = Paper(2 * GAP + 110 + CELL[0] * MOST, 1010)
     told = f"LESS keeps {KEEP:.0%} of the tokens, and of all others one memory: the attention that went to it"
     paper.text((GAP, 24), told, 34)
     left = GAP + 110
@@ -33,7 +33,7 @@ def draw(llava: Llava) -> Image.Image:
     for layer in range(len(shares)):
         paper.text((GAP, 190 + CELL[1] * layer + 26), f"layer {layer + 1}", 24)
     for column, word in enumerate(words):
-        _upright(paper, (left + column * CELL[0] + 8, 86), word.strip())
+        _upright(paper, (left + column * CELL[0] + 8, 70), word.strip())
         for layer, share in enumerate(shares[:, column]):
             paper.text((left + column * CELL[0] + 5, 190 + CELL[1] * layer + 30), f"{share:.0%}", 16)
     below = 190 + CELL[1] * len(shares) + 24
@@ -46,6 +46,6 @@ def draw(llava: Llava) -> Image.Image:
 
 def _upright(paper: Paper, at: tuple[int, int], word: str) -> None:
     """A word that is read from below."""
-    strip = Paper(100, 30)
+    strip = Paper(120, 30)
     strip.text((2, 2), word, 20)
     paper.image.paste(strip.image.rotate(90, expand=True), at)

@@ -24,10 +24,10 @@ def draw(llava: Llava) -> Image.Image:
     needs = frozenset().union(*(policy.needs for policy in chosen))
     start = prefill(llava, llava.first_turn(picture, QUESTION), needs)
     is_patch, view = (start.cache.tables.kinds[0] == PATCH).numpy(), start.views[0]
-    paper = Paper(GAP + WORDS * (SIDE + GAP), 1190)
+    paper = Paper(GAP + WORDS * (SIDE + GAP), 1100)
     paper.text((GAP, 24), f"Everything is held, and each word reads {KEEP:.0%} of it", 34)
     for row, policy in enumerate(chosen):
-        top = 90 + row * 545
+        top = 90 + row * 490
         steps = list(decode(compress(start, policy, 200), 96))
         told = [
             number for number, step in enumerate(steps) if number and llava.pieces([step.token])[0].strip().isalpha()
@@ -51,7 +51,7 @@ def draw(llava: Llava) -> Image.Image:
             paper.text((left, top + 52 + SIDE), f"word {number + 1}: “{word}”", 24)
             _layers(paper, (left, top + 92 + SIDE), read.numpy()[:, : len(is_patch)])
     paper.text(
-        (GAP, 1152),
+        (GAP, 1060),
         "Strips: one row per layer, one column per token of the prompt; the darker, the more heads read it.",
         20,
         INK,

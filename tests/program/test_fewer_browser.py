@@ -29,7 +29,7 @@ def test_the_choice_is_followed_said_shown_and_carried_by_a_link(visit):
     found = answers(page)
     said = page.inner_text(".tv-before")
     assert said.startswith("VisionZip gave B’s language model ") and " of 256 picture tokens" in said
-    assert "VisionZip" in page.inner_text('.tv-side[data-side="b"]')
+    assert "VisionZip" in page.text_content('[data-side="b"] .tv-title')
     link = link_of(page)
     assert "front=visionzip" in link and "keep=30" in link
     other = visit(link)
@@ -40,9 +40,9 @@ def test_the_choice_is_followed_said_shown_and_carried_by_a_link(visit):
 def test_before_another_method_both_names_are_there_and_a_later_turn_goes_on(visit):
     page = visit("?example=scene-2066&q=What is the number?&a=full&b=snapkv&keep=20&front=divprune")
     answers(page)
-    assert "DivPrune, then SnapKV" in page.inner_text('.tv-side[data-side="b"]')
+    assert "DivPrune, then SnapKV" in page.text_content('[data-side="b"] .tv-title')
     page.fill("#question textarea", "How many objects are there?")
     ask(page)
     answers(page)
-    assert "DivPrune, then SnapKV" in page.inner_text('.tv-side[data-side="b"]')
+    assert "DivPrune, then SnapKV" in page.text_content('[data-side="b"] .tv-title')
     assert page.inner_text(".tv-before").startswith("DivPrune gave B’s language model ")

@@ -8,10 +8,13 @@ from elastic.evaluate.aggregates import HIGHER, MEASURES, Row
 from elastic.evaluate.methods import budget_of
 from elastic.evaluate.summary import Draws
 
-BEYOND = "! holds more than its share of the bytes, after the prompt or at the peak of the answer: not compared"
+BEYOND = (
+    "! holds more than its share of the bytes, after the prompt or at the peak of the answer, or reads more than that "
+    "at a word: not compared"
+)
 COLUMNS = (
     *("exact", "exact_of_full", "value_right", "rouge_l", "perplexity", "kl", "dropped", "dropped_needed"),
-    *("slots", "per_slot", "share_prompt", "share_peak", "ms_per_token"),
+    *("slots", "per_slot", "share_prompt", "share_peak", "share_read", "ms_per_token"),
 )
 # What decides, where it is known: the first of them.
 DECIDES = {"exact": "exact answers", "rouge_l": "ROUGE-L against the full cache", "kl": "nats from the full cache"}

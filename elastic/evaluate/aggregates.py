@@ -82,6 +82,14 @@ MEASURES: dict[str, Measure] = {
     ),
     "share_peak": _share("bytes_peak", "full_peak", "Memory at the peak, share of full", "at the peak"),
     "share_prompt": _share("bytes_prompt", "bytes_full", "Memory after the prompt, share of full", "after prompt"),
+    # Of methods that hold everything and read a part of it at each word; of others nothing.
+    "share_read": Measure(
+        lambda answer: answer.get("bytes_read"),
+        _of("full_peak"),
+        title="Memory that a word reads at most, share of full",
+        short="read at a word",
+        is_cost=True,
+    ),
     # The two ways to save, whose product is the share of memory: fewer tokens, and fewer bytes for each.
     "slots": _share("slots", "prompt", "Slots after the prompt, share of its tokens", "slots"),
     "per_slot": Measure(

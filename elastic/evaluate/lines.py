@@ -43,6 +43,7 @@ class _About(_Line):
 
 _OUTCOME: dict[str, Any] = {of.name: (of.type, ...) for of in fields(Outcome)}
 _OUTCOME["compress_ms"] = (float | None, ...)  # None where times cannot be compared
+_OUTCOME["bytes_read"] = (int | None, None)  # lines from before methods read a part have none
 _Answer = create_model("_Answer", __base__=_Of, skill=(str, ...), unit=(str, ...), **_OUTCOME)
 _Full = create_model(
     "_Full", __base__=_Answer, question=(str, ...), reference=(str | None, ...), picture=(str | None, None)

@@ -59,6 +59,7 @@ class Outcome:
     bytes_prompt: int  # keys and values in use then
     bytes_question: int  # what a question added that was read only then
     bytes_peak: int  # the most while the reference was fed
+    bytes_read: int | None  # the most that a token of it read, by a method that reads a part; None where all is read
     bytes_full: int  # what the full cache holds of what was compressed
     ms_per_token: float | None  # median step, over the sequences of a batch; None where no token was processed
     compress_ms: float  # over the sequences of a batch
@@ -71,6 +72,7 @@ class Answered:
     ready: Ready  # which has read the answers
     logits: Tensor  # (B, N, V) float32, for each token
     held: list[int]  # bytes per sequence: after the prompt and its question, then after each token
+    read: list[int]  # bytes per sequence that each of these tokens read
     seconds: list[float]  # per step
     own: list[list[int]]  # per sequence what it writes by itself, none where nobody writes
 
@@ -197,19 +199,20 @@ def _fed(
     ready = begin(longest)
     state = ready.state
     logits = state.logits.new_empty(*state.logits.shape[:1], longest, state.logits.shape[1])
-    held, seconds = [ready.bytes_prompt + ready.bytes_question], []
+    held, read, seconds = [ready.bytes_prompt + ready.bytes_question], [], []
     steps = decode(state, longest, forced=answers)
     for number in range(longest):
         # Copied: a captured step writes the next logits to the same place.
         logits[:, number] = state.logits
         step = next(steps)
         held.append(sum(step.bytes_held) // len(answers))
+        read.append(sum(step.bytes_read) // len(answers))
         seconds.append(step.seconds)
     if not is_written:
         own = [[] for _ in answers]
     elif own is None:
         own = _own_answers(begin, state, list(answers), logits, max_new_tokens)
-    return Answered(ready, logits, held, seconds, own)
+    return Answered(ready, logits, held, read, seconds, own)
 
 
 def _own_answers(begin: Begin, state: State, references: list[list[int]], logits: Tensor, most: int) -> list[list[int]]:
@@ -262,6 +265,7 @@ def _outcome(found: Answered, base: Baseline, row: int) -> Outcome:
         bytes_prompt=ready.bytes_prompt,
         bytes_question=ready.bytes_question,
         bytes_peak=max(found.held[: processed + 1]),
+        bytes_read=max(found.read[:processed], default=0) if ready.state.policy.keep_is_read else None,
         bytes_full=base.bytes_prompt,
         ms_per_token=1000 * statistics.median(found.seconds[:processed]) / batch if processed else None,
         compress_ms=1000 * ready.state.compress_seconds / batch,

@@ -14,7 +14,7 @@ import numpy as np
 from elastic.evaluate.aggregates import HIGHER, MEASURES, Number, Row
 from elastic.evaluate.lines import Record
 from elastic.evaluate.methods import VariantKey, budget_of
-from elastic.fairness import beyond_share
+from elastic.fairness import beyond_read, beyond_share
 
 DRAWS = 2000
 COMPARED = {"vs_full": "full", "vs_elastic": "elastic"}
@@ -131,7 +131,10 @@ def _row(draws: Draws, key: VariantKey) -> Row:
     for name, values in zip(MEASURES, draws.values(key), strict=True):
         row[name], row[f"{name}_ci"] = _number(values[0]), interval(values)
     asked = draws.share(budget, [answer["prompt"] for answer in answers])  # some it may not have answered
-    row["beyond_share"] = beyond_share(asked, row["share_prompt"], row["share_peak_apart"])
+    if row["share_read"] is None:
+        row["beyond_share"] = beyond_share(asked, row["share_prompt"], row["share_peak_apart"])
+    else:
+        row["beyond_share"] = beyond_read(asked, row["share_read"])
     skills = dict.fromkeys(answer["skill"] for answer in answers)
     row["by_skill"] = {skill: _of_skill(draws, key, skill) for skill in skills}
     row["exact_by_skill"] = {

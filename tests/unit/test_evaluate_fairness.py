@@ -108,6 +108,20 @@ def test_report_table_and_advice_call_the_same_one_best(length, best):
             assert row["vs_best"]["exact"]["difference"] == 0
 
 
+@pytest.mark.parametrize(
+    ("read", "why"), [(0.12, ""), (0.2, "reads 20.0% at a word, its index included, asked for 10%")]
+)
+def test_a_method_that_holds_everything_is_judged_by_what_a_word_reads(read, why):
+    figures = {"bytes_prompt": 1.1 * TOKEN * PROMPT, "bytes_peak": 1.1 * TOKEN * PROMPT, "bytes_full": TOKEN * PROMPT}
+    full = [answer(f"s{number:02}", "full", 1.0) for number in range(40)]
+    bytes_read = int(read * full[0]["bytes_peak"])
+    reading = [answer(f"s{number:02}", "reading", 0.1, bytes_read=bytes_read, **figures) for number in range(40)]
+    found = rows(Draws([*full, *reading]))
+    assert [row["beyond_share"] for row in found] == ["", why]
+    assert found[0]["share_read"] is None and found[1]["share_read"] == pytest.approx(read, abs=1e-4)
+    assert "read at a word" in advice.table(found)
+
+
 def test_methods_that_have_no_answer_in_common_cannot_be_told_apart():
     """A stopped run may hold the first questions of one method and the last ones of another."""
     names = [f"s{number:02}" for number in range(40)]

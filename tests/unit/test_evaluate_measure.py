@@ -14,6 +14,8 @@ from elastic.evaluate.spelling import Wanted, answer_ids
 from elastic.model import together
 from elastic.policies import POLICIES
 from elastic.policies.full import Full
+from elastic.policies.quest import Quest
+from elastic.policies.snapkv import SnapKV
 from scenes.scene import random_scene, render
 
 QUESTIONS = ("Where is the dog?", "Where is the cat?", "Where is the bus?")
@@ -118,12 +120,21 @@ def test_divergence_and_agreement_are_those_of_the_formulas(start, base):
     assert outcome.agreement_after == pytest.approx(sum(same[first + 1 :]) / len(same[first + 1 :]))
 
 
+def test_what_a_word_reads_is_told_of_methods_that_read_a_part_alone(start, base):
+    policies = SnapKV(keep=0.5), Quest(keep=0.2)
+    of_all, of_part = (measure(start, policy, base, 12) for policy in policies)
+    assert of_all.bytes_read is None
+    steps = list(decode(compress(start, policies[1]), len(base.reference), forced=base.reference))
+    processed = len(base.reference) - (base.reference[-1] in start.llava.end_ids)
+    assert of_part.bytes_read == max(sum(step.bytes_read) for step in steps[:processed]) < of_part.bytes_peak
+
+
 def test_divergence_by_hand(start, monkeypatch):
     logits = torch.tensor([[math.log(0.5), math.log(0.5)], [math.log(0.9), math.log(0.1)]])
     found = torch.tensor([[[math.log(0.25), math.log(0.75)], [math.log(0.9), math.log(0.1)]]])
     base = Baseline([0, 1], "", [0, 1], None, logits, 0, Wanted(None), ())
     dropped = torch.tensor([[True, False, False, True]])
-    answered = Answered(Ready(start, 3, dropped, 2.0), found, [3, 5, 4], [0.1, 0.3], [[0, 1]])
+    answered = Answered(Ready(start, 3, dropped, 2.0), found, [3, 5, 4], [5, 4], [0.1, 0.3], [[0, 1]])
     outcome = measuring._outcome(answered, base, 0)
     # Of 0.5, 0.5 against 0.25, 0.75; the second position is the same.
     assert outcome.kl == pytest.approx((0.5 * math.log(2) + 0.5 * math.log(2 / 3)) / 2)

@@ -259,9 +259,9 @@ def judged_by_hand(logits, reference, judged, dropped=None, needs=()):
     wanted = Wanted("ab", is_written=False, needs=needs)
     base = Baseline([], "", reference, "ab", tensor[0], 7, wanted, judged)
     llava = type("L", (), {"text": lambda self, ids: "".join("ab"[one] for one in ids), "end_ids": frozenset()})()
-    state = type("S", (), {"llava": llava, "ids": torch.zeros(1, 5), "compress_seconds": 0.0})()
+    state = type("S", (), {"llava": llava, "ids": torch.zeros(1, 5), "compress_seconds": 0.0, "policy": Full()})()
     ready = Ready(state, 3, torch.zeros(1, 5, dtype=torch.bool) if dropped is None else dropped, 5.0)
-    (found,) = outcomes(Answered(ready, tensor, [3] * 3, [0.1] * 2, [[]]), [base])
+    (found,) = outcomes(Answered(ready, tensor, [3] * 3, [3] * 2, [0.1] * 2, [[]]), [base])
     return found
 
 

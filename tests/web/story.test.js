@@ -150,3 +150,12 @@ test('whole numbers keep the sum of their parts', () => {
   assert.deepEqual(wholeParts([0.5, 0.5, 0], 1), [1, 0, 0]);
   assert.deepEqual(wholeParts([2, 0, 2], 4), [2, 0, 2]);
 });
+
+test('of a side that reads a part it says how much of those patches it read for the word, and of one that remembers where they are', () => {
+  const read = B.map((_, number) => looking(OWN).map((_, token) => (number === 2 && token === MIDDLE[0] ? 51 : 0)));
+  const encoded = read.map((row) => Buffer.from(Uint8Array.from(row)).toString('base64'));
+  const reading = sideOf(1, B, { opening: { reads_part: true }, read: encoded });
+  assert.match(tell(sideOf(0, A), reading), /B holds them all, and for that word read 10 % of them, mean of its layers and heads\. B says/);
+  const remembering = sideOf(1, B, { owners: [merged(-1, ...MIDDLE)], opening: { remembers: true } });
+  assert.match(tell(sideOf(0, A), remembering), /In B both of them have no slot, only a part in the memory\. B says/);
+});

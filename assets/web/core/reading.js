@@ -1,7 +1,7 @@
 // Reading: which of what is held an answer token read, on sides whose tokens read a part. All else on such a side stays in
 // memory, and the next token may read it.
 
-import { bytesText } from './numbers.js';
+import { bytesText, percentText } from './numbers.js';
 
 const WHOLE = 255; // stands for all heads
 
@@ -78,4 +78,19 @@ export function readSentence(side) {
   const bytes = bytesReadAt(side, side.steps);
   if (!side.is_compressed || !Number.isFinite(bytes)) return '';
   return side.letter.toUpperCase() + ' drops nothing: of what it holds a word reads ' + bytesText(bytes) + '.';
+}
+
+/**
+ * "B holds them all, and for that word read 12 % of them, mean of its layers and heads." '' where that is not known.
+ * @param {Side} side
+ * @param {number[]} patches - by their numbers
+ * @param {number} number - of the answer token
+ */
+export function readOfPatches(side, patches, number) {
+  const shares = readShares(side, [number], 0, patches.map((patch) => side.patches[patch]));
+  if (!shares) return '';
+  const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
+  const [held, read] = patches.length > 1 ? ['them all', 'of them'] : ['it', 'of it'];
+  const letter = side.letter.toUpperCase();
+  return letter + ' holds ' + held + ', and for that word read ' + (mean ? percentText(mean) + ' ' + read + ', mean of its layers and heads.' : 'nothing ' + read + '.');
 }

@@ -7,7 +7,7 @@ import { patchGaze } from './gaze.js';
 import { holder, planesOf } from './holders.js';
 import { sinkText } from './reusing.js';
 import { shortNumber, unitFor } from './numbers.js';
-import { readSentence } from './reading.js';
+import { readOfPatches, readSentence } from './reading.js';
 import { neverStored } from './tokens.js';
 import { cellOf, placeText } from './views.js';
 import { differing } from './words.js';
@@ -126,6 +126,7 @@ export function lookedMost(side, numbers, layout) {
  */
 function heldSentence(side, patches, differs) {
   if (!differs && !side.asked_after) return '';
+  if (side.reads_part) return readOfPatches(side, patches, differs);
   const planes = planesOf(side, 0, 0);
   const step = Math.max(0, differs - 1);
   const found = planes.map((plane) => side.patches.map((token) => holder(side, plane, token, step)));
@@ -143,7 +144,7 @@ function heldSentence(side, patches, differs) {
     if (fate === 1) others.push(at.filter((each, other) => each === at[patch] && !patches.includes(other)).length);
   }));
   const isMean = patches.some((patch) => planes.some((_, plane) => fateIn(plane, patch) !== fateIn(0, patch)));
-  const [one, many] = fateTexts(others);
+  const [one, many] = fateTexts(others, side.remembers);
   const unit = side.heads > 1 ? 'heads' : 'layers';
   if (isMean && patches.length < 2) return 'In B it ' + listed(sums.flatMap((sum, i) => (sum ? one[i] + ' in ' + sum : []))) + ' of ' + planes.length + ' ' + unit + '.';
   const counts = wholeParts(sums.map((sum) => sum / planes.length), patches.length);
@@ -173,13 +174,14 @@ function sharedSlots(side, plane, step) {
  * What one patch or many are: in slots of their own, in those that stand for others, too, gone; `others` are how many other patches are in
  * the same slot, of each that shares one.
  * @param {number[]} others
+ * @param {boolean} remembers - whether what has no slot has a part in a memory
  */
-function fateTexts(others) {
+function fateTexts(others, remembers) {
   const middle = others.sort((x, y) => x - y)[Math.floor(others.length / 2)];
   const beside = !middle ? 'one another or with words' : middle === 1 ? 'one other patch' : 'some ' + middle + ' other patches';
   return [
-    ['has a memory slot of its own', 'shares a memory slot with ' + (middle ? beside : 'words'), 'is gone'],
-    ['have memory slots of their own', 'share memory slots with ' + beside, 'are gone'],
+    ['has a memory slot of its own', 'shares a memory slot with ' + (middle ? beside : 'words'), remembers ? 'has no slot, only a part in the memory' : 'is gone'],
+    ['have memory slots of their own', 'share memory slots with ' + beside, remembers ? 'have no slot, only a part in the memory' : 'are gone'],
   ];
 }
 

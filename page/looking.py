@@ -34,6 +34,7 @@ RECORDED_ONLY = (
 )
 IN_INPUTS = "The link names a recorded run, {}, which is shown as it was. To ask what the link asks ({}), press Ask."
 NO_EFFECT = "This server shows recorded runs only: {} is shown as it was, without what else the link asks ({})."
+ASKING = ("q", "keep", "compress", "reuse", "front", "picture_tokens")  # of an address, what only asking heeds
 EDITED = "edited or foreign: not as this program saved it"
 
 
@@ -101,7 +102,7 @@ class ViewEvents:
         """The recorded run of an address; where there is none, a sentence and the first one."""
         name, names = asked.get("example"), [entry["name"] for entry in recordings()]
         message = self.show(name if name in names else names[0], request)
-        asks = [part[:40] for part in asked if part in ("q", "keep", "compress") or re.match(r"[ab]$|[a-zA-Z]\.", part)]
+        asks = [part[:40] for part in asked if part in ASKING or re.match(r"[ab]$|[a-zA-Z]\.", part)]
         if name in names:
             wrong = [(IN_INPUTS if self.can_ask else NO_EFFECT).format(name, ", ".join(asks)[:200])] if asks else []
             return replace(message, wrong=wrong)

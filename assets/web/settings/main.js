@@ -65,11 +65,17 @@ function dropdown(option) {
 /** @param {NumberOption} option */
 function slider(option) {
   const limits = { min: option.low, max: option.high, step: option.whole ? 1 : 0.01 };
-  const field = node('input', { type: 'number', ...limits, onchange: () => choose(option, numberIn(field.value, option) ?? valueOf(chosen, option)) });
+  // What is typed counts at once where it can be; where it cannot, the nearest does once it is left.
+  const typed = () => { if (Number(field.value) === numberIn(field.value, option)) choose(option, Number(field.value)); };
+  const left = () => choose(option, numberIn(field.value, option) ?? valueOf(chosen, option));
+  const field = node('input', { type: 'number', ...limits, oninput: typed, onchange: left });
   const range = node('input', { type: 'range', ...limits, ariaLabel: option.label + ', as a slider', oninput: () => choose(option, Number(range.value)) });
   const back = node('button', { type: 'button', textContent: '↺', ariaLabel: option.label + ': back to ' + option.default, onclick: () => choose(option, option.default) });
   refreshers.push(() => {
-    field.value = range.value = String(valueOf(chosen, option));
+    range.value = String(valueOf(chosen, option));
+    // Not over "0.0" while 0.05 is being typed.
+    const isSaid = field.value !== '' && Number(field.value) === valueOf(chosen, option);
+    if (!isSaid || document.activeElement !== field) field.value = String(valueOf(chosen, option));
     range.style.setProperty('--share', String((Number(range.value) - option.low) / (option.high - option.low)));
   });
   const info = described(field, option);

@@ -11,7 +11,7 @@ export default [
     rules: { 'no-undef': 'error', 'no-unused-vars': 'error', 'prefer-const': 'error' },
   },
   { files: ['assets/web/core/**'], languageOptions: { globals: { URLSearchParams: 'readonly', atob: 'readonly' } } },
-  { files: ['assets/web/{view,lesson,table,report,page,pictures,tab}/**'], languageOptions: { globals: globals.browser } },
+  { files: ['assets/web/{view,lesson,table,report,page,pictures,settings,tab}/**'], languageOptions: { globals: globals.browser } },
   {
     // What the functions that the scripts are the bodies of are given.
     files: ['assets/web/frame.js'],

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError
@@ -149,16 +148,15 @@ def front_before(name: str, share: float, policy: Policy) -> Front | None:
 
 
 # What the inputs say as texts of two policies: of each, what is not its default.
-SIDES = """const keys = @keys@, defaults = @defaults@;
-  const sides = [a, b].map((policy, side) => {
-    const chosen = { ...defaults[policy], ...shared };
-    keys.forEach(([of, name, option], i) => { if (of === side && name === policy) chosen[option] = values[i]; });
-    const changed = Object.keys(defaults[policy]).filter((option) => chosen[option] !== defaults[policy][option]);
-    return changed.length ? policy + ':' + changed.map((option) => option + '=' + chosen[option]).join(';') : policy;
+SIDES = """const usual = @usual@;
+  const sides = [[a, settings_a], [b, settings_b]].map(([policy, settings]) => {
+    const kept = keep !== null && policy in usual && keep !== usual[policy] ? { keep } : {};
+    const chosen = Object.entries({ ...kept, ...JSON.parse(settings || '{}').options?.[policy] });
+    return chosen.length ? policy + ':' + chosen.map(([option, value]) => option + '=' + value).join(';') : policy;
   });"""
-ASK = """(picture, pictures, picture_tokens, question, tokens, temperature, seed, keep, before_question, reuse,
-  front, a, b, ...values) => {
-  const shared = { keep: keep / 100 };
+ASK = """(picture, pictures, picture_tokens, question, tokens, temperature, seed, percent, before_question, reuse,
+  front, a, b, settings_a, settings_b) => {
+  const keep = percent / 100;
   @sides@
   const whole = Math.round(seed ?? 0);
   const [first, ...further] = JSON.parse(pictures || '[]');
@@ -167,7 +165,7 @@ ASK = """(picture, pictures, picture_tokens, question, tokens, temperature, seed
   const most = /^\\d+$/.test(typed) ? Number(typed) : typed;
   const shown = { picture: first ?? picture?.path ?? null, further, picture_tokens: most };
   const asked = { ...shown, question: question ?? '', tokens, temperature, seed: whole, sides };
-  const of_picture = { reuse: reuse || 'off', front: front || 'off', share: shared.keep };
+  const of_picture = { reuse: reuse || 'off', front: front || 'off', share: keep };
   const value = { ...asked, ...of_picture, before_question: Boolean(before_question), number: Date.now() };
   @send@
 }"""
@@ -200,8 +198,8 @@ SHOW_ANSWERS = """() => {
   const { top, bottom } = view.getBoundingClientRect();
   if (bottom < 100 || top > window.innerHeight * 0.8) view.scrollIntoView();
 }"""
-TELL_SIDES = """(a, b, ...values) => {
-  const shared = {};
+TELL_SIDES = """(a, b, settings_a, settings_b) => {
+  const keep = null;
   @sides@
   return [JSON.stringify({ sides })];
 }"""
@@ -225,19 +223,17 @@ def policy_of(side: str) -> Policy:
         ) from error
 
 
-def scripts(keys: Sequence[tuple[int, str, str]]) -> tuple[str, str, str, str]:
+def scripts() -> tuple[str, str, str, str]:
     """What makes an `AskedQuestion`, one from a turn on, the `SidePolicies` of the inputs, and what keeps them, in the
     browser.
 
     The inputs are, of a question, picture, several pictures, tokens of each, text, longest answer, temperature, seed,
     percent kept, whether to compress before it, what is reused and what leaves tokens out; of `SidePolicies`, which
-    keep their defaults, none of these; then both policies, and the value of each option in `keys`: side, policy, name.
+    keep their defaults, none of these; then both policies, and what is chosen of each side's, see `SideSettings`.
     """
-    defaults = {
-        name: {option.name: option.default for option in options_of(policy).values() if option.is_free}
-        for name, policy in POLICIES.items()
-    }
-    sides = SIDES.replace("@keys@", json.dumps(keys)).replace("@defaults@", json.dumps(defaults))
+    keeps = {name: options_of(policy)["keep"] for name, policy in POLICIES.items()}
+    usual = {name: option.default for name, option in keeps.items() if option.is_free}
+    sides = SIDES.replace("@usual@", json.dumps(usual))
     ask = ASK.replace("@sides@", sides)
     again = ask.replace("@send@", SEND_AGAIN.replace("@warm@", str(WARM)))
     return ask.replace("@send@", SEND), again, TELL_SIDES.replace("@sides@", sides), ask.replace("@send@", KEEP)

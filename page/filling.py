@@ -14,6 +14,7 @@ from page.links import DEFAULTS, read_link
 from page.misspelt import SIDES
 from page.picture import fitting_any
 from page.refilling import note_of_run, picture_of_run, settings_of_run
+from page.settings import settings_for
 from page.shown import Shown, recording, recordings
 from page.sides import SideControls
 
@@ -29,7 +30,7 @@ class Filling:
         self.inputs, self.sides, self.shown, self.pocket = inputs, sides, shown, pocket
         # How much of the cache is kept, since when, what of it was read elsewhere, and what not at all.
         self.budget = [inputs.keep, sides.before_question, sides.reuse, sides.front]
-        self.side_inputs = [*sides.names, *sides.options]
+        self.side_inputs = [*sides.names, *sides.settings]
         self.filled = [inputs.picture, inputs.question, inputs.suggested, inputs.scene_seed, inputs.belongs]
         self.filled += [*self.budget, *self.side_inputs]
         self.filled += [] if inputs.several is None else [inputs.several.tokens, inputs.several.pictures]
@@ -88,10 +89,7 @@ class Filling:
         policies = [read_policy(side) for side in asked.sides]
         names = [name_of(policy) for policy in policies]
         kept = [policy.keep for policy in policies if options_of(type(policy))["keep"].is_free]
-        settings = [
-            getattr(policies[side], option) if names[side] == name else gr.skip()
-            for side, name, option in self.sides.keys
-        ]
+        settings = [settings_for(name, vars(policy)) for name, policy in zip(names, policies, strict=True)]
         keep = float(percent(kept[0] if kept else asked.share))
         budget = [keep, asked.before_question, asked.reuse, asked.front]
         return [asked.picture, asked.question, asked.tokens, asked.temperature, *budget, *names, *settings]
@@ -127,12 +125,11 @@ class Filling:
     def settings(self, found: Mapping[str, object]) -> list:
         """How much is kept, and when; the sides' policies and their options; as far as something is said of them."""
         policies = {side: found.get(side, DEFAULTS[side]) for side in SIDES if any(key[0] == side for key in found)}
-        settings = [
-            found.get(f"{SIDES[side]}.{field}", getattr(POLICIES[policy](), field))
-            if policies.get(SIDES[side]) == policy
-            else gr.skip()
-            for side, policy, field in self.sides.keys
-        ]
+        settings = [self._of_side(side, policies[side], found) if side in policies else gr.skip() for side in SIDES]
         keep = float(percent(found["keep"])) if "keep" in found else gr.skip()
         budget = [found.get(name, gr.skip()) for name in ("compress", "reuse", "front")]
         return [keep, *budget, *(policies.get(side, gr.skip()) for side in SIDES), *settings]
+
+    def _of_side(self, side: str, policy: str, found: Mapping[str, object]) -> dict[str, object]:
+        begin = f"{side}."
+        return settings_for(policy, {key.removeprefix(begin): found[key] for key in found if key.startswith(begin)})

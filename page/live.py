@@ -65,7 +65,7 @@ class Live:
     def connect(self, page: gr.Blocks, badge: gr.Markdown, view: gr.HTML) -> list[Dependency]:
         """Let the inputs run the model and the view show it; returns what ends with another run in the view."""
         inputs = self.inputs
-        ask_script, again_script, self.choose_script, keep_script = scripts(self.sides.keys)
+        ask_script, again_script, self.choose_script, keep_script = scripts()
         asked = [inputs.ask.click, inputs.question.submit]
         gr.on(asked, None, self.values, [self.asked, inputs.question, inputs.sent], js=ask_script, **PRIVATE)
         view.again(None, self.values, self.asked, js=again_script, **PRIVATE)

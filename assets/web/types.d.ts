@@ -466,3 +466,31 @@ interface PosterWord {
   text: string;
   differs?: boolean;
 }
+
+type OptionValue = boolean | number | string;
+
+/** What can be chosen of a method; `low` and `high` are null where it is no number. */
+interface MethodOption {
+  name: string;
+  label: string;
+  about: string;
+  default: OptionValue;
+  choices: string[];
+  low: number | null;
+  high: number | null;
+  whole: boolean;
+}
+
+type NumberOption = MethodOption & { low: number; high: number };
+
+/** What a method does, in texts and links with their addresses, and its options. */
+interface Method {
+  about: (string | [string, string])[];
+  options: MethodOption[];
+}
+
+/** The method that is shown on a side, and of each what is not its default. */
+interface ChosenSettings {
+  method: string;
+  options: Record<string, Record<string, OptionValue>>;
+}

@@ -44,7 +44,8 @@ class Front(ABC):
     """
 
     title: ClassVar[str]
-    about: ClassVar[str]  # for people, two sentences
+    rule: ClassVar[str]  # for people, in a few words
+    about: ClassVar[str]  # the same in a sentence or two
     paper: ClassVar[str]
 
     keep: float = 0.2

@@ -22,6 +22,7 @@ class DivPrune(Front):
     """
 
     title: ClassVar[str] = "DivPrune"
+    rule: ClassVar[str] = "patches unlike each other"
     about: ClassVar[str] = (
         "The language model is given patches that are as unlike each other as possible; all others are dropped."
     )

@@ -15,13 +15,14 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 # Files that take over ten seconds, the longest first, as measured: else one process ends with them while others idle.
 LONG = (
-    "test_families_browser test_coming_back_browser test_everybody_browser test_watch test_page test_page_looking "
-    "test_transcript_browser test_compare_browser test_erase_browser test_ending_browser test_queue_browser "
-    "test_before_question_browser test_present_browser test_beginning test_view_in_gradio test_evaluate test_families "
-    "test_lesson_present test_smollm2 test_evaluate_ray test_lesson_browser test_opened_run_browser "
-    "test_uploads_browser test_lesson_words test_malformed test_examples test_benchmarks test_cache_library "
-    "test_generate test_view_browser test_report_browser test_view_time test_view_merging test_package "
-    "test_matrix test_view_methods test_training test_mixture test_foreign_traces"
+    "test_coming_back_browser test_page_looking test_page test_families_browser test_everybody_browser test_watch "
+    "test_transcript_browser test_cache_library test_compare_browser test_evaluate test_erase_browser "
+    "test_view_in_gradio test_view_methods test_benchmarks test_lesson_present test_smollm2 test_families "
+    "test_ending_browser test_lesson_browser test_report_browser test_lesson_words test_before_question_browser "
+    "test_matrix test_examples test_view_browser test_beginning test_evaluate_ray test_evaluate_protocols "
+    "test_malformed test_generate test_view_merging test_package test_view_time test_uploads_browser "
+    "test_present_browser test_reuse_browser test_queue_browser test_opened_run_browser test_training test_mixture "
+    "test_foreign_traces"
 )
 
 

@@ -1,7 +1,8 @@
 """The real program in a process of its own, and visitors in a real browser, for tests."""
 
+import multiprocessing
+import os
 import socket
-import subprocess
 import sys
 import time
 import urllib.request
@@ -13,27 +14,69 @@ ROOT = Path(__file__).parent.parent
 ALL_LEVELS = "try { localStorage.getItem('elastic-levels') ?? localStorage.setItem('elastic-levels', '3') } catch {}"
 
 
-@contextmanager
-def served(*options):
-    """`python app.py` with those options on a free port: its address."""
+# Programs are forked from a process that has imported what they need: that takes longer than all else of a start.
+WARM = multiprocessing.get_context("forkserver")
+WARM.set_forkserver_preload(["app", "page.live", "elastic.model", "transformers.models.llava.modeling_llava"])
+
+
+def run_program(options, first, environment):
+    """What `python app.py` with those options does in an environment, after some code that comes `first`."""
+    os.environ.clear()
+    os.environ.update(environment)
+    import gradio.queueing
+
+    import app
+
+    class PatientQueue(gradio.queueing.Queue):
+        """Looks for work as often as on Windows: elsewhere that is a tenth of a core, all the time."""
+
+        def __init__(self, *args, **named):
+            super().__init__(*args, **named)
+            self.sleep_when_free, self.progress_update_sleep_when_free = 0.05, 0.1
+
+    gradio.queueing.Queue = PatientQueue
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.argv = ["app.py", *options]
+    exec(first, {})
+    app.main()
+
+
+def free_port():
+    """A port that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    command = [sys.executable, "app.py", "--port", str(port), *options]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}/"
+        return listener.getsockname()[1]
+
+
+def started(port, *options, first=""):
+    """The process of a program that answers on that port."""
+    server = WARM.Process(target=run_program, args=(["--port", str(port), *options], first, dict(os.environ)))
+    server.start()
+    for _ in range(1200):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
+            break
+        except OSError:
+            assert server.is_alive(), "the program ended"
+            time.sleep(0.1)
+    return server
+
+
+def ended(server):
+    """End a program that was started."""
+    server.terminate()
+    server.join()
+
+
+@contextmanager
+def served(*options, first=""):
+    """The program with those options on a free port: its address."""
+    port = free_port()
+    server = started(port, *options, first=first)
     try:
-        for _ in range(1200):
-            try:
-                urllib.request.urlopen(url, timeout=5).close()
-                break
-            except OSError:
-                assert server.poll() is None, "the program ended"
-                time.sleep(0.1)
-        yield url
+        yield f"http://127.0.0.1:{port}/"
     finally:
-        server.terminate()
-        server.wait()
+        ended(server)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.serving import answers, ask, choose_example, visitors
+from tests.serving import answers, ask, choose_example, slide, visitors
 
 SWITCH = "#before-question input"
 SAYS = "Compressed before the question: its 8 tokens, read afterwards,"
@@ -59,6 +59,7 @@ def test_a_row_of_the_compare_tab_opens_as_it_was_compressed(visit):
     page.check(SWITCH)
     page.get_by_role("tab", name="Compare").click()
     assert "after the question was read" in page.inner_text("#compare-about")
+    slide(page, "#compare-tokens", 8)
     page.click("#compare")
     page.wait_for_selector('tr[data-row="1"] .cp-look:enabled', timeout=120_000)
     page.click('tr[data-row="1"] .cp-look')

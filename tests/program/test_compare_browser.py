@@ -20,6 +20,7 @@ def visit(browser, live):
         def visited():
             page = opened()
             to_compare(page)
+            slide(page, "#compare-tokens", 8)
             return page
 
         yield visited

@@ -27,15 +27,38 @@ def running(request, browser, tmp_path_factory):
         yield request.param, model.load(str(folder), "cpu"), opened
 
 
-@pytest.fixture(name="page")
-def ready(running):
-    """A new visitor's page, once the model is there; answers are short."""
-    name, reader, opened = running
-    page = opened()
-    page.wait_for_function("document.querySelector('#badge').innerText.includes('Live')", timeout=60_000)
-    page.get_by_text("Answer", exact=True).click()
-    slide(page, "#tokens", 6)
-    return name, reader, page
+@pytest.fixture(scope="module")
+def visit(running):
+    """Opens the page as a new visitor, once the model is there; answers are short."""
+
+    def ready():
+        page = running[2]()
+        page.wait_for_function("document.querySelector('#badge').innerText.includes('Live')", timeout=60_000)
+        page.get_by_text("Answer", exact=True).click()
+        slide(page, "#tokens", 6)
+        return page
+
+    return ready
+
+
+@pytest.fixture(scope="module")
+def answered(visit):
+    """A visitor who has asked about one picture, for tests that only look."""
+    page = visit()
+    ask(page, "What is this?")
+    return page
+
+
+@pytest.fixture(scope="module")
+def of_two(running, visit):
+    """A visitor who has asked about one picture and then put in another."""
+    if running[1].most_pictures == 1:
+        pytest.skip("not with this model")
+    page = visit()
+    begin_several(page)
+    ask(page, "What is this?")
+    add(page, 1, 2)
+    return page
 
 
 def example(page, number):
@@ -64,9 +87,8 @@ def prompt_of(reader, numbers, question="What is this?"):
     return reader.first_turn([open_picture(PHOTOS[number]) for number in numbers], question)
 
 
-def test_the_page_asks_and_draws_every_view_as_the_model_saw_it(page):
-    name, reader, page = page
-    ask(page, "What is this?")
+def test_the_page_asks_and_draws_every_view_as_the_model_saw_it(running, answered):
+    (name, reader, _), page = running, answered
     expected = prompt_of(reader, [0])
     assert shown(page) == shapes(expected.views)
     sides = inspected(page)["sides"]
@@ -85,9 +107,8 @@ def test_the_page_asks_and_draws_every_view_as_the_model_saw_it(page):
     assert min(drawn) > 30
 
 
-def test_a_patch_that_is_pointed_at_says_where_it_is_and_lights_its_slot_in_every_view(page):
-    name, reader, page = page
-    ask(page, "What is this?")
+def test_a_patch_that_is_pointed_at_says_where_it_is_and_lights_its_slot_in_every_view(running, answered):
+    (name, reader, _), page = running, answered
     page.click('.tv-mode[data-mode="groups"]')
     canvas = page.locator('canvas.tv-patches[data-side="b"]')
     canvas.scroll_into_view_if_needed()
@@ -104,11 +125,12 @@ def test_a_patch_that_is_pointed_at_says_where_it_is_and_lights_its_slot_in_ever
     assert ("whole picture, row 1, column 1" if name == TILED else "Patch row 1, column 1") in told
 
 
-def test_several_pictures_are_asked_about_in_the_order_they_were_put_in(page):
-    _, reader, page = page
+def test_several_pictures_are_asked_about_in_the_order_they_were_put_in(running, visit, answered):
+    reader = running[1]
     if reader.most_pictures == 1:
-        assert page.locator("#begin-several").is_hidden() and page.locator("#picture-tokens").is_hidden()
+        assert answered.locator("#begin-several").is_hidden() and answered.locator("#picture-tokens").is_hidden()
         return
+    page = visit()
     begin_several(page)
     add(page, 1, 2)
     add(page, 2, 3)
@@ -127,13 +149,8 @@ def test_several_pictures_are_asked_about_in_the_order_they_were_put_in(page):
     assert turns_of(page) == 1, "another order is another conversation"
 
 
-def test_a_picture_may_come_with_a_later_question(page):
-    _, reader, page = page
-    if reader.most_pictures == 1:
-        pytest.skip("not with this model")
-    begin_several(page)
-    ask(page, "What is this?")
-    add(page, 1, 2)
+def test_a_picture_may_come_with_a_later_question(running, of_two):
+    reader, page = running[1], of_two
     assert inspected(page)["sides"], "the first answer is still there"
     ask(page, "And this?")
     assert turns_of(page) == 2
@@ -142,17 +159,37 @@ def test_a_picture_may_come_with_a_later_question(page):
     assert [name for name, _ in groupby(names)] == ["picture 1", "picture 2"]
 
 
+def test_the_compare_tab_is_about_the_same_pictures(running, of_two):
+    reader, page, question = running[1], of_two, "What are these?"
+    page.fill("#question textarea", question)
+    page.get_by_role("tab", name="Compare").click()
+    slide(page, "#compare-tokens", 4)
+    page.click("#compare")
+    page.wait_for_function("document.querySelectorAll('#compare-table tbody tr').length > 3", timeout=60_000)
+    page.wait_for_selector("#compare:not([disabled])", timeout=60_000)
+    row = page.locator("#compare-table tbody tr").nth(1)
+    row.locator("button").last.click()
+    expected = shapes(prompt_of(reader, [0, 1], question).views)
+    page.wait_for_function(
+        "count => document.querySelector('.trace-view').view.inspect().views.length === count", arg=len(expected)
+    )
+    assert shown(page) == expected
+
+
 def cost(page, tokens):
     page.wait_for_function(
         "text => document.querySelector('#picture-cost').innerText.includes(text)", arg=f"{tokens:,} tokens"
     )
 
 
-def test_tokens_and_bytes_are_told_before_anybody_asks_and_fewer_tokens_are_what_the_model_reads(page):
-    name, reader, page = page
+def test_tokens_and_bytes_are_told_before_anybody_asks_and_fewer_tokens_are_what_the_model_reads(
+    running, visit, answered
+):
+    name, reader, _ = running
     if not reader.can_be_capped:
-        assert page.locator("#picture-cost").is_hidden()
+        assert answered.locator("#picture-cost").is_hidden()
         return
+    page = visit()
     question = page.input_value("#question textarea")
     cost(page, prompt_of(reader, [0], question).ids.shape[1])
     question = "And what is it?"
@@ -170,27 +207,6 @@ def test_tokens_and_bytes_are_told_before_anybody_asks_and_fewer_tokens_are_what
     ask(page)
     assert shown(page) == shapes(few.views)
     assert inspected(page)["sides"][0]["shares"] == [1] * int((few.place[:, 3] >= 0).sum())
-
-
-def test_the_compare_tab_is_about_the_same_pictures(page):
-    _, reader, page = page
-    if reader.most_pictures == 1:
-        pytest.skip("not with this model")
-    begin_several(page)
-    add(page, 1, 2)
-    question = page.input_value("#question textarea")
-    page.get_by_role("tab", name="Compare").click()
-    slide(page, "#compare-tokens", 4)
-    page.click("#compare")
-    page.wait_for_function("document.querySelectorAll('#compare-table tbody tr').length > 3", timeout=60_000)
-    page.wait_for_selector("#compare:not([disabled])", timeout=60_000)
-    row = page.locator("#compare-table tbody tr").nth(1)
-    row.locator("button").last.click()
-    expected = shapes(prompt_of(reader, [0, 1], question).views)
-    page.wait_for_function(
-        "count => document.querySelector('.trace-view').view.inspect().views.length === count", arg=len(expected)
-    )
-    assert shown(page) == expected
 
 
 def test_a_program_asks_about_several_pictures_with_as_many_tokens_as_it_names(running):

@@ -140,7 +140,7 @@ def check(status, text, request):
 
 # Others in each run; after a change to what checks requests, MALFORMED=3000 looks for longer.
 @settings(
-    max_examples=int(os.environ.get("MALFORMED", "300")),
+    max_examples=int(os.environ.get("MALFORMED", "100")),
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),

@@ -59,7 +59,7 @@ def rewrite(page, number, question):
     when_done(page, lambda: page.press(".tv-edit-box", "Enter"))
 
 
-def test_ten_turns_with_edits_and_a_divider(begun):
+def test_seven_turns_with_edits_and_a_divider(begun):
     page = begun
     for question in QUESTIONS:
         ask(page, question)
@@ -68,9 +68,9 @@ def test_ten_turns_with_edits_and_a_divider(begun):
     rewrite(page, 1, "How many animals are there?")
     assert asked_in(page) == [QUESTIONS[0], "How many animals are there?"] and said_in(page, 0) == first
     slide(page, "#keep", 10)
-    for number in range(8):
+    for number in range(5):
         ask(page, QUESTIONS[number % 3])
-    expected = [QUESTIONS[0], "How many animals are there?", *[QUESTIONS[number % 3] for number in range(8)]]
+    expected = [QUESTIONS[0], "How many animals are there?", *[QUESTIONS[number % 3] for number in range(5)]]
     assert asked_in(page) == expected
     assert page.locator(".tv-change").all_inner_texts() == ["From here B keeps 10 %."]
     divider = page.locator(".tv-turn").nth(2).locator(".tv-change")
@@ -78,8 +78,8 @@ def test_ten_turns_with_edits_and_a_divider(begun):
     holds = page.locator(".tv-turn").nth(1).locator('.tv-said[data-side="b"] .tv-holds').inner_text()
     assert re.fullmatch(r"Elastic Cache · asked to keep 50 % · [\d.]+ MiB · (49|50|51) % saved", holds)
     assert "asked to keep 10 %" in page.inner_text('.tv-answer[data-side="b"] .tv-head')
-    rewrite(page, 9, "Is there a pig?")
-    assert asked_in(page) == [*expected[:9], "Is there a pig?"]
+    rewrite(page, 6, "Is there a pig?")
+    assert asked_in(page) == [*expected[:6], "Is there a pig?"]
     assert len(page.locator(".tv-change").all()) == 1
 
 
@@ -212,25 +212,25 @@ def test_another_picture_begins_a_conversation_and_the_first_can_be_gone_on_with
     assert [said_in(page, number) for number in range(2)] == texts
 
 
-def test_after_sixty_turns_all_is_there_and_what_nobody_sees_is_not_laid_out(browser, live):
+def test_after_thirty_turns_all_is_there_and_what_nobody_sees_is_not_laid_out(browser, live):
     """The first of them are asked without a browser, under the key of the tab that then comes back to them."""
     key = "0123456789abcdef" * 2
     before = PageVisitor(live)
     before.arrive(key)
-    for number in range(56):
+    for number in range(26):
         assert before.ask(f"{number}?", tokens=1)[-1]["success"]
     with visitors(browser, live) as opened:
-        sixty_turns(opened(kept={"elastic.key": key}))
+        thirty_turns(opened(kept={"elastic.key": key}))
     before.close()
 
 
-def sixty_turns(page):
+def thirty_turns(page):
     """The last four are asked on the page, and then it is looked at."""
-    page.wait_for_function("document.querySelectorAll('.tv-turn').length === 56", timeout=60_000)
+    page.wait_for_function("document.querySelectorAll('.tv-turn').length === 26", timeout=60_000)
     page.wait_for_selector("#ask:not([disabled])")
-    for number in range(56, 60):
+    for number in range(26, 30):
         ask(page, f"{number}?")
-    assert asked_in(page) == [f"{number}?" for number in range(60)]
+    assert asked_in(page) == [f"{number}?" for number in range(30)]
     drawn = "turn => turn.firstElementChild.checkVisibility({ contentVisibilityAuto: true })"
     seen = page.evaluate(f"[...document.querySelectorAll('.tv-turn')].filter({drawn}).length")
     assert 1 <= seen < 20

@@ -1,32 +1,43 @@
 """The real program and those who vanish: nothing is held for them, and the next caller is answered."""
 
-import ctypes
 import json
-import os
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import contextmanager
 
 import pytest
 
 from benchmarks.callers import LONG, ROOT, WAYS, Caller, PageVisitor, Stream, health, in_threads, program, vanish
+from tests.serving import served
 
 HANG = 150  # seconds: far beyond what anything here takes on a slow machine
 TABLE = ("Describe the image in detail.", LONG, "0.9,0.8,0.7,0.6,0.5,0.4,0.3,0.2,0.1", 512)  # minutes of work
 
 
+# Who has gone counts as gone sooner, and so does a network that says nothing: what is waited for here is that alone.
+IMPATIENT = """
+import page.serving, page.sweeper
+page.sweeper.EVERY, page.sweeper.ABSENT = 1.0, 6.0
+page.serving.UNANSWERED, page.serving.QUIET, page.serving.BETWEEN = 5, 2, 1
+"""
+
+
+@contextmanager
+def impatient(*options, first=""):
+    """The address of such a program, with its model loaded."""
+    with served(*options, first=IMPATIENT + first) as address:
+        url = address.rstrip("/")
+        until(lambda: health(url)[0] == 200)
+        yield url
+
+
 @pytest.fixture(scope="module")
-def served():
-    with program() as (url, process):
+def url():
+    with impatient() as url:
         Caller(url).compare("What is in the center?")  # what is made once is there
-        yield url, process
-
-
-@pytest.fixture
-def url(served):
-    return served[0]
+        yield url
 
 
 def until(true, seconds=HANG):
@@ -128,15 +139,18 @@ ip -n there addr add 10.99.7.2/30 dev cut1
 ip -n there link set cut1 up"""
 
 
-def in_network(name, work):
-    """What some work comes to in a thread, and with the processes it starts, that are in the network of that name."""
+# A thread enters a network alone, and with it the processes that it starts; a program that has no other thread, whole.
+ENTER = """
+import ctypes, os
+with open("/run/netns/here") as network:
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.setns(network.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
+"""
 
-    def enter():
-        libc = ctypes.CDLL(None, use_errno=True)
-        with Path("/run/netns", name).open() as network:
-            assert libc.setns(network.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
 
-    with ThreadPoolExecutor(1, initializer=enter) as thread:
+def in_network(work):
+    """What some work comes to in a thread that is in one of those networks."""
+    with ThreadPoolExecutor(1, initializer=exec, initargs=(ENTER, {})) as thread:
         return thread.submit(work).result()
 
 
@@ -151,11 +165,12 @@ time.sleep(600)
 """
 
 
+@pytest.mark.usefixtures("url")  # so that what programs are forked from is there, in no network of these
 def test_a_network_that_is_cut_without_a_word_is_noticed():
     """Between two networks, whose cable is pulled while a table is being filled."""
 
     def pull():
-        with program("--host", "0.0.0.0") as (url, _):
+        with impatient("--host", "0.0.0.0", first=ENTER) as url:
             there = url.replace("127.0.0.1", "10.99.7.1")
             code = TABLE_FROM_THERE.replace("URL", repr(there)).replace("TABLE", repr(TABLE))
             command = ["ip", "netns", "exec", "there", sys.executable, "-c", code]
@@ -171,7 +186,7 @@ def test_a_network_that_is_cut_without_a_word_is_noticed():
     try:
         if any(subprocess.run(command.split(), capture_output=True).returncode for command in CABLE.splitlines()):
             pytest.skip("networks cannot be made here")
-        in_network("here", pull)
+        in_network(pull)
     finally:
         for name in ("here", "there"):
             subprocess.run(["ip", "netns", "del", name], capture_output=True)

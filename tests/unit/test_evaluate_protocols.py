@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def about(context):
     return [*samples, Sample("talk", turns=talk, **given)]
 
 
-@pytest.fixture(params=["picture", "text"])
+@pytest.fixture(scope="module", params=["picture", "text"])
 def asked(request):
     """A model and samples about one context."""
     if request.param == "text":
@@ -72,6 +73,13 @@ def lines(llava, samples, *variants, **plan):
     }
 
 
+@pytest.fixture(scope="module")
+def all_at_once(asked):
+    """What a chunk of all samples comes to by a method that does not know the questions."""
+    llava, samples = asked
+    return cache(lambda name: lines(llava, samples, at(name), is_known=False))
+
+
 def test_the_full_cache_says_the_same_whether_the_question_was_known_or_not(asked):
     llava, samples = asked
     known, unknown = AfterQuestion(llava, samples[:1], 6), BeforeQuestion(llava, samples[:1], 6)
@@ -94,20 +102,19 @@ def test_keeping_everything_is_the_full_cache_before_the_question_too(asked, nam
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_question_finds_the_compressed_cache_as_if_it_were_the_only_one(asked, name):
-    llava, samples = asked
-    together = lines(llava, samples, at(name), is_known=False)
+def test_a_question_finds_the_compressed_cache_as_if_it_were_the_only_one(asked, all_at_once, name):
+    (llava, samples), together = asked, all_at_once(name)
     for sample in samples:
         alone = lines(llava, [sample], at(name), is_known=False)
         assert alone == {key: line for key, line in together.items() if key[0] == sample.name}
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_before_the_question_is_context_then_compression_then_question_and_answer(asked, name):
+def test_before_the_question_is_context_then_compression_then_question_and_answer(asked, all_at_once, name):
     """And so on in a conversation: compressed again after an answer, then asked."""
     llava, samples = asked
     talk, policy = samples[-1], at(name).policy
-    found = lines(llava, samples, at(name), is_known=False)
+    found = all_at_once(name)
     context, question = llava.halves(talk.open(), talk.turns[0].question)
     state = prefill(llava, context, policy.needs)
     for number, turn in enumerate(talk.turns):

@@ -152,22 +152,29 @@ def test_layers_of_different_size_share_one_budget_and_answer(name, keep, start)
         assert all(float(row.sum()) == pytest.approx(1, abs=1e-4) for row in state.looked)
 
 
-@pytest.mark.parametrize("name", POLICIES)
-def test_two_prompts_at_once_are_answered_as_each_alone_or_refused_in_so_many_words(name, tiny, asked, start):
+@pytest.fixture(scope="module")
+def two_at_once(tiny, asked, start):
+    """Two prompts, each read alone, and both at once, for all methods."""
     other = tiny.first_turn(render(random_scene("another"))[0], "Describe the image in detail.")
     assert other.ids.shape == asked.ids.shape and not torch.equal(
         other.inputs["pixel_values"], asked.inputs["pixel_values"]
     )
+    needs = frozenset().union(*(policy().needs for policy in POLICIES.values()))
+    return start, prefill(tiny, other, needs), prefill(tiny, together([asked, other]), needs)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_two_prompts_at_once_are_answered_as_each_alone_or_refused_in_so_many_words(name, two_at_once):
+    *alone_read, both = two_at_once
     policy = of(name, *UNCAPPED.get(name, (0.2,)))
     forced = [ANSWER[:10], ANSWER[10:20]]
-    both = prefill(tiny, together([asked, other]), policy.needs)
     if not policy.batches:
         with pytest.raises(ValueError, match="as much of each prompt as the prompt asks for: read one at a time"):
             compress(both, policy)
         return
     steps = list(decode(compress(both, policy), 10, forced=forced))
-    for number, prompt in enumerate((asked, other)):
-        alone = list(decode(compress(prefill(tiny, prompt, policy.needs), policy), 10, forced=forced[number]))
+    for number, read in enumerate(alone_read):
+        alone = list(decode(compress(read, policy), 10, forced=forced[number]))
         logprobs = [step.logprobs[number] for step in steps]
         assert logprobs == pytest.approx([step.logprob for step in alone], abs=1e-3)
     assert steps[-1].bytes_held == [2 * held for held in alone[-1].bytes_held]

@@ -27,6 +27,7 @@ LAST_SECONDS = 2.5  # for last words to be said
 ENDED, BROKEN = 0, 2  # exit codes
 THREADS = 100  # of events at once: those who wait in line need none, but count
 LOOKS_EVERY = 0.02  # seconds between Gradio's looks for work; a look every millisecond takes a tenth of a core
+TELLS_EVERY = 0.1  # and between its looks for progress to tell of
 # Connections on which nobody is any more, found after so many seconds: a network that was cut says nothing.
 UNANSWERED, QUIET, BETWEEN, TRIES = 20, 8, 4, 3
 
@@ -86,7 +87,7 @@ def serve(
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # every connection takes one
     page.queue(max_size=64, default_concurrency_limit=8, api_open=False)
-    page._queue.sleep_when_free = LOOKS_EVERY
+    page._queue.sleep_when_free, page._queue.progress_update_sleep_when_free = LOOKS_EVERY, TELLS_EVERY
     try:
         page.launch(
             prevent_thread_lock=True,

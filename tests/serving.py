@@ -23,18 +23,8 @@ def run_program(options, first, environment):
     """What `python app.py` with those options does in an environment, after some code that comes `first`."""
     os.environ.clear()
     os.environ.update(environment)
-    import gradio.queueing
-
     import app
 
-    class PatientQueue(gradio.queueing.Queue):
-        """Looks for work as often as on Windows: elsewhere that is a tenth of a core, all the time."""
-
-        def __init__(self, *args, **named):
-            super().__init__(*args, **named)
-            self.sleep_when_free, self.progress_update_sleep_when_free = 0.05, 0.1
-
-    gradio.queueing.Queue = PatientQueue
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.argv = ["app.py", *options]
     exec(first, {})

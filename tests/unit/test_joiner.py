@@ -110,7 +110,16 @@ def test_what_cannot_be_joined_is_said(modules, texts, wrong):
         joined(modules(**texts))
 
 
-ENTRIES = ("view/start", "lesson/start", "table/main", "report/main", "tab/main", "page/main", "pictures/main")
+ENTRIES = (
+    "view/start",
+    "lesson/start",
+    "table/main",
+    "report/main",
+    "tab/main",
+    "page/main",
+    "pictures/main",
+    "settings/main",
+)
 
 
 @pytest.mark.parametrize("entry", [f"{name}.js" for name in ENTRIES])
@@ -120,7 +129,7 @@ def test_what_the_program_serves_has_no_circle_and_no_name_twice(entry):
 
 FOLDERS = {"core": {"core"}, "tab": {"core", "tab"}, "view": {"core", "tab", "view"}}
 FOLDERS |= {"lesson": {"core", "view", "lesson"}, "table": {"core", "tab", "table"}, "report": {"report"}}
-FOLDERS |= {"page": {"core", "page"}, "pictures": {"core", "pictures"}}
+FOLDERS |= {"page": {"core", "page"}, "pictures": {"core", "pictures"}, "settings": {"core", "settings"}}
 
 
 def test_every_folder_has_its_place():

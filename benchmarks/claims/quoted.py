@@ -13,6 +13,7 @@ from benchmarks.claims.lookup import FRACTIONS, all_alike, in_words, percent, ro
 Values = dict[str, float | str | bool]
 POCKET = "pocket-llava"
 METHODS = "benchmarks/results/methods.json"
+FAMILIES = "benchmarks/results/pocket-families.json"
 SMOLLM2 = "smollm2"
 FIRST_EDITION = (  # of elastic-plus
     "combine:score=after image;assign=similar key per head;rounds=1;count_bias=true;decoding=most alike"
@@ -55,6 +56,23 @@ def at_a_tenth(data: dict[str, Any]) -> Values:
         "all are asked the same": len(asked) == 1,
         "PyramidKV is marked": bool(rows["pyramid"]["beyond_share"]),
         "the others are not": not any(one["beyond_share"] for name, one in rows.items() if name != "pyramid"),
+    }
+
+
+def families(data: dict[str, Any]) -> Values:
+    """Short questions answered exactly at a fifth of the cache, by one method of each family that came later."""
+    keep = 0.2
+    names = {"kivi": "kivi:bits=4"} | {name: name for name in ("quest", "less", "kvzip", "divprune", "visionzip")}
+    rows = {name: row(data, policy=policy, keep=keep) for name, policy in names.items()}
+    full = row(data, policy="full", keep=1.0)
+    return {
+        **{name: percent(one, "exact_short") for name, one in rows.items()},
+        "full": percent(full, "exact_short"),
+        "keep": FRACTIONS[keep],
+        "bits": 4,  # as the name of its row says
+        "asked": min(short_questions(one) for one in rows.values()),
+        "all are asked the same": {short_questions(one) for one in rows.values()} == {short_questions(full)},
+        "none is marked": not any(one["beyond_share"] for one in rows.values()),
     }
 
 
@@ -131,6 +149,7 @@ OF_EXCHANGES = (EXCHANGES, sensible, POCKET, {"weights": TODAY, "cache": "full"}
 ON_SCENES = {"data": "scenes", "seed": 1, **AFTER_QUESTION}
 OF_LESSON = (AVERAGES, averages, POCKET, {"weights": TODAY, **ON_SCENES})
 OF_METHODS = (METHODS, at_a_tenth, POCKET, {"weights": TODAY, **ON_SCENES})
+OF_FAMILIES = (FAMILIES, families, POCKET, {"weights": TODAY, **ON_SCENES})
 OF_RECALL = (RECALL, recalled, SMOLLM2, {"data": "recall", "seed": 1, "lead": "fed", **AFTER_QUESTION})
 OF_FIFTH = (RECALL, recalled_of, SMOLLM2, {**OF_RECALL[3], "needles": 1})
 OF_LOSS = (METHODS, lost_by_half, POCKET, {"weights": TODAY, **ON_SCENES})
@@ -147,6 +166,12 @@ IN_README = (
         "questions to pocket-llava exactly (full cache {full:.0f}), its first edition {first:.0f}, CORM {corm:.0f}, "
         "H2O {h2o:.0f}, Elastic Cache {elastic:.0f}: `benchmarks/RESULTS.md`",
         OF_METHODS,
+    ),
+    (
+        "Of the families that came later, on {asked:d} others at {keep}: KIVI in {bits:d} bits {kivi:.0f} %, Quest "
+        "{quest:.0f}, LESS {less:.0f}, KVzip {kvzip:.0f}, DivPrune {divprune:.0f}, VisionZip {visionzip:.0f} (full "
+        "cache {full:.0f}).",
+        OF_FAMILIES,
     ),
     (
         "that edition recalled {first_half:.0f}, {first_fifth:.0f} and {first_tenth:.0f} % of the numbers and names "

@@ -21,8 +21,8 @@ class VisionZip(Front):
 
     Departures. The class token itself, which the authors keep as one more token, is not kept: LLaVA reads patches
     alone, and it has no place in the picture. The authors have three settings of LLaVA-1.5, 54 + 10, 108 + 20 and 162 +
-    30 tokens of 576; here a share of 10 in 64 is contextual, whatever the number. In a tower without a class token
-    (SigLIP) all cells look, as in the authors' code for such towers.
+    30 tokens of 576; here the part that is contextual is that of the first of them, however many tokens there are. In a
+    tower without a class token (SigLIP) all cells look, as in the authors' code for such towers.
     """
 
     title: ClassVar[str] = "VisionZip"

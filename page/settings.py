@@ -28,7 +28,7 @@ class SideSettings(Scripted):
     A value from elsewhere says what changes, see `settings_for`; in the browser the rest of what is chosen is added.
     """
 
-    def __init__(self, letter: str, method: str) -> None:
+    def __init__(self, letter: str, method: str, **kwargs: object) -> None:
         markup, style = ((ASSETS / "settings" / f"settings.{kind}").read_text("utf-8") for kind in ("html", "css"))
         script = joined(ASSETS / "web" / "settings" / "main.js")
         super().__init__(
@@ -40,6 +40,7 @@ class SideSettings(Scripted):
             label=f"Settings of side {letter}",
             elem_id=f"settings-{letter.lower()}",
             methods=methods(),
+            **kwargs,
         )
 
 

@@ -4,11 +4,12 @@ import json
 from dataclasses import dataclass
 from typing import ClassVar
 
+import gradio as gr
 import pytest
 
 from elastic.options import options_of, read_policy, write_choice
 from elastic.policies import POLICIES, Policy
-from page.settings import about, methods, settings_for
+from page.settings import SideSettings, about, methods, settings_for
 from page.sides import with_links
 
 
@@ -63,3 +64,10 @@ def test_a_method_with_several_papers_links_those_that_can_be_opened_and_keeps_w
         "Keeps <b>all</b>. See [arXiv 2407.18121](https://arxiv.org/abs/2407.18121)v2, "
         "[OpenReview](https://openreview.net/forum?id=LCTmppB165) and a book"
     )
+
+
+def test_a_side_that_is_to_stay_as_it_is_can_be_made_again_as_gradio_does_for_that():
+    with gr.Blocks():
+        settings = SideSettings("A", "elastic")
+    again = SideSettings(**settings.constructor_args | {"render": False})  # what becomes of an output that is skipped
+    assert again.elem_id == settings.elem_id == "settings-a" and again.value == settings.value

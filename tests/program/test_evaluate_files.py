@@ -30,7 +30,7 @@ ABOUT = {"device": "CPU", "torch": "2.13.0"}
 def answer(number, policy="elastic", keep=0.2):
     """An answer as a run writes it."""
     kinds = {of.name: of.type for of in fields(Outcome)}
-    line = {name: "Näh." if kind is str else 2 if kind is int else 0.25 for name, kind in kinds.items()}
+    line = {name: "Näh." if kind is str else 2 if kind in (int, int | None) else 0.25 for name, kind in kinds.items()}
     line |= {
         "sample": f"scene {number} where",
         "skill": "where",

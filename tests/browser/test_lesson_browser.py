@@ -143,9 +143,11 @@ def test_tab_leads_to_every_control(teach):
             [first, around],
         )
         assert count > 5
-        for _ in range(count):
-            page.keyboard.press("Tab")
         missed = "window.expected.filter((node) => !window.reached.has(node)).map((node) => node.outerHTML)"
+        for _ in range(count + 5):  # what scrolls is a stop as well, where it has become one by now
+            page.keyboard.press("Tab")
+            if not page.evaluate(missed):
+                break
         assert page.evaluate(missed) == []
         # None of the keys moved the lesson.
         assert page.get_attribute(".ls-lesson", "data-step") == str(number)

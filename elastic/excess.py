@@ -7,10 +7,10 @@ from elastic.record.recorder import Recorder
 from elastic.record.said import share_of
 
 
-def excess(state: State, recorder: Recorder) -> str:
-    """A sentence about the current turn, empty where it is fair."""
+def excess(state: State, recorder: Recorder, title: str) -> str:
+    """A sentence about the current turn of the side that is called so, empty where it is fair."""
     beyond = (_read if state.policy.keep_is_read else _held)(state, recorder)
-    return f"{state.policy.title} {beyond}." if beyond else ""
+    return f"{title} {beyond}." if beyond else ""
 
 
 def _held(state: State, recorder: Recorder) -> str:

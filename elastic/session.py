@@ -114,7 +114,7 @@ class Comparison:
     @property
     def beyond_share(self) -> str:
         """What sides hold, or read, in the current turn beyond the share they were asked for, a sentence for each."""
-        said = (excess(state, recorder) for state, recorder in zip(self.states, self.recorders, strict=False))
+        said = (excess(*side) for side in zip(self.states, self.recorders, self._titles, strict=False))
         return " ".join(filter(None, said))
 
     def record(self) -> Run:

@@ -224,6 +224,12 @@ def test_behind_a_front_a_method_holds_as_much_as_without_one(kind, policy, befo
         assert np.allclose(a.prompt_slots, b.prompt_slots, atol=apart)
 
 
+def test_what_a_front_leaves_beyond_its_share_is_said_under_its_own_name(pocket, picture):
+    comparison = Comparison(pocket, picture, [Full(), Full()])
+    ask(comparison, "Describe the image in detail.", DivPrune(keep=0.05), tokens=40)
+    assert comparison.beyond_share.startswith("DivPrune holds ") and "asked for 5%" in comparison.beyond_share
+
+
 def front_of_kind(kind, keep):
     return front_of(next(name for name, one in FRONTS.items() if one is kind), keep, is_alone=False)
 

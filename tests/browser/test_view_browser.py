@@ -188,6 +188,23 @@ def test_memory_is_that_of_the_shown_step(show):
         assert f"Elastic Cache {ELASTIC.total_bytes[step] / 1024:.0f} KiB" in label
 
 
+def test_of_a_run_that_was_left_nothing_more_is_shown(show):
+    page = show("young", wait='[data-sides="2"]')
+    page.evaluate("receive(null)")
+    send(page, "young")
+    assert data(page)["sides"] == [] and not page.inner_text(".tv-status")
+
+
+def test_what_stands_below_stays_where_it_is_when_the_pointer_leaves(show):
+    page = show("pair", viewport={"width": 640, "height": 900})
+    point(page, "a", 5)
+    page.wait_for_selector(".tv-says:not(.tv-idle)")
+    pointed = page.locator(".tv-legend").first.bounding_box()
+    page.mouse.move(1, 1)
+    page.wait_for_selector('.tv-says.tv-idle[data-side="a"]')
+    assert page.locator(".tv-legend").first.bounding_box() == pointed
+
+
 def test_nothing_yet_invites(show):
     page = show("empty", wait=None)
     assert "both answers appear here" in page.inner_text(".tv-empty")

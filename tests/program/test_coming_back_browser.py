@@ -235,7 +235,8 @@ def test_the_way_back_from_a_link_leads_to_ones_own_conversation_and_picture(pag
     page.wait_for_function("document.querySelector('#picture img')?.src.includes('own')")
     ask(page, "Is there a dog?")
     said = page.locator(".tv-turn").all_inner_texts()
-    page.wait_for_function("location.search.includes('without=picture')")
+    # The question comes into the address first, where one stands in its answer once that is complete.
+    page.wait_for_function("location.search.includes('without=picture') && location.search.includes('level=')")
     address = page.url
     page.goto(house.address + "?example=lost-question&t=4")
     page.wait_for_selector(DONE, timeout=60_000)

@@ -69,6 +69,8 @@ def test_an_opened_run_brings_its_picture_question_and_settings_which_say_so(reg
 
 
 def test_what_is_chosen_or_asked_instead_belongs_to_no_opened_run_any_more(regular):
+    choose_example(regular, 5, "Describe")
+    regular.wait_for_function("!document.querySelector('#belongs').innerText.trim()")  # that of the run before
     open_run(regular, own_picture())
     regular.locator("#belongs", has_text="of the opened run").wait_for()
     choose_example(regular, 5, "Describe")

@@ -74,6 +74,7 @@ function showHover({ side, token, at, members, lookers, seen, numbers, text }) {
   if (over || !canvas.isBare) paintHover(canvas, side.base, side.scene, over, ink());
   canvas.isBare = !over;
   const says = ofSide('.tv-says', side);
+  if (token === null && says.textContent && !says.classList.contains('tv-idle')) keepRoom(says);
   setText(says, text);
   setClass(says, 'tv-idle', token === null);
   const label = 'Image patches, ' + side.title + ', after token ' + stepOn(side) + ', ' + planesName(side) + '. ' + text
@@ -83,6 +84,15 @@ function showHover({ side, token, at, members, lookers, seen, numbers, text }) {
   const answerTokens = [...lookers.map(([number]) => number), ...(token === null ? [] : numbers ?? [])];
   lightTokens(side, 'tv-looks', [...lookers.map(([number]) => side.tokens + number), ...seen.map(([given]) => given)]);
   lightWords(side, answerTokens);
+}
+
+/**
+ * Words that go leave their room: what stands below does not move under a pointer that is on its way to it.
+ * @param {HTMLElement} says
+ */
+function keepRoom(says) {
+  const { height } = says.getBoundingClientRect();
+  if (height) says.style.minHeight = height + 'px';
 }
 
 /**

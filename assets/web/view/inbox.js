@@ -38,6 +38,7 @@ export function read() {
 }
 
 let awaited = 0;
+let leftRun = ''; // the run that was left last: what was still on its way of it comes too late
 
 /** @param {Message | null} value */
 export function take(value) {
@@ -47,9 +48,11 @@ export function take(value) {
     say(OLDER);
     return;
   }
+  if (value && value.run === leftRun && !value.done) return;
   takeComing(value?.coming ?? null);
   if (!value || value.done) forgetAnew();
   if (!value) {
+    leftRun = state.live ?? leftRun;
     leaveRun([]);
     say('');
     setText(find('.tv-aloud'), '');
@@ -188,6 +191,7 @@ function reset(run, count) {
   });
   root.dataset.sides = String(state.sides.length);
   both('.tv-text, .tv-strip, .tv-chips, .tv-says, .tv-story').forEach((box) => box.replaceChildren());
+  both('.tv-says').forEach((says) => { says.style.minHeight = ''; });
 }
 
 /** @param {Opening} opening */

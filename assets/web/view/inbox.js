@@ -48,7 +48,7 @@ export function take(value) {
     say(OLDER);
     return;
   }
-  if (value && value.run === leftRun && !value.done) return;
+  if (value?.run && value.run === leftRun && !value.done) return;
   takeComing(value?.coming ?? null);
   if (!value || value.done) forgetAnew();
   if (!value) {

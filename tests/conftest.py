@@ -15,14 +15,15 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 # Files that take over ten seconds, the longest first, as measured: else one process ends with them while others idle.
 LONG = (
-    "test_coming_back_browser test_page_looking test_page test_families_browser test_everybody_browser test_watch "
-    "test_transcript_browser test_cache_library test_compare_browser test_evaluate test_erase_browser "
-    "test_view_in_gradio test_view_methods test_benchmarks test_lesson_present test_smollm2 test_families "
-    "test_ending_browser test_lesson_browser test_report_browser test_lesson_words test_before_question_browser "
-    "test_matrix test_examples test_view_browser test_beginning test_evaluate_ray test_evaluate_protocols "
-    "test_malformed test_generate test_view_merging test_package test_view_time test_uploads_browser "
-    "test_present_browser test_reuse_browser test_queue_browser test_opened_run_browser test_training test_mixture "
-    "test_foreign_traces"
+    "test_erase_browser test_coming_back_browser test_page test_page_looking test_everybody_browser "
+    "test_cache_library test_watch test_families_browser test_evaluate test_transcript_browser "
+    "test_compare_browser test_smollm2 test_opened_run_browser test_families test_evaluate_ray "
+    "test_view_in_gradio test_lesson_present test_benchmarks test_lesson_browser test_examples test_beginning "
+    "test_evaluate_protocols test_matrix test_claims test_lesson_words test_uploads_browser test_generate "
+    "test_package test_ending_browser test_before_question_browser test_cache_protocol test_rereading "
+    "test_side_settings_browser test_reuse_browser test_view_browser test_report_browser test_malformed "
+    "test_fewer_browser test_present_browser test_view_merging test_view_time test_saving_browser test_training "
+    "test_settings_browser test_lesson_draw test_telling"
 )
 
 

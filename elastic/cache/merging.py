@@ -28,8 +28,8 @@ def merge_layers(
     Where what is dropped is to be remembered, it is by the model's `kernels`.
 
     Raises:
-        ValueError: if heads or sequences of a layer would hold different numbers, and may not; or if keys that an index
-            is made of would not be stored as they are.
+        ValueError: if heads or sequences of a layer would hold different numbers, and may not; if keys that an index is
+            made of would not be stored as they are; or if keys in fewer channels would be changed in another way, too.
     """
     for index, (layer, choice) in enumerate(zip(layers, choices, strict=True)):
         if choice.index is not None and (choice.channels is not None or choice.bits is not None):
@@ -38,6 +38,11 @@ def merge_layers(
                 "in fewer channels or bits: one or the other."
             )
         kept = anchors(choice.owner).sum(1)
+        if choice.channels is not None and (choice.bits is not None or choice.memory or int(kept.min()) < layer.used):
+            raise ValueError(
+                f"{type(policy).__name__} would hold keys of layer {index + 1} in fewer channels and also in fewer "
+                "bits, or join, drop or remember slots: fewer channels go alone."
+            )
         if (kept != kept[0]).any():
             check_uneven(policy, kept, index, layer)
         if choice.channels is not None:

@@ -1,6 +1,7 @@
 """Methods that hold everything and read a part of it, against their rules written out in loops."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from elastic.policies.parts import (
     Coded,
     Everything,
     FixedPoint,
+    Reads,
     Received,
     Unscored,
     Voted,
@@ -422,6 +424,8 @@ def test_an_index_goes_with_nothing_that_frees_turns_or_rewrites_slots(start):
     method = Method(keep=1.0, score=Unscored(), select=Everything(), merge=thin, reads=BestPages())
     with pytest.raises(ValueError, match="looked up in an index and hold them in fewer channels or bits"):
         compress(start, method)
+    with pytest.raises(ValueError, match="in fewer channels and also in fewer bits"):
+        compress(start, replace(method, keep=0.5, reads=Reads(), numbers=Coded()))
     with pytest.raises(ValueError, match="is no index that is known here"):
         index_of(Index(0.5), random_keys(10))
 

@@ -80,7 +80,9 @@ def _numbers(
 def of_what_is_read(policy: Policy, state: State) -> Policy:
     """A policy with its share taken of all that was said, where a front had a part of it left out.
 
-    So that a side with a front, and another without, hold the same.
+    So that a side with a front, and another without, hold the same after the prompt. A method whose budget grows with
+    all tokens takes the larger share of new ones, too: after n more it may hold n x keep x (W / T - 1) slots beyond
+    one without a front, W being all tokens of the prompt and T those that were read.
     """
     if state.shortened is None or policy.keep == 1:
         return policy

@@ -1,5 +1,7 @@
 """What is added to the logits of slots: log(tokens they stand for), and -inf where there is no token."""
 
+from copy import copy
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,12 @@ class Bias:
     def __init__(self, tables: Tables, counted: bool, device: torch.device) -> None:
         logits = tables.count.log() if counted else torch.zeros_like(tables.count)
         self.table = torch.where(tables.is_used(), logits, -torch.inf).to(device)
+
+    def copy(self) -> "Bias":
+        """The same numbers in storage of their own."""
+        twin = copy(self)
+        twin.table = self.table.clone()
+        return twin
 
     def reserve(self, slots: int) -> None:
         """Room for that many slots, none of them in use yet."""

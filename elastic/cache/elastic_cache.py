@@ -293,7 +293,8 @@ class ElasticCache(DrivenCache):
         """The same contents with tables of its own, sharing keys and values until it compresses; sorts the slots."""
         self.sort_slots()
         fork = object.__new__(type(self))
-        fork.__dict__ |= self.__dict__  # of which `bias` is made anew by the compression that follows
+        fork.__dict__ |= self.__dict__
         fork.tables, fork.history = self.tables.copy(), self.history.copy()
+        fork.bias = None if self.bias is None else self.bias.copy()
         fork.layers = [copy(layer) for layer in self.layers]
         return fork

@@ -134,6 +134,8 @@ def _read(label: str) -> tuple[str, type[Policy], dict[str, Any]]:
     front, plus, policy = label.rpartition("+")
     if label in FRONTS:
         return label, Full, {}
+    if label.partition(":")[0] in FRONTS:
+        raise ValueError(f"{label.partition(':')[0]} stands before a policy, or alone, and has no options of its own.")
     if plus and front not in FRONTS:
         raise ValueError(f"There is no front {front[:40]!r}. Choose from: {', '.join(FRONTS)}.")
     return front, *read_choice(policy)
@@ -185,7 +187,11 @@ def variants(
         front, kind, _ = _read(label)
         if front:
             for keep in budgets if "keep" not in options else [options["keep"]]:
-                variant = _with_front(label, front, kind, options, keep)
+                try:
+                    variant = _with_front(label, front, kind, options, keep)
+                except ValueError as error:
+                    left_out[f"{label} at {keep:g}"] = str(error)
+                    continue
                 found.setdefault(variant.key, variant)
             if tokens:
                 left_out[label] = "A front leaves a share of a prompt, not a number of tokens: give --keep."

@@ -317,6 +317,9 @@ def test_a_budget_that_a_method_cannot_hold_is_left_out_with_its_reason():
     found, left_out = variants(methods("think,elastic"), keeps("0.9,0.1"))
     assert [v.key for v in found] == [("full", 1), ("think", 0.9), ("elastic", 0.9), ("elastic", 0.1)]
     assert list(left_out) == ["think at 0.1"] and "keep must be between" in left_out["think at 0.1"]
+    found, left_out = variants(methods("divprune+think,elastic"), keeps("0.9,0.1"))
+    assert [v.key for v in found[1:]] == [("divprune+think", 0.9), ("elastic", 0.9), ("elastic", 0.1)]
+    assert list(left_out) == ["divprune+think at 0.1"]
 
 
 @pytest.mark.parametrize(

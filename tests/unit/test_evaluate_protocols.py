@@ -204,6 +204,8 @@ def test_fronts_stand_alone_or_before_a_method_and_both_keep_as_much_together():
     assert without_picture(found, {})[0] == found[:1] and not any(each.batches for each in found[1:])
     with pytest.raises(ValueError, match="There is no front 'visionzap'"):
         methods("visionzap+snapkv")
+    with pytest.raises(ValueError, match="divprune stands before a policy, or alone, and has no options"):
+        methods("divprune:keep=0.3")
 
 
 @pytest.mark.parametrize("is_known", [True, False])

@@ -133,8 +133,9 @@ def test_from_any_turn_on_something_else_can_be_asked(tiny, picture, turns):
     assert_same(*(run(one, "And now?", 12) for one in (comparison, straight)))
 
 
-def test_the_last_question_is_asked_again_of_the_caches_as_they_were_before_it(tiny, picture, monkeypatch):
-    policies = policies_of("full", "elastic:keep=0.3;count_bias=True")
+@pytest.mark.parametrize("side", ["elastic:keep=0.3;count_bias=True", "adakv:keep=0.3", "kivi:keep=0.3"])
+def test_the_last_question_is_asked_again_of_the_caches_as_they_were_before_it(side, tiny, picture, monkeypatch):
+    policies = policies_of("full", side)
     comparison, runs = conversation(tiny, picture, policies)
     small = comparison.nbytes
     monkeypatch.setattr("elastic.session.as_they_were", lambda *_: 1 / 0)

@@ -211,7 +211,7 @@ def test_the_record_shows_what_was_left_out_as_merged_or_dropped_in_every_layer(
 @pytest.mark.parametrize("kind", EVERY)
 @pytest.mark.parametrize("policy", [SnapKV(keep=0.2), H2O(keep=0.2)], ids=["snapkv", "h2o"])
 @pytest.mark.parametrize("before_question", [False, True])
-def test_behind_a_front_a_method_holds_as_much_after_the_prompt_as_without_one(kind, policy, before_question, pocket, picture):
+def test_behind_a_front_a_prompt_leaves_a_method_as_much_as_without_one(kind, policy, before_question, pocket, picture):
     comparison = Comparison(pocket, picture, [policy, policy])
     for question in (QUESTION, LATER):
         run = ask(comparison, question, front_of_kind(kind, 0.2), before_question=before_question)

@@ -105,19 +105,19 @@ def link(
 ) -> State:
     """One state of what several readings made of their tokens, chunk behind chunk: B sequences, T tokens in all.
 
-    States, and chunks of them, are taken over but for the first `k` tokens of each, which are read anew, as prompts
-    among the `chunks` are as a whole; `ALL` reads everything, which is what `prefill` of all the tokens does. What that
-    means, and where it departs from EPIC, stands above. The state goes on as any other: `extend` reads a question
-    behind it, `compress` makes it smaller. For that, `needs` are the statistics of attention to collect, of the queries
-    that are read anew alone. Methods by the last queries, or by those behind a picture, so lack nothing where that text
-    is new; sums over all queries (H2O, Elastic Cache...) are sums over those few, weighed by how many of them could see
-    a token; methods by keys and values see them as they were made elsewhere; a rehearsal (KVzip) reads everything.
-    None is refused.
+    States that are not compressed, and a `Stretch` of one, are taken over but for the first `k` tokens of each, which
+    are read anew, as prompts (of `first_turn`, `next_turn`, `halves`...) among the `chunks` are as a whole; `ALL` reads
+    everything, which is what `prefill` of all the tokens does. What that means, and where it departs from EPIC, stands
+    above. The state goes on as any other: `extend` reads a question behind it, `compress` makes it smaller. For that,
+    `needs` are the statistics of attention to collect, of the queries that are read anew alone. Methods by the last
+    queries, or by those behind a picture, so lack nothing where that text is new; sums over all queries (H2O, Elastic
+    Cache...) are sums over those few, weighed by how many of them could see a token; methods by keys and values see
+    them as they were made elsewhere; a rehearsal (KVzip) reads everything. None is refused.
 
     Raises:
-        ValueError: if nothing is taken over; if the chunks are of other numbers of sequences, of another model,
-            compressed, or have erased tokens; if `k` is negative; if the model's tokens have three positions, a sliding
-            window ends, or RoPE's frequencies would change.
+        ValueError: if nothing is taken over, or a chunk is something else; if the chunks are of other numbers of
+            sequences, of another model, compressed, or have erased tokens; if `k` is negative; if the model's tokens
+            have three positions, a sliding window ends, or RoPE's frequencies would change.
     """
     began = now(llava)
     parts = [Stretch(one) if isinstance(one, State) else one for one in chunks]
@@ -162,6 +162,12 @@ def _check(llava: Reader, parts: Sequence[Stretch | Reading], k: int) -> None:
     Raises:
         ValueError: if they cannot; one sentence.
     """
+    for part in parts:
+        if not isinstance(part, Stretch | Reading):
+            raise ValueError(
+                f"A {type(part).__name__} cannot be linked: each chunk is a state, a Stretch of one, or a prompt that "
+                "the model makes of words, by first_turn, next_turn or halves."
+            )
     if k < 0:
         raise ValueError(f"The first {k} tokens of a chunk cannot be read anew: take 0 or more, or ALL.")
     taken = [part for part in parts if isinstance(part, Stretch)]

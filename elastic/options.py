@@ -12,6 +12,7 @@ from typing import Any
 
 from elastic.fronts import Front
 from elastic.policies import POLICIES, Policy
+from elastic.policies.method import WHOLE
 
 LOW, HIGH = 5, 100  # percent of the cache that people choose between
 MAX_QUESTION = 2000  # characters
@@ -234,9 +235,15 @@ def read_share(text: str, least: float = LEAST) -> float:
     return float(number)
 
 
+def bits_of(policy: Policy) -> str:
+    """In how many bits a policy stores each number, where it has the choice; empty where numbers stay whole."""
+    bits = str(getattr(policy, "bits", WHOLE))
+    return "" if bits == WHOLE else bits
+
+
 def title_of(policy: Policy, front: Front | None = None) -> str:
-    """What a side with that policy, and a front before it, is called: with its bits, where they are not the usual."""
-    bits = changed(policy).get("bits")
+    """What a side with that policy, and a front before it, is called: with its bits, where they are chosen."""
+    bits = bits_of(policy)
     title = f"{policy.title} in {bits} bits" if bits else policy.title
     if front is None:
         return title

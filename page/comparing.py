@@ -17,7 +17,7 @@ from PIL import Image
 
 from elastic.fairness import beyond_share
 from elastic.fronts import FRONTS, Front, front_of
-from elastic.options import build_policy, changed, options_of, percent, policy_named, read_percent
+from elastic.options import bits_of, build_policy, changed, options_of, percent, policy_named, read_percent
 from elastic.policies import POLICIES, Policy
 from elastic.record.steps import no_formula
 from page.endings import out_of_memory
@@ -53,13 +53,13 @@ class Plan:
 
     @property
     def named(self) -> str:
-        """The method, and in how many bits, where it has the choice and they are not its default."""
+        """The method, and in how many bits, where it has the choice and they are not whole."""
         return f"{self.title} in {self.bits} bits" if self.bits else self.title
 
     @property
     def bits(self) -> str:
-        """In how many bits its numbers are stored, where the method has the choice and that is not its default."""
-        return "" if self.policy is None else str(changed(self.policy).get(BITS, ""))
+        """In how many bits its numbers are stored, where the method has the choice and they are not whole."""
+        return "" if self.policy is None else bits_of(self.policy)
 
 
 def read_budgets(given: Iterable[object], read: Callable[[object], float] = read_percent) -> list[float]:

@@ -23,7 +23,7 @@ SHOW_METHOD = "(method, chosen) => JSON.stringify({ ...JSON.parse(chosen || '{}'
 
 
 class SideSettings(Scripted):
-    """The options of a side's method, behind a line that unfolds; its value is what is chosen of all methods, as JSON.
+    """What a side's method does, and its options behind a line that unfolds; its value is all that is chosen, as JSON.
 
     A value from elsewhere says what changes, see `settings_for`; in the browser the rest of what is chosen is added.
     """
@@ -45,9 +45,13 @@ class SideSettings(Scripted):
 
 
 def methods() -> str:
-    """What the browser knows of all methods that can be chosen, as JSON: what each does, and its options."""
+    """What the browser knows of all methods that can be chosen, as JSON: its name, what it does, its options."""
     known = {
-        name: {"about": about(policy), "options": [_described(option) for option in settable(name)]}
+        name: {
+            "title": policy.title,
+            "about": about(policy),
+            "options": [_described(option) for option in settable(name)],
+        }
         for name, policy in POLICIES.items()
     }
     return json.dumps(known, separators=(",", ":"))

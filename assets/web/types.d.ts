@@ -485,6 +485,7 @@ type NumberOption = MethodOption & { low: number; high: number };
 
 /** What a method does, in texts and links with their addresses, and its options. */
 interface Method {
+  title: string;
   about: (string | [string, string])[];
   options: MethodOption[];
 }

@@ -37,7 +37,7 @@ def draw(llava: Llava) -> Image.Image:
     for number, (name, numbers) in enumerate({"Keys": keys, "Values": values}.items()):
         left = GAP + number * (WIDE + GAP)
         _sizes(paper, left, name, numbers[0, :SHOWN])
-        _errors(paper, left, numbers)
+        _errors(paper, left, numbers, kivi_has="along tokens" if name == "Keys" else "along channels")
     _steps(paper, GAP, keys[0])
     _bytes(paper, 2 * GAP + WIDE, start)
     return paper.image
@@ -52,14 +52,14 @@ def _sizes(paper: Paper, left: int, name: str, numbers: Tensor) -> None:
     paper.text((left, 134 + high * len(size) + 6), "across: tokens; down: channels", 20)
 
 
-def _errors(paper: Paper, left: int, numbers: Tensor) -> None:
-    """What grouping along tokens, or along channels, costs."""
+def _errors(paper: Paper, left: int, numbers: Tensor, kivi_has: str) -> None:
+    """What grouping along tokens, or along channels, costs, and which of them KIVI has."""
     paper.text((left, 480), f"Rounded to 2 bits, {GROUP} numbers a group: how far off, of the mean size", 24)
     found = {"along tokens": error(numbers, 2, True), "along channels": error(numbers, 2, False)}
     for row, (words, share) in enumerate(found.items()):
         top, best = 522 + 50 * row, share == min(found.values())
-        paper.text((left, top), words, 22)
-        end = paper.bar((left + 190, top), [(500 * share, GREEN if best else FAINT)], 30)
+        paper.text((left, top), f"{words} (KIVI)" if words == kivi_has else words, 22)
+        end = paper.bar((left + 250, top), [(500 * share, GREEN if best else FAINT)], 30)
         paper.text((end + 12, top), f"{share:.0%}", 22)
 
 
@@ -101,6 +101,6 @@ def _bytes(paper: Paper, left: int, start: object) -> None:
         paper.text((end + 12, top), f"{held / whole:.1%}" + ("" if kept == state.seen else " (not all tokens)"), 22)
     told = (
         "Zeros, steps and the newest tokens, which stay as they are, are counted. Of a model that computes in 16 bits "
-        "the shares are larger: older tokens in 2 bits take 18.8 % there, and 12.5 % here."
+        "the shares are larger: older tokens in 2 bits take 18.8% there, and 12.5% here."
     )
     paper.text((left, 712 + 62 * len(HELD) + 10), told, 22, INK, WIDE)

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from benchmarks.kept import lost
-from benchmarks.printed.paper import GREEN, INK, RED, Paper
+from benchmarks.printed.paper import GREEN, INK, RED, VEIL, Paper
 from elastic.engine import compress, decode, prefill
 from elastic.fronts import FRONTS
 from elastic.model import Llava
@@ -26,7 +26,7 @@ def draw(llava: Llava) -> Image.Image:
     picture = render(random_scene(SEED))[0]
     policies = [POLICIES[name](keep=KEEP) for name in AFTER]
     needs = frozenset().union(*(policy.needs for policy in policies))
-    paper = Paper(GAP + (len(BEFORE) + len(AFTER)) * (SIDE + GAP), 1060)
+    paper = Paper(GAP + (len(BEFORE) + len(AFTER)) * (SIDE + GAP), 1110)
     paper.text(
         (GAP, 24), f"{KEEP:.0%} of the bytes: tokens left out before the language model reads, or compressed after", 34
     )
@@ -52,11 +52,12 @@ def draw(llava: Llava) -> Image.Image:
             top = 96
             if not row:
                 read = prompt.ids.shape[1] if column >= len(BEFORE) else state.seen
-                paper.text((left, top), f"{title}: {share:.1%} held, {read} read", 24)
+                paper.text((left, top), f"{title}: {share:.1%} held, {read} tokens read", 22)
                 cells = 1 - np.asarray(held, np.float32)[is_patch].reshape(view.rows, view.columns)
                 paper.picture((left, top + 40), picture, SIDE, cells)
             said = llava.text([step.token for step in decode(state, 96)])
             top = 96 + 40 + SIDE + 24 + 110 * row
             top = paper.text((left, top), question, 21, INK, SIDE)
             paper.text((left, top), said, 21, GREEN if said == right else RED, SIDE)
+    paper.text((GAP, paper.image.height - 46), VEIL, 22)
     return paper.image

@@ -11,7 +11,7 @@ from elastic.model import Llava
 from elastic.statistics import Attention
 from elastic.statistics.tokens import Queries
 
-ANEW = {FULL: None, "k = 0: nothing is read anew": 0, "k = 1": 1, "k = 16": 16}
+ANEW = {FULL: None, "k = 0, nothing is read anew": 0, "k = 1, the first token is": 1, "k = 16, the first 16 are": 16}
 TOKENS, SCENES = 24, 8
 WIDE, HIGH, GAP = 46, 150, 60
 

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 INK, FAINT, PAGE = (39, 39, 42), (205, 205, 212), (255, 255, 255)
 BLUE, ORANGE, GREEN, RED = (31, 95, 191), (200, 98, 16), (0, 122, 87), (176, 42, 55)
+VEIL = "A patch is as clear as the share of layers and heads that hold it, and half as clear where it was merged."
 Colour = tuple[int, int, int]
 Place = tuple[float, float]
 

@@ -25,7 +25,7 @@ def draw(llava: Llava) -> Image.Image:
     start = prefill(llava, llava.first_turn(picture, QUESTION), needs)
     is_patch, view = (start.cache.tables.kinds[0] == PATCH).numpy(), start.views[0]
     paper = Paper(GAP + WORDS * (SIDE + GAP), 1100)
-    paper.text((GAP, 24), f"Everything is held, and each word reads {KEEP:.0%} of it", 34)
+    paper.text((GAP, 24), f"Everything is held, and each word is asked to read {KEEP:.0%} of it", 34)
     for row, policy in enumerate(chosen):
         top = 90 + row * 490
         steps = list(decode(compress(start, policy, 200), 96))

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from benchmarks.kept import lost
-from benchmarks.printed.paper import GREEN, INK, RED, Paper
+from benchmarks.printed.paper import GREEN, INK, RED, VEIL, Paper
 from elastic.engine import State, compress, decode, extend, prefill
 from elastic.model import Llava
 from elastic.policies import POLICIES
@@ -44,7 +44,7 @@ def draw(llava: Llava) -> Image.Image:
     chosen = [POLICIES[name](keep=KEEP) if name != "full" else POLICIES[name]() for name in METHODS]
     needs = frozenset().union(*(policy.needs for policy in chosen))
     start = prefill(llava, llava.halves(picture, questions[0][0])[0], needs, record_attention=False)
-    paper = Paper(GAP + len(chosen) * (SIDE + GAP), 1180)
+    paper = Paper(GAP + len(chosen) * (SIDE + GAP), 1230)
     title = f"Compressed to {KEEP:.0%} before any question was asked; then each is asked the same six"
     paper.text((GAP, 24), title, 34)
     for number, policy in enumerate(chosen):
@@ -60,4 +60,5 @@ def draw(llava: Llava) -> Image.Image:
             is_right = answer == right
             told = answer if is_right else f"{answer}  (right: {right})"
             top = paper.text((left, top), told, 21, GREEN if is_right else RED, SIDE) + 10
+    paper.text((GAP, paper.image.height - 46), VEIL, 22)
     return paper.image

@@ -15,7 +15,8 @@ from elastic.policies.full import Full
 from elastic.policies.picture import WORDS_NOT_PROTECTED, for_text
 
 ABOUT_OPTIONS = (
-    "Write a policy's options as elastic:protect_text=false;distance=10, or a budget of its own as think:keep=0.6."
+    "Write a policy's options as elastic:protect_text=false;distance=10, or a budget of its own as think:keep=0.6. "
+    f"Before a policy, or alone, may stand a front: {', '.join(FRONTS)}."
 )
 
 
@@ -137,7 +138,12 @@ def _read(label: str) -> tuple[str, type[Policy], dict[str, Any]]:
     if label.partition(":")[0] in FRONTS:
         raise ValueError(f"{label.partition(':')[0]} stands before a policy, or alone, and has no options of its own.")
     if plus and front not in FRONTS:
-        raise ValueError(f"There is no front {front[:40]!r}. Choose from: {', '.join(FRONTS)}.")
+        raise ValueError(
+            f"There is no front {front[:40]!r}, which would come first, as in visionzip+snapkv. Choose from: "
+            f"{', '.join(FRONTS)}."
+        )
+    if policy.partition(":")[0] in FRONTS:
+        raise ValueError(f"{policy[:40]!r} is no policy: a front has no options, and stands alone or before one.")
     return front, *read_choice(policy)
 
 

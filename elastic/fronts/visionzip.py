@@ -26,7 +26,7 @@ class VisionZip(Front):
     """
 
     title: ClassVar[str] = "VisionZip"
-    rule: ClassVar[str] = "what the tower looked at, the rest merged"
+    rule: ClassVar[str] = "most looked at, rest merged"
     about: ClassVar[str] = (
         "The language model is given the patches that the vision tower itself attended to most, and a few more that "
         "the others are merged into."

@@ -38,8 +38,8 @@ class AdaKV(Recipe):
     )
     paper: ClassVar[str] = "arXiv 2407.11550"
     unseen: ClassVar[str] = (
-        "Numbers of slots are means: heads keep different numbers, see them one by one. The heat sums up all queries; "
-        "here the last words of the prompt vote, head by head."
+        "Numbers of slots are means: heads keep different numbers, see them one by one. The heat is of all "
+        "queries together, or of a word; here the last words of the prompt vote, head by head."
     )
 
     @property

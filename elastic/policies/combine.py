@@ -114,7 +114,7 @@ class Combine(Recipe):
         "budget, what becomes of the rest, and what is evicted while answering."
     )
     unseen: ClassVar[str] = (
-        "The heat sums up the attention of all queries over the prompt; anchors may go by something else, as chosen."
+        "The heat is of all queries together, or of a word; anchors may go by something else, as chosen."
     )
 
     @property

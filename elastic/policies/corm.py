@@ -39,7 +39,8 @@ class CORM(Recipe):
     )
     paper: ClassVar[str] = "arXiv 2404.15949"
     unseen: ClassVar[str] = (
-        "The heat sums up the attention of all queries; here one recent query that finds a token important is enough."
+        "The heat is of all queries together, or of a word; here one recent query that finds a token important is "
+        "enough."
     )
 
     @property

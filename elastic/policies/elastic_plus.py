@@ -57,8 +57,8 @@ class ElasticPlus(Recipe):
     )
     paper: ClassVar[str] = "arXiv 2407.18121"
     unseen: ClassVar[str] = (
-        "The heat sums up all queries; the core goes by the sharpest looks of those after the picture, in any layer. "
-        "Groups are by how alike keys are: not drawn."
+        "The heat is of all queries together, or of a word; the core goes by the sharpest looks of those after the "
+        "picture, in any layer. Groups are by how alike keys are: not drawn."
     )
 
     @property

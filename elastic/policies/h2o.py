@@ -29,7 +29,7 @@ class H2O(Recipe):
     )
     paper: ClassVar[str] = "arXiv 2306.14048"
     unseen: ClassVar[str] = (
-        "The heat is the mean of all heads, over the prompt; each head goes by its own sums, which go on in the answer."
+        "The heat is the mean of all heads; each head goes by its own sums, which go on in the answer."
     )
 
     @property

@@ -55,8 +55,8 @@ class KVzip(Recipe):
     )
     paper: ClassVar[str] = "arXiv 2505.23416"
     unseen: ClassVar[str] = (
-        "The heat is the attention of the prompt as it was read; it goes by the sharpest looks while all is repeated, "
-        "which are not drawn. Where heads share slots, numbers of slots are means."
+        "It goes by the sharpest looks while all is repeated, which no picture shows: the heat is attention as it was "
+        "when picture and words were read, or a word was written. Where heads share slots, numbers of slots are means."
     )
 
     @property

@@ -38,7 +38,7 @@ class MixKV(RecipeInBits):
     )
     paper: ClassVar[str] = "arXiv 2510.20707"
     unseen: ClassVar[str] = (
-        "The heat sums up the attention of all queries; here the last words of the prompt vote, head by head. How "
+        "The heat is of all queries together, or of a word; here the last words of the prompt vote, head by head. How "
         "alike keys are, and how long values, is not drawn."
     )
 

@@ -32,7 +32,7 @@ class PyramidKV(RecipeInBits):
     )
     paper: ClassVar[str] = "arXiv 2406.02069"
     unseen: ClassVar[str] = (
-        "The heat sums up the attention of all queries; here the last words of the prompt vote, head by head."
+        "The heat is of all queries together, or of a word; here the last words of the prompt vote, head by head."
     )
 
     @property

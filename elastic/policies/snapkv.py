@@ -32,7 +32,7 @@ class SnapKV(RecipeInBits):
     )
     paper: ClassVar[str] = "arXiv 2404.14469"
     unseen: ClassVar[str] = (
-        "The heat sums up the attention of all queries; here the last words of the prompt vote, head by head."
+        "The heat is of all queries together, or of a word; here the last words of the prompt vote, head by head."
     )
 
     @property

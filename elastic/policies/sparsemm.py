@@ -37,8 +37,8 @@ class SparseMM(Recipe):
     )
     paper: ClassVar[str] = "arXiv 2506.05344"
     unseen: ClassVar[str] = (
-        "Numbers of slots are means: heads keep different numbers, see them one by one. The heat sums up all queries; "
-        "here the last words of the prompt vote, head by head."
+        "Numbers of slots are means: heads keep different numbers, see them one by one. The heat is of all "
+        "queries together, or of a word; here the last words of the prompt vote, head by head."
     )
     needs_image: ClassVar[bool] = True
 

@@ -43,7 +43,8 @@ class TGVKV(Recipe):
     )
     paper: ClassVar[str] = "arXiv 2606.03075"
     unseen: ClassVar[str] = (
-        "The heat sums up the attention of all queries; here the words after the picture vote, some more than others."
+        "The heat is of all queries together, or of a word; here the words after the picture vote, some more than "
+        "others."
     )
 
     @property

@@ -28,7 +28,8 @@ class TOVA(Recipe):
     )
     paper: ClassVar[str] = "arXiv 2401.06104"
     unseen: ClassVar[str] = (
-        "The heat sums up the attention of all queries; here only the newest token counts, another one at every word."
+        "The heat is of all queries together, or of a word; here only the newest token counts, another one at every "
+        "word."
     )
 
     @property

@@ -33,7 +33,7 @@ class VLCache(RecipeInBits):
     )
     paper: ClassVar[str] = "arXiv 2410.23317"
     unseen: ClassVar[str] = (
-        "The heat sums up the attention of all queries; here those after the picture vote, head by head."
+        "The heat is of all queries together, or of a word; here those after the picture vote, head by head."
     )
 
     @property

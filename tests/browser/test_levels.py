@@ -53,6 +53,16 @@ def test_what_opens_is_drawn_in_its_full_size(show):
     assert box == inside > 100
 
 
+def test_what_is_allocated_is_drawn_only_where_it_is_explained(show):
+    page = show("differing", new=True)
+    room = page.locator(".tv-memory .tv-room").first
+    display = "line => getComputedStyle(line).display"  # a flat line has no area, by which visibility goes
+    assert room.get_attribute("d") and room.evaluate(display) == "none"
+    page.click(WHY)
+    page.click(DETAILS)
+    assert room.evaluate(display) != "none"
+
+
 def test_where_nothing_differs_nobody_is_asked_why_it_does(show):
     assert show("pair", new=True).inner_text(WHY) == "Look inside"
 

@@ -8,6 +8,7 @@ import pytest
 
 from elastic.policies import POLICIES, Policy
 from elastic.policies.base import option
+from elastic.policies.full import Full
 from page.everybody import HEAD
 from page.settings import SHOW_METHOD, SideSettings, settings_for
 from tests.axe import violations
@@ -146,9 +147,19 @@ def test_what_the_server_writes_of_one_method_leaves_what_was_chosen_of_the_othe
     assert page.get_by_label("Distance", exact=True).input_value() == "25"
 
 
+def test_what_the_chosen_method_does_is_there_before_anything_is_unfolded(page):
+    page.get_by_text("Settings of side B", exact=True).click()
+    assert page.locator(".st-about").is_visible() and not page.locator(".st-method").is_visible()
+    assert page.inner_text(".st-about").startswith(f"B {POLICIES['elastic'].title}: {POLICIES['elastic'].about}")
+    page.click("#method input")
+    page.get_by_role("option", name="full", exact=True).click()
+    page.wait_for_function("told => document.querySelector('.st-about').innerText.includes(told)", arg=Full.about)
+    assert POLICIES["elastic"].about not in page.inner_text(".st-about")
+
+
 def test_texts_of_a_method_stay_texts_and_its_papers_are_links(page):
     show(page, "hostile", "Way")
-    assert page.inner_text(".st-about").startswith(NASTY) and page.inner_text(".st-info") == NASTY
+    assert page.inner_text(".st-about").startswith(f"B {NASTY}: {NASTY}") and page.inner_text(".st-info") == NASTY
     assert page.locator(".st-method option").all_inner_texts() == ["a", NASTY]
     assert [link.get_attribute("href") for link in page.locator(".st-about a").all()] == [
         "https://arxiv.org/abs/2407.18121",

@@ -63,6 +63,12 @@ def test_the_first_word_read_everything_and_nothing_is_hatched(show):
     assert "16 of 16 patches read for this word" in page.inner_text('.tv-says[data-side="b"]')
 
 
+def test_what_a_word_reads_stands_behind_what_is_held_also_for_projectors(show):
+    page = show("reading", query="?present=1")
+    chips = page.locator('.tv-answer[data-side="b"] .tv-chip')
+    assert [chip.get_attribute("data-name") for chip in chips.all() if chip.is_visible()] == ["bytes", "saved", "read"]
+
+
 def test_a_word_that_is_pointed_at_shows_what_it_read_itself(show):
     page = show("reading")
     word(page, "b", "dog").hover()

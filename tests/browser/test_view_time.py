@@ -203,6 +203,17 @@ def test_presenting_makes_it_large(show):
     assert page.evaluate("document.documentElement.scrollWidth") <= 1920
 
 
+def test_on_a_projector_the_pictures_take_the_room_that_there_is(show):
+    page = show("pair", query="?present=1", viewport={"width": 1366, "height": 768})
+    where, legend, picture, frame = (
+        page.locator(f".tv-where{inner}").bounding_box()
+        for inner in ("", " .tv-legend", ' .tv-picture[data-side="a"]', ' .tv-picture[data-side="a"] .tv-frame')
+    )
+    # Both fill the width together, or one fills the height but for its name and its bar.
+    is_wide = 2 * frame["width"] > 0.9 * where["width"]
+    assert is_wide or frame["height"] > 0.7 * (legend["y"] - picture["y"])
+
+
 # ---- for everyone, and fast
 
 

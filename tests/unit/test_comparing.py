@@ -14,7 +14,7 @@ import pytest
 
 from elastic.evaluate.measure import measure
 from elastic.fronts.visionzip import VisionZip
-from elastic.options import build_policy
+from elastic.options import build_policy, title_of
 from elastic.policies import POLICIES, Policy
 from elastic.policies.base import option
 from elastic.session import Comparison, run
@@ -106,6 +106,12 @@ def test_the_full_cache_comes_first_and_then_every_method_in_the_order_of_the_me
 def test_methods_that_cannot_be_compared_get_a_sentence(names, budgets, expected):
     with pytest.raises(ValueError, match=expected):
         plan_rows(names, budgets, {})
+
+
+def test_a_method_that_always_rounds_is_named_with_its_bits_and_one_that_may_only_where_it_does():
+    named = {plan.line for plan in plan_rows(["kivi", "snapkv"], [0.5], {}, ["4"])}
+    assert named >= {"KIVI in 2 bits at 50 %", "KIVI in 4 bits at 50 %", "SnapKV at 50 %", "SnapKV in 4 bits at 50 %"}
+    assert title_of(POLICIES["kivi"]()) == "KIVI in 2 bits" and title_of(POLICIES["snapkv"]()) == "SnapKV"
 
 
 def test_bits_make_rows_of_methods_that_have_them_and_are_named_and_held_by_the_same_bytes(tiny, picture):

@@ -208,6 +208,16 @@ def test_fronts_stand_alone_or_before_a_method_and_both_keep_as_much_together():
         methods("divprune:keep=0.3")
 
 
+def test_who_writes_a_front_where_none_can_stand_or_misspells_it_is_told_where_it_stands():
+    with pytest.raises(ValueError, match="There is no front 'snapkv', which would come first, as in visionzip"):
+        methods("snapkv+divprune")
+    for written in ("divprune:keep=0.5", "visionzip+divprune"):
+        with pytest.raises(ValueError, match="is no policy: a front has no options, and stands alone or before one"):
+            methods(written)
+    with pytest.raises(ValueError, match="Before a policy, or alone, may stand a front: visionzip, divprune"):
+        methods("divprun")
+
+
 @pytest.mark.parametrize("is_known", [True, False])
 def test_a_front_is_judged_as_a_method_beside_the_same_full_cache(pocket, is_known):
     chosen, _ = variants(methods("visionzip,snapkv,divprune+snapkv"), [0.3])

@@ -255,6 +255,13 @@ def test_what_cannot_be_linked_is_said(tiny, parts, alone, wrong, sentence):
         link(tiny, wrong(before, alone, behind), 4)
 
 
+def test_words_that_are_no_prompt_yet_are_refused_with_what_a_chunk_is(tiny, alone):
+    with pytest.raises(
+        ValueError, match="A str cannot be linked: each chunk is a state, a Stretch of one, or a prompt"
+    ):
+        link(tiny, ["Look at this.", alone], 4)
+
+
 def test_fewer_than_no_tokens_are_refused(tiny, parts, alone):
     with pytest.raises(ValueError, match="The first -1 tokens"):
         link(tiny, [parts[1], alone, parts[3]], -1)

@@ -1,4 +1,4 @@
-// Settings: of one side, behind a line that unfolds. Of the method that is chosen there what it does, and its options.
+// Settings: of one side. What the method that is chosen there does, and its options behind a line that unfolds.
 // Whoever else writes the value says what changes; from here it goes back whole. Texts go in as text, never as markup.
 
 import { numberIn, valueOf, withOption, withWritten } from '../core/settings.js';
@@ -8,6 +8,7 @@ import { frame } from '../frame.js';
 const METHODS = JSON.parse(frame.props.methods);
 const box = frame.element.querySelector('.st-side');
 const place = box.querySelector('.st-method');
+const told = frame.element.querySelector('.st-about');
 /** @type {ChosenSettings} */
 let chosen = { method: '', options: {} };
 let written = ''; // the value as it was read or written last
@@ -123,15 +124,19 @@ function aboutPart(part) {
   return typeof part === 'string' ? part : node('a', { href: part[1], target: '_blank', rel: 'noopener noreferrer', textContent: part[0] });
 }
 
+// What the method does is there at once: who has just chosen it wants to know that before its options.
+function tell() {
+  const { title, about } = METHODS[chosen.method];
+  told.replaceChildren(node('b', { textContent: box.dataset.side + ' ' + title + ':' }), ' ', ...about.map(aboutPart));
+}
+
 // Drawn when somebody looks, and left standing while the method is the same: an input of it may have the focus.
 function draw() {
   if (!box.open) return;
   if (drawn !== chosen.method) {
     drawn = chosen.method;
     refreshers = [];
-    const { about, options } = METHODS[drawn];
-    const parts = options.map((option) => node('div', {}, controlOf(option)));
-    place.replaceChildren(node('p', { className: 'st-about' }, about.map(aboutPart)), ...parts);
+    place.replaceChildren(...METHODS[drawn].options.map((option) => node('div', {}, controlOf(option))));
   }
   refresh();
 }
@@ -144,7 +149,9 @@ function receive() {
   const text = frame.props.value || '{}';
   if (text === written) return;
   written = text;
+  const before = chosen.method;
   chosen = withWritten(chosen, JSON.parse(text));
+  if (chosen.method !== before) tell();
   draw();
   give();
 }

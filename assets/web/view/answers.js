@@ -109,8 +109,8 @@ function chipsOf(side, first) {
   /** @type {AnswerChip[]} */
   const chips = [
     { name: 'bytes', term: 'memory', label: 'memory', value: Number.isFinite(bytes) ? bytesText(bytes) : '–' },
-    { name: 'read', term: 'read', label: 'read per word', value: Number.isFinite(read) ? bytesText(read) : null },
     { name: 'saved', term: 'saved', label: saved < 0 ? 'more' : 'saved', value: Number.isFinite(saved) ? Math.round(Math.abs(saved) * 100) + ' %' : null },
+    { name: 'read', term: 'read', label: 'read per word', value: Number.isFinite(read) ? bytesText(read) : null },
     { name: 'slots', term: 'slots', from: 2, label: 'slots held', value: slots ? shortNumber(mean(slots)) : '–' },
     { name: 'tokens', term: 'tokens', from: 2, label: side.steps === 1 ? 'token' : 'tokens', value: String(side.steps) },
     { name: 'ms', term: 'ms', from: 3, label: 'per token', value: side.milliseconds_per_token === null ? '–' : shortNumber(side.milliseconds_per_token) + ' ms' },

@@ -35,6 +35,7 @@ NO_MEASUREMENTS = (
     NoMeasurement(README, "| 576 | 14 GB | Llama 2", "a setting, arithmetic, a licence"),
     NoMeasurement(README, "up to 2,928 | 15 GB |", "arithmetic: 576 + 48 x 48 + 48 newlines"),
     NoMeasurement(README, "at 16 bits a number", "a setting"),
+    NoMeasurement(README, "a number of the full cache has 32 bits, with 16 KIVI's", "settings"),
     NoMeasurement(README, "they take twice that in memory", "arithmetic"),
     NoMeasurement(README, "(the question, 32 tokens at least)", "the rule of `elastic/cache/asking.py`"),
     NoMeasurement(README, "(200 or 503)", "codes of HTTP"),

@@ -21,8 +21,12 @@ class CaM(RecipeInBits):
     Kept: in every head the newest tokens and those that received most attention, summed over all queries; keys stay as
     they are. Of any other token its value may be added, in equal parts, to those of the `window` kept tokens behind it.
     The chance of that is the attention it received from the prompt's last queries over the mean of these, and at most
-    1, so that the output is on average what it would be with the token, if attention goes on as it was at the end.
-    While decoding every token is kept.
+    1: below that, with the weights that they had at the prompt's end, the kept ones bring on average what the token
+    brought. While decoding every token is kept.
+
+    These weights do not stay. Softmax over what is left makes them add up to 1 again, and all that was added grows with
+    them: an output is too long by one over the share of attention that the kept ones had. The rule does not make up
+    for it. That is next to nothing where one token goes, as in the paper, and much where most of a prompt does.
 
     Departs from the source in when and what. There the prompt is first cut to its first and newest tokens, nothing of
     it being merged, and then each token of the answer that leaves the newest ones is, one at a time; the picture would

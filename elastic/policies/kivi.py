@@ -19,9 +19,11 @@ class KIVI(Recipe):
     A prompt is read at full precision; what is asked later reads codes.
 
     Departs from the source in the budget, which is one of bytes: where codes of all tokens take more than `keep`,
-    SnapKV keeps as many tokens as fit; where they take less, less is held than is asked for. Whole tokens take no more
-    than half of it. A group along channels is no longer than divides the head's channels. In a further turn all is
-    coded anew from the numbers that the codes stood for, together with the new prompt's.
+    SnapKV keeps as many tokens as fit; where they take less, less is held than is asked for. The newest take no more
+    than half of it, and there are none where that is less than a group; keys that fill no group yet are whole besides,
+    which of few tokens in large groups may be all. A group along channels is no longer than divides the head's
+    channels. In a further turn all is coded anew from the numbers that the codes stood for, together with the new
+    prompt's. How many tokens fit depends on the model's own numbers: codes are a smaller part of 32 bits than of 16.
     """
 
     keep: float = option(0.5, "Share of the bytes; tokens go only where codes of all of them take more.", 0.01, 1.0)

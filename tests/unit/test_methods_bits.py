@@ -14,7 +14,7 @@ from elastic.cache.slots import SlotLayer
 from elastic.engine import compress, extend, prefill
 from elastic.engine import decode as answer
 from elastic.policies import POLICIES, Method
-from elastic.policies.base import Growth
+from elastic.policies.base import WORD, Growth, LayerView
 from elastic.policies.bits import Bits
 from elastic.policies.fp8 import FP8
 from elastic.policies.kivi import KIVI
@@ -176,10 +176,25 @@ def test_as_many_tokens_are_kept_as_fit_and_snapkv_chooses_them(keep, options, s
         assert state.cache.tables.source[0, :, : layer.used].equal(snapkv.cache.tables.source[0, :, : layer.used])
 
 
-def test_what_is_held_whole_takes_no_more_than_half_of_it():
+def view_of(slots, dtype=torch.float32):
+    """A layer of so many words, with four heads of 64 channels."""
+    position, kind = torch.arange(slots)[None], torch.full((1, slots), WORD)
+    keys = torch.zeros(4, slots, 64, dtype=dtype)
+    return LayerView(position, kind, torch.ones(1, slots), torch.zeros(1, slots), slots - position, keys, keys)
+
+
+def test_the_newest_take_no_more_than_half_of_it_and_keys_that_fill_no_group_are_whole_besides():
     numbers = Coded(newest=128)
     assert numbers.bits(100, 500) == Bits(2, 32, 32) and numbers.bits(60, 500) == Bits(2, 32, 0)
     assert numbers.bits(500, 500) is None, "where all may be kept as it is, nothing is rounded"
+    # Of a slot the key is whole, 256 bytes, and the value 64 codes of a byte with a zero and a step of 4 bytes each.
+    assert Coded(8, group=128, newest=0).count(26, view_of(268)) == 26 * 512 // (256 + 64 + 8) == 40
+
+
+def test_fewer_tokens_fit_where_the_models_numbers_have_16_bits():
+    """Each head's 53 whole slots: 4 bits and a zero and a step for 32 numbers are 6 of 32 bits, or 5 of 16."""
+    wide, narrow = (Coded(4, newest=0).count(53, view_of(268, dtype)) for dtype in (torch.float32, torch.bfloat16))
+    assert (wide, narrow) == (264, 164)
 
 
 def test_what_was_rounded_once_is_not_rounded_again_in_a_later_turn():

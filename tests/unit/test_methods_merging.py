@@ -134,8 +134,8 @@ def test_cam_by_hand_gives_half_of_a_value_to_each_of_two_behind_it():
     assert sums == [0, 10 + 8 * 0.5 / 2, 20 + 8 * 0.5 / 2, 0, 50 + 40]
 
 
-def test_attention_of_the_kept_gives_on_average_what_the_evicted_gave():
-    """The paper's reason: with the attention that chances are made of, what is missing of an output comes back."""
+def test_weights_that_the_kept_had_bring_back_what_the_evicted_gave_and_those_they_get_bring_too_much():
+    """The paper's reason holds before softmax makes the attention that chances are made of add up to 1 again."""
     generator = torch.Generator().manual_seed(7)
     values, score = torch.randn(1, 10, 3, generator=generator), torch.rand(1, 10, generator=generator) + 0.1
     score[0, 6:] += 1  # no evicted token has more than those behind it
@@ -148,7 +148,12 @@ def test_attention_of_the_kept_gives_on_average_what_the_evicted_gave():
             merged[anchor] += part * values[0, member]
     even = score.clone()
     even[0, 6:] = score[0, 6:].mean()
-    assert torch.allclose(even[0, 6:] @ merged[6:], even[0] @ values[0], atol=1e-5)
+    full = even[0] / even.sum() @ values[0]
+    assert torch.allclose(even[0, 6:] / even.sum() @ merged[6:], full, atol=1e-5)
+    # Softmax over what is left knows nothing of the others' share: so much longer is what comes of it.
+    kept_share = even[0, 6:].sum() / even.sum()
+    assert kept_share < 0.9
+    assert torch.allclose(even[0, 6:].log().softmax(-1) @ merged[6:], full / kept_share, atol=1e-5)
 
 
 def voted(maps, size, kernel=5, window=16):

@@ -135,8 +135,6 @@ def _read(label: str) -> tuple[str, type[Policy], dict[str, Any]]:
     front, plus, policy = label.rpartition("+")
     if label in FRONTS:
         return label, Full, {}
-    if label.partition(":")[0] in FRONTS:
-        raise ValueError(f"{label.partition(':')[0]} stands before a policy, or alone, and has no options of its own.")
     if plus and front not in FRONTS:
         raise ValueError(
             f"There is no front {front[:40]!r}, which would come first, as in visionzip+snapkv. Choose from: "

@@ -204,8 +204,6 @@ def test_fronts_stand_alone_or_before_a_method_and_both_keep_as_much_together():
     assert without_picture(found, {})[0] == found[:1] and not any(each.batches for each in found[1:])
     with pytest.raises(ValueError, match="There is no front 'visionzap'"):
         methods("visionzap+snapkv")
-    with pytest.raises(ValueError, match="divprune stands before a policy, or alone, and has no options"):
-        methods("divprune:keep=0.3")
 
 
 def test_who_writes_a_front_where_none_can_stand_or_misspells_it_is_told_where_it_stands():

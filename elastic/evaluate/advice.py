@@ -68,7 +68,7 @@ def _of_budget(draws: Draws, rows: list[Row], measure: str) -> str:
     budget, which = budget_of(rows[0]), list(MEASURES).index(measure)
     at = f"At {rows[0]['keep']:.3g} of the cache" if budget <= 1 else f"At {budget:.0f} tokens"
     fair = [row for row in rows if not row["beyond_share"] and row[measure] is not None]
-    aside = _beyond(rows)
+    aside = _reading(fair) + _beyond(rows)
     if len(fair) < 2:
         only = f"{fair[0]['policy']} has nothing to be compared with" if fair else "nothing can be compared"
         return f"{at}: {only}.{aside}"
@@ -83,11 +83,17 @@ def _of_budget(draws: Draws, rows: list[Row], measure: str) -> str:
     )
     others = [row for number, row in enumerate(fair) if number != best]
     alike = [row["policy"] for row in others if _alike(draws, fair[best], row, which)]
-    all_others = "all others that are compared" if aside else "all others"
+    all_others = "all others that are compared" if len(fair) < len(rows) else "all others"
     rest = f"{_listed(alike)} cannot be told apart" if alike else f"{all_others} are worse beyond doubt"
     name, share = fair[best]["policy"], fair[best][measure]
     score = f"{share:.1%}" if measure == "exact" else f"{share:.3f}"
     return f"{at}: {name} ({score} {DECIDES[measure]}; {sure}; {rest}).{aside}"
+
+
+def _reading(rows: list[Row]) -> str:
+    """Whose share is of what a word reads, and what they hold meanwhile."""
+    reading = [row for row in rows if row["share_read"]]
+    return "".join(f" {row['policy']} reads its share, and holds {row['share_prompt']:.0%}." for row in reading)
 
 
 def _beyond(rows: list[Row]) -> str:

@@ -120,6 +120,8 @@ def test_a_method_that_holds_everything_is_judged_by_what_a_word_reads(read, why
     assert [row["beyond_share"] for row in found] == ["", why]
     assert found[0]["share_read"] is None and found[1]["share_read"] == pytest.approx(read, abs=1e-4)
     assert "read at a word" in advice.table(found)
+    advised = advice.advice(Draws([*full, *reading]), found)[0]
+    assert ("reading reads its share, and holds 110%." in advised) == (not why)
 
 
 def test_methods_that_have_no_answer_in_common_cannot_be_told_apart():
